@@ -1,0 +1,48 @@
+"""Online kNN: what the features are worth, without training anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from instdisc.metrics import KNNAccuracy
+
+
+class OnlineKNN(Callback):
+    """Logs the kNN accuracy of the backbone's features at every validation.
+
+    The first validation loader is the bank, the second the test set; `ViewData` with
+    ``test_images`` makes both. It works with two classes or a thousand, and with a bank smaller
+    than k. Nothing is computed if there are not two loaders.
+
+    Args:
+        k: neighbours that vote.
+        temperature: of their votes.
+
+    Raises:
+        ValueError: if `k` or `temperature` is not positive.
+    """
+
+    def __init__(self, k: int = 20, *, temperature: float = 0.07) -> None:
+        self._metric = KNNAccuracy(k, temperature=temperature)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._metric.to(pl_module.device).reset()
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        add = self._metric.add_to_bank if dataloader_idx == 0 else self._metric.update
+        add(outputs["features"], outputs["labels"])
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._metric.bank and self._metric.features:
+            pl_module.log("knn", self._metric.compute(), prog_bar=True, rank_zero_only=True)
+        self._metric.reset()

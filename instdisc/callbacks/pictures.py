@@ -1,0 +1,70 @@
+"""A picture of what the network gets to see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch import Tensor
+from torchvision.utils import make_grid, save_image
+
+
+class ViewPictures(Callback):
+    """Saves the views of the first training batch as one picture, a row per image.
+
+    It goes to ``views.png`` in the run's folder, and to TensorBoard if that logs.
+
+    Args:
+        num_images: at most so many rows.
+        mean: of the normalisation to undo, per channel.
+        std: likewise.
+
+    Raises:
+        ValueError: if `num_images` is not positive.
+    """
+
+    def __init__(
+        self,
+        num_images: int = 8,
+        *,
+        mean: Sequence[float] = (0.485, 0.456, 0.406),
+        std: Sequence[float] = (0.229, 0.224, 0.225),
+    ) -> None:
+        if num_images < 1:
+            raise ValueError(f"`num_images` must be positive, got {num_images}")
+        self.num_images = num_images
+        self.mean = mean
+        self.std = std
+        self._done = False
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if self._done or not trainer.is_global_zero:
+            return
+        self._done = True
+        picture = self.picture(batch[0])
+        folder = Path(trainer.log_dir or trainer.default_root_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_image(picture, folder / "views.png")
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image("views", picture, trainer.global_step)
+
+    def picture(self, images: Sequence[Tensor]) -> Tensor:
+        """The grid.
+
+        Args:
+            images: V tensors ``(B, 3, H, W)``, normalised.
+
+        Returns:
+            ``(3, rows, columns)`` float in [0, 1], on the CPU.
+        """
+        views = torch.stack([view[: self.num_images].float().cpu() for view in images], 1)
+        mean, std = torch.tensor(self.mean), torch.tensor(self.std)
+        colours = views * std[:, None, None] + mean[:, None, None]
+        return make_grid(colours.clamp(0, 1).flatten(0, 1), nrow=len(images), padding=1)

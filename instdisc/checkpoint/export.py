@@ -1,0 +1,181 @@
+"""From a trained module to a file, for this library and for others."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from instdisc.models import Backbone
+from instdisc.version import __version__
+
+from .layouts import PLAIN_RESNETS, State, detectron2_name, plain_resnet
+from .load import CheckpointInfo, load_with_info
+
+Format = Literal["instdisc", "torchvision", "timm", "detectron2"]
+
+# Options of timm's ResNets that change its training, not the network that a file describes.
+_HARMLESS_OPTIONS = {"zero_init_last", "drop_rate", "drop_path_rate", "drop_block_rate"}
+
+
+def export_backbone(
+    source: nn.Module | str | Path, path: str | Path, *, format: Format = "instdisc"
+) -> Path:
+    """Writes the backbone alone, in this library's format or in another's.
+
+    - ``"instdisc"``: safetensors under timm's names. The metadata hold what builds the backbone
+      (``backbone``, JSON), ``method``, ``recipe`` (JSON) and ``version``.
+    - ``"timm"``: a state dict (torch.save) for ``timm.create_model(name, num_classes=0)``.
+    - ``"torchvision"``: a state dict (torch.save) for ``torchvision.models.resnet50()`` and its
+      siblings, without ``fc``.
+    - ``"detectron2"``: the pickle that detectron2 takes as pretrained weights. Set there
+      RESNETS.STRIDE_IN_1X1 to False and the input format to RGB.
+
+    The file is written beside `path` and renamed: whoever is killed meanwhile leaves the previous
+    file whole. Several processes may call it at once. Missing folders are made.
+
+    Args:
+        source: a pretraining module (with ``backbone`` and ``recipe``), a `Backbone`, or any file
+            that `load_backbone` reads by its path alone, such as a Lightning checkpoint.
+        path: the file to write. Its suffix is free; ``.safetensors``, ``.pth`` and (for
+            detectron2) ``.pkl`` are usual.
+        format: one of the above. All but ``"instdisc"`` cannot tell a changed stem and demand
+            stem="imagenet"; torchvision's and detectron2's are for ResNet-18, 34, 50, 101, 152.
+
+    Returns:
+        `path`.
+
+    Raises:
+        TypeError: if `source` is none of these, or has other than JSON values in its recipe or
+            timm options.
+        ValueError: if `format` is unknown or cannot hold this backbone, or if a file given as
+            `source` cannot be read.
+
+    Source:
+        detectron2's names: facebookresearch/moco, detection/convert-pretrain-to-detectron2.py.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from instdisc.checkpoint import describe_checkpoint
+        >>> with TemporaryDirectory() as folder:
+        ...     backbone = Backbone("resnet18")
+        ...     path = export_backbone(backbone, f"{folder}/backbone.pth", format="torchvision")
+        ...     describe_checkpoint(path).layout
+        'torchvision'
+    """
+    if format not in get_args(Format):
+        raise ValueError(f"`format` must be one of {', '.join(get_args(Format))}, got {format!r}")
+    backbone, info = _resolve(source)
+    state = _weights(backbone)
+    write: Callable[[Path], None]
+    if format == "instdisc":
+        metadata = _metadata(info)
+
+        def write(file: Path) -> None:
+            # Not save_file: that makes files which only their owner can read.
+            file.write_bytes(safetensors.torch.save(state, metadata))
+
+    else:
+        _check_fits(backbone, state, format)
+
+        def write(file: Path) -> None:
+            if format == "detectron2":
+                file.write_bytes(pickle.dumps(_detectron2(state)))
+            else:
+                torch.save(state, file)
+
+    path = Path(path)
+    _write_whole(path, write)
+    return path
+
+
+def _resolve(source: object) -> tuple[Backbone, CheckpointInfo]:
+    """The backbone, and how it was made."""
+    if isinstance(source, (str, Path)):
+        return load_with_info(Path(source))
+    if isinstance(source, Backbone):
+        return source, CheckpointInfo("instdisc", source.spec, "", {}, __version__)
+    backbone = getattr(source, "backbone", None)
+    backbone = getattr(backbone, "_orig_mod", backbone)  # torch.compile wraps it
+    recipe = getattr(source, "recipe", None)
+    if not isinstance(backbone, Backbone) or not isinstance(recipe, dict):
+        raise TypeError(
+            "`source` must be a pretraining module (with a Backbone as `backbone` and a dict as "
+            f"`recipe`), a Backbone or the path of a checkpoint, got {type(source).__name__}"
+        )
+    method = type(source).__name__
+    return backbone, CheckpointInfo("instdisc", backbone.spec, method, recipe, __version__)
+
+
+def _weights(backbone: Backbone) -> State:
+    """Copies for a file: dense, sharing no memory, under plain names."""
+    return {
+        key.removeprefix("_orig_mod."): value.detach()
+        .cpu()
+        .clone(memory_format=torch.contiguous_format)
+        for key, value in backbone.net.state_dict().items()
+    }
+
+
+def _metadata(info: CheckpointInfo) -> dict[str, str]:
+    def encode(value: dict[str, Any], what: str) -> str:
+        try:
+            return json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"`source` must have JSON values only in its {what}, got {value} ({error}). "
+                "Give names and numbers in place of objects."
+            ) from error
+
+    return {
+        "format": "pt",  # what other readers of safetensors look for
+        "layout": "instdisc",
+        "backbone": encode(info.backbone, "timm options"),
+        "method": info.method,
+        "recipe": encode(info.recipe, "recipe"),
+        "version": info.version or __version__,
+    }
+
+
+def _check_fits(backbone: Backbone, state: State, format: Format) -> None:
+    if backbone.stem != "imagenet":
+        raise ValueError(
+            f"`format`={format!r} cannot tell a stem, and this one is {backbone.stem!r}. "
+            "Use format='instdisc'."
+        )
+    if format == "timm":
+        return
+    name = backbone.name.split(".")[0]
+    options = set(backbone.timm_options) - _HARMLESS_OPTIONS
+    if name not in PLAIN_RESNETS or options or plain_resnet(state) != name:
+        with_options = f" with {', '.join(sorted(options))}" if options else ""
+        raise ValueError(
+            f"`format`={format!r} is for {', '.join(PLAIN_RESNETS)} without further options, got "
+            f"{backbone.name!r}{with_options}. Use format='instdisc' or 'timm'."
+        )
+
+
+def _detectron2(state: State) -> dict[str, Any]:
+    model = {detectron2_name(key): value.numpy() for key, value in state.items()}
+    return {"model": model, "__author__": "instdisc", "matching_heuristics": True}
+
+
+def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Writes beside `path`, waits for the disk and renames: `path` is old or new, never half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        write(partial)
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

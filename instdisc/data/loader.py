@@ -1,0 +1,139 @@
+"""A loader whose order depends on seed and epoch alone, and that can continue within an epoch.
+
+Legend: B batch per process, N images, W processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, DistributedSampler
+
+from instdisc.distributed import rank, world_size
+
+from .views import ViewDataset, finish_views
+
+
+class ViewLoader(DataLoader):
+    """Batches of views, `Views` by `Views`.
+
+    Batch k of the global batch size is the same set of images on any number of processes. The
+    position within the epoch is part of ``state_dict()``, which Lightning puts into checkpoints,
+    so a resumed run continues with the next batch.
+
+    Args:
+        dataset: what to load.
+        batch_size: B.
+        shuffle: a new order each epoch, from the data set's seed.
+        drop_last: leave out the last, smaller batch.
+        num_workers: processes that read and cut; 0 does it in the main process.
+        pin_memory: page-locked batches for a faster copy to a GPU.
+        raw: yield `RawViews`, for someone who finishes them on the device, as `ViewData` does.
+
+    Raises:
+        ValueError: if `batch_size` is not positive, or exceeds the images of a process while
+            `drop_last` is set: not one batch would come.
+
+    Example:
+        >>> from instdisc.data import Scenes, view_policy
+        >>> views = ViewDataset(Scenes(8, image_size=32), [view_policy("zhao_fr", 32)] * 2)
+        >>> images, labels, indices = next(iter(ViewLoader(views, 4)))
+        >>> len(images), images[0].shape, labels.shape
+        (2, torch.Size([4, 3, 32, 32]), torch.Size([4]))
+    """
+
+    dataset: ViewDataset
+
+    def __init__(
+        self,
+        dataset: ViewDataset,
+        batch_size: int,
+        *,
+        shuffle: bool = True,
+        drop_last: bool = True,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+        raw: bool = False,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"`batch_size` must be positive, got {batch_size}")
+        sampler = EpochSampler(dataset, seed=dataset.seed, shuffle=shuffle)
+        if drop_last and batch_size > len(sampler):
+            raise ValueError(
+                f"`batch_size`={batch_size} exceeds the {len(sampler)} images of this process: "
+                "with drop_last=True not one batch would come. Make the batch smaller."
+            )
+        super().__init__(
+            dataset,
+            batch_size,
+            sampler=sampler,
+            drop_last=drop_last,
+            num_workers=num_workers,
+            collate_fn=dataset.collate,
+            pin_memory=pin_memory,
+            persistent_workers=num_workers > 0,
+        )
+        self._raw = raw
+        self._batches_done = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        # A generator: nothing is read before the first batch is asked for, so an epoch that is
+        # set after iter(), as Lightning does, still counts.
+        sampler = self._epoch_sampler()
+        self._batches_done = sampler.skip // (self.batch_size or 1)
+        for batch in super().__iter__():
+            self._batches_done += 1
+            yield batch if self._raw else finish_views(self.dataset.policies, batch)
+        sampler.skip = 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the loader stands: the epoch and the batches of it that were handed out."""
+        return {"epoch": self._epoch_sampler().epoch, "batches": self._batches_done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continues after the last batch that was handed out before ``state_dict()``."""
+        sampler = self._epoch_sampler()
+        sampler.set_epoch(state["epoch"])
+        if state["batches"] < len(self):
+            sampler.skip = state["batches"] * (self.batch_size or 1)
+
+    def _epoch_sampler(self) -> EpochSampler:
+        assert isinstance(self.sampler, EpochSampler)
+        return self.sampler
+
+
+class EpochSampler(DistributedSampler):
+    """Yields ``(epoch, index)``; process r of W takes every W-th position from r.
+
+    A `DistributedSampler` by name, so that Lightning leaves it in place. Rank and world are
+    asked for when an epoch begins, since a loader may be made before the processes meet.
+
+    Args:
+        dataset: whose length counts.
+        seed: of the order.
+        shuffle: whether the order is random.
+    """
+
+    def __init__(self, dataset: ViewDataset, *, seed: int, shuffle: bool) -> None:
+        super().__init__(dataset, num_replicas=1, rank=0, shuffle=shuffle, seed=seed)
+        self.skip = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        count = len(self.dataset)  # type: ignore[arg-type]
+        if self.shuffle:
+            # Not seed + epoch: then run 1 would repeat run 0 one epoch later.
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+            order = torch.randperm(count, generator=generator)
+        else:
+            order = torch.arange(count)
+        own = order[rank() :: world_size()]
+        if self.shuffle:
+            own = own[: len(self)]  # equal shares for training
+        for index in own[self.skip :].tolist():
+            yield (self.epoch, index)
+
+    def __len__(self) -> int:
+        count, processes = len(self.dataset), world_size()  # type: ignore[arg-type]
+        return count // processes if self.shuffle else len(range(rank(), count, processes))

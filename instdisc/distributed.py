@@ -1,0 +1,122 @@
+"""What several processes share: gather, shuffle, unshuffle. One process is a world of size 1.
+
+Legend: B rows on this process, W processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+import torch.distributed
+from torch import Tensor
+
+
+def world_size() -> int:
+    """Number of processes in the default group; 1 if there is no group."""
+    return torch.distributed.get_world_size() if _initialized() else 1
+
+
+def rank() -> int:
+    """Rank of this process in the default group; 0 if there is no group."""
+    return torch.distributed.get_rank() if _initialized() else 0
+
+
+@torch.no_grad()
+def gather(tensor: Tensor) -> Tensor:
+    """Rows of every process, in the order of the ranks, without gradient.
+
+    Args:
+        tensor: ``(B, ...)``, the same shape on every process.
+
+    Returns:
+        ``(W * B, ...)``; `tensor` itself on one process.
+    """
+    if world_size() == 1:
+        return tensor
+    tensor = tensor.contiguous()
+    parts = [torch.empty_like(tensor) for _ in range(world_size())]
+    torch.distributed.all_gather(parts, tensor)
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def shuffle(images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Permutes the global batch, so that each process (or batch-norm group) sees other images' keys.
+
+    The permutation depends on `seed` and the global batch size alone: every process computes the same one without
+    communication, and a resumed run repeats it. On one process it permutes the rows of the batch, which is what a
+    split batch norm needs.
+
+    Args:
+        images: ``(B, ...)``, the same shape on every process.
+        seed: a number that all processes share and that differs from step to step.
+
+    Returns:
+        The rows ``(B, ...)`` that this process now holds, and the permutation ``(W * B,)`` for `unshuffle`.
+
+    Source:
+        Shuffling BN of He et al., "Momentum Contrast" (2020), section 3.3. Differs from it: the permutation is
+        drawn from a seed instead of broadcast.
+
+    Example:
+        >>> images = torch.arange(4.0)
+        >>> mixed, order = shuffle(images, seed=1)
+        >>> torch.equal(unshuffle(mixed, order), images)
+        True
+    """
+    count = len(images)
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(count * world_size(), generator=generator).to(images.device)
+    return gather(images)[order[_own_rows(count)]], order
+
+
+@torch.no_grad()
+def unshuffle(features: Tensor, order: Tensor) -> Tensor:
+    """Undoes `shuffle` on what was computed from its rows.
+
+    Args:
+        features: ``(B, ...)`` computed from the shuffled rows, in their order.
+        order: the permutation that `shuffle` returned.
+
+    Returns:
+        ``(B, ...)`` in the order of the rows that went into `shuffle`.
+    """
+    return gather(features)[torch.argsort(order)[_own_rows(len(features))]]
+
+
+@torch.no_grad()
+def broadcast(tensors: Iterable[Tensor]) -> None:
+    """Overwrites `tensors` on every process with those of rank 0, in place."""
+    if world_size() > 1:
+        for tensor in tensors:
+            torch.distributed.broadcast(tensor, src=0)
+
+
+@torch.no_grad()
+def average(tensors: Iterable[Tensor]) -> None:
+    """Overwrites `tensors` on every process with their mean over the processes, in place."""
+    if world_size() > 1:
+        for tensor in tensors:
+            torch.distributed.all_reduce(tensor)
+            tensor /= world_size()
+
+
+@torch.no_grad()
+def gather_uneven(tensor: Tensor) -> Tensor:
+    """Like `gather`, for processes that hold different numbers of rows. Costs one more exchange; for evaluation."""
+    if world_size() == 1:
+        return tensor
+    counts = gather(torch.tensor([len(tensor)], device=tensor.device)).tolist()
+    padded = tensor.new_zeros((max(counts), *tensor.shape[1:]))
+    padded[: len(tensor)] = tensor
+    parts = gather(padded).split(max(counts))
+    return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+
+
+def _own_rows(count: int) -> slice:
+    return slice(rank() * count, (rank() + 1) * count)
+
+
+def _initialized() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()

@@ -1,0 +1,8 @@
+"""Features to a scalar: what happens to the stored keys of a query's own class?"""
+
+from .contrastive import ContrastiveLoss as ContrastiveLoss
+from .contrastive import same_class as same_class
+from .exemplar import ExemplarLoss as ExemplarLoss
+from .instance import InstanceDiscriminationLoss as InstanceDiscriminationLoss
+from .instance import SameClassNegativesLoss as SameClassNegativesLoss
+from .supcon import SupConLoss as SupConLoss

@@ -1,0 +1,162 @@
+"""The one contrastive loss that all others specialise.
+
+Legend: B queries, K bank keys, D width.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from instdisc.types import UNKNOWN_LABEL, Bank
+
+
+class ContrastiveLoss(nn.Module):
+    r"""Each query against its own key and a bank of stored keys; subclass it to choose which stored keys count how.
+
+    With :math:`s_j = q_i \cdot k_j / T` the similarity of query i and key j,
+
+    .. math::
+        L_i = \frac{1}{|P_i|} \sum_{p \in P_i} -\log \frac{\exp(s_p)}{\sum_{j \in D_i} \exp(s_j)},
+        \qquad L = \frac{1}{B} \sum_i L_i
+
+    where the positives :math:`P_i` are the query's own key and the bank keys that `positives` marks, and the
+    denominator :math:`D_i` holds :math:`P_i` and the bank keys that `negatives` marks. A key that neither marks is
+    ignored. A subclass overrides one or both of the two methods, and nothing else.
+
+    The similarities and the softmax are computed in float32 (float64 for float64 inputs), under autocast too.
+
+    Args:
+        temperature: T, positive. Unit vectors are expected, so similarities lie in [-1 / T, 1 / T].
+
+    Raises:
+        ValueError: if `temperature` is not positive.
+
+    Example:
+        >>> loss = ContrastiveLoss(temperature=0.5)
+        >>> query = key = torch.tensor([[1.0, 0.0]])
+        >>> bank = Bank(torch.tensor([[0.0, 1.0]]), torch.tensor([3]))
+        >>> loss(query, key, bank, torch.tensor([3]))  # log(1 + exp(0 - 2))
+        tensor(0.1269)
+    """
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        if not temperature > 0:
+            raise ValueError(f"`temperature` must be positive, got {temperature}")
+        self.temperature = temperature
+
+    def positives(self, labels: Tensor, bank_labels: Tensor) -> Tensor | None:
+        """Which bank keys attract each query.
+
+        It may be called on any slice of the queries and of the bank, so it must look at the labels alone.
+
+        Args:
+            labels: ``(B,)`` int64; ``-1`` where the class is unknown.
+            bank_labels: ``(K,)`` int64; ``-1`` where the class is unknown.
+
+        Returns:
+            ``(B, K)`` bool, or ``None`` for none: the query's own key is its only positive.
+        """
+        return None
+
+    def negatives(self, labels: Tensor, bank_labels: Tensor) -> Tensor | None:
+        """Which bank keys repel each query; arguments as in `positives`.
+
+        Returns:
+            ``(B, K)`` bool, or ``None`` for every bank key.
+        """
+        return None
+
+    @final
+    def forward(self, query: Tensor, key: Tensor | None, bank: Bank, labels: Tensor) -> Tensor:
+        """The mean loss of the queries.
+
+        Args:
+            query: ``(B, D)`` rows of unit length.
+            key: ``(B, D)`` rows of unit length, the own key of each query; ``None`` if the bank holds it already and
+                `positives` marks it. Then a query without any positive adds 0.
+            bank: stored keys; nothing flows back into them.
+            labels: ``(B,)`` int64 classes of the queries; ``-1`` where unknown.
+
+        Returns:
+            Scalar, float32 (float64 for float64 queries).
+
+        Raises:
+            ValueError: if the shapes do not fit each other.
+        """
+        _check_shapes(query, key, bank, labels)
+        with torch.autocast(query.device.type, enabled=False):
+            query = _at_least_float32(query)
+            features = bank.features.detach().to(query.dtype)
+            similarity = query @ features.T / self.temperature  # (B, K)
+            positives = self.positives(labels, bank.labels)
+            negatives = self.negatives(labels, bank.labels)
+            if negatives is not None:
+                denominator = negatives if positives is None else negatives | positives
+                bank_sum = similarity.masked_fill(~denominator, -torch.inf).logsumexp(1)
+            else:
+                bank_sum = similarity.logsumexp(1)  # (B,)
+
+            if positives is None:
+                attraction = query.new_zeros(len(query))
+                count = query.new_zeros(len(query))
+            else:
+                attraction = similarity.masked_fill(~positives, 0.0).sum(1)
+                count = positives.sum(1).to(query.dtype)
+            if key is None:
+                total = bank_sum
+            else:
+                own = (query * key.to(query.dtype)).sum(1) / self.temperature  # (B,)
+                total = torch.logaddexp(bank_sum, own)
+                attraction = attraction + own
+                count = count + 1
+            # A query without positives has no term; its total may be -inf and must not reach the mean.
+            total = torch.where(count > 0, total, 0.0)
+            return (total - attraction / count.clamp(min=1)).mean()
+
+    def extra_repr(self) -> str:
+        return f"temperature={self.temperature}"
+
+
+def same_class(labels: Tensor, bank_labels: Tensor) -> Tensor:
+    """Which bank keys are known to be of the query's class.
+
+    Args:
+        labels: ``(B,)`` int64.
+        bank_labels: ``(K,)`` int64.
+
+    Returns:
+        ``(B, K)`` bool; an unknown class (``-1``) equals no class, not even another unknown one.
+
+    Example:
+        >>> same_class(torch.tensor([1, -1]), torch.tensor([1, 2, -1]))
+        tensor([[ True, False, False],
+                [False, False, False]])
+    """
+    labels = labels[:, None]
+    return (labels == bank_labels[None, :]) & (labels != UNKNOWN_LABEL)
+
+
+def _at_least_float32(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def _check_shapes(query: Tensor, key: Tensor | None, bank: Bank, labels: Tensor) -> None:
+    if query.ndim != 2 or (key is not None and key.shape != query.shape):
+        got = None if key is None else tuple(key.shape)
+        raise ValueError(
+            f"`query` and `key` must both be (B, D), got {tuple(query.shape)} and {got}"
+        )
+    if bank.features.ndim != 2 or bank.features.shape[1] != query.shape[1]:
+        raise ValueError(
+            f"`bank.features` must be (K, {query.shape[1]}) like the queries, "
+            f"got {tuple(bank.features.shape)}"
+        )
+    if labels.shape != query.shape[:1] or bank.labels.shape != bank.features.shape[:1]:
+        raise ValueError(
+            f"`labels` must be ({len(query)},) and `bank.labels` ({len(bank.features)},), "
+            f"got {tuple(labels.shape)} and {tuple(bank.labels.shape)}"
+        )

@@ -1,0 +1,259 @@
+"""The joint objectives: two terms on one backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from instdisc.losses import InstanceDiscriminationLoss, SameClassNegativesLoss, SupConLoss
+from instdisc.models import Backbone, as_backbone
+
+from .objectives import Classification, Contrast
+from .pretrain import BatchNormMode, OptimizerName, PretrainModule
+from .schedule import Schedule
+
+
+class CrossEntropyMoCoModule(PretrainModule):
+    """Cross-entropy plus instance discrimination (CE+SelfSupCon).
+
+    Args:
+        backbone: a timm name or a `Backbone`.
+        num_classes: number of classes.
+        both_views: let the classifier see both views.
+        contrast_weight: of the contrastive term; 0.5 on ImageNet, 2 on mini-ImageNet.
+        negatives: ``"all"`` stored keys repel, or only those of the ``"same_class"``.
+        temperature: T.
+        projection_dim: width of queries and keys.
+        queue_size: number of stored keys.
+        momentum: m of the momentum encoder.
+
+    The other arguments, and what is raised, are those of `PretrainModule`.
+
+    Source:
+        Islam et al. (2021) and its code (`base_plus_moco`, `_two`, `_intra`).
+
+    Example:
+        >>> module = CrossEntropyMoCoModule("resnet18", num_classes=10, queue_size=1024)
+        >>> {name: term.weight for name, term in module.objectives.items()}
+        {'classes': 1.0, 'contrast': 0.5}
+    """
+
+    def __init__(
+        self,
+        backbone: str | Backbone = "resnet50",
+        *,
+        num_classes: int = 1000,
+        both_views: bool = False,
+        contrast_weight: float = 0.5,
+        negatives: Literal["all", "same_class"] = "all",
+        temperature: float = 0.07,
+        projection_dim: int = 128,
+        queue_size: int = 64000,
+        momentum: float = 0.999,
+        optimizer: OptimizerName = "sgd",
+        learning_rate: float = 0.02,
+        weight_decay: float = 1e-4,
+        sgd_momentum: float = 0.9,
+        schedule: Schedule = "cosine",
+        warmup: float = 0.0125,
+        milestones: Sequence[float] = (0.6, 0.8),
+        reference_batch: int | None = 64,
+        batch_norm: BatchNormMode = "shuffled",
+        batch_norm_groups: int = 8,
+        channels_last: bool = False,
+        compile: bool = False,
+    ) -> None:
+        backbone = as_backbone(backbone)
+        if negatives not in ("all", "same_class"):
+            raise ValueError(f"`negatives` must be 'all' or 'same_class', got {negatives!r}")
+        loss = InstanceDiscriminationLoss if negatives == "all" else SameClassNegativesLoss
+        contrast = Contrast(
+            backbone.dim,
+            loss(temperature),
+            projection_dim=projection_dim,
+            queue_size=queue_size,
+            momentum=momentum,
+            weight=contrast_weight,
+        )
+        classes = Classification(backbone.dim, num_classes, both_views=both_views)
+        super().__init__(
+            backbone,
+            {"classes": classes, "contrast": contrast},
+            momentum=momentum,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            sgd_momentum=sgd_momentum,
+            schedule=schedule,
+            warmup=warmup,
+            milestones=milestones,
+            reference_batch=reference_batch,
+            batch_norm=batch_norm,
+            batch_norm_groups=batch_norm_groups,
+            channels_last=channels_last,
+            compile=compile,
+        )
+        self.save_hyperparameters(ignore=["backbone"])
+
+
+class CrossEntropySupConModule(PretrainModule):
+    """Cross-entropy plus supervised contrast (CE+SupCon).
+
+    Args:
+        backbone: a timm name or a `Backbone`.
+        num_classes: number of classes.
+        supcon_weight: of the contrastive term.
+        temperature: T.
+        projection_dim: width of queries and keys.
+        queue_size: number of stored keys.
+        momentum: m of the momentum encoder.
+
+    The other arguments, and what is raised, are those of `PretrainModule`.
+
+    Source:
+        The released code of Islam et al. (2021), `base_plus_mit`; not a row of the paper.
+
+    Example:
+        >>> module = CrossEntropySupConModule("resnet18", num_classes=10, queue_size=1024)
+        >>> {name: term.weight for name, term in module.objectives.items()}
+        {'classes': 1.0, 'supcon': 0.2}
+    """
+
+    def __init__(
+        self,
+        backbone: str | Backbone = "resnet50",
+        *,
+        num_classes: int = 1000,
+        supcon_weight: float = 0.2,
+        temperature: float = 0.07,
+        projection_dim: int = 128,
+        queue_size: int = 64000,
+        momentum: float = 0.999,
+        optimizer: OptimizerName = "sgd",
+        learning_rate: float = 0.02,
+        weight_decay: float = 1e-4,
+        sgd_momentum: float = 0.9,
+        schedule: Schedule = "cosine",
+        warmup: float = 0.0125,
+        milestones: Sequence[float] = (0.6, 0.8),
+        reference_batch: int | None = 64,
+        batch_norm: BatchNormMode = "shuffled",
+        batch_norm_groups: int = 8,
+        channels_last: bool = False,
+        compile: bool = False,
+    ) -> None:
+        backbone = as_backbone(backbone)
+        supcon = Contrast(
+            backbone.dim,
+            SupConLoss(temperature),
+            projection_dim=projection_dim,
+            queue_size=queue_size,
+            momentum=momentum,
+            enqueue_first=True,
+            needs_labels=True,
+            weight=supcon_weight,
+        )
+        super().__init__(
+            backbone,
+            {"classes": Classification(backbone.dim, num_classes), "supcon": supcon},
+            momentum=momentum,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            sgd_momentum=sgd_momentum,
+            schedule=schedule,
+            warmup=warmup,
+            milestones=milestones,
+            reference_batch=reference_batch,
+            batch_norm=batch_norm,
+            batch_norm_groups=batch_norm_groups,
+            channels_last=channels_last,
+            compile=compile,
+        )
+        self.save_hyperparameters(ignore=["backbone"])
+
+
+class SupConMoCoModule(PretrainModule):
+    """Supervised contrast plus instance discrimination (SupCon+SelfSupCon), each with its head.
+
+    Args:
+        backbone: a timm name or a `Backbone`.
+        contrast_weight: of the self-supervised term; 0.5 on ImageNet, 1 on mini-ImageNet.
+        supcon_weight: of the supervised term.
+        temperature: T of both terms.
+        projection_dim: width of queries and keys.
+        queue_size: number of stored keys of each term.
+        momentum: m of the momentum encoder.
+
+    The other arguments, and what is raised, are those of `PretrainModule`.
+
+    Source:
+        Islam et al. (2021) and its code (`supervised_mean2`), which keeps the two queues as
+        halves of one.
+
+    Example:
+        >>> module = SupConMoCoModule("resnet18", queue_size=1024)
+        >>> {name: term.weight for name, term in module.objectives.items()}
+        {'contrast': 0.5, 'supcon': 1.0}
+    """
+
+    def __init__(
+        self,
+        backbone: str | Backbone = "resnet50",
+        *,
+        contrast_weight: float = 0.5,
+        supcon_weight: float = 1.0,
+        temperature: float = 0.07,
+        projection_dim: int = 128,
+        queue_size: int = 64000,
+        momentum: float = 0.999,
+        optimizer: OptimizerName = "sgd",
+        learning_rate: float = 0.02,
+        weight_decay: float = 1e-4,
+        sgd_momentum: float = 0.9,
+        schedule: Schedule = "cosine",
+        warmup: float = 0.0125,
+        milestones: Sequence[float] = (0.6, 0.8),
+        reference_batch: int | None = 64,
+        batch_norm: BatchNormMode = "shuffled",
+        batch_norm_groups: int = 8,
+        channels_last: bool = False,
+        compile: bool = False,
+    ) -> None:
+        backbone = as_backbone(backbone)
+        contrast = Contrast(
+            backbone.dim,
+            InstanceDiscriminationLoss(temperature),
+            projection_dim=projection_dim,
+            queue_size=queue_size,
+            momentum=momentum,
+            weight=contrast_weight,
+        )
+        supcon = Contrast(
+            backbone.dim,
+            SupConLoss(temperature),
+            projection_dim=projection_dim,
+            queue_size=queue_size,
+            momentum=momentum,
+            enqueue_first=True,
+            needs_labels=True,
+            weight=supcon_weight,
+        )
+        super().__init__(
+            backbone,
+            {"contrast": contrast, "supcon": supcon},
+            momentum=momentum,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            sgd_momentum=sgd_momentum,
+            schedule=schedule,
+            warmup=warmup,
+            milestones=milestones,
+            reference_batch=reference_batch,
+            batch_norm=batch_norm,
+            batch_norm_groups=batch_norm_groups,
+            channels_last=channels_last,
+            compile=compile,
+        )
+        self.save_hyperparameters(ignore=["backbone"])

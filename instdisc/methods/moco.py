@@ -1,0 +1,127 @@
+"""Instance discrimination with momentum contrast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from instdisc.losses import InstanceDiscriminationLoss
+from instdisc.models import Backbone, as_backbone
+from instdisc.models.projector import ProjectorKind
+
+from .objectives import Contrast
+from .pretrain import BatchNormMode, OptimizerName, PretrainModule
+from .schedule import Schedule
+
+Version = Literal["v1", "v2"]
+
+
+class MoCoModule(PretrainModule):
+    """MoCo: each image against a queue of other images' keys; labels are not used.
+
+    The augmentation belongs to the data: the policies ``moco_v1`` and ``moco_v2``.
+
+    Args:
+        backbone: a timm name or a `Backbone`.
+        version: ``"v1"`` (linear projector, T 0.07, step schedule) or ``"v2"`` (MLP projector,
+            T 0.2, cosine schedule); sets those of the three arguments that are ``None``.
+        temperature: T.
+        projector: ``"mlp"`` or ``"linear"``.
+        projection_dim: width of queries and keys.
+        queue_size: number of stored keys.
+        momentum: m of the momentum encoder.
+        schedule: of the learning rate.
+
+    The other arguments, and what is raised, are those of `PretrainModule`.
+
+    Source:
+        He et al., "Momentum Contrast" (2020); Chen et al., "Improved Baselines with Momentum
+        Contrastive Learning" (2020). Differs from them: the learning rate moves every step, and
+        batch norm is shuffled in 8 groups on any number of devices. With ``temperature=0.07`` it
+        is the SelfSupCon of Islam et al. (2021).
+
+    Example:
+        >>> module = MoCoModule("resnet18", queue_size=1024)
+        >>> module.objectives["contrast"].loss
+        InstanceDiscriminationLoss(temperature=0.2)
+        >>> module.schedule
+        'cosine'
+    """
+
+    def __init__(
+        self,
+        backbone: str | Backbone = "resnet50",
+        *,
+        version: Version = "v2",
+        temperature: float | None = None,
+        projector: ProjectorKind | None = None,
+        projection_dim: int = 128,
+        queue_size: int = 65536,
+        momentum: float = 0.999,
+        optimizer: OptimizerName = "sgd",
+        learning_rate: float = 0.03,
+        weight_decay: float = 1e-4,
+        sgd_momentum: float = 0.9,
+        schedule: Schedule | None = None,
+        warmup: float = 0.0,
+        milestones: Sequence[float] = (0.6, 0.8),
+        reference_batch: int | None = None,
+        batch_norm: BatchNormMode = "shuffled",
+        batch_norm_groups: int = 8,
+        channels_last: bool = False,
+        compile: bool = False,
+    ) -> None:
+        backbone = as_backbone(backbone)
+        defaults = version_defaults(version)
+        temperature = defaults.temperature if temperature is None else temperature
+        projector = projector or defaults.projector
+        schedule = schedule or defaults.schedule
+        contrast = Contrast(
+            backbone.dim,
+            InstanceDiscriminationLoss(temperature),
+            projector=projector,
+            projection_dim=projection_dim,
+            queue_size=queue_size,
+            momentum=momentum,
+        )
+        super().__init__(
+            backbone,
+            {"contrast": contrast},
+            momentum=momentum,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            sgd_momentum=sgd_momentum,
+            schedule=schedule,
+            warmup=warmup,
+            milestones=milestones,
+            reference_batch=reference_batch,
+            batch_norm=batch_norm,
+            batch_norm_groups=batch_norm_groups,
+            channels_last=channels_last,
+            compile=compile,
+        )
+        self.save_hyperparameters(ignore=["backbone"])
+
+
+class VersionDefaults(NamedTuple):
+    """What a version of MoCo fixes besides the augmentation."""
+
+    temperature: float
+    projector: ProjectorKind
+    schedule: Schedule
+
+
+def version_defaults(version: str) -> VersionDefaults:
+    """The settings of MoCo v1 or v2, which the exemplar method shares.
+
+    Raises:
+        ValueError: if there is no such version.
+    """
+    defaults = {
+        "v1": VersionDefaults(0.07, "linear", "step"),
+        "v2": VersionDefaults(0.2, "mlp", "cosine"),
+    }
+    if version not in defaults:
+        raise ValueError(f"`version` must be 'v1' or 'v2', got {version!r}")
+    return defaults[version]

@@ -1,0 +1,241 @@
+"""The terms of a total loss, each with all it owns.
+
+Legend: B batch on this process, W processes, D width of the projection, K queue length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from instdisc.distributed import gather, world_size
+from instdisc.losses import ContrastiveLoss
+from instdisc.models import FeatureQueue, MomentumEncoder, Projector
+from instdisc.models.projector import ProjectorKind
+from instdisc.types import UNKNOWN_LABEL, Bank
+
+
+class Objective(nn.Module):
+    """One term of a method's loss; subclass it to add a term of another kind.
+
+    Args:
+        weight: by what the term is multiplied in the total.
+
+    Attributes:
+        needs_key: whether `forward` wants the key features of the second view.
+        needs_labels: whether every image must have a known class.
+        num_queries: how many views the query encoder must see.
+
+    Raises:
+        ValueError: if `weight` is negative.
+    """
+
+    needs_key = False
+    needs_labels = False
+    num_queries = 1
+
+    def __init__(self, *, weight: float = 1.0) -> None:
+        super().__init__()
+        if weight < 0:
+            raise ValueError(f"`weight` must not be negative, got {weight}")
+        self.weight = weight
+
+    def forward(self, queries: Sequence[Tensor], key: Tensor | None, labels: Tensor) -> Tensor:
+        """The unweighted term.
+
+        Args:
+            queries: for each view that the query encoder saw, its backbone features ``(B, dim)``.
+            key: ``(B, dim)`` features of the momentum backbone for the second view, or ``None``.
+            labels: ``(B,)`` int64.
+
+        Returns:
+            Scalar.
+        """
+        raise NotImplementedError
+
+    def check_batch(self, labels: Tensor) -> None:
+        """Refuses a batch that this term cannot use; called now and then where labels are on a GPU.
+
+        Raises:
+            ValueError: if a label is unknown and `needs_labels`.
+        """
+        if self.needs_labels and bool((labels == UNKNOWN_LABEL).any()):
+            raise ValueError(
+                f"{type(self).__name__} needs a class for every image, but "
+                f"{int((labels == UNKNOWN_LABEL).sum())} of {len(labels)} `labels` in this batch "
+                "are -1 (unknown). Sort the images into class folders, or pretrain with "
+                "MoCoModule, which needs none."
+            )
+
+    def after_backward(self) -> None:
+        """Called once per micro-batch, when its gradients are computed."""
+
+    def after_step(self) -> None:
+        """Called once per optimiser step."""
+
+    def statistics(self) -> dict[str, Tensor]:
+        """Scalars that describe the last batch, before its keys are pushed; for monitors."""
+        return {}
+
+
+class Classification(Objective):
+    """Softmax cross-entropy with a linear classifier.
+
+    Args:
+        dim: width of the features.
+        num_classes: number of classes, at least 2.
+        both_views: classify two views of each image instead of one.
+        weight: by what the term is multiplied in the total.
+
+    Raises:
+        ValueError: if `num_classes` is below 2.
+    """
+
+    needs_labels = True
+
+    def __init__(
+        self, dim: int, num_classes: int, *, both_views: bool = False, weight: float = 1.0
+    ) -> None:
+        super().__init__(weight=weight)
+        if num_classes < 2:
+            raise ValueError(f"`num_classes` must be at least 2, got {num_classes}")
+        self.num_queries = 2 if both_views else 1
+        self.classifier = nn.Linear(dim, num_classes)
+        self._accuracy: Tensor | None = None
+
+    def forward(self, queries: Sequence[Tensor], key: Tensor | None, labels: Tensor) -> Tensor:
+        features = torch.cat(list(queries[: self.num_queries]))
+        labels = labels.repeat(self.num_queries)
+        logits = self.classifier(features).float()
+        self._accuracy = (logits.detach().argmax(1) == labels).float().mean()
+        return F.cross_entropy(logits, labels)
+
+    def check_batch(self, labels: Tensor) -> None:
+        super().check_batch(labels)
+        highest = int(labels.max())
+        if highest >= self.classifier.out_features:
+            raise ValueError(
+                f"label {highest} is outside `num_classes`={self.classifier.out_features}. "
+                "Set `num_classes` to the number of classes of the data set."
+            )
+
+    def statistics(self) -> dict[str, Tensor]:
+        return {} if self._accuracy is None else {"accuracy": self._accuracy}
+
+
+class Contrast(Objective):
+    """A contrastive loss with its projector, momentum projector and queue.
+
+    Args:
+        dim: width of the features.
+        loss: which stored keys attract and repel.
+        projector: ``"mlp"`` or ``"linear"``.
+        projection_dim: D.
+        queue_size: K; not below the global batch.
+        momentum: m of the momentum projector.
+        enqueue_first: push the batch's keys before the loss is computed, as Islam et al. do for
+            SupCon, so that the own key is found in the queue. Else they are pushed after the
+            backward pass and never stand among their own negatives.
+        needs_labels: refuse images of unknown class.
+        weight: by what the term is multiplied in the total.
+
+    Raises:
+        ValueError: from the parts, if an argument is out of range.
+    """
+
+    needs_key = True
+
+    def __init__(
+        self,
+        dim: int,
+        loss: ContrastiveLoss,
+        *,
+        projector: ProjectorKind = "mlp",
+        projection_dim: int = 128,
+        queue_size: int = 65536,
+        momentum: float = 0.999,
+        enqueue_first: bool = False,
+        needs_labels: bool = False,
+        weight: float = 1.0,
+    ) -> None:
+        super().__init__(weight=weight)
+        self.loss = loss
+        self.projector = Projector(dim, projection_dim, kind=projector)
+        self.momentum_projector = MomentumEncoder(self.projector, momentum)
+        self.queue = FeatureQueue(queue_size, projection_dim)
+        self.enqueue_first = enqueue_first
+        self.needs_labels = needs_labels
+        self._last: tuple[Tensor, Tensor, Tensor] | None = None  # query, key, labels
+
+    def forward(self, queries: Sequence[Tensor], key: Tensor | None, labels: Tensor) -> Tensor:
+        if key is None:
+            raise ValueError("`key` must be the (B, dim) features of the second view, got None")
+        query = self.projector(queries[0])  # (B, D)
+        key = self.momentum_projector(key)  # (B, D)
+        self._last = (query.detach(), key, labels)
+        if self.enqueue_first:
+            self._push(key, labels)
+            loss: Tensor = self.loss(query, None, self.queue.bank(), labels)
+        else:
+            loss = self.loss(query, key, self.queue.bank(), labels)
+        return loss
+
+    def check_batch(self, labels: Tensor) -> None:
+        super().check_batch(labels)
+        if len(labels) * world_size() > self.queue.size:
+            raise ValueError(
+                f"`queue_size`={self.queue.size} is smaller than the global batch of "
+                f"{len(labels) * world_size()} images. Make the queue longer or the batch smaller."
+            )
+
+    def after_backward(self) -> None:
+        if self._last is not None and not self.enqueue_first:
+            self._push(*self._last[1:])
+
+    def after_step(self) -> None:
+        self.momentum_projector.update(self.projector)
+
+    @torch.no_grad()
+    def statistics(self) -> dict[str, Tensor]:
+        """Of the last batch on this process, before its keys are pushed (unless enqueued first).
+
+        Returns:
+            ``accuracy``: share of queries more similar to their own key than to any negative;
+            ``positive_similarity``, ``negative_similarity``: mean cosines; ``spread``: standard
+            deviation of the query features times sqrt(D), about 1 when they fill the sphere and 0
+            when they collapsed; ``queue_age``: optimiser steps since the oldest key was pushed;
+            ``queue_fill``: share of the queue that holds real keys.
+        """
+        if self._last is None:
+            return {}
+        query, key, labels = self._last
+        bank = self.queue.bank()
+        similarity = query @ bank.features.to(query.dtype).T  # (B, K)
+        negatives = _counted_negatives(self.loss, bank, labels)  # (B, K)
+        own = (query * key).sum(1)  # (B,)
+        hardest = similarity.masked_fill(~negatives, -torch.inf).amax(1)
+        filled = self.queue.pushed.clamp(max=self.queue.size)
+        return {
+            "accuracy": (own > hardest).float().mean(),
+            "positive_similarity": own.mean(),
+            "negative_similarity": similarity[negatives].mean(),
+            "spread": query.std(0).mean() * query.shape[1] ** 0.5,
+            "queue_age": filled / (len(query) * world_size()),
+            "queue_fill": filled / self.queue.size,
+        }
+
+    def _push(self, key: Tensor, labels: Tensor) -> None:
+        self.queue.push(gather(key), gather(labels))
+
+
+def _counted_negatives(loss: ContrastiveLoss, bank: Bank, labels: Tensor) -> Tensor:
+    negatives = loss.negatives(labels, bank.labels)
+    if negatives is None:
+        negatives = torch.ones(
+            len(labels), len(bank.labels), dtype=torch.bool, device=labels.device
+        )
+    positives = loss.positives(labels, bank.labels)
+    return negatives if positives is None else negatives & ~positives

@@ -1,0 +1,361 @@
+"""The module beneath every method: a backbone, its momentum encoder, objectives, an optimiser.
+
+Legend: B batch on this process, V views, H x W image size.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import timm.layers
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+
+from instdisc.distributed import broadcast, shuffle, unshuffle, world_size
+from instdisc.models import Backbone, MomentumEncoder, as_backbone, split_batch_norm
+from instdisc.version import __version__
+
+from .objectives import Objective
+from .schedule import Schedule, check_schedule, learning_rate_factor
+
+OptimizerName = Literal["sgd", "lars", "adamw"]
+BatchNormMode = Literal["shuffled", "plain", "sync"]
+
+
+class PretrainModule(LightningModule):
+    """Pretrains a backbone with the weighted sum of one or more objectives.
+
+    Each step: the query encoder sees the first view (and the second, if an objective classifies
+    both), the momentum encoder the second, every objective makes its term. Keys are pushed after
+    the backward pass of every micro-batch, the momentum encoders move once per optimiser step.
+
+    Batches are ``(images, labels, ...)`` with `images` a sequence of V views ``(B, 3, H, W)``.
+
+    Args:
+        backbone: a timm name or a `Backbone`.
+        objectives: the terms by name; the names appear in the logs and the checkpoint.
+        momentum: m of the momentum backbone.
+        optimizer: ``"sgd"``, ``"lars"`` or ``"adamw"``.
+        learning_rate: base rate; scaled by the global batch only with `reference_batch`.
+        weight_decay: on all parameters, as in both papers.
+        sgd_momentum: of SGD and LARS.
+        schedule: ``"cosine"``, ``"step"`` or ``"constant"``; see `learning_rate_factor`.
+        warmup: share of the run that the warm-up takes.
+        milestones: shares of the run at which ``"step"`` divides the rate by 10.
+        reference_batch: if given, the rate is multiplied by global batch / `reference_batch`.
+        batch_norm: how batch norm keeps query and key apart. ``"shuffled"``: the global batch is
+            normalised in `batch_norm_groups` groups and the keys are shuffled between them, so
+            that a query and its key never share statistics; on W processes each has
+            ``batch_norm_groups / W`` groups (at least 1), so the result does not depend on W.
+            ``"plain"``: per process, unshuffled. ``"sync"``: over all processes (GPU), unshuffled.
+        batch_norm_groups: for ``"shuffled"``; 8 in MoCo (its number of GPUs).
+        channels_last: memory format of the backbone and its images.
+        compile: compile the backbones with `torch.compile`.
+
+    Raises:
+        ValueError: if an argument is out of range; in training, if a batch does not suit the
+            objectives (one view where two are needed, a missing label, a queue shorter than the
+            global batch).
+        TypeError: if `backbone` is neither a name nor a `Backbone`, or a batch is not
+            ``(sequence of views, labels)``.
+        FloatingPointError: in training, if the loss is not finite: names the step; the
+            checkpoints written before stay as they are.
+    """
+
+    def __init__(
+        self,
+        backbone: str | Backbone,
+        objectives: Mapping[str, Objective],
+        *,
+        momentum: float = 0.999,
+        optimizer: OptimizerName = "sgd",
+        learning_rate: float = 0.03,
+        weight_decay: float = 1e-4,
+        sgd_momentum: float = 0.9,
+        schedule: Schedule = "cosine",
+        warmup: float = 0.0,
+        milestones: Sequence[float] = (0.6, 0.8),
+        reference_batch: int | None = None,
+        batch_norm: BatchNormMode = "shuffled",
+        batch_norm_groups: int = 8,
+        channels_last: bool = False,
+        compile: bool = False,
+    ) -> None:
+        super().__init__()
+        if not objectives:
+            raise ValueError("`objectives` must name at least one objective, got none")
+        if optimizer not in ("sgd", "lars", "adamw"):
+            raise ValueError(f"`optimizer` must be 'sgd', 'lars' or 'adamw', got {optimizer!r}")
+        if not learning_rate > 0:
+            raise ValueError(f"`learning_rate` must be positive, got {learning_rate}")
+        if reference_batch is not None and reference_batch < 1:
+            raise ValueError(f"`reference_batch` must be positive, got {reference_batch}")
+        if batch_norm not in ("shuffled", "plain", "sync"):
+            raise ValueError(
+                f"`batch_norm` must be 'shuffled', 'plain' or 'sync', got {batch_norm!r}"
+            )
+        if batch_norm_groups < 1:
+            raise ValueError(f"`batch_norm_groups` must be at least 1, got {batch_norm_groups}")
+        check_schedule(schedule, warmup, milestones)
+        self.backbone = as_backbone(backbone)
+        self.objectives = nn.ModuleDict(objectives)
+        self.momentum_backbone = (
+            MomentumEncoder(self.backbone, momentum)
+            if any(objective.needs_key for objective in objectives.values())
+            else None
+        )
+        self.optimizer_name = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.sgd_momentum = sgd_momentum
+        self.schedule = schedule
+        self.warmup = warmup
+        self.milestones = tuple(milestones)
+        self.reference_batch = reference_batch
+        self.batch_norm = batch_norm
+        self.batch_norm_groups = batch_norm_groups
+        self.channels_last = channels_last
+        if channels_last:
+            self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            if self.momentum_backbone is not None:
+                self.momentum_backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if compile:
+            self.backbone.compile()
+            if self.momentum_backbone is not None:
+                self.momentum_backbone.module.compile()
+        self._num_steps: float = float("inf")
+        self._rate_scale = 1.0
+        self._batch_size: int | None = None
+        self._first_bad_step: Tensor | None = None
+        # Equal on all processes by construction: spare DDP the broadcast of 32 MB each step.
+        self._ddp_params_and_buffers_to_ignore = [
+            name for name, _ in self.named_buffers() if ".queue." in name
+        ]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features of the query backbone.
+
+        Args:
+            images: ``(B, 3, H, W)``.
+
+        Returns:
+            ``(B, backbone.dim)``.
+        """
+        features: Tensor = self.backbone(self._formatted(images))
+        return features
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """How this module was made, in JSON values; stored in every checkpoint and export."""
+        settings = {"backbone": self.backbone.spec, **self.hparams}
+        recipe: dict[str, Any] = json.loads(json.dumps(settings, default=str))
+        return recipe
+
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
+        images, labels = batch[0], batch[1]
+        objectives = self._objectives()
+        num_queries = max(objective.num_queries for objective in objectives.values())
+        features = self(torch.cat(list(images[:num_queries])))
+        queries = features.chunk(num_queries)  # (B, dim) each
+        key = self._key(images[1], batch_idx) if self.momentum_backbone is not None else None
+        terms = {
+            name: objective(queries, key, labels) for name, objective in objectives.items()
+        }
+        loss = torch.stack([objectives[name].weight * term for name, term in terms.items()]).sum()
+        self._watch(loss.detach())
+        if self._logs_now():
+            self.log("loss", loss.detach(), prog_bar=True)
+            if len(terms) > 1:
+                self.log_dict({f"{name}/loss": term.detach() for name, term in terms.items()})
+        return {"loss": loss, "features": queries[0].detach(), "labels": labels}
+
+    def validation_step(
+        self, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> dict[str, Tensor]:
+        """Features of the first view, for the callbacks that watch the run."""
+        images, labels, indices = batch
+        return {"features": self(images[0]), "labels": labels, "indices": indices}
+
+    def configure_optimizers(self) -> Any:
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        rate, decay = self.learning_rate, self.weight_decay
+        optimizer: torch.optim.Optimizer
+        if self.optimizer_name == "sgd":
+            optimizer = torch.optim.SGD(
+                parameters, rate, momentum=self.sgd_momentum, weight_decay=decay
+            )
+        elif self.optimizer_name == "adamw":
+            optimizer = torch.optim.AdamW(parameters, rate, weight_decay=decay)
+        else:
+            from lightly.utils.lars import LARS  # imports hydra: only for those who want it
+
+            optimizer = LARS(parameters, rate, momentum=self.sgd_momentum, weight_decay=decay)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_factor)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def setup(self, stage: str) -> None:
+        if stage != "fit":
+            return
+        for net in (self.backbone, self.momentum_backbone):
+            if net is None:
+                continue
+            if self.batch_norm == "shuffled":
+                split_batch_norm(net, self._groups_here())
+            elif self.batch_norm == "sync" and world_size() > 1:
+                if self.device.type == "cpu" and self.trainer.strategy.root_device.type == "cpu":
+                    raise ValueError(
+                        "`batch_norm`='sync' needs GPUs when there are several processes. "
+                        "Use 'shuffled' or 'plain'."
+                    )
+                timm.layers.convert_sync_batchnorm(net)
+
+    def on_fit_start(self) -> None:
+        self._first_bad_step = None
+        broadcast(buffer for name, buffer in self.named_buffers() if ".queue." in name)
+
+    def on_train_start(self) -> None:
+        # Not in configure_optimizers: to ask for the length of the run there would load the data
+        # before Lightning restores the position of a resumable loader, which is then lost.
+        self._num_steps = self.trainer.estimated_stepping_batches
+        self._rate_scale = self._scale_by_batch()
+        if self._num_steps == float("inf") and (self.schedule != "constant" or self.warmup):
+            raise ValueError(
+                "a run without end has no schedule: set `max_epochs` or `max_steps` of the "
+                "Trainer, or schedule='constant' and warmup=0"
+            )
+        scheduler: Any = self.lr_schedulers()
+        rate = self.learning_rate * self._rate_factor(scheduler.last_epoch)
+        for group in scheduler.optimizer.param_groups:
+            group["lr"] = rate
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        self._check_views(batch)
+        # Looking at labels on a GPU would wait for it: there, only now and then.
+        if batch[1].device.type == "cpu" or batch_idx == 0 or self._logs_now():
+            for objective in self._objectives().values():
+                objective.check_batch(batch[1])
+
+    def on_after_backward(self) -> None:
+        for objective in self._objectives().values():
+            objective.after_backward()
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        if self.momentum_backbone is not None:
+            self.momentum_backbone.update(self.backbone)
+        for objective in self._objectives().values():
+            objective.after_step()
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self._logs_now():
+            self._raise_if_not_finite()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._raise_if_not_finite()
+        checkpoint["instdisc"] = {
+            "backbone": self.backbone.spec,
+            "method": type(self).__name__,
+            "recipe": self.recipe,
+            "version": __version__,
+        }
+
+    def _objectives(self) -> dict[str, Objective]:
+        return dict(self.objectives.items())  # type: ignore[arg-type]
+
+    def _key(self, images: Tensor, batch_idx: int) -> Tensor:
+        assert self.momentum_backbone is not None
+        images = self._formatted(images)
+        if self.batch_norm != "shuffled" or self._groups_here() * world_size() == 1:
+            return self.momentum_backbone(images)
+        seed = self.current_epoch * 1_000_003 + batch_idx
+        images, order = shuffle(images, seed)
+        return unshuffle(self.momentum_backbone(self._formatted(images)), order)
+
+    def _formatted(self, images: Tensor) -> Tensor:
+        return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
+
+    def _groups_here(self) -> int:
+        groups, processes = self.batch_norm_groups, world_size()
+        if groups > processes and groups % processes:
+            raise ValueError(
+                f"`batch_norm_groups`={groups} must divide by the {processes} processes"
+            )
+        return max(1, groups // processes)
+
+    def _rate_factor(self, step: int) -> float:
+        if self._num_steps == float("inf"):  # not known before the run starts; see on_train_start
+            return 1.0
+        return self._rate_scale * learning_rate_factor(
+            step,
+            int(self._num_steps),
+            schedule=self.schedule,
+            warmup=self.warmup,
+            milestones=self.milestones,
+        )
+
+    def _scale_by_batch(self) -> float:
+        if self.reference_batch is None:
+            return 1.0
+        size = getattr(self.trainer.train_dataloader, "batch_size", None)
+        if size is None:
+            raise ValueError(
+                "`reference_batch` scales the learning rate by the batch size, but the training "
+                "loader has no `batch_size`. Scale `learning_rate` yourself and leave it out."
+            )
+        return size * world_size() * self.trainer.accumulate_grad_batches / self.reference_batch
+
+    def _check_views(self, batch: Any) -> None:
+        if not isinstance(batch, Sequence) or len(batch) < 2 or isinstance(batch[0], Tensor):
+            raise TypeError(
+                "a batch must be (sequence of views, labels, ...), "
+                f"got {_describe(batch)}. instdisc.data.ViewData makes such batches."
+            )
+        images, labels = batch[0], batch[1]
+        for name, objective in self._objectives().items():
+            needed = max(objective.num_queries, 2 if objective.needs_key else 1)
+            if len(images) < needed:
+                raise ValueError(
+                    f"objective {name!r} needs {needed} views of each image, got {len(images)}"
+                )
+        if world_size() > 1 and self._batch_size not in (None, len(labels)):
+            raise ValueError(
+                f"a batch of {len(labels)} images follows batches of {self._batch_size}: several "
+                "processes need equal batches. Drop the last, smaller one (drop_last=True)."
+            )
+        self._batch_size = len(labels)
+
+    def _logs_now(self) -> bool:
+        return (self.global_step + 1) % self.trainer.log_every_n_steps == 0
+
+    def _watch(self, loss: Tensor) -> None:
+        """Notes the first step with a non-finite loss without waiting for the device."""
+        step = torch.full_like(loss, self.global_step, dtype=torch.int64)
+        bad = torch.where(torch.isfinite(loss), -1, step)
+        first = self._first_bad_step
+        self._first_bad_step = bad if first is None else torch.where(first >= 0, first, bad)
+        if loss.device.type == "cpu":
+            self._raise_if_not_finite()
+
+    def _raise_if_not_finite(self) -> None:
+        if self._first_bad_step is None or self._first_bad_step < 0:
+            return
+        kept = getattr(self.trainer.checkpoint_callback, "last_model_path", "") or getattr(
+            self.trainer.checkpoint_callback, "best_model_path", ""
+        )
+        raise FloatingPointError(
+            f"the loss was not finite at step {int(self._first_bad_step)} "
+            f"(epoch {self.current_epoch}). Lower the learning rate or use another precision; "
+            + (f"the last good checkpoint is {kept}" if kept else "no checkpoint was written yet")
+        )
+
+
+def _describe(batch: Any) -> str:
+    if isinstance(batch, Sequence) and len(batch) and isinstance(batch[0], Tensor):
+        return f"one tensor {tuple(batch[0].shape)} where the views should be"
+    return type(batch).__name__

@@ -1,0 +1,93 @@
+"""Supervised contrast with a momentum queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from instdisc.losses import SupConLoss
+from instdisc.models import Backbone, as_backbone
+from instdisc.models.projector import ProjectorKind
+
+from .objectives import Contrast
+from .pretrain import BatchNormMode, OptimizerName, PretrainModule
+from .schedule import Schedule
+
+
+class SupConModule(PretrainModule):
+    """Each image against a queue in which the keys of its class are positives.
+
+    The keys of the batch are enqueued before the loss is computed, so an image's own key is among
+    its positives, and positives and negatives come from the queue alone.
+
+    Args:
+        backbone: a timm name or a `Backbone`.
+        temperature: T.
+        projector: ``"mlp"`` or ``"linear"``.
+        projection_dim: width of queries and keys.
+        queue_size: number of stored keys.
+        momentum: m of the momentum encoder.
+
+    The other arguments, and what is raised, are those of `PretrainModule`.
+
+    Source:
+        Islam et al., "A Broad Study on the Transferability of Visual Representations with
+        Contrastive Learning" (2021), and its code: learning rate 0.02 per 64 images, 5 of 400
+        epochs warm-up, 64,000 keys. Differs from it: see `SupConLoss` and
+        `learning_rate_factor`.
+
+    Example:
+        >>> SupConModule("resnet18", queue_size=1024).objectives["supcon"].enqueue_first
+        True
+    """
+
+    def __init__(
+        self,
+        backbone: str | Backbone = "resnet50",
+        *,
+        temperature: float = 0.07,
+        projector: ProjectorKind = "mlp",
+        projection_dim: int = 128,
+        queue_size: int = 64000,
+        momentum: float = 0.999,
+        optimizer: OptimizerName = "sgd",
+        learning_rate: float = 0.02,
+        weight_decay: float = 1e-4,
+        sgd_momentum: float = 0.9,
+        schedule: Schedule = "cosine",
+        warmup: float = 0.0125,
+        milestones: Sequence[float] = (0.6, 0.8),
+        reference_batch: int | None = 64,
+        batch_norm: BatchNormMode = "shuffled",
+        batch_norm_groups: int = 8,
+        channels_last: bool = False,
+        compile: bool = False,
+    ) -> None:
+        backbone = as_backbone(backbone)
+        supcon = Contrast(
+            backbone.dim,
+            SupConLoss(temperature),
+            projector=projector,
+            projection_dim=projection_dim,
+            queue_size=queue_size,
+            momentum=momentum,
+            enqueue_first=True,
+            needs_labels=True,
+        )
+        super().__init__(
+            backbone,
+            {"supcon": supcon},
+            momentum=momentum,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            sgd_momentum=sgd_momentum,
+            schedule=schedule,
+            warmup=warmup,
+            milestones=milestones,
+            reference_batch=reference_batch,
+            batch_norm=batch_norm,
+            batch_norm_groups=batch_norm_groups,
+            channels_last=channels_last,
+            compile=compile,
+        )
+        self.save_hyperparameters(ignore=["backbone"])

@@ -1,0 +1,72 @@
+"""Supervised pretraining with cross-entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from instdisc.models import Backbone, as_backbone
+
+from .objectives import Classification
+from .pretrain import BatchNormMode, OptimizerName, PretrainModule
+from .schedule import Schedule
+
+
+class SupervisedModule(PretrainModule):
+    """Softmax cross-entropy on one view or on both.
+
+    The augmentation belongs to the data: ``islam_weak`` (crop and flip) or ``moco_v2``.
+
+    Args:
+        backbone: a timm name or a `Backbone`.
+        num_classes: number of classes.
+        both_views: classify two views of each image instead of one.
+
+    The other arguments, and what is raised, are those of `PretrainModule`.
+
+    Source:
+        The supervised baselines of Zhao et al. (2021) and Islam et al. (2021). Zhao et al. do not
+        state their schedule: ours is the usual rate of 0.1 at a batch of 256, falling as a cosine.
+        Both views go through the backbone as one batch.
+
+    Example:
+        >>> SupervisedModule("resnet18", num_classes=10).objectives["classes"].classifier
+        Linear(in_features=512, out_features=10, bias=True)
+    """
+
+    def __init__(
+        self,
+        backbone: str | Backbone = "resnet50",
+        *,
+        num_classes: int = 1000,
+        both_views: bool = False,
+        optimizer: OptimizerName = "sgd",
+        learning_rate: float = 0.1,
+        weight_decay: float = 1e-4,
+        sgd_momentum: float = 0.9,
+        schedule: Schedule = "cosine",
+        warmup: float = 0.0,
+        milestones: Sequence[float] = (0.6, 0.8),
+        reference_batch: int | None = None,
+        batch_norm: BatchNormMode = "plain",
+        batch_norm_groups: int = 8,
+        channels_last: bool = False,
+        compile: bool = False,
+    ) -> None:
+        backbone = as_backbone(backbone)
+        super().__init__(
+            backbone,
+            {"classes": Classification(backbone.dim, num_classes, both_views=both_views)},
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            sgd_momentum=sgd_momentum,
+            schedule=schedule,
+            warmup=warmup,
+            milestones=milestones,
+            reference_batch=reference_batch,
+            batch_norm=batch_norm,
+            batch_norm_groups=batch_norm_groups,
+            channels_last=channels_last,
+            compile=compile,
+        )
+        self.save_hyperparameters(ignore=["backbone"])

@@ -1,0 +1,8 @@
+"""Images to features: the backbone, and what contrast with a momentum encoder needs around it."""
+
+from .backbone import Backbone as Backbone
+from .backbone import as_backbone as as_backbone
+from .momentum import MomentumEncoder as MomentumEncoder
+from .projector import Projector as Projector
+from .queue import FeatureQueue as FeatureQueue
+from .split_norm import split_batch_norm as split_batch_norm

@@ -1,0 +1,162 @@
+"""One face on any timm model.
+
+Legend: B batch, C channels, H x W image size, s stride of a stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import timm
+from timm.models.resnet import ResNet
+from torch import Tensor, nn
+
+Stem = Literal["imagenet", "no_pool", "cifar"]
+
+
+class Backbone(nn.Module):
+    """An image encoder: pooled features, and the maps of every stage.
+
+    Args:
+        name: a timm model name; see ``timm.list_models()``. ``"resnet50"`` is the plain-stem v1.5 ResNet of both papers.
+        pretrained: load timm's published weights (downloads them).
+        stem: how a ResNet begins. ``"imagenet"`` as timm builds it; ``"no_pool"`` without the max-pool (half the
+            stride, for images of about 64 px); ``"cifar"`` a 3 x 3 convolution of stride 1 without max-pool (a
+            quarter of the stride, for 32 px; Chen et al., "SimCLR" (2020), appendix B.9).
+        timm_options: passed to `timm.create_model`, e.g. ``img_size=32`` for a ViT or ``zero_init_last=False`` for
+            torchvision's initialisation of a ResNet. timm's default starts each residual branch at zero.
+
+    Attributes:
+        name: the timm name.
+        dim: width of the output of `forward`.
+        strides: pixels of the image per cell of each map of `maps`.
+        widths: channels of each map of `maps`.
+
+    Raises:
+        ValueError: if timm has no model `name`, or it cannot take `stem`.
+
+    Example:
+        >>> import torch
+        >>> backbone = Backbone("resnet18", stem="no_pool")
+        >>> backbone(torch.zeros(2, 3, 64, 64)).shape, backbone.dim
+        (torch.Size([2, 512]), 512)
+        >>> [tuple(stage.shape) for stage in backbone.maps(torch.zeros(1, 3, 64, 64))]
+        [(1, 64, 32, 32), (1, 128, 16, 16), (1, 256, 8, 8), (1, 512, 4, 4)]
+        >>> backbone.strides
+        [2, 4, 8, 16]
+    """
+
+    strides: list[int]
+    widths: list[int]
+
+    def __init__(
+        self,
+        name: str = "resnet50",
+        *,
+        pretrained: bool = False,
+        stem: Stem = "imagenet",
+        **timm_options: Any,
+    ) -> None:
+        super().__init__()
+        if not timm.is_model(name):
+            near = timm.list_models(f"*{name[:6]}*")[:5]
+            raise ValueError(
+                f"`name` must be a timm model, got {name!r}. "
+                + (f"Near it: {', '.join(near)}." if near else "See timm.list_models().")
+            )
+        self.name = name
+        self.stem = stem
+        self.timm_options = timm_options
+        self.net = timm.create_model(name, pretrained=pretrained, num_classes=0, **timm_options)
+        shrink = _change_stem(self.net, name, stem)
+        self.dim = int(getattr(self.net, "head_hidden_size", None) or self.net.num_features)
+        stages = [
+            (position, info)
+            for position, info in enumerate(_feature_info(self.net))
+            if not _is_stem(str(info["module"]))
+        ]
+        self._stage_positions = [position for position, _ in stages]
+        self.strides = [int(info["reduction"]) // shrink for _, info in stages]
+        self.widths = [int(info["num_chs"]) for _, info in stages]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pooled features without classifier.
+
+        Args:
+            images: ``(B, 3, H, W)`` float.
+
+        Returns:
+            ``(B, dim)``.
+        """
+        features: Tensor = self.net(images)
+        return features
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """The output of every stage, shallow to deep (of a ViT: of every block).
+
+        Args:
+            images: ``(B, 3, H, W)`` float.
+
+        Returns:
+            Tensors ``(B, widths[i], H / strides[i], W / strides[i])``.
+        """
+        maps: list[Tensor] = self.net.forward_intermediates(
+            images, indices=self._stage_positions, intermediates_only=True
+        )
+        return maps
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The arguments that build this architecture again: ``Backbone(**spec)``, without its weights."""
+        return {"name": self.name, "stem": self.stem, **self.timm_options}
+
+
+def as_backbone(backbone: str | Backbone) -> Backbone:
+    """A name becomes a freshly initialised `Backbone`; a `Backbone` stays itself.
+
+    Raises:
+        TypeError: if it is neither.
+    """
+    if isinstance(backbone, str):
+        return Backbone(backbone)
+    if isinstance(backbone, Backbone):
+        return backbone
+    raise TypeError(
+        f"`backbone` must be a timm name or a Backbone, got {type(backbone).__name__}. "
+        "Wrap a network of your own as a timm model, or subclass Backbone."
+    )
+
+
+def _change_stem(net: nn.Module, name: str, stem: Stem) -> int:
+    """Changes the first layers of `net` in place; returns by how much every stride shrinks."""
+    if stem not in ("imagenet", "no_pool", "cifar"):
+        raise ValueError(f"`stem` must be 'imagenet', 'no_pool' or 'cifar', got {stem!r}")
+    if stem == "imagenet":
+        return 1
+    if not isinstance(net, ResNet) or not isinstance(net.maxpool, nn.MaxPool2d):
+        raise ValueError(
+            f"`stem`={stem!r} needs a timm ResNet with a max-pool, got {name!r}. "
+            "Use stem='imagenet', or for a ViT a smaller patch_size."
+        )
+    net.maxpool = nn.Identity()
+    if stem == "no_pool":
+        return 2
+    if not isinstance(net.conv1, nn.Conv2d):
+        raise ValueError(
+            f"`stem`='cifar' needs a ResNet whose stem is one convolution, got {name!r} (a deep stem). "
+            "Use stem='no_pool'."
+        )
+    width = net.conv1.out_channels
+    net.conv1 = nn.Conv2d(net.conv1.in_channels, width, 3, stride=1, padding=1, bias=False)
+    nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
+    return 4
+
+
+def _feature_info(net: nn.Module) -> Sequence[dict[str, Any]]:
+    info: Any = net.feature_info
+    return info.info if hasattr(info, "info") else info
+
+
+def _is_stem(module: str) -> bool:
+    return module.split(".")[0].startswith(("stem", "act", "bn", "conv", "relu", "norm"))

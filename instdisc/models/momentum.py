@@ -1,0 +1,56 @@
+"""The slow copy of an encoder that makes the keys."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class MomentumEncoder(nn.Module):
+    """A frozen copy whose parameters follow those of the encoder: ``k <- m * k + (1 - m) * q``.
+
+    Buffers (running statistics of batch norm) are its own: in train mode it normalises by the statistics of its own
+    batches, as in MoCo's code.
+
+    Args:
+        encoder: the module to copy; its present weights are the start.
+        momentum: m, in [0, 1).
+
+    Raises:
+        ValueError: if `momentum` is outside [0, 1).
+
+    Source:
+        He et al., "Momentum Contrast" (2020), equation 2.
+
+    Example:
+        >>> encoder = nn.Linear(1, 1, bias=False)
+        >>> slow = MomentumEncoder(encoder, momentum=0.9)
+        >>> _ = nn.init.constant_(slow.module.weight, 0.0), nn.init.constant_(encoder.weight, 1.0)
+        >>> slow.update(encoder)
+        >>> slow.module.weight
+        Parameter containing:
+        tensor([[0.1000]])
+    """
+
+    def __init__(self, encoder: nn.Module, momentum: float = 0.999) -> None:
+        super().__init__()
+        if not 0 <= momentum < 1:
+            raise ValueError(f"`momentum` must lie in [0, 1), got {momentum}")
+        self.momentum = momentum
+        self.module = copy.deepcopy(encoder).requires_grad_(False)
+
+    @torch.no_grad()
+    def forward(self, *inputs: Any) -> Tensor:
+        """What the slow copy makes of the inputs, without gradient."""
+        output: Tensor = self.module(*inputs)
+        return output
+
+    @torch.no_grad()
+    def update(self, encoder: nn.Module) -> None:
+        """One step towards `encoder`; call it once per optimiser step."""
+        slow = list(self.module.parameters())
+        if slow:
+            torch._foreach_lerp_(slow, list(encoder.parameters()), 1 - self.momentum)

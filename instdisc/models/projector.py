@@ -1,0 +1,54 @@
+"""From features to the sphere on which contrastive losses compare them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+ProjectorKind = Literal["mlp", "linear"]
+
+
+class Projector(nn.Module):
+    """Maps features to unit vectors, by one linear layer or by Linear - ReLU - Linear.
+
+    Args:
+        dim: width of the features.
+        projection_dim: width of the output.
+        kind: ``"mlp"`` with a hidden layer as wide as the features (MoCo v2, Islam et al.), ``"linear"`` (MoCo v1).
+
+    Raises:
+        ValueError: if a width is not positive or `kind` is unknown.
+
+    Source:
+        Chen et al., "Improved Baselines with Momentum Contrastive Learning" (2020): 2048 - 2048 - ReLU - 128, no
+        batch norm.
+
+    Example:
+        >>> import torch
+        >>> Projector(512, 128)(torch.randn(4, 512)).norm(dim=1)
+        tensor([1.0000, 1.0000, 1.0000, 1.0000], grad_fn=<LinalgVectorNormBackward0>)
+    """
+
+    def __init__(self, dim: int, projection_dim: int = 128, *, kind: ProjectorKind = "mlp") -> None:
+        super().__init__()
+        if dim < 1 or projection_dim < 1:
+            raise ValueError(
+                f"`dim` and `projection_dim` must be positive, got {dim} and {projection_dim}"
+            )
+        if kind not in ("mlp", "linear"):
+            raise ValueError(f"`kind` must be 'mlp' or 'linear', got {kind!r}")
+        hidden = [nn.Linear(dim, dim), nn.ReLU(inplace=True)] if kind == "mlp" else []
+        self.layers = nn.Sequential(*hidden, nn.Linear(dim, projection_dim))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Projects and normalises.
+
+        Args:
+            features: ``(B, dim)``.
+
+        Returns:
+            ``(B, projection_dim)`` float32 rows of length 1, also under autocast.
+        """
+        return F.normalize(self.layers(features).float(), dim=1)

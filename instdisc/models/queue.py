@@ -1,0 +1,80 @@
+"""The queue of keys and their labels.
+
+Legend: N keys pushed at once, K queue length, D width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from instdisc.types import UNKNOWN_LABEL, Bank
+
+
+class FeatureQueue(nn.Module):
+    """The last K keys with their labels, oldest overwritten first.
+
+    Starts with random unit vectors of unknown class, as in both papers: they are negatives until real keys replace
+    them. Everything is a persistent buffer, so a resumed run continues with the same keys. Nothing here waits for the
+    device, and a push is one indexed write.
+
+    Args:
+        size: K.
+        dim: D.
+
+    Raises:
+        ValueError: if `size` or `dim` is not positive.
+
+    Example:
+        >>> queue = FeatureQueue(3, 2)
+        >>> queue.push(torch.eye(2), torch.tensor([7, 8]))
+        >>> queue.push(torch.eye(2), torch.tensor([9, 10]))
+        >>> queue.bank().labels
+        tensor([10,  8,  9])
+    """
+
+    features: Tensor
+    labels: Tensor
+    pushed: Tensor
+
+    def __init__(self, size: int, dim: int) -> None:
+        super().__init__()
+        if size < 1 or dim < 1:
+            raise ValueError(f"`size` and `dim` must be positive, got {size} and {dim}")
+        self.register_buffer("features", F.normalize(torch.randn(size, dim), dim=1))
+        self.register_buffer("labels", torch.full((size,), UNKNOWN_LABEL))
+        self.register_buffer("pushed", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def size(self) -> int:
+        """K."""
+        return len(self.labels)
+
+    @torch.no_grad()
+    def push(self, features: Tensor, labels: Tensor) -> None:
+        """Appends keys; of more than K, the last K stay.
+
+        Args:
+            features: ``(N, D)`` rows of unit length.
+            labels: ``(N,)`` int64; ``-1`` where the class is unknown.
+
+        Raises:
+            ValueError: if the shapes do not fit each other or the queue.
+        """
+        count = len(features)
+        if features.shape[1:] != self.features.shape[1:] or labels.shape != (count,):
+            raise ValueError(
+                f"`features` must be (N, {self.features.shape[1]}) and `labels` (N,), "
+                f"got {tuple(features.shape)} and {tuple(labels.shape)}"
+            )
+        kept = min(count, self.size)
+        steps = torch.arange(count - kept, count, device=self.pushed.device)
+        rows = (self.pushed + steps) % self.size  # (kept,)
+        self.features.index_copy_(0, rows, features[count - kept :].to(self.features.dtype))
+        self.labels.index_copy_(0, rows, labels[count - kept :])
+        self.pushed += count
+
+    def bank(self) -> Bank:
+        """The keys themselves, not a copy: the next `push` changes them."""
+        return Bank(self.features, self.labels)

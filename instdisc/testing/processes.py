@@ -1,0 +1,99 @@
+"""Two processes must do what one does with the same global batch."""
+
+from __future__ import annotations
+
+import copy
+import os
+import socket
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.multiprocessing as multiprocessing
+from torch import Tensor
+
+from instdisc.methods import PretrainModule
+from instdisc.types import Views
+
+_STEPS = 2
+
+
+def check_two_processes(modules: Sequence[PretrainModule], batches: Sequence[Views]) -> None:
+    """Trains each module for two steps on one process, and on two (gloo) with half batches.
+
+    The parameters, queues and labels must agree to rounding. Running statistics of batch norm are
+    not compared: on two processes each keeps those of its own half.
+
+    The processes are started afresh, so a script that calls this needs the usual
+    ``if __name__ == "__main__":``.
+
+    Args:
+        modules: untrained methods; they are copied, not changed.
+        batches: at least two, of an even size.
+
+    Raises:
+        AssertionError: if a module's two processes disagree with its one.
+    """
+    from .methods import fit
+
+    batches = list(batches)[:_STEPS]
+    with tempfile.TemporaryDirectory() as folder:
+        job = Path(folder) / "job.pt"
+        torch.save({"modules": list(modules), "batches": batches}, job)
+        multiprocessing.spawn(_run_rank, args=(folder, _free_port()), nprocs=2)
+        for number, module in enumerate(modules):
+            alone = copy.deepcopy(module)
+            torch.manual_seed(0)
+            fit(alone, batches)
+            expected = _compared(alone)
+            for rank in range(2):
+                got: dict[str, Tensor] = torch.load(Path(folder) / f"{number}-{rank}.pt")
+                for name, tensor in expected.items():
+                    if torch.allclose(got[name], tensor, rtol=1e-4, atol=1e-5):
+                        continue
+                    difference = float((got[name] - tensor).abs().max())
+                    raise AssertionError(
+                        f"{type(module).__name__}: on two processes {name} of rank {rank} differs "
+                        f"by {difference:.2g} from one process with the same global batch"
+                    )
+
+
+def _run_rank(rank: int, folder: str, port: int) -> None:
+    os.environ.update(
+        MASTER_ADDR="127.0.0.1",
+        MASTER_PORT=str(port),
+        WORLD_SIZE="2",
+        NODE_RANK="0",
+        LOCAL_RANK=str(rank),
+        OMP_NUM_THREADS="1",
+    )
+    torch.set_num_threads(1)
+    from .methods import _quiet, fit
+
+    job: dict[str, Any] = torch.load(Path(folder) / "job.pt", weights_only=False)
+    with _quiet():
+        for number, module in enumerate(job["modules"]):
+            halves = [_half(batch, rank) for batch in job["batches"]]
+            torch.manual_seed(0)
+            fit(module, halves, devices=2, strategy="ddp")
+            torch.save(_compared(module), Path(folder) / f"{number}-{rank}.pt")
+
+
+def _half(batch: Views, rank: int) -> Views:
+    count = len(batch.labels) // 2
+    own = slice(rank * count, (rank + 1) * count)
+    return Views([view[own] for view in batch.images], batch.labels[own], batch.indices[own])
+
+
+def _compared(module: PretrainModule) -> dict[str, Tensor]:
+    parameters = {name: p.detach().clone() for name, p in module.named_parameters()}
+    queues = {name: b.clone() for name, b in module.named_buffers() if ".queue." in name}
+    return {**parameters, **queues}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,78 @@
+"""Features of a set of images, computed once.
+
+Legend: N images, D width.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from instdisc.data import ImageSource, ViewDataset, ViewLoader, evaluation_policy
+from instdisc.models import Backbone
+
+
+class Features(NamedTuple):
+    """Features with labels.
+
+    Attributes:
+        features: ``(N, D)`` float32 on the CPU.
+        labels: ``(N,)`` int64; ``-1`` where unknown.
+    """
+
+    features: Tensor
+    labels: Tensor
+
+
+@torch.no_grad()
+def extract_features(
+    backbone: Backbone,
+    images: ImageSource,
+    *,
+    image_size: int = 224,
+    batch_size: int = 256,
+    num_workers: int = 0,
+    device: str | torch.device = "cpu",
+) -> Features:
+    """Pooled features of the centre of every image, in order, by the frozen backbone.
+
+    Args:
+        backbone: used in eval mode on `device`; its mode and device are restored.
+        images: whose features.
+        image_size: side of the view in pixels; see `evaluation_policy`.
+        batch_size: images at once.
+        num_workers: processes that read.
+        device: where to compute.
+
+    Raises:
+        ValueError: if a feature is not finite: the weights are broken.
+
+    Example:
+        >>> from instdisc.data import Scenes
+        >>> found = extract_features(Backbone("resnet18"), Scenes(4, image_size=32), image_size=32)
+        >>> found.features.shape
+        torch.Size([4, 512])
+    """
+    views = ViewDataset(images, [evaluation_policy(image_size)])
+    loader = ViewLoader(
+        views, batch_size, shuffle=False, drop_last=False, num_workers=num_workers
+    )
+    before, training = next(backbone.parameters()).device, backbone.training
+    backbone.to(device).eval()
+    features, labels = [], []
+    try:
+        for batch in loader:
+            features.append(backbone(batch.images[0].to(device)).float().cpu())
+            labels.append(batch.labels)
+    finally:
+        backbone.to(before).train(training)
+    found = Features(torch.cat(features), torch.cat(labels))
+    if not torch.isfinite(found.features).all():
+        bad = int((~torch.isfinite(found.features)).any(1).nonzero()[0])
+        raise ValueError(
+            f"the features of image {bad} of {images.name!r} are not finite: the backbone's "
+            "weights are broken. Load another checkpoint."
+        )
+    return found

@@ -1,0 +1,94 @@
+"""The few types that cross a border between parts of the library.
+
+Legend: B batch, K queue length, D width, V views.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+UNKNOWN_LABEL = -1
+
+
+class Views(NamedTuple):
+    """A batch of views: what data hands to a method.
+
+    Any tuple that begins ``(sequence of tensors, labels)`` works in its place, so lightly's loaders do.
+
+    Attributes:
+        images: V tensors ``(B, 3, H, W)``, float, normalised; ``images[v][b]`` is view v of image b.
+        labels: ``(B,)`` int64 class indices; ``-1`` where the class is unknown.
+        indices: ``(B,)`` int64 positions in the data set.
+    """
+
+    images: list[Tensor]
+    labels: Tensor
+    indices: Tensor
+
+
+class Bank(NamedTuple):
+    """Stored keys: what a queue hands to a loss.
+
+    Attributes:
+        features: ``(K, D)`` float, one unit-length key per row.
+        labels: ``(K,)`` int64 class of each key; ``-1`` where it is unknown.
+    """
+
+    features: Tensor
+    labels: Tensor
+
+
+class Record(NamedTuple):
+    """One result: what a task hands to a report, one JSON line each.
+
+    Attributes:
+        task: what was done, e.g. ``"knn"``.
+        dataset: on what, e.g. ``"scenes"``.
+        metric: what ``value`` is, e.g. ``"top-1"``.
+        value: the result, in ``unit``.
+        ci: half width of its 95 % confidence interval in ``unit``, or ``None`` if not known.
+        unit: e.g. ``"%"``.
+        method: how the backbone was pretrained, e.g. ``"MoCoModule"`` or ``"random"``.
+        checkpoint: the file it came from, or ``""``.
+        seed: the task's random seed.
+        seconds: wall-clock time the task took.
+        settings: everything else needed to repeat it; JSON values only.
+
+    Example:
+        >>> record = Record("knn", "scenes", "top-1", 71.5, 1.2, "%", "MoCoModule", "", 0, 3.1, {"k": 20})
+        >>> Record.from_json(record.to_json()) == record
+        True
+    """
+
+    task: str
+    dataset: str
+    metric: str
+    value: float
+    ci: float | None
+    unit: str
+    method: str
+    checkpoint: str
+    seed: int
+    seconds: float
+    settings: dict[str, Any]
+
+    def to_json(self) -> str:
+        """The record as one line of JSON."""
+        return json.dumps(self._asdict())
+
+    @classmethod
+    def from_json(cls, line: str) -> Record:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: if the line is not JSON, or its fields are not those of a record.
+        """
+        fields = json.loads(line)
+        if not isinstance(fields, dict) or set(fields) != set(cls._fields):
+            raise ValueError(
+                f"`line` must be a JSON object with the fields {list(cls._fields)}, got {line[:200]!r}"
+            )
+        return cls(**fields)

@@ -1,0 +1,65 @@
+"""The package: what it is, what it needs, where its version stands."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"$', (ROOT / "instdisc" / "version.py").read_text(), re.MULTILINE
+)
+assert VERSION is not None, "instdisc/version.py has no line of the form __version__ = ..."
+
+setup(
+    name="instdisc",
+    version=VERSION.group(1),
+    description="Pretrain a visual representation, and know what it is worth in transfer",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="instdisc contributors",
+    license="MIT",
+    license_files=["LICENSE"],
+    packages=find_packages(include=["instdisc", "instdisc.*"]),
+    package_data={"instdisc": ["py.typed"]},
+    python_requires=">=3.10",
+    install_requires=[
+        "torch>=2.11",
+        "torchvision>=0.26",
+        "pytorch-lightning>=2.6,<3",
+        "lightly>=1.6,<2",
+        "timm>=1.0.15",
+        "torchmetrics>=1.8",
+        "pycocotools>=2.0.8",
+        "jsonargparse[signatures]>=4.40",
+        "rich",
+        "matplotlib",
+        "safetensors",
+        "scikit-learn",
+        "tensorboard",
+        "pillow",
+        "numpy",
+    ],
+    extras_require={
+        "dev": [
+            "pytest>=8",
+            "ruff>=0.12",
+            "mypy>=1.15",
+            "sphinx>=8",
+            "furo",
+            "myst-parser>=4",
+        ],
+    },
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+)

@@ -1,0 +1,41 @@
+"""What every test shares: one thread, fixed seeds, and the way to real images."""
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+# Before torch is imported, and for the processes that tests start: two threads of each of several
+# processes on two cores only wait for each other, and sums would depend on their number.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def find_real_data(name: str) -> Path:
+    """The folder of the image set ``name``; skips the test where it is not at hand.
+
+    Looks in the folder that the variable INSTDISC_DATA names, else in ``data/`` in the checkout.
+    """
+    folder = Path(os.environ.get("INSTDISC_DATA") or ROOT / "data")
+    if not (folder / name).is_dir():
+        pytest.skip(f"the image set {name!r} is not in {folder} (set INSTDISC_DATA to where it is)")
+    return folder / name
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """``real_data("cifar10_mini")`` is that set's folder, or skips the test."""
+    return find_real_data
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    """Every test starts from the same random numbers, whatever ran before it."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)

@@ -1,0 +1,80 @@
+"""README does what it says: its Python runs, its files exist, and CI types its test command.
+
+The pages of docs/ and CONTRIBUTING.md are held to the same where they name files.
+"""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of one language, in their order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def named_files(command: str) -> list[str]:
+    """The words of a shell command that name files of this checkout."""
+    words = [word.partition("=")[2] or word for word in re.split(r"[\s'\"]+", command)]
+    folders = ("examples/", "tests/", "docs/", "instdisc/", ".ci/")
+    return [word for word in words if word.startswith(folders) or word.endswith((".py", ".yaml"))]
+
+
+def setup_commands() -> list[str]:
+    """The commands that start from nothing: they make an environment."""
+    lines = "\n".join(blocks(README, "bash")).splitlines()
+    return [line for line in lines if line.startswith("python3 -m venv ")]
+
+
+def test_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "readme"}  # later blocks go on from earlier ones
+    for i, block in enumerate(blocks(README, "python")):
+        exec(compile(block, f"README.md, Python block {i + 1}", "exec"), names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_name_files_that_exist(page: Path):
+    commands = "\n".join(blocks(page.read_text(encoding="utf-8"), "bash"))
+    assert [name for name in named_files(commands) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_that_exist(page: Path):
+    text = page.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?://|#)([^)#]+)[^)]*\)", text)
+    targets += re.findall(r"^```\{literalinclude\} (\S+)$", text, re.MULTILINE)
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_two_commands_start_from_nothing():
+    quickstart, tests = setup_commands()
+    assert quickstart.endswith("/python examples/quickstart.py")
+    assert tests.endswith("/python -m pytest")
+    assert all(" && .venv/bin/pip install -e " in command for command in (quickstart, tests))
+
+
+def test_ci_runs_the_readme_test_command():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    (extraction,) = re.findall(r"^test_command=.*$", script, re.MULTILINE)
+    printed = subprocess.run(
+        ["bash", "-euc", f'{extraction}\nprintf %s "$test_command"'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert printed == setup_commands()[1]
+    assert '-c "$test_command"' in script
+    assert "pip install" not in script  # the environment is the one that README makes
+
+
+def test_named_files_are_found():
+    command = "a/python examples/b.py --config=examples/c.yaml d.py --n 3 -e '.[dev]'"
+    assert named_files(command) == ["examples/b.py", "examples/c.yaml", "d.py"]
