@@ -14,8 +14,8 @@ from .methods import CrossEntropySupConModule as CrossEntropySupConModule
 from .methods import ExemplarModule as ExemplarModule
 from .methods import MoCoModule as MoCoModule
 from .methods import PretrainModule as PretrainModule
-from .methods import SupConModule as SupConModule
 from .methods import SupConMoCoModule as SupConMoCoModule
+from .methods import SupConModule as SupConModule
 from .methods import SupervisedModule as SupervisedModule
 from .models import Backbone as Backbone
 from .models import FeatureQueue as FeatureQueue

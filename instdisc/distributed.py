@@ -42,22 +42,23 @@ def gather(tensor: Tensor) -> Tensor:
 
 @torch.no_grad()
 def shuffle(images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """Permutes the global batch, so that each process (or batch-norm group) sees other images' keys.
+    """Permutes the global batch, so that each process (or batch-norm group) sees other keys.
 
-    The permutation depends on `seed` and the global batch size alone: every process computes the same one without
-    communication, and a resumed run repeats it. On one process it permutes the rows of the batch, which is what a
-    split batch norm needs.
+    The permutation depends on `seed` and the global batch size alone: every process computes the
+    same one without communication, and a resumed run repeats it. On one process it permutes the
+    rows of the batch, which is what a split batch norm needs.
 
     Args:
         images: ``(B, ...)``, the same shape on every process.
         seed: a number that all processes share and that differs from step to step.
 
     Returns:
-        The rows ``(B, ...)`` that this process now holds, and the permutation ``(W * B,)`` for `unshuffle`.
+        The rows ``(B, ...)`` that this process now holds, and the permutation ``(W * B,)`` for
+        `unshuffle`.
 
     Source:
-        Shuffling BN of He et al., "Momentum Contrast" (2020), section 3.3. Differs from it: the permutation is
-        drawn from a seed instead of broadcast.
+        Shuffling BN of He et al., "Momentum Contrast" (2020), section 3.3. Differs from it: the
+        permutation is drawn from a seed instead of broadcast.
 
     Example:
         >>> images = torch.arange(4.0)
@@ -104,7 +105,10 @@ def average(tensors: Iterable[Tensor]) -> None:
 
 @torch.no_grad()
 def gather_uneven(tensor: Tensor) -> Tensor:
-    """Like `gather`, for processes that hold different numbers of rows. Costs one more exchange; for evaluation."""
+    """Like `gather`, for processes that hold different numbers of rows.
+
+    Costs one more exchange; for evaluation.
+    """
     if world_size() == 1:
         return tensor
     counts = gather(torch.tensor([len(tensor)], device=tensor.device)).tolist()

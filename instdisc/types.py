@@ -16,10 +16,12 @@ UNKNOWN_LABEL = -1
 class Views(NamedTuple):
     """A batch of views: what data hands to a method.
 
-    Any tuple that begins ``(sequence of tensors, labels)`` works in its place, so lightly's loaders do.
+    Any tuple that begins ``(sequence of tensors, labels)`` works in its place, so lightly's
+    loaders do.
 
     Attributes:
-        images: V tensors ``(B, 3, H, W)``, float, normalised; ``images[v][b]`` is view v of image b.
+        images: V tensors ``(B, 3, H, W)``, float, normalised; ``images[v][b]`` is view v of
+            image b.
         labels: ``(B,)`` int64 class indices; ``-1`` where the class is unknown.
         indices: ``(B,)`` int64 positions in the data set.
     """
@@ -58,7 +60,7 @@ class Record(NamedTuple):
         settings: everything else needed to repeat it; JSON values only.
 
     Example:
-        >>> record = Record("knn", "scenes", "top-1", 71.5, 1.2, "%", "MoCoModule", "", 0, 3.1, {"k": 20})
+        >>> record = Record("knn", "scenes", "top-1", 71.5, 1.2, "%", "MoCo", "", 0, 3.1, {"k": 20})
         >>> Record.from_json(record.to_json()) == record
         True
     """
@@ -89,6 +91,7 @@ class Record(NamedTuple):
         fields = json.loads(line)
         if not isinstance(fields, dict) or set(fields) != set(cls._fields):
             raise ValueError(
-                f"`line` must be a JSON object with the fields {list(cls._fields)}, got {line[:200]!r}"
+                f"`line` must be a JSON object with the fields {list(cls._fields)}, "
+                f"got {line[:200]!r}"
             )
         return cls(**fields)

@@ -39,10 +39,13 @@ class OnlineKNN(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        add = self._metric.add_to_bank if dataloader_idx == 0 else self._metric.update
-        add(outputs["features"], outputs["labels"])
+        if dataloader_idx == 0:
+            self._metric.add_to_bank(outputs["features"], outputs["labels"])
+        elif dataloader_idx == 1:
+            self._metric.update(outputs["features"], outputs["labels"])
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._metric.bank and self._metric.features:
-            pl_module.log("knn", self._metric.compute(), prog_bar=True, rank_zero_only=True)
+            # Equal on all processes already; sync_dist lets ModelCheckpoint monitor it on each.
+            pl_module.log("knn", self._metric.compute(), prog_bar=True, sync_dist=True)
         self._metric.reset()

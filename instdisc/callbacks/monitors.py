@@ -20,7 +20,7 @@ class ObjectiveMonitor(Callback):
 
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Before the module's own hook, which pushes the keys.
-        if (trainer.global_step + 1) % trainer.log_every_n_steps:
+        if not _logs_at(trainer, trainer.global_step + 1):
             return
         objectives: Any = pl_module.objectives
         for name, objective in objectives.items():
@@ -29,11 +29,18 @@ class ObjectiveMonitor(Callback):
 
 
 class Throughput(Callback):
-    """Logs images per second over all processes, validation and checkpoints left out."""
+    """Logs ``images_per_second`` over all processes, the pauses for validation left out.
+
+    It counts from the second batch after each pause on, and logs at the Trainer's interval.
+    """
 
     def __init__(self) -> None:
         self._images = 0
         self._since: float | None = None
+        self._logged_step = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._logged_step = trainer.global_step
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._restart()
@@ -53,10 +60,18 @@ class Throughput(Callback):
             self._since = time.perf_counter()
             return
         self._images += len(batch[1]) * world_size()
-        if (trainer.global_step + 1) % trainer.log_every_n_steps == 0:
+        # Once per optimiser step, which may take several batches.
+        if trainer.global_step > self._logged_step and _logs_at(trainer, trainer.global_step):
             rate = self._images / (time.perf_counter() - self._since)
             pl_module.log("images_per_second", rate, prog_bar=True, rank_zero_only=True)
             self._images, self._since = 0, time.perf_counter()
+            self._logged_step = trainer.global_step
 
     def _restart(self) -> None:
         self._images, self._since = 0, None
+
+
+def _logs_at(trainer: Trainer, step: int) -> bool:
+    """Whether the Trainer logs that step, counted from 1; at an interval of 0 it never does."""
+    interval: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+    return interval > 0 and step % interval == 0

@@ -44,11 +44,14 @@ class ViewPictures(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if self._done or not trainer.is_global_zero:
+        if self._done:
             return
         self._done = True
-        picture = self.picture(batch[0])
+        # Before the processes part: the Trainer exchanges this path among them.
         folder = Path(trainer.log_dir or trainer.default_root_dir)
+        if not trainer.is_global_zero:
+            return
+        picture = self.picture(batch[0])
         folder.mkdir(parents=True, exist_ok=True)
         save_image(picture, folder / "views.png")
         for logger in trainer.loggers:

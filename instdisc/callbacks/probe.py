@@ -49,8 +49,9 @@ class OnlineLinearProbe(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         dim = int(pl_module.backbone.dim)  # type: ignore[union-attr,arg-type]
-        self._head = nn.Linear(dim, self.num_classes, device=pl_module.device)
-        # Zero weights need no random numbers, and so agree on all processes.
+        # Zero weights need no random numbers: they agree on all processes, and the run draws the
+        # same numbers with the probe as without.
+        self._head = nn.utils.skip_init(nn.Linear, dim, self.num_classes, device=pl_module.device)
         nn.init.zeros_(self._head.weight)
         nn.init.zeros_(self._head.bias)
         self._optimizer = torch.optim.Adam(self._head.parameters(), self.learning_rate)
@@ -68,12 +69,16 @@ class OnlineLinearProbe(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        assert self._head is not None and self._optimizer is not None
+        assert self._head is not None
+        assert self._optimizer is not None
         features, labels = outputs["features"], outputs["labels"]
+        # Looking at labels on a GPU would wait for it: there, only once per epoch.
+        if labels.device.type == "cpu" or batch_idx == 0:
+            self._check_labels(labels)
         loss = F.cross_entropy(self._logits(features), labels, ignore_index=-1, reduction="sum")
         self._optimizer.zero_grad()
         (loss / len(labels)).backward()
-        average(parameter.grad for parameter in self._head.parameters() if parameter.grad is not None)
+        average(p.grad for p in self._head.parameters() if p.grad is not None)
         self._optimizer.step()
 
     def on_validation_batch_end(
@@ -87,13 +92,15 @@ class OnlineLinearProbe(Callback):
     ) -> None:
         if dataloader_idx == 1 and self._head is not None:
             known = outputs["labels"] >= 0
+            if not known.any():
+                return
             with torch.no_grad():
                 predictions = self._logits(outputs["features"][known]).argmax(1)
             self._accuracy.update((predictions == outputs["labels"][known]).float())
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._accuracy.update_called:
-            pl_module.log("probe", self._accuracy.compute(), prog_bar=True, rank_zero_only=True)
+            pl_module.log("probe", self._accuracy.compute(), prog_bar=True, sync_dist=True)
         self._accuracy.reset()
 
     def state_dict(self) -> dict[str, Any]:
@@ -103,6 +110,14 @@ class OnlineLinearProbe(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._restored = state_dict or None
+
+    def _check_labels(self, labels: Tensor) -> None:
+        highest = int(labels.max())
+        if highest >= self.num_classes:
+            raise ValueError(
+                f"label {highest} is outside `num_classes`={self.num_classes} of the probe. "
+                "Set it to the number of classes of the data set."
+            )
 
     def _logits(self, features: Tensor) -> Tensor:
         assert self._head is not None

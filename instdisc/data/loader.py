@@ -78,7 +78,7 @@ class ViewLoader(DataLoader):
         self._raw = raw
         self._batches_done = 0
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         # A generator: nothing is read before the first batch is asked for, so an epoch that is
         # set after iter(), as Lightning does, still counts.
         sampler = self._epoch_sampler()
@@ -86,7 +86,6 @@ class ViewLoader(DataLoader):
         for batch in super().__iter__():
             self._batches_done += 1
             yield batch if self._raw else finish_views(self.dataset.policies, batch)
-        sampler.skip = 0
 
     def state_dict(self) -> dict[str, int]:
         """Where the loader stands: the epoch and the batches of it that were handed out."""
@@ -96,8 +95,9 @@ class ViewLoader(DataLoader):
         """Continues after the last batch that was handed out before ``state_dict()``."""
         sampler = self._epoch_sampler()
         sampler.set_epoch(state["epoch"])
-        if state["batches"] < len(self):
-            sampler.skip = state["batches"] * (self.batch_size or 1)
+        self._batches_done = state["batches"]
+        unfinished = state["batches"] < len(self)
+        sampler.skip = state["batches"] * (self.batch_size or 1) if unfinished else 0
 
     def _epoch_sampler(self) -> EpochSampler:
         assert isinstance(self.sampler, EpochSampler)
@@ -114,6 +114,9 @@ class EpochSampler(DistributedSampler):
         dataset: whose length counts.
         seed: of the order.
         shuffle: whether the order is random.
+
+    Attributes:
+        skip: how many images of this process the next pass, and only that, leaves out.
     """
 
     def __init__(self, dataset: ViewDataset, *, seed: int, shuffle: bool) -> None:
@@ -131,7 +134,9 @@ class EpochSampler(DistributedSampler):
         own = order[rank() :: world_size()]
         if self.shuffle:
             own = own[: len(self)]  # equal shares for training
-        for index in own[self.skip :].tolist():
+        # Spent at once: a pass that is broken off must not shorten the one after it.
+        skip, self.skip = self.skip, 0
+        for index in own[skip:].tolist():
             yield (self.epoch, index)
 
     def __len__(self) -> int:

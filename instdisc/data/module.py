@@ -51,8 +51,8 @@ class ViewData(LightningDataModule):
 
     def __init__(
         self,
-        images: str | Path | ImageSource,
-        test_images: str | Path | ImageSource | None = None,
+        images: str | ImageSource | Path,
+        test_images: str | ImageSource | Path | None = None,
         *,
         policy: str | ViewPolicy = "moco_v2",
         image_size: int = 224,
@@ -69,9 +69,7 @@ class ViewData(LightningDataModule):
         if max_bank is not None and max_bank < 1:
             raise ValueError(f"`max_bank` must be positive or None, got {max_bank}")
         self.images = _as_source(images, on_unreadable)
-        self.test_images = (
-            None if test_images is None else _as_source(test_images, on_unreadable)
-        )
+        self.test_images = None if test_images is None else _as_source(test_images, on_unreadable)
         if self.test_images is not None and list(self.test_images.classes) != list(
             self.images.classes
         ):
@@ -133,7 +131,7 @@ class ViewData(LightningDataModule):
 
 
 def _as_source(
-    images: str | Path | ImageSource, on_unreadable: Literal["raise", "skip"]
+    images: str | ImageSource | Path, on_unreadable: Literal["raise", "skip"]
 ) -> ImageSource:
     if isinstance(images, ImageSource):
         return images

@@ -187,9 +187,7 @@ def adjust_hue(images: Tensor, shift: Tensor) -> Tensor:
     hue = torch.where(
         value == red,
         (green - blue) / divisor,
-        torch.where(
-            value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor
-        ),
+        torch.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
     )  # in sixths of a turn
     hue = hue + 6 * shift[:, None, None]
     height = value * saturation

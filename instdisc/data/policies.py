@@ -31,7 +31,7 @@ def view_policy(name: str, image_size: int = 224) -> ViewPolicy:
             with the view.
 
     Raises:
-        ValueError: if there is no policy of that name.
+        ValueError: if there is no policy of that name, or `image_size` is not positive.
 
     Source:
         Zhao et al. (2021), the five cumulative levels; He et al. (2020) and Chen et al. (2020),
@@ -45,6 +45,7 @@ def view_policy(name: str, image_size: int = 224) -> ViewPolicy:
     """
     if name not in POLICIES:
         raise ValueError(f"`name` must be one of {', '.join(POLICIES)}, got {name!r}")
+    _check_image_size(image_size)
     return POLICIES[name](image_size)
 
 
@@ -55,10 +56,23 @@ def evaluation_policy(image_size: int = 224, *, resize: int | None = None) -> Vi
         image_size: side of the view in pixels.
         resize: short side before the crop; ``None`` for 8/7 of `image_size` (256 for 224) above
             64 px and `image_size` itself up to there, where images are stored at that size.
+
+    Raises:
+        ValueError: if `image_size` is not positive, or `resize` is below it.
+
+    Example:
+        >>> evaluation_policy().frame.resize, evaluation_policy(32).frame.resize
+        (256, 32)
     """
+    _check_image_size(image_size)
     if resize is None:
         resize = round(image_size * 8 / 7) if image_size > 64 else image_size
     return ViewPolicy(CenterCrop(image_size, resize=resize), flip=0.0)
+
+
+def _check_image_size(image_size: int) -> None:
+    if image_size < 1:
+        raise ValueError(f"`image_size` must be a positive number of pixels, got {image_size}")
 
 
 def _cropped(size: int, *steps: PhotometricStep) -> ViewPolicy:

@@ -1,6 +1,6 @@
-"""Surface patterns of `Scenes`: a grey level in [0, 1] at every point of a plane, with period about 1.
+"""Surface patterns of `Scenes`: grey levels in [0, 1] over a plane, with a period of about 1.
 
-Only +, -, *, sqrt, floor, abs and comparisons are used, elementwise: these give the same bits on every machine.
+Only +, -, *, sqrt, floor, abs and comparisons, elementwise: the same bits on every machine.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,9 @@ def texture(pattern: int, p: Plane, q: Plane) -> Plane:
     """The grey level of a pattern at the points (p, q).
 
     Args:
-        pattern: Position in `PATTERNS`.
-        p, q: float32 arrays of one shape.
+        pattern: position in `PATTERNS`.
+        p: float32, any shape.
+        q: float32, the same shape.
 
     >>> x = np.arange(4, dtype=np.float32) / 4
     >>> texture(PATTERNS.index("stripes"), x, np.zeros_like(x)).tolist()
@@ -45,15 +46,18 @@ def _checks(p: Plane, q: Plane) -> Plane:
 
 def _dots(p: Plane, q: Plane) -> Plane:
     p, q = _triangle(p) - 1, _triangle(q) - 1
-    return _sharp(0.36 - (p * p + q * q), 3)
+    squared: Plane = p * p + q * q
+    return _sharp(0.36 - squared, 3)
 
 
 def _rings(p: Plane, q: Plane) -> Plane:
-    return _sharp(_triangle(np.sqrt(p * p + q * q)) - 0.5, 2.5)
+    radius: Plane = np.sqrt(p * p + q * q)
+    return _sharp(_triangle(radius) - 0.5, 2.5)
 
 
 def _grid(p: Plane, q: Plane) -> Plane:
-    return _sharp(np.maximum(_triangle(p * 0.8), _triangle(q * 0.8)) - 0.75, 5)
+    line: Plane = np.maximum(_triangle(p * 0.8), _triangle(q * 0.8))
+    return _sharp(line - 0.75, 5)
 
 
 def _zigzag(p: Plane, q: Plane) -> Plane:

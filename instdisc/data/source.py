@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Literal
 
 from torch import Tensor
+
+_log = logging.getLogger(__name__)
 
 
 class ImageSource(ABC):
@@ -15,22 +19,41 @@ class ImageSource(ABC):
         name: a short name for records and messages.
         classes: names of the classes; empty if there are no labels.
         labels: ``(N,)`` int64 class of each image, known without reading it; ``-1`` = unknown.
+        on_unreadable: what `fetch` does where `read` raises a ValueError. ``"raise"`` lets it
+            through; ``"skip"`` logs it as a warning and takes the next readable image.
     """
 
     name: str
     classes: Sequence[str]
     labels: Tensor
+    on_unreadable: Literal["raise", "skip"] = "raise"
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @abstractmethod
     def read(self, index: int) -> Tensor:
-        """The image at a position as uint8 RGB, ``(3, H, W)``."""
+        """The image at a position as uint8 RGB, ``(3, H, W)``.
+
+        Raises:
+            ValueError: if the image is unreadable; names it.
+        """
 
     def fetch(self, index: int) -> tuple[int, Tensor]:
-        """The image to use at a position, and its own position: another one if this is skipped."""
-        return index, self.read(index)
+        """The image to use at a position, and its own position: another one if this is skipped.
+
+        Raises:
+            ValueError: if the image is unreadable; with ``on_unreadable="skip"``, if all are.
+        """
+        if self.on_unreadable == "raise":
+            return index, self.read(index)
+        for offset in range(len(self)):
+            candidate = (index + offset) % len(self)
+            try:
+                return candidate, self.read(candidate)
+            except ValueError as error:
+                _log.warning("skipped: %s", error)
+        raise ValueError(f"not one of the {len(self)} images of {self.name!r} can be read")
 
 
 class ImageSubset(ImageSource):
@@ -42,14 +65,28 @@ class ImageSubset(ImageSource):
 
     Raises:
         IndexError: if a position is outside the source.
+
+    Example:
+        >>> import torch
+        >>> from instdisc.data import Scenes
+        >>> scenes = Scenes(10, image_size=32)
+        >>> few = ImageSubset(scenes, torch.tensor([7, 2]))
+        >>> len(few), torch.equal(few.read(0), scenes.read(7))
+        (2, True)
     """
 
     def __init__(self, images: ImageSource, positions: Tensor) -> None:
+        outside = positions[(positions < 0) | (positions >= len(images))]
+        if len(outside):
+            raise IndexError(
+                f"`positions` must lie in 0 to {len(images) - 1}, got {int(outside[0])}"
+            )
         self.images = images
         self.positions = positions
         self.name = images.name
         self.classes = images.classes
         self.labels = images.labels[positions]
+        self.on_unreadable = images.on_unreadable
 
     def read(self, index: int) -> Tensor:
         return self.images.read(int(self.positions[index]))

@@ -230,10 +230,10 @@ class ViewDataset(Dataset):
     Args:
         images: where the images come from.
         policies: one policy per view.
-        seed: of all random numbers.
+        seed: of all random numbers; 0 to 2**32 - 1.
 
     Raises:
-        ValueError: if `images` is empty or `policies` is.
+        ValueError: if `images` is empty or `policies` is, or `seed` is out of range.
     """
 
     def __init__(
@@ -243,6 +243,8 @@ class ViewDataset(Dataset):
             raise ValueError("`images` must hold at least one image, got none")
         if not policies:
             raise ValueError("`policies` must name a policy for each view, got none")
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"`seed` must lie in [0, 2**32), got {seed}")
         self.images = images
         self.policies = tuple(policies)
         self.seed = seed

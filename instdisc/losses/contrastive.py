@@ -14,7 +14,8 @@ from instdisc.types import UNKNOWN_LABEL, Bank
 
 
 class ContrastiveLoss(nn.Module):
-    r"""Each query against its own key and a bank of stored keys; subclass it to choose which stored keys count how.
+    r"""Each query against its own key and a bank of stored keys; subclass it to choose which stored
+    keys count how.
 
     With :math:`s_j = q_i \cdot k_j / T` the similarity of query i and key j,
 
@@ -22,11 +23,13 @@ class ContrastiveLoss(nn.Module):
         L_i = \frac{1}{|P_i|} \sum_{p \in P_i} -\log \frac{\exp(s_p)}{\sum_{j \in D_i} \exp(s_j)},
         \qquad L = \frac{1}{B} \sum_i L_i
 
-    where the positives :math:`P_i` are the query's own key and the bank keys that `positives` marks, and the
-    denominator :math:`D_i` holds :math:`P_i` and the bank keys that `negatives` marks. A key that neither marks is
-    ignored. A subclass overrides one or both of the two methods, and nothing else.
+    where the positives :math:`P_i` are the query's own key and the bank keys that `positives`
+    marks, and the denominator :math:`D_i` holds :math:`P_i` and the bank keys that `negatives`
+    marks. A key that neither marks is ignored. A subclass overrides one or both of the two methods,
+    and nothing else.
 
-    The similarities and the softmax are computed in float32 (float64 for float64 inputs), under autocast too.
+    The similarities and the softmax are computed in float32 (float64 for float64 inputs), under
+    autocast too.
 
     Args:
         temperature: T, positive. Unit vectors are expected, so similarities lie in [-1 / T, 1 / T].
@@ -51,7 +54,8 @@ class ContrastiveLoss(nn.Module):
     def positives(self, labels: Tensor, bank_labels: Tensor) -> Tensor | None:
         """Which bank keys attract each query.
 
-        It may be called on any slice of the queries and of the bank, so it must look at the labels alone.
+        It may be called on any slice of the queries and of the bank, so it must look at the labels
+        alone.
 
         Args:
             labels: ``(B,)`` int64; ``-1`` where the class is unknown.
@@ -70,14 +74,14 @@ class ContrastiveLoss(nn.Module):
         """
         return None
 
-    @final
+    @final  # type: ignore[misc]  # torch declares forward as an attribute
     def forward(self, query: Tensor, key: Tensor | None, bank: Bank, labels: Tensor) -> Tensor:
         """The mean loss of the queries.
 
         Args:
             query: ``(B, D)`` rows of unit length.
-            key: ``(B, D)`` rows of unit length, the own key of each query; ``None`` if the bank holds it already and
-                `positives` marks it. Then a query without any positive adds 0.
+            key: ``(B, D)`` rows of unit length, the own key of each query; ``None`` if the bank
+                holds it already and `positives` marks it. Then a query without any positive adds 0.
             bank: stored keys; nothing flows back into them.
             labels: ``(B,)`` int64 classes of the queries; ``-1`` where unknown.
 
@@ -113,7 +117,8 @@ class ContrastiveLoss(nn.Module):
                 total = torch.logaddexp(bank_sum, own)
                 attraction = attraction + own
                 count = count + 1
-            # A query without positives has no term; its total may be -inf and must not reach the mean.
+            # A query without positives has no term; its total may be -inf and must not reach the
+            # mean.
             total = torch.where(count > 0, total, 0.0)
             return (total - attraction / count.clamp(min=1)).mean()
 

@@ -16,9 +16,10 @@ class SupConLoss(ContrastiveLoss):
         temperature: T; 0.07 in Islam et al.
 
     Source:
-        Khosla et al., "Supervised Contrastive Learning" (2020), equation 2, with the positives and negatives of a
-        momentum queue as in Islam et al. (2021), where the current keys are enqueued first: pass ``key=None`` then.
-        Differs from their code: it divides by the number of positives, not by that number plus 1e-5.
+        Khosla et al., "Supervised Contrastive Learning" (2020), equation 2, with the positives and
+        negatives of a momentum queue as in Islam et al. (2021), where the current keys are enqueued
+        first: pass ``key=None`` then. Differs from their code: it divides by the number of
+            positives, not by that number plus 1e-5.
 
     Example:
         >>> import torch

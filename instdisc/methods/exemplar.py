@@ -10,7 +10,8 @@ from instdisc.models.projector import ProjectorKind
 
 from .moco import Version, version_defaults
 from .objectives import Contrast
-from .pretrain import BatchNormMode, OptimizerName, PretrainModule
+from .optimizer import OptimizerName
+from .pretrain import BatchNormMode, PretrainModule
 from .schedule import Schedule
 
 

@@ -9,7 +9,8 @@ from instdisc.losses import InstanceDiscriminationLoss, SameClassNegativesLoss, 
 from instdisc.models import Backbone, as_backbone
 
 from .objectives import Classification, Contrast
-from .pretrain import BatchNormMode, OptimizerName, PretrainModule
+from .optimizer import OptimizerName
+from .pretrain import BatchNormMode, PretrainModule
 from .schedule import Schedule
 
 

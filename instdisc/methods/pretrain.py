@@ -18,10 +18,12 @@ from instdisc.distributed import broadcast, shuffle, unshuffle, world_size
 from instdisc.models import Backbone, MomentumEncoder, as_backbone, split_batch_norm
 from instdisc.version import __version__
 
+from .batch import check_views
+from .finite import FiniteWatch
 from .objectives import Objective
+from .optimizer import OptimizerName, check_optimizer, make_optimizer
 from .schedule import Schedule, check_schedule, learning_rate_factor
 
-OptimizerName = Literal["sgd", "lars", "adamw"]
 BatchNormMode = Literal["shuffled", "plain", "sync"]
 
 
@@ -87,10 +89,7 @@ class PretrainModule(LightningModule):
         super().__init__()
         if not objectives:
             raise ValueError("`objectives` must name at least one objective, got none")
-        if optimizer not in ("sgd", "lars", "adamw"):
-            raise ValueError(f"`optimizer` must be 'sgd', 'lars' or 'adamw', got {optimizer!r}")
-        if not learning_rate > 0:
-            raise ValueError(f"`learning_rate` must be positive, got {learning_rate}")
+        check_optimizer(optimizer, learning_rate)
         if reference_batch is not None and reference_batch < 1:
             raise ValueError(f"`reference_batch` must be positive, got {reference_batch}")
         if batch_norm not in ("shuffled", "plain", "sync"):
@@ -118,18 +117,18 @@ class PretrainModule(LightningModule):
         self.batch_norm = batch_norm
         self.batch_norm_groups = batch_norm_groups
         self.channels_last = channels_last
-        if channels_last:
-            self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            if self.momentum_backbone is not None:
-                self.momentum_backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if compile:
-            self.backbone.compile()
-            if self.momentum_backbone is not None:
-                self.momentum_backbone.module.compile()
+        nets: list[nn.Module] = [self.backbone]
+        if self.momentum_backbone is not None:
+            nets.append(self.momentum_backbone.module)
+        for net in nets:
+            if channels_last:
+                _to_channels_last(net)
+            if compile:
+                net.compile()
         self._num_steps: float = float("inf")
         self._rate_scale = 1.0
         self._batch_size: int | None = None
-        self._first_bad_step: Tensor | None = None
+        self._finite = FiniteWatch()
         # Equal on all processes by construction: spare DDP the broadcast of 32 MB each step.
         self._ddp_params_and_buffers_to_ignore = [
             name for name, _ in self.named_buffers() if ".queue." in name
@@ -161,11 +160,11 @@ class PretrainModule(LightningModule):
         features = self(torch.cat(list(images[:num_queries])))
         queries = features.chunk(num_queries)  # (B, dim) each
         key = self._key(images[1], batch_idx) if self.momentum_backbone is not None else None
-        terms = {
-            name: objective(queries, key, labels) for name, objective in objectives.items()
-        }
+        terms = {name: objective(queries, key, labels) for name, objective in objectives.items()}
         loss = torch.stack([objectives[name].weight * term for name, term in terms.items()]).sum()
-        self._watch(loss.detach())
+        self._finite.note(loss, self.global_step)
+        if loss.device.type == "cpu":
+            self._raise_if_not_finite()
         if self._logs_now():
             self.log("loss", loss.detach(), prog_bar=True)
             if len(terms) > 1:
@@ -180,19 +179,13 @@ class PretrainModule(LightningModule):
         return {"features": self(images[0]), "labels": labels, "indices": indices}
 
     def configure_optimizers(self) -> Any:
-        parameters = [p for p in self.parameters() if p.requires_grad]
-        rate, decay = self.learning_rate, self.weight_decay
-        optimizer: torch.optim.Optimizer
-        if self.optimizer_name == "sgd":
-            optimizer = torch.optim.SGD(
-                parameters, rate, momentum=self.sgd_momentum, weight_decay=decay
-            )
-        elif self.optimizer_name == "adamw":
-            optimizer = torch.optim.AdamW(parameters, rate, weight_decay=decay)
-        else:
-            from lightly.utils.lars import LARS  # imports hydra: only for those who want it
-
-            optimizer = LARS(parameters, rate, momentum=self.sgd_momentum, weight_decay=decay)
+        optimizer = make_optimizer(
+            self.optimizer_name,
+            [parameter for parameter in self.parameters() if parameter.requires_grad],
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            momentum=self.sgd_momentum,
+        )
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_factor)
         return {
             "optimizer": optimizer,
@@ -216,7 +209,7 @@ class PretrainModule(LightningModule):
                 timm.layers.convert_sync_batchnorm(net)
 
     def on_fit_start(self) -> None:
-        self._first_bad_step = None
+        self._finite = FiniteWatch()
         broadcast(buffer for name, buffer in self.named_buffers() if ".queue." in name)
 
     def on_train_start(self) -> None:
@@ -235,10 +228,11 @@ class PretrainModule(LightningModule):
             group["lr"] = rate
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        self._check_views(batch)
+        objectives = self._objectives().values()
+        self._batch_size = check_views(batch, objectives, self._batch_size)
         # Looking at labels on a GPU would wait for it: there, only now and then.
         if batch[1].device.type == "cpu" or batch_idx == 0 or self._logs_now():
-            for objective in self._objectives().values():
+            for objective in objectives:
                 objective.check_batch(batch[1])
 
     def on_after_backward(self) -> None:
@@ -270,15 +264,15 @@ class PretrainModule(LightningModule):
 
     def _key(self, images: Tensor, batch_idx: int) -> Tensor:
         assert self.momentum_backbone is not None
-        images = self._formatted(images)
         if self.batch_norm != "shuffled" or self._groups_here() * world_size() == 1:
-            return self.momentum_backbone(images)
-        seed = self.current_epoch * 1_000_003 + batch_idx
-        images, order = shuffle(images, seed)
+            return self.momentum_backbone(self._formatted(images))
+        images, order = shuffle(images, seed=self.current_epoch * 1_000_003 + batch_idx)
         return unshuffle(self.momentum_backbone(self._formatted(images)), order)
 
     def _formatted(self, images: Tensor) -> Tensor:
-        return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
+        if not self.channels_last:
+            return images
+        return images.contiguous(memory_format=torch.channels_last)
 
     def _groups_here(self) -> int:
         groups, processes = self.batch_norm_groups, world_size()
@@ -310,52 +304,18 @@ class PretrainModule(LightningModule):
             )
         return size * world_size() * self.trainer.accumulate_grad_batches / self.reference_batch
 
-    def _check_views(self, batch: Any) -> None:
-        if not isinstance(batch, Sequence) or len(batch) < 2 or isinstance(batch[0], Tensor):
-            raise TypeError(
-                "a batch must be (sequence of views, labels, ...), "
-                f"got {_describe(batch)}. instdisc.data.ViewData makes such batches."
-            )
-        images, labels = batch[0], batch[1]
-        for name, objective in self._objectives().items():
-            needed = max(objective.num_queries, 2 if objective.needs_key else 1)
-            if len(images) < needed:
-                raise ValueError(
-                    f"objective {name!r} needs {needed} views of each image, got {len(images)}"
-                )
-        if world_size() > 1 and self._batch_size not in (None, len(labels)):
-            raise ValueError(
-                f"a batch of {len(labels)} images follows batches of {self._batch_size}: several "
-                "processes need equal batches. Drop the last, smaller one (drop_last=True)."
-            )
-        self._batch_size = len(labels)
-
     def _logs_now(self) -> bool:
-        return (self.global_step + 1) % self.trainer.log_every_n_steps == 0
-
-    def _watch(self, loss: Tensor) -> None:
-        """Notes the first step with a non-finite loss without waiting for the device."""
-        step = torch.full_like(loss, self.global_step, dtype=torch.int64)
-        bad = torch.where(torch.isfinite(loss), -1, step)
-        first = self._first_bad_step
-        self._first_bad_step = bad if first is None else torch.where(first >= 0, first, bad)
-        if loss.device.type == "cpu":
-            self._raise_if_not_finite()
+        trainer: Any = self.trainer
+        return bool((self.global_step + 1) % trainer.log_every_n_steps == 0)
 
     def _raise_if_not_finite(self) -> None:
-        if self._first_bad_step is None or self._first_bad_step < 0:
-            return
-        kept = getattr(self.trainer.checkpoint_callback, "last_model_path", "") or getattr(
-            self.trainer.checkpoint_callback, "best_model_path", ""
-        )
-        raise FloatingPointError(
-            f"the loss was not finite at step {int(self._first_bad_step)} "
-            f"(epoch {self.current_epoch}). Lower the learning rate or use another precision; "
-            + (f"the last good checkpoint is {kept}" if kept else "no checkpoint was written yet")
-        )
+        callback = self.trainer.checkpoint_callback
+        names = ("last_model_path", "best_model_path")
+        kept = [path for name in names if (path := getattr(callback, name, ""))]
+        self._finite.check(kept[0] if kept else None)
 
 
-def _describe(batch: Any) -> str:
-    if isinstance(batch, Sequence) and len(batch) and isinstance(batch[0], Tensor):
-        return f"one tensor {tuple(batch[0].shape)} where the views should be"
-    return type(batch).__name__
+def _to_channels_last(net: nn.Module) -> None:
+    for parameter in net.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

@@ -9,7 +9,8 @@ from instdisc.models import Backbone, as_backbone
 from instdisc.models.projector import ProjectorKind
 
 from .objectives import Contrast
-from .pretrain import BatchNormMode, OptimizerName, PretrainModule
+from .optimizer import OptimizerName
+from .pretrain import BatchNormMode, PretrainModule
 from .schedule import Schedule
 
 

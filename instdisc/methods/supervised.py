@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from instdisc.models import Backbone, as_backbone
 
 from .objectives import Classification
-from .pretrain import BatchNormMode, OptimizerName, PretrainModule
+from .optimizer import OptimizerName
+from .pretrain import BatchNormMode, PretrainModule
 from .schedule import Schedule
 
 

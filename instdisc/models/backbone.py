@@ -19,13 +19,16 @@ class Backbone(nn.Module):
     """An image encoder: pooled features, and the maps of every stage.
 
     Args:
-        name: a timm model name; see ``timm.list_models()``. ``"resnet50"`` is the plain-stem v1.5 ResNet of both papers.
+        name: a timm model name; see ``timm.list_models()``. ``"resnet50"`` is the plain-stem v1.5
+            ResNet of both papers.
         pretrained: load timm's published weights (downloads them).
-        stem: how a ResNet begins. ``"imagenet"`` as timm builds it; ``"no_pool"`` without the max-pool (half the
-            stride, for images of about 64 px); ``"cifar"`` a 3 x 3 convolution of stride 1 without max-pool (a
-            quarter of the stride, for 32 px; Chen et al., "SimCLR" (2020), appendix B.9).
-        timm_options: passed to `timm.create_model`, e.g. ``img_size=32`` for a ViT or ``zero_init_last=False`` for
-            torchvision's initialisation of a ResNet. timm's default starts each residual branch at zero.
+        stem: how a ResNet begins. ``"imagenet"`` as timm builds it; ``"no_pool"`` without the
+            max-pool (half the stride, for images of about 64 px); ``"cifar"`` a 3 x 3 convolution
+            of stride 1 without max-pool (a quarter of the stride, for 32 px; Chen et al., "SimCLR"
+            (2020), appendix B.9).
+        timm_options: passed to `timm.create_model`, e.g. ``img_size=32`` for a ViT or
+            ``zero_init_last=False`` for torchvision's initialisation of a ResNet. timm's default
+            starts each residual branch at zero.
 
     Attributes:
         name: the timm name.
@@ -68,12 +71,15 @@ class Backbone(nn.Module):
         self.name = name
         self.stem = stem
         self.timm_options = timm_options
-        self.net = timm.create_model(name, pretrained=pretrained, num_classes=0, **timm_options)
-        shrink = _change_stem(self.net, name, stem)
-        self.dim = int(getattr(self.net, "head_hidden_size", None) or self.net.num_features)
+        # A copy: jsonargparse would take the options of create_model for this class's own.
+        options = dict(timm_options)
+        net: Any = timm.create_model(name, pretrained=pretrained, num_classes=0, **options)
+        shrink = _change_stem(net, name, stem)
+        self.net = net
+        self.dim = int(getattr(net, "head_hidden_size", None) or net.num_features)
         stages = [
             (position, info)
-            for position, info in enumerate(_feature_info(self.net))
+            for position, info in enumerate(_feature_info(net))
             if not _is_stem(str(info["module"]))
         ]
         self._stage_positions = [position for position, _ in stages]
@@ -101,14 +107,15 @@ class Backbone(nn.Module):
         Returns:
             Tensors ``(B, widths[i], H / strides[i], W / strides[i])``.
         """
-        maps: list[Tensor] = self.net.forward_intermediates(
+        net: Any = self.net
+        maps: list[Tensor] = net.forward_intermediates(
             images, indices=self._stage_positions, intermediates_only=True
         )
         return maps
 
     @property
     def spec(self) -> dict[str, Any]:
-        """The arguments that build this architecture again: ``Backbone(**spec)``, without its weights."""
+        """The arguments that build this architecture again, without its weights."""
         return {"name": self.name, "stem": self.stem, **self.timm_options}
 
 
@@ -128,13 +135,14 @@ def as_backbone(backbone: str | Backbone) -> Backbone:
     )
 
 
-def _change_stem(net: nn.Module, name: str, stem: Stem) -> int:
+def _change_stem(net: Any, name: str, stem: Stem) -> int:
     """Changes the first layers of `net` in place; returns by how much every stride shrinks."""
     if stem not in ("imagenet", "no_pool", "cifar"):
         raise ValueError(f"`stem` must be 'imagenet', 'no_pool' or 'cifar', got {stem!r}")
     if stem == "imagenet":
         return 1
-    if not isinstance(net, ResNet) or not isinstance(net.maxpool, nn.MaxPool2d):
+    is_resnet: bool = isinstance(net, ResNet)  # a plain bool: mypy keeps `net` Any
+    if not is_resnet or not isinstance(net.maxpool, nn.MaxPool2d):
         raise ValueError(
             f"`stem`={stem!r} needs a timm ResNet with a max-pool, got {name!r}. "
             "Use stem='imagenet', or for a ViT a smaller patch_size."
@@ -144,8 +152,8 @@ def _change_stem(net: nn.Module, name: str, stem: Stem) -> int:
         return 2
     if not isinstance(net.conv1, nn.Conv2d):
         raise ValueError(
-            f"`stem`='cifar' needs a ResNet whose stem is one convolution, got {name!r} (a deep stem). "
-            "Use stem='no_pool'."
+            f"`stem`='cifar' needs a ResNet whose stem is one convolution, got {name!r} "
+            "(a deep stem). Use stem='no_pool'."
         )
     width = net.conv1.out_channels
     net.conv1 = nn.Conv2d(net.conv1.in_channels, width, 3, stride=1, padding=1, bias=False)
@@ -153,9 +161,10 @@ def _change_stem(net: nn.Module, name: str, stem: Stem) -> int:
     return 4
 
 
-def _feature_info(net: nn.Module) -> Sequence[dict[str, Any]]:
+def _feature_info(net: Any) -> Sequence[dict[str, Any]]:
     info: Any = net.feature_info
-    return info.info if hasattr(info, "info") else info
+    found: Sequence[dict[str, Any]] = info.info if hasattr(info, "info") else info
+    return found
 
 
 def _is_stem(module: str) -> bool:

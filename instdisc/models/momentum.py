@@ -12,8 +12,8 @@ from torch import Tensor, nn
 class MomentumEncoder(nn.Module):
     """A frozen copy whose parameters follow those of the encoder: ``k <- m * k + (1 - m) * q``.
 
-    Buffers (running statistics of batch norm) are its own: in train mode it normalises by the statistics of its own
-    batches, as in MoCo's code.
+    Buffers (running statistics of batch norm) are its own: in train mode it normalises by the
+    statistics of its own batches, as in MoCo's code.
 
     Args:
         encoder: the module to copy; its present weights are the start.
@@ -51,6 +51,7 @@ class MomentumEncoder(nn.Module):
     @torch.no_grad()
     def update(self, encoder: nn.Module) -> None:
         """One step towards `encoder`; call it once per optimiser step."""
-        slow = list(self.module.parameters())
+        slow: list[Tensor] = list(self.module.parameters())
+        fast: list[Tensor] = list(encoder.parameters())
         if slow:
-            torch._foreach_lerp_(slow, list(encoder.parameters()), 1 - self.momentum)
+            torch._foreach_lerp_(slow, fast, 1 - self.momentum)

@@ -16,14 +16,15 @@ class Projector(nn.Module):
     Args:
         dim: width of the features.
         projection_dim: width of the output.
-        kind: ``"mlp"`` with a hidden layer as wide as the features (MoCo v2, Islam et al.), ``"linear"`` (MoCo v1).
+        kind: ``"mlp"`` with a hidden layer as wide as the features (MoCo v2, Islam et al.),
+            ``"linear"`` (MoCo v1).
 
     Raises:
         ValueError: if a width is not positive or `kind` is unknown.
 
     Source:
-        Chen et al., "Improved Baselines with Momentum Contrastive Learning" (2020): 2048 - 2048 - ReLU - 128, no
-        batch norm.
+        Chen et al., "Improved Baselines with Momentum Contrastive Learning" (2020): 2048 - 2048 -
+        ReLU - 128, no batch norm.
 
     Example:
         >>> import torch

@@ -15,9 +15,9 @@ from instdisc.types import UNKNOWN_LABEL, Bank
 class FeatureQueue(nn.Module):
     """The last K keys with their labels, oldest overwritten first.
 
-    Starts with random unit vectors of unknown class, as in both papers: they are negatives until real keys replace
-    them. Everything is a persistent buffer, so a resumed run continues with the same keys. Nothing here waits for the
-    device, and a push is one indexed write.
+    Starts with random unit vectors of unknown class, as in both papers: they are negatives until
+    real keys replace them. Everything is a persistent buffer, so a resumed run continues with the
+    same keys. Nothing here waits for the device, and a push is one indexed write.
 
     Args:
         size: K.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,10 +23,16 @@ def results_figure(records: Sequence[Record], path: str | Path, *, title: str = 
         `path`.
 
     Raises:
-        ValueError: if there are no records.
+        ValueError: if there are no records, or several of one task and method.
     """
     if not records:
         raise ValueError("`records` must hold at least one record, got none")
+    (pair, count), *_ = Counter((r.method, r.task) for r in records).most_common(1)
+    if count > 1:
+        raise ValueError(
+            f"`records` must hold one record per task and method, got {count} of {pair[0]!r} on "
+            f"{pair[1]!r}. Choose one seed and data set, or show them all with results_table."
+        )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     tasks = list(dict.fromkeys(record.task for record in records))

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from statistics import mean
 
+from rich.markup import escape
 from rich.table import Table
 
 from instdisc.types import Record
@@ -43,7 +44,7 @@ def results_table(records: Sequence[Record], *, title: str = "") -> Table:
     table = Table(title=title or None)
     table.add_column("method")
     for column in columns:
-        table.add_column(column, justify="right")
+        table.add_column(escape(column), justify="right")
     for method in methods:
         row = []
         for column in columns:
@@ -51,7 +52,7 @@ def results_table(records: Sequence[Record], *, title: str = "") -> Table:
             text = "" if found is None else _text(found)
             bold = found is not None and _value(found) == best[column]
             row.append(f"[bold]{text}[/bold]" if bold else text)
-        table.add_row(method, *row)
+        table.add_row(escape(method), *row)
     return table
 
 

@@ -1,4 +1,6 @@
-"""The battery that this library's tests run over every loss and method, for your own subclasses too."""
+"""The battery that this library's tests run over every loss and method, for your own subclasses
+too.
+"""
 
 from .losses import check_loss as check_loss
 from .methods import check_method as check_method

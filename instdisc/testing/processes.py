@@ -70,15 +70,14 @@ def _run_rank(rank: int, folder: str, port: int) -> None:
         OMP_NUM_THREADS="1",
     )
     torch.set_num_threads(1)
-    from .methods import _quiet, fit
+    from .methods import fit
 
     job: dict[str, Any] = torch.load(Path(folder) / "job.pt", weights_only=False)
-    with _quiet():
-        for number, module in enumerate(job["modules"]):
-            halves = [_half(batch, rank) for batch in job["batches"]]
-            torch.manual_seed(0)
-            fit(module, halves, devices=2, strategy="ddp")
-            torch.save(_compared(module), Path(folder) / f"{number}-{rank}.pt")
+    for number, module in enumerate(job["modules"]):
+        halves = [_half(batch, rank) for batch in job["batches"]]
+        torch.manual_seed(0)
+        fit(module, halves, devices=2, strategy="ddp")
+        torch.save(_compared(module), Path(folder) / f"{number}-{rank}.pt")
 
 
 def _half(batch: Views, rank: int) -> Views:
@@ -90,7 +89,7 @@ def _half(batch: Views, rank: int) -> Views:
 def _compared(module: PretrainModule) -> dict[str, Tensor]:
     parameters = {name: p.detach().clone() for name, p in module.named_parameters()}
     queues = {name: b.clone() for name, b in module.named_buffers() if ".queue." in name}
-    return {**parameters, **queues}
+    return {**queues, **parameters}  # queues first: they say most about what went wrong
 
 
 def _free_port() -> int:

@@ -56,10 +56,9 @@ def extract_features(
         torch.Size([4, 512])
     """
     views = ViewDataset(images, [evaluation_policy(image_size)])
-    loader = ViewLoader(
-        views, batch_size, shuffle=False, drop_last=False, num_workers=num_workers
-    )
-    before, training = next(backbone.parameters()).device, backbone.training
+    loader = ViewLoader(views, batch_size, shuffle=False, drop_last=False, num_workers=num_workers)
+    before = next(backbone.parameters()).device
+    training = [module for module in backbone.modules() if module.training]
     backbone.to(device).eval()
     features, labels = [], []
     try:
@@ -67,7 +66,9 @@ def extract_features(
             features.append(backbone(batch.images[0].to(device)).float().cpu())
             labels.append(batch.labels)
     finally:
-        backbone.to(before).train(training)
+        backbone.to(before)
+        for module in training:  # one by one: parts of it may be frozen
+            module.training = True
     found = Features(torch.cat(features), torch.cat(labels))
     if not torch.isfinite(found.features).all():
         bad = int((~torch.isfinite(found.features)).any(1).nonzero()[0])

@@ -41,7 +41,8 @@ def evaluate_linear(
         Top-1 in percent, with a 95 % interval over the test images.
 
     Raises:
-        ValueError: if the training images show fewer than two known classes.
+        ValueError: if the training images show fewer than two known classes, or no test image
+            has a known class.
 
     Source:
         A quick readout of our own choice: scikit-learn's L-BFGS at one regularisation for all
@@ -60,6 +61,8 @@ def evaluate_linear(
         raise ValueError(
             f"`train` must show at least two known classes, got {len(np.unique(labels))}"
         )
+    if not asked.any():
+        raise ValueError(f"`test` must hold images of known class, got none in {len(test.labels)}")
     scaler = StandardScaler().fit(train.features[known].numpy())
     model = LogisticRegression(C=strength, max_iter=max_iter, tol=1e-3)
     model.fit(scaler.transform(train.features[known].numpy()), labels)

@@ -1,0 +1,171 @@
+"""The data module, by itself and in a Trainer."""
+
+import pytest
+import torch
+from PIL import Image
+from pytorch_lightning import Callback, Trainer
+
+from instdisc.data import ImageFolder, Scenes, ViewData, evaluation_policy, view_policy
+from instdisc.methods import MoCoModule
+from instdisc.models import Backbone
+from instdisc.types import Views
+
+
+class Watch(Callback):
+    """Keeps the batches that the module gets to see."""
+
+    def __init__(self):
+        self.train, self.validation = [], []
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.train.append(batch)
+
+    def on_validation_batch_start(self, trainer, pl_module, batch, batch_idx, dataloader_idx=0):
+        self.validation.append((dataloader_idx, batch))
+
+
+def scenes(count=20, split="train", **options):
+    return Scenes(count, image_size=32, split=split, **options)
+
+
+def fitted(data, max_epochs=1, **options):
+    module = MoCoModule(Backbone("test_resnet"), queue_size=16, batch_norm_groups=2)
+    watch = Watch()
+    trainer = Trainer(
+        max_epochs=max_epochs,
+        callbacks=[watch],
+        logger=False,
+        accelerator="cpu",
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        **options,
+    )
+    trainer.fit(module, datamodule=data)
+    return watch
+
+
+def test_trainer_gets_finished_views():
+    data = ViewData(scenes(), scenes(5, "test"), image_size=16, batch_size=8, seed=3)
+    watch = fitted(data, max_epochs=2)
+    assert len(watch.train) == 4  # 2 batches of 8 in each of 2 epochs
+    policy = view_policy("moco_v2", 16)
+    for step, batch in enumerate(watch.train):
+        assert isinstance(batch, Views)
+        assert len(batch.images) == 2
+        for view, images in enumerate(batch.images):
+            raw = data.train_dataloader().dataset.collate(
+                [data.train_dataloader().dataset[step // 2, i] for i in batch.indices.tolist()]
+            )
+            expected = policy.finish(raw.views[view], raw.numbers[view], raw.orders[view])
+            assert torch.equal(images, expected)
+
+
+def test_validation_sees_the_bank_and_the_test_images_plainly():
+    test = scenes(5, "test")
+    data = ViewData(scenes(), test, image_size=16, batch_size=8)
+    watch = fitted(data)
+    loaders = [number for number, _ in watch.validation]
+    assert loaders == [0, 0, 0, 1]
+    indices = torch.cat([batch.indices for number, batch in watch.validation if number == 0])
+    assert indices.tolist() == list(range(20))
+    _, batch = watch.validation[-1]
+    assert isinstance(batch, Views)
+    policy = evaluation_policy(16)
+    for row in range(5):
+        view, numbers = policy.cut(test.read(row), 0, 0, row, 0)
+        assert torch.equal(batch.images[0][row], policy.finish(view[None], numbers[None], 0)[0])
+    assert torch.equal(batch.labels, test.labels)
+
+
+def test_without_test_images_there_is_nothing_to_watch():
+    data = ViewData(scenes(), image_size=16, batch_size=8)
+    assert data.val_dataloader() == []
+    with pytest.warns(UserWarning, match="Total length of `list` across ranks is zero"):
+        assert fitted(data).validation == []
+
+
+def test_bank_holds_at_most_so_many_images():
+    options = {"image_size": 16, "batch_size": 4}
+    data = ViewData(scenes(), scenes(5, "test"), max_bank=7, **options)
+    bank, test = data.val_dataloader()
+    batches = list(bank)
+    labels = torch.cat([batch.labels for batch in batches])
+    assert len(labels) == 7
+    assert len(test.dataset) == 5
+    chosen = bank.dataset.images.positions
+    assert torch.equal(labels, data.images.labels[chosen])
+    assert torch.equal(chosen, data.val_dataloader()[0].dataset.images.positions)
+    other = ViewData(scenes(), scenes(5, "test"), max_bank=7, seed=1, **options)
+    assert not torch.equal(chosen, other.val_dataloader()[0].dataset.images.positions)
+    for enough in (None, 20, 100):
+        data = ViewData(scenes(), scenes(5, "test"), max_bank=enough, **options)
+        assert len(data.val_dataloader()[0].dataset) == 20
+
+
+@pytest.mark.parametrize("num_views", [1, 3])
+def test_any_number_of_views(num_views):
+    data = ViewData(scenes(), image_size=16, batch_size=8, num_views=num_views)
+    raw = next(iter(data.train_dataloader()))
+    assert len(raw.views) == len(raw.numbers) == len(raw.orders) == num_views
+
+
+def test_a_policy_of_ones_own():
+    data = ViewData(scenes(), policy=view_policy("zhao_f", 24), image_size=16, batch_size=8)
+    assert next(iter(data.train_dataloader())).views[0].shape == (8, 3, 24, 24)
+    assert next(iter(data.plain_loader(data.images))).views[0].shape == (8, 3, 16, 16)
+
+
+def test_folders_are_read(tmp_path):
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            (tmp_path / split / name).mkdir(parents=True)
+            Image.new("RGB", (20, 20)).save(tmp_path / split / name / "x.png")
+    data = ViewData(
+        tmp_path / "train",
+        str(tmp_path / "test"),
+        image_size=16,
+        batch_size=2,
+        on_unreadable="skip",
+    )
+    assert isinstance(data.images, ImageFolder)
+    assert data.images.on_unreadable == "skip"
+    assert data.num_classes == 2
+    assert next(iter(data.train_dataloader())).labels.sort().values.tolist() == [0, 1]
+
+
+def test_other_batches_pass_through():
+    batch = ([torch.zeros(1)], torch.zeros(1))
+    assert ViewData(scenes(), batch_size=2).on_after_batch_transfer(batch, 0) is batch
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_views": 0}, "`num_views` must be positive, got 0"),
+        ({"max_bank": 0}, "`max_bank` must be positive or None, got 0"),
+        ({"policy": "moco"}, "`name` must be one of"),
+        ({"image_size": 0}, "`image_size` must be a positive"),
+        (
+            {"test_images": Scenes(5, image_size=32, first_category=3)},
+            r"`test_images` has the classes .* they must be the same",
+        ),
+    ],
+)
+def test_bad_arguments(options, message):
+    with pytest.raises(ValueError, match=message):
+        ViewData(scenes(), **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "`batch_size` must be positive, got 0"),
+        ({"batch_size": 21}, "`batch_size`=21 exceeds the 20 images"),
+        ({"seed": -1}, r"`seed` must lie in \[0, 2\*\*32\), got -1"),
+    ],
+)
+def test_bad_arguments_that_its_loaders_refuse(options, message):
+    with pytest.raises(ValueError, match=message):
+        ViewData(scenes(), **options).train_dataloader()

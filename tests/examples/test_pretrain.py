@@ -1,0 +1,359 @@
+"""The command line: every published row builds, a run leaves what it promises, a resume goes on."""
+
+import csv
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+
+import instdisc
+from instdisc.callbacks import OnlineKNN, OnlineLinearProbe
+from instdisc.checkpoint import describe_checkpoint
+from instdisc.methods import Classification, Contrast
+
+# pytorch-lightning 2.6's command line calls a method that newer jsonargparse renamed; not ours.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning"
+)
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+CONFIGS = sorted((EXAMPLES / "configs" / "pretrain").glob("*.yaml"))
+ONE_CPU = [
+    *["--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.num_nodes=1"],
+    *["--trainer.strategy=auto", "--data.num_workers=0"],
+]
+SCENES = """
+model:
+  class_path: instdisc.MoCoModule
+  init_args: {backbone: test_resnet, queue_size: 64, batch_norm_groups: 2}
+data:
+  images: {class_path: instdisc.Scenes, init_args: {num_images: 64, image_size: 32}}
+  test_images:
+    class_path: instdisc.Scenes
+    init_args: {num_images: 16, image_size: 32, split: test}
+  image_size: 32
+  batch_size: 8
+trainer:
+  accelerator: cpu
+  max_epochs: 1
+  limit_train_batches: 2
+  log_every_n_steps: 1
+"""
+OWN_METHOD = """
+import instdisc
+from instdisc.methods import Classification
+from instdisc.models import as_backbone
+
+class TwoViewClassifier(instdisc.PretrainModule):
+    def __init__(self, backbone: str | instdisc.Backbone = "resnet50", *, num_classes: int) -> None:
+        backbone = as_backbone(backbone)
+        classes = Classification(backbone.dim, num_classes, both_views=True)
+        super().__init__(backbone, {"classes": classes}, batch_norm="plain")
+        self.save_hyperparameters(ignore=["backbone"])
+"""
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("pretrain", EXAMPLES / "pretrain.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Three classes of eight images."""
+    root = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    for name in ("ant", "bee", "cat"):
+        (root / name).mkdir()
+        for i in range(8):
+            pixels = rng.integers(0, 256, (40, 36, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{i}.png")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _command_line(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["pretrain.py"])  # LightningCLI warns of pytest's own
+
+
+@pytest.fixture
+def scenes(tmp_path) -> list[str]:
+    (tmp_path / "scenes.yaml").write_text(SCENES)
+    run = tmp_path / "run"
+    return [f"--config={tmp_path / 'scenes.yaml'}", f"--trainer.default_root_dir={run}"]
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_row_builds(path, script, folder, tmp_path):
+    cli = script.make_cli(
+        [
+            f"--config={path}",
+            f"--data.images={folder}",
+            "--data.batch_size=8",
+            "--model.backbone.init_args.name=test_resnet",
+            f"--trainer.default_root_dir={tmp_path}",
+            *ONE_CPU,
+        ]
+    )
+    row = yaml.safe_load(path.read_text())
+    assert type(cli.model).__name__ == row["model"]["class_path"].removeprefix("instdisc.")
+    assert cli.model.backbone.timm_options == row["model"]["init_args"]["backbone"].get(
+        "dict_kwargs", {}
+    )
+    assert cli.trainer.max_epochs == row["trainer"]["max_epochs"]
+    assert row["trainer"]["default_root_dir"] == f"runs/{path.stem}"
+    views = cli.datamodule.train_dataloader().dataset[0, 0].views
+    needed = 2 if cli.model.momentum_backbone is not None else 1
+    assert len(views) == needed
+    assert views[0].shape[1:] == (row["data"]["image_size"],) * 2
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_row_is_headed_by_command_result_and_cost(path):
+    head = path.read_text().split("\nmodel:")[0]
+    assert f"--config examples/configs/pretrain/{path.name}" in head
+    for word in ("# Expected: ", "# Cost: ", "# Batch: "):
+        assert head.count(word) == 1
+
+
+# Zhao et al. (2021) and MoCo's code; Islam et al. (2021), their code.
+PUBLISHED = {
+    # row: epochs, images per step, final rate, policy, T, K, weights of the terms
+    "moco_v1": (200, 256, 0.03, "moco_v1", 0.07, 65536, {"contrast": 1}),
+    "moco_v2": (200, 256, 0.03, "moco_v2", 0.2, 65536, {"contrast": 1}),
+    "exemplar_v1": (200, 256, 0.03, "moco_v1", 0.07, 65536, {"contrast": 1}),
+    "exemplar_v2": (200, 256, 0.03, "moco_v2", 0.2, 65536, {"contrast": 1}),
+    "islam_imagenet_ce": (400, 1536, 0.48, "islam_weak", None, None, {"classes": 1}),
+    "islam_imagenet_selfsupcon": (400, 1536, 0.48, "islam_strong", 0.07, 64000, {"contrast": 1}),
+    "islam_imagenet_supcon": (400, 1536, 0.48, "islam_strong", 0.07, 64000, {"supcon": 1}),
+    "islam_imagenet_ce_selfsupcon": (
+        *(400, 1536, 0.48, "islam_strong", 0.07, 64000),
+        {"classes": 1, "contrast": 0.5},
+    ),
+    "islam_imagenet_supcon_selfsupcon": (
+        *(400, 1536, 0.48, "islam_strong", 0.07, 64000),
+        {"contrast": 0.5, "supcon": 1},
+    ),
+    "islam_mini_ce": (300, 128, 0.04, "islam_weak", None, None, {"classes": 1}),
+    "islam_mini_selfsupcon": (300, 128, 0.04, "islam_strong", 0.07, 16384, {"contrast": 1}),
+    "islam_mini_supcon": (300, 128, 0.04, "islam_strong", 0.07, 16384, {"supcon": 1}),
+    "islam_mini_ce_selfsupcon": (
+        *(300, 128, 0.04, "islam_strong", 0.07, 16384),
+        {"classes": 1, "contrast": 2},
+    ),
+    "islam_mini_supcon_selfsupcon": (
+        *(300, 128, 0.04, "islam_strong", 0.07, 16384),
+        {"contrast": 1, "supcon": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_settings(name, script, folder, tmp_path):
+    epochs, batch, rate, policy, temperature, queue_size, weights = PUBLISHED[name]
+    path = EXAMPLES / "configs" / "pretrain" / f"{name}.yaml"
+    row = yaml.safe_load(path.read_text())
+    islam = name.startswith("islam")
+    trainer, data, settings = row["trainer"], row["data"], row["model"]["init_args"]
+    assert trainer["max_epochs"] == epochs
+    assert data["batch_size"] * trainer["devices"] * trainer.get("num_nodes", 1) == batch
+    assert (data["policy"], data["image_size"]) == (policy, 224)
+    assert settings["backbone"]["init_args"]["name"] == (
+        "resnet18" if "mini" in name else "resnet50"
+    )
+
+    module = script.make_cli(
+        [
+            f"--config={path}",
+            f"--data.images={folder}",
+            "--model.backbone.init_args.name=test_resnet",
+            f"--trainer.default_root_dir={tmp_path}",
+            *ONE_CPU,
+        ]
+    ).model
+    assert module.learning_rate * batch / (module.reference_batch or batch) == pytest.approx(rate)
+    assert (module.optimizer_name, module.sgd_momentum, module.weight_decay) == ("sgd", 0.9, 1e-4)
+    assert module.warmup * epochs == pytest.approx(5 if islam else 0, abs=1e-4)
+    assert module.schedule == ("step" if name.endswith("v1") else "cosine")
+    assert [share * epochs for share in module.milestones] == [0.6 * epochs, 0.8 * epochs]
+    assert {name: term.weight for name, term in module.objectives.items()} == weights
+    for objective in module.objectives.values():
+        if isinstance(objective, Classification):
+            assert objective.classifier.out_features == (64 if "mini" in name else 1000)
+        else:
+            assert isinstance(objective, Contrast)
+            assert objective.loss.temperature == temperature
+            assert objective.queue.size == queue_size
+            assert objective.momentum_projector.momentum == 0.999
+            assert len(objective.projector.layers) == (1 if name.endswith("v1") else 3)
+            assert objective.enqueue_first == (type(objective.loss) is instdisc.SupConLoss)
+
+
+def test_run_leaves_all_it_promises_and_resumes(script, scenes, tmp_path, capsys):
+    run = tmp_path / "run"
+    cli = script.main(scenes)
+    checkpoints = run / "checkpoints"
+    assert (checkpoints / "last.ckpt").is_file()
+    assert len(list(run.glob("events.out.tfevents.*"))) == 1
+    with Image.open(run / "views.png") as picture:
+        assert picture.width > 2 * 32
+    first_csv = run / "csv" / "version_0" / "metrics.csv"
+    names = set(read_csv(first_csv)[0])
+    assert names > {"loss", "knn", "probe", "lr-SGD", "images_per_second", "contrast/spread"}
+    exported = checkpoints / "backbone.safetensors"
+    assert str(exported) in "".join(capsys.readouterr().out.split())
+    images = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(
+        instdisc.load_backbone(exported).eval()(images), cli.model.eval().backbone(images)
+    )
+    described = describe_checkpoint(exported)
+    assert described.method == "MoCoModule"
+    assert described.recipe["queue_size"] == 64
+
+    # Not by accident into the same folder; on purpose it goes on, and keeps what was there.
+    with pytest.raises(SystemExit):
+        script.main(scenes)
+    assert "Go on with it by --ckpt_path last" in capsys.readouterr().err
+    before = first_csv.read_text()
+    resumed = script.main([*scenes, "--ckpt_path=last", "--trainer.max_epochs=2"])
+    assert resumed.trainer.global_step == 4
+    assert first_csv.read_text() == before
+    steps = [int(line["step"]) for line in read_csv(run / "csv" / "version_1" / "metrics.csv")]
+    assert min(steps) == 2
+    assert yaml.safe_load((run / "config.yaml").read_text())["ckpt_path"] == "last"
+    assert [path.name for path in checkpoints.glob("epoch*")] == ["epoch=1-step=4.ckpt"]
+    torch.testing.assert_close(
+        instdisc.load_backbone(exported).eval()(images), resumed.model.eval().backbone(images)
+    )
+
+    # The configuration that a run leaves is enough to repeat it.
+    again = script.make_cli(
+        [f"--config={run / 'config.yaml'}", f"--trainer.default_root_dir={tmp_path / 'again'}"]
+    )
+    assert len(again.datamodule.images) == 64
+    assert again.model.recipe == cli.model.recipe
+
+
+def test_own_method_by_class_path(script, folder, tmp_path, monkeypatch):
+    (tmp_path / "own_method.py").write_text(OWN_METHOD)
+    monkeypatch.syspath_prepend(tmp_path)
+    script.main(
+        [
+            "--model=own_method.TwoViewClassifier",
+            "--model.backbone=test_resnet",
+            "--model.num_classes=3",
+            f"--data.images={folder}",
+            "--data.image_size=32",
+            "--data.batch_size=8",
+            "--trainer.max_epochs=1",
+            "--trainer.limit_train_batches=1",
+            "--trainer.enable_progress_bar=false",
+            "--trainer.logger=false",
+            f"--trainer.default_root_dir={tmp_path}",
+            *ONE_CPU,
+        ]
+    )
+    described = describe_checkpoint(tmp_path / "checkpoints" / "backbone.safetensors")
+    assert described.method == "TwoViewClassifier"
+    assert described.recipe["num_classes"] == 3
+
+
+def test_one_seed_for_weights_and_views(script, scenes):
+    cli = script.make_cli([*scenes, "--seed_everything=7"])
+    assert cli.datamodule.seed == 7
+    assert script.make_cli(scenes).datamodule.seed == 0
+
+
+def test_default_callbacks_suit_the_data(script, scenes, folder):
+    watchers = (OnlineKNN, OnlineLinearProbe)
+    callbacks = script.make_cli(scenes).trainer.callbacks
+    assert sum(isinstance(callback, watchers) for callback in callbacks) == 2
+    unwatched = script.make_cli([*scenes, f"--data.images={folder}", "--data.test_images=null"])
+    assert not any(isinstance(callback, watchers) for callback in unwatched.trainer.callbacks)
+
+
+def test_given_callbacks_take_the_place_of_the_default_ones(script, scenes):
+    trainer = script.make_cli(
+        [
+            *scenes,
+            "--trainer.callbacks+=ModelCheckpoint",
+            "--trainer.callbacks.every_n_epochs=10",
+            "--trainer.callbacks+=instdisc.callbacks.OnlineKNN",
+            "--trainer.callbacks.k=5",
+            "--trainer.callbacks+=TQDMProgressBar",
+        ]
+    ).trainer
+    (keeper,) = [c for c in trainer.callbacks if isinstance(c, ModelCheckpoint)]
+    assert keeper._every_n_epochs == 10
+    assert sum(isinstance(callback, OnlineKNN) for callback in trainer.callbacks) == 1
+    assert not any(isinstance(callback, RichProgressBar) for callback in trainer.callbacks)
+
+
+def test_quick_trial_leaves_nothing_to_resume(script, scenes, tmp_path):
+    script.main([*scenes, "--trainer.fast_dev_run=true", "--trainer.enable_progress_bar=false"])
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ("--model.temperature=-1", "^`temperature` must be positive, got -1.0"),
+        ("--model.backbone=resnet5000", "^`name` must be a timm model, got 'resnet5000'"),
+        ("--data.policy=moco_v3", "^`name` must be one of zhao_f, .* got 'moco_v3'"),
+    ],
+)
+def test_bad_value_is_named(bad, message, script, scenes):
+    with pytest.raises(ValueError, match=message):
+        script.make_cli([*scenes, bad])
+
+
+def test_missing_folder_is_named(script, scenes):
+    with pytest.raises(FileNotFoundError, match="must be a folder of images, got '/no/such"):
+        script.make_cli([*scenes, "--data.images=/no/such", "--data.test_images=null"])
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ("--model.temprature=1", "'temprature' is not accepted"),
+        ("--data.polcy=moco_v2", "data.polcy"),
+        ("--model=NoSuchModule", "NoSuchModule"),
+        ("--seed_everything=true", "`seed_everything` must be a number"),
+    ],
+)
+def test_bad_option_ends_with_a_message(bad, message, script, scenes, capsys):
+    with pytest.raises(SystemExit):
+        script.make_cli([*scenes, bad])
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_method_in_the_folder_where_one_is(folder, tmp_path):
+    (tmp_path / "own_method.py").write_text(OWN_METHOD)
+    options = (
+        "--model own_method.TwoViewClassifier --model.backbone test_resnet --model.num_classes 3 "
+        "--data.image_size 32 --data.batch_size 8 --trainer.max_epochs 1 "
+        "--trainer.enable_progress_bar false"
+    )
+    command = [sys.executable, str(EXAMPLES / "pretrain.py"), *options.split(), *ONE_CPU]
+    subprocess.run(
+        [*command, f"--data.images={folder}"], cwd=tmp_path, check=True, env=dict(os.environ)
+    )
+    assert (tmp_path / "runs" / "pretrain" / "checkpoints" / "backbone.safetensors").is_file()

@@ -1,0 +1,67 @@
+"""`check_loss` must catch what breaks the contract."""
+
+import pytest
+import torch
+from torch import nn
+
+from instdisc.losses import ContrastiveLoss, SupConLoss, same_class
+from instdisc.testing import check_loss
+
+
+class OverridesForward(ContrastiveLoss):
+    def forward(self, query, key, bank, labels):  # type: ignore[misc]
+        return (query * key).sum()
+
+
+class Stateful(ContrastiveLoss):
+    calls = 0
+
+    def negatives(self, labels, bank_labels):
+        self.calls += 1
+
+
+class PrefersClassZero(ContrastiveLoss):
+    def negatives(self, labels, bank_labels):
+        return (bank_labels == 0)[None, :].expand(len(labels), -1)
+
+
+class LooksAtPosition(ContrastiveLoss):
+    def negatives(self, labels, bank_labels):
+        newest = torch.arange(len(bank_labels)) < len(bank_labels) // 2
+        return newest[None, :].expand(len(labels), -1)
+
+
+class FloatMask(ContrastiveLoss):
+    def positives(self, labels, bank_labels):
+        return same_class(labels, bank_labels).float()
+
+
+@pytest.mark.parametrize(
+    ("loss_class", "fault"),
+    [
+        (OverridesForward, "`forward` is overridden"),
+        (Stateful, "a loss has no state"),
+        (PrefersClassZero, "numbering of the classes matters"),
+        (LooksAtPosition, "double loop over pairs"),
+        (FloatMask, "`positives` must return None or a bool tensor"),
+    ],
+)
+def test_planted_faults(loss_class, fault):
+    with pytest.raises(AssertionError, match=fault):
+        check_loss(loss_class(0.2))
+
+
+def test_other_formula_is_caught():
+    """The log outside the mean over positives: L_in, the worse one."""
+
+    class LogOfSum(SupConLoss):
+        def forward(self, query, key, bank, labels):  # type: ignore[misc]
+            return super().forward(query, key, bank, labels) * 0.5
+
+    with pytest.raises(AssertionError, match="forward"):
+        check_loss(LogOfSum(0.2))
+
+
+def test_refuses_other_modules():
+    with pytest.raises(TypeError, match="`loss` must be a ContrastiveLoss, got Linear"):
+        check_loss(nn.Linear(1, 1))

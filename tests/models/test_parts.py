@@ -1,0 +1,166 @@
+"""Momentum encoder, queue, projector and split batch norm."""
+
+import copy
+
+import pytest
+import torch
+from timm.layers import BatchNormAct2d
+from torch import nn
+
+from instdisc.models import Backbone, FeatureQueue, MomentumEncoder, Projector, split_batch_norm
+
+
+class TestMomentumEncoder:
+    def test_follows_its_rule_and_lightly(self):
+        from lightly.models.utils import update_momentum
+
+        encoder = Backbone("test_resnet")
+        slow = MomentumEncoder(encoder, 0.99)
+        reference = copy.deepcopy(slow.module)
+        with torch.no_grad():
+            for parameter in encoder.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        for _ in range(3):
+            slow.update(encoder)
+            update_momentum(encoder, reference, 0.99)
+        for ours, theirs in zip(slow.module.parameters(), reference.parameters(), strict=True):
+            torch.testing.assert_close(ours, theirs)
+
+    def test_is_frozen_and_keeps_its_own_statistics(self):
+        encoder = Backbone("test_resnet")
+        slow = MomentumEncoder(encoder)
+        assert not any(parameter.requires_grad for parameter in slow.parameters())
+        assert not slow(torch.randn(2, 3, 32, 32)).requires_grad
+        mean = slow.module.net.bn1.running_mean if hasattr(slow.module.net, "bn1") else None
+        if mean is not None:
+            before = mean.clone()
+            slow.update(encoder)
+            assert torch.equal(before, mean)
+
+    @pytest.mark.parametrize("momentum", [-0.1, 1.0])
+    def test_bad_momentum(self, momentum):
+        with pytest.raises(ValueError, match=r"`momentum` must lie in \[0, 1\), got"):
+            MomentumEncoder(nn.Linear(1, 1), momentum)
+
+
+class TestFeatureQueue:
+    @pytest.mark.parametrize("sizes", [[4, 4, 4], [3, 3, 3, 3, 3], [10], [7, 5], [23], [1] * 12])
+    def test_holds_the_last_k_in_step_with_their_labels(self, sizes):
+        queue, total = FeatureQueue(10, 3), sum(sizes)
+        keys, labels = torch.randn(total, 3), torch.arange(total)
+        for part_keys, part_labels in zip(keys.split(sizes), labels.split(sizes), strict=True):
+            queue.push(part_keys, part_labels)
+        bank = queue.bank()
+        kept = min(10, total)
+        real = bank.labels >= 0
+        assert int(real.sum()) == kept
+        assert sorted(bank.labels[real].tolist()) == list(range(total - kept, total))
+        assert torch.equal(bank.features[real], keys[bank.labels[real]])
+        assert torch.equal(bank.labels[real] % 10, real.nonzero().flatten())  # a ring
+
+    def test_starts_with_unit_vectors_of_unknown_class(self):
+        bank = FeatureQueue(16, 4).bank()
+        torch.testing.assert_close(bank.features.norm(dim=1), torch.ones(16))
+        assert (bank.labels == -1).all()
+
+    def test_everything_is_in_the_state_dict(self):
+        queue, other = FeatureQueue(5, 2), FeatureQueue(5, 2)
+        queue.push(torch.randn(3, 2), torch.arange(3))
+        other.load_state_dict(queue.state_dict(), strict=True)
+        for each in (queue, other):
+            each.push(torch.ones(4, 2), torch.arange(4))
+        assert torch.equal(queue.bank().features, other.bank().features)
+        assert torch.equal(queue.bank().labels, other.bank().labels)
+
+    def test_bank_is_no_copy(self):
+        queue = FeatureQueue(4, 2)
+        bank = queue.bank()
+        queue.push(torch.ones(4, 2), torch.arange(4))
+        assert torch.equal(bank.features, torch.ones(4, 2))
+
+    def test_keeps_its_precision(self):
+        queue = FeatureQueue(4, 2)
+        queue.push(torch.ones(1, 2, dtype=torch.bfloat16), torch.zeros(1, dtype=torch.long))
+        assert queue.bank().features.dtype == torch.float32
+
+    @pytest.mark.slow
+    def test_push_compiles_without_graph_break(self):
+        queue = FeatureQueue(10, 2)
+        push = torch.compile(queue.push, fullgraph=True, backend="eager")
+        for _ in range(5):
+            push(torch.ones(4, 2), torch.arange(4))
+        assert int(queue.pushed) == 20
+
+    def test_bad_input(self):
+        with pytest.raises(ValueError, match="`size` and `dim` must be positive, got 0 and 2"):
+            FeatureQueue(0, 2)
+        with pytest.raises(ValueError, match=r"`features` must be \(N, 2\)"):
+            FeatureQueue(4, 2).push(torch.ones(3, 3), torch.arange(3))
+        with pytest.raises(ValueError, match=r"`labels` \(N,\)"):
+            FeatureQueue(4, 2).push(torch.ones(3, 2), torch.arange(2))
+
+
+class TestProjector:
+    def test_equals_lightlys_head(self):
+        from lightly.models.modules import MoCoProjectionHead
+
+        ours, theirs = Projector(16, 8), MoCoProjectionHead(16, 16, 8)
+        theirs.layers.load_state_dict(ours.layers.state_dict(), strict=True)
+        features = torch.randn(4, 16)
+        expected = nn.functional.normalize(theirs(features), dim=1)
+        torch.testing.assert_close(ours(features), expected)
+
+    def test_is_of_unit_length_in_float32_under_autocast(self):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            projection = Projector(16, 8, kind="linear")(torch.randn(4, 16))
+        assert projection.dtype == torch.float32
+        torch.testing.assert_close(projection.norm(dim=1), torch.ones(4))
+
+    def test_bad_input(self):
+        with pytest.raises(ValueError, match="`kind` must be 'mlp' or 'linear', got 'deep'"):
+            Projector(4, 4, kind="deep")
+        with pytest.raises(ValueError, match="must be positive, got 4 and 0"):
+            Projector(4, 0)
+
+
+class TestSplitBatchNorm:
+    @pytest.mark.parametrize("norm", [nn.BatchNorm2d(3), BatchNormAct2d(3)])
+    def test_equals_one_norm_per_group(self, norm):
+        images = torch.randn(8, 3, 4, 4)
+        expected = torch.cat([copy.deepcopy(norm)(part) for part in images.chunk(4)])
+        split = split_batch_norm(nn.Sequential(copy.deepcopy(norm)), 4)
+        torch.testing.assert_close(split(images), expected)
+
+    def test_changes_nothing_in_eval_mode_or_in_the_state_dict(self):
+        backbone = Backbone("resnet18").eval()
+        names = list(backbone.state_dict())
+        images = torch.randn(2, 3, 32, 32)
+        with torch.no_grad():
+            expected = backbone(images)
+            split_batch_norm(backbone, 2)
+            assert torch.equal(backbone(images), expected)
+        assert list(backbone.state_dict()) == names
+
+    @pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_vit"])
+    def test_fits_any_timm_backbone(self, name):
+        backbone = Backbone(name).train()
+        size = 160
+        images = torch.randn(4, 3, size, size)
+        split_batch_norm(backbone, 2)
+        whole = backbone(images)
+        halves = torch.cat([backbone(part.repeat(2, 1, 1, 1))[:2] for part in images.chunk(2)])
+        torch.testing.assert_close(whole, halves, atol=1e-4, rtol=1e-4)
+
+    def test_gradient_flows(self):
+        split = split_batch_norm(nn.Sequential(nn.BatchNorm2d(2)), 2)
+        split(torch.randn(4, 2, 3, 3)).square().sum().backward()
+        assert split[0].weight.grad.abs().sum() > 0
+
+    def test_bad_input(self):
+        with pytest.raises(ValueError, match="`groups` must be at least 1, got 0"):
+            split_batch_norm(nn.BatchNorm2d(2), 0)
+        with pytest.raises(TypeError, match="a BatchNorm3d, which cannot be split"):
+            split_batch_norm(nn.BatchNorm3d(2), 2)
+        split = split_batch_norm(nn.Sequential(nn.BatchNorm2d(2)), 3)
+        with pytest.raises(ValueError, match="a batch of 4 cannot be normalised in 3 equal groups"):
+            split(torch.randn(4, 2, 3, 3))
