@@ -79,11 +79,10 @@ def _thing(draws: list[float], category: int, x: float, y: float, size: float) -
     turn = (cos * per_width, sin * per_width, -sin * per_height, cos * per_height)
     linked = draws[2] < LINK
     pattern = category % len(PATTERNS) if linked else int(draws[3] * len(PATTERNS))
-    hue, value = draws[4], 0.75 + 0.25 * draws[5]
-    one = _color(hue, 0.25 + 0.6 * draws[6], value)
-    two = _color(
-        hue + 0.3 * (draws[7] - 0.5), 0.5 + 0.3 * draws[8], value * (0.3 + 0.15 * draws[9])
-    )
+    # Colours far apart on the circle: their mean is nearly grey, whatever the hue.
+    hue, value = draws[4], 0.85 + 0.15 * draws[5]
+    one = _color(hue, 0.35 + 0.2 * draws[6], value)
+    two = _color(hue + 0.4 + 0.2 * draws[7], 0.7 + 0.2 * draws[8], value * (0.4 + 0.15 * draws[9]))
     dark, light = (one, two) if draws[10] < 0.5 else (two, one)
     frequency = 2.3 + 0.6 * draws[11]
     cos, sin = _rotation(0.12 * (2 * draws[12] - 1))
@@ -93,7 +92,7 @@ def _thing(draws: list[float], category: int, x: float, y: float, size: float) -
 
 
 def _background(draws: list[float]) -> Surface:
-    hue, value, contrast = draws[0], 0.4 + 0.4 * draws[1], 0.03 + 0.09 * draws[3]
+    hue, value, contrast = draws[0], 0.5 + 0.2 * draws[1], 0.03 + 0.09 * draws[3]
     dark = _color(hue, 0.03 + 0.17 * draws[2], value)
     light_value = value + contrast * (1 - value)
     light = _color(hue, 0.03 + 0.17 * draws[5], light_value)

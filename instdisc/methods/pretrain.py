@@ -157,8 +157,8 @@ class PretrainModule(LightningModule):
         images, labels = batch[0], batch[1]
         objectives = self._objectives()
         num_queries = max(objective.num_queries for objective in objectives.values())
-        features = self(torch.cat(list(images[:num_queries])))
-        queries = features.chunk(num_queries)  # (B, dim) each
+        # One view at a time: the groups of a split batch norm hold the same images in each.
+        queries = [self(view) for view in images[:num_queries]]  # (B, dim) each
         key = self._key(images[1], batch_idx) if self.momentum_backbone is not None else None
         terms = {name: objective(queries, key, labels) for name, objective in objectives.items()}
         loss = torch.stack([objectives[name].weight * term for name, term in terms.items()]).sum()
@@ -306,7 +306,8 @@ class PretrainModule(LightningModule):
 
     def _logs_now(self) -> bool:
         trainer: Any = self.trainer
-        return bool((self.global_step + 1) % trainer.log_every_n_steps == 0)
+        interval: int = trainer.log_every_n_steps  # 0 = never
+        return interval > 0 and (self.global_step + 1) % interval == 0
 
     def _raise_if_not_finite(self) -> None:
         callback = self.trainer.checkpoint_callback

@@ -27,7 +27,7 @@ class SupervisedModule(PretrainModule):
     Source:
         The supervised baselines of Zhao et al. (2021) and Islam et al. (2021). Zhao et al. do not
         state their schedule: ours is the usual rate of 0.1 at a batch of 256, falling as a cosine.
-        Both views go through the backbone as one batch.
+        Of two views each is normalised by its own statistics.
 
     Example:
         >>> SupervisedModule("resnet18", num_classes=10).objectives["classes"].classifier

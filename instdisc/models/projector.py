@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -50,6 +51,10 @@ class Projector(nn.Module):
             features: ``(B, dim)``.
 
         Returns:
-            ``(B, projection_dim)`` float32 rows of length 1, also under autocast.
+            ``(B, projection_dim)`` rows of length 1; float32 also under autocast, float64 for
+            float64 features.
         """
-        return F.normalize(self.layers(features).float(), dim=1)
+        projected = self.layers(features)
+        if projected.dtype != torch.float64:
+            projected = projected.float()
+        return F.normalize(projected, dim=1)
