@@ -74,6 +74,8 @@ class ViewLoader(DataLoader):
             collate_fn=dataset.collate,
             pin_memory=pin_memory,
             persistent_workers=num_workers > 0,
+            # Its own, so that beginning an epoch draws nothing from the network's dropout.
+            generator=torch.Generator().manual_seed(dataset.seed),
         )
         self._raw = raw
         self._batches_done = 0

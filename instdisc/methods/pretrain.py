@@ -129,6 +129,7 @@ class PretrainModule(LightningModule):
         self._rate_scale = 1.0
         self._batch_size: int | None = None
         self._finite = FiniteWatch()
+        self._random_state: Tensor | None = None
         # Equal on all processes by construction: spare DDP the broadcast of 32 MB each step.
         self._ddp_params_and_buffers_to_ignore = [
             name for name, _ in self.named_buffers() if ".queue." in name
@@ -226,6 +227,9 @@ class PretrainModule(LightningModule):
         rate = self.learning_rate * self._rate_factor(scheduler.last_epoch)
         for group in scheduler.optimizer.param_groups:
             group["lr"] = rate
+        if self._random_state is not None and world_size() == 1:
+            torch.set_rng_state(self._random_state.cpu())
+            self._random_state = None
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         objectives = self._objectives().values()
@@ -258,6 +262,13 @@ class PretrainModule(LightningModule):
             "recipe": self.recipe,
             "version": __version__,
         }
+        # For networks that draw numbers (dropout, stochastic depth); several processes draw their
+        # own, and Lightning keeps one checkpoint.
+        if world_size() == 1:
+            checkpoint["instdisc"]["random_state"] = torch.get_rng_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._random_state = checkpoint.get("instdisc", {}).get("random_state")
 
     def _objectives(self) -> dict[str, Objective]:
         return dict(self.objectives.items())  # type: ignore[arg-type]

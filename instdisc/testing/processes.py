@@ -18,14 +18,14 @@ from instdisc.methods import PretrainModule
 from instdisc.types import Views
 
 _STEPS = 2
-_PRECISION: Any = "64-true"  # so that rounding cannot hide or feign a difference
+_PRECISION: Any = "64-true"  # so that rounding cannot feign a difference
 
 
 def check_two_processes(modules: Sequence[PretrainModule], batches: Sequence[Views]) -> None:
     """Trains each module for two steps on one process, and on two (gloo) with half batches.
 
-    In double precision, the parameters, queues and labels must agree to rounding. Running statistics of batch norm are
-    not compared: on two processes each keeps those of its own half.
+    In double precision, the parameters, queues and labels must agree to rounding. Running
+    statistics of batch norm are not compared: on two processes each keeps those of its own half.
 
     With ``batch_norm="plain"`` a backbone with batch norm differs by design: each process
     normalises by its own half.
@@ -93,7 +93,7 @@ def _half(batch: Views, rank: int) -> Views:
 def _compared(module: PretrainModule) -> dict[str, Tensor]:
     parameters = {name: p.detach().clone() for name, p in module.named_parameters()}
     queues = {name: b.clone() for name, b in module.named_buffers() if ".queue." in name}
-    return {**queues, **parameters}  # queues first: they say most about what went wrong
+    return {**queues, **parameters}  # queues first: they say most
 
 
 def _free_port() -> int:

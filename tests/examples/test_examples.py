@@ -1,0 +1,106 @@
+"""Every script runs: the shortest job that still goes through all of it."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from instdisc.testing import check_loss, check_method
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The number of training batches"),
+    pytest.mark.filterwarnings("ignore:`Trainer` was configured with"),
+]
+
+
+def test_quickstart(tmp_path):
+    quickstart = load("quickstart")
+    records = quickstart.main(["--epochs", "1", "--images", "256", "--out", str(tmp_path)])
+    assert [record.method for record in records[::2]] == [
+        "random",
+        "MoCo",
+        "exemplar",
+        "supervised",
+    ]
+    assert {record.task for record in records} == {"knn", "linear"}
+    lines = (tmp_path / "results.jsonl").read_text().splitlines()
+    assert [json.loads(line)["value"] for line in lines] == [r.value for r in records]
+    assert Image.open(tmp_path / "results.png").size > (300, 300)
+    for name in ("MoCo", "exemplar", "supervised"):
+        assert (tmp_path / name / "backbone.safetensors").exists()
+        assert Image.open(tmp_path / name / "views.png").size[0] > 32
+
+
+def test_custom_loss():
+    check_loss(load("custom_loss").CautiousExemplarLoss(0.2))
+
+
+def test_custom_method():
+    method = load("custom_method").CrossEntropyExemplarModule(
+        "test_resnet", num_classes=4, queue_size=40, batch_norm_groups=2
+    )
+    check_method(method, two_processes=False)
+
+
+def test_compare(tmp_path):
+    for split in ("train", "test"):
+        for label in ("a", "b"):
+            (tmp_path / "set" / split / label).mkdir(parents=True)
+            for number in range(8):
+                image = Image.effect_noise((32, 32), 20 + 60 * (label == "a")).convert("RGB")
+                image.save(tmp_path / "set" / split / label / f"{number}.png")
+    arguments = [
+        *("--train", str(tmp_path / "set/train"), "--test", str(tmp_path / "set/test")),
+        *("--backbone", "test_resnet", "--epochs", "1", "--batch-size", "8"),
+        *("--queue-size", "16", "--batch-norm-groups", "2", "--out", str(tmp_path / "out")),
+    ]
+    compare = load("compare")
+    records = compare.main(arguments)
+    assert len({record.method for record in records}) == len(compare.METHODS)
+    assert compare.main(arguments) == records  # all of it stands there already
+
+
+def test_benchmark():
+    table = load("benchmark").main(
+        ["--rows", "resnet18", "--repeats", "1", "--queue-size", "256", "--device", "cpu"]
+    )
+    assert table.row_count == 4
+
+
+def test_benchmarks_steps_compute_the_same_loss():
+    """What is timed side by side is the same step."""
+    benchmark = load("benchmark")
+    import copy
+
+    import instdisc
+
+    backbone = instdisc.Backbone("test_resnet")
+    ours = benchmark.Ours(copy.deepcopy(backbone), 64, 1)
+    lightly = benchmark.Lightly(copy.deepcopy(backbone), 64)
+    lightly.head.layers.load_state_dict(ours.contrast.projector.layers.state_dict())
+    images = [torch.randn(8, 3, 32, 32) for _ in range(2)]
+    labels = torch.zeros(8, dtype=torch.long)
+    seen = []
+    ours.contrast.register_forward_hook(lambda _, __, loss: seen.append(loss.detach()))
+    lightly.loss.register_forward_hook(lambda _, __, loss: seen.append(loss.detach()))
+    lightly.slow_head.load_state_dict(lightly.head.state_dict())
+    bank = ours.contrast.queue.features.clone()
+    lightly.loss.memory_bank.bank.copy_(
+        bank if lightly.loss.memory_bank.bank.shape == bank.shape else bank.T
+    )
+    ours(images, labels)
+    lightly(images, labels)
+    torch.testing.assert_close(seen[0], seen[1], atol=1e-4, rtol=1e-4)
