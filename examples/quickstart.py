@@ -29,7 +29,7 @@ from instdisc.report import append_records, results_figure, results_table
 from instdisc.transfer import evaluate_knn, evaluate_linear, extract_features
 
 IMAGE_SIZE = 32
-RECIPE = {"learning_rate": 0.06, "weight_decay": 5e-4}
+RECIPE = {"learning_rate": 0.03, "weight_decay": 5e-4}
 CONTRAST = {
     "temperature": 0.1,
     "queue_size": 1024,
@@ -45,14 +45,15 @@ def make_backbone() -> instdisc.Backbone:
     )
 
 
-def make_methods(num_classes: int) -> dict[str, instdisc.PretrainModule | None]:
-    """The methods to compare; each gets a backbone of its own and the same recipe."""
-    return {
-        "random": None,
-        "MoCo": instdisc.MoCoModule(make_backbone(), **RECIPE, **CONTRAST),
-        "exemplar": instdisc.ExemplarModule(make_backbone(), **RECIPE, **CONTRAST),
-        "supervised": instdisc.SupervisedModule(make_backbone(), num_classes=num_classes, **RECIPE),
-    }
+def make_method(name: str, num_classes: int) -> instdisc.PretrainModule | None:
+    """One of the methods to compare; ``None`` for the random backbone."""
+    if name == "MoCo":
+        return instdisc.MoCoModule(make_backbone(), **RECIPE, **CONTRAST)
+    if name == "exemplar":
+        return instdisc.ExemplarModule(make_backbone(), **RECIPE, **CONTRAST)
+    if name == "supervised":
+        return instdisc.SupervisedModule(make_backbone(), num_classes=num_classes, **RECIPE)
+    return None
 
 
 def make_policy() -> ViewPolicy:
@@ -78,8 +79,6 @@ def main(arguments: list[str] | None = None) -> list[instdisc.Record]:
     parser.add_argument("--out", type=Path, default=Path("runs/quickstart"))
     options = parser.parse_args(arguments)
     start = time.perf_counter()
-    pl.seed_everything(options.seed, verbose=False)
-
     data = instdisc.ViewData(
         ImagesInMemory(instdisc.Scenes(options.images, image_size=IMAGE_SIZE)),
         ImagesInMemory(instdisc.Scenes(options.images // 5, image_size=IMAGE_SIZE, split="test")),
@@ -89,7 +88,9 @@ def main(arguments: list[str] | None = None) -> list[instdisc.Record]:
         seed=options.seed,
     )
     records = []
-    for name, module in make_methods(data.num_classes).items():
+    for name in ("random", "MoCo", "exemplar", "supervised"):
+        pl.seed_everything(options.seed, verbose=False)  # the same start for all
+        module = make_method(name, data.num_classes)
         checkpoint = ""
         if module is None:
             backbone = make_backbone()

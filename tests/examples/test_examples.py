@@ -20,6 +20,11 @@ def load(name):
     return module
 
 
+def picture_size(path):
+    with Image.open(path) as picture:
+        return picture.size
+
+
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The number of training batches"),
     pytest.mark.filterwarnings("ignore:`Trainer` was configured with"),
@@ -38,10 +43,10 @@ def test_quickstart(tmp_path):
     assert {record.task for record in records} == {"knn", "linear"}
     lines = (tmp_path / "results.jsonl").read_text().splitlines()
     assert [json.loads(line)["value"] for line in lines] == [r.value for r in records]
-    assert Image.open(tmp_path / "results.png").size > (300, 300)
+    assert min(picture_size(tmp_path / "results.png")) > 300
     for name in ("MoCo", "exemplar", "supervised"):
         assert (tmp_path / name / "backbone.safetensors").exists()
-        assert Image.open(tmp_path / name / "views.png").size[0] > 32
+        assert picture_size(tmp_path / name / "views.png")[0] > 64
 
 
 def test_custom_loss():
