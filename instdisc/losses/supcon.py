@@ -19,7 +19,7 @@ class SupConLoss(ContrastiveLoss):
         Khosla et al., "Supervised Contrastive Learning" (2020), equation 2, with the positives and
         negatives of a momentum queue as in Islam et al. (2021), where the current keys are enqueued
         first: pass ``key=None`` then. Differs from their code: it divides by the number of
-            positives, not by that number plus 1e-5.
+        positives, not by that number plus 1e-5.
 
     Example:
         >>> import torch

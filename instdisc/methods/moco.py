@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from instdisc.losses import InstanceDiscriminationLoss
+from instdisc.losses import ContrastiveLoss, InstanceDiscriminationLoss
 from instdisc.models import Backbone, as_backbone
 from instdisc.models.projector import ProjectorKind
 
@@ -49,6 +49,9 @@ class MoCoModule(PretrainModule):
         'cosine'
     """
 
+    loss_class: type[ContrastiveLoss] = InstanceDiscriminationLoss
+    needs_labels = False
+
     def __init__(
         self,
         backbone: str | Backbone = "resnet50",
@@ -73,17 +76,18 @@ class MoCoModule(PretrainModule):
         compile: bool = False,
     ) -> None:
         backbone = as_backbone(backbone)
-        defaults = version_defaults(version)
+        defaults = _version_defaults(version)
         temperature = defaults.temperature if temperature is None else temperature
         projector = projector or defaults.projector
         schedule = schedule or defaults.schedule
         contrast = Contrast(
             backbone.dim,
-            InstanceDiscriminationLoss(temperature),
+            self.loss_class(temperature),
             projector=projector,
             projection_dim=projection_dim,
             queue_size=queue_size,
             momentum=momentum,
+            needs_labels=self.needs_labels,
         )
         super().__init__(
             backbone,
@@ -105,23 +109,18 @@ class MoCoModule(PretrainModule):
         self.save_hyperparameters(ignore=["backbone"])
 
 
-class VersionDefaults(NamedTuple):
-    """What a version of MoCo fixes besides the augmentation."""
+class _Defaults(NamedTuple):
+    """What a version fixes besides the augmentation."""
 
     temperature: float
     projector: ProjectorKind
     schedule: Schedule
 
 
-def version_defaults(version: str) -> VersionDefaults:
-    """The settings of MoCo v1 or v2, which the exemplar method shares.
-
-    Raises:
-        ValueError: if there is no such version.
-    """
+def _version_defaults(version: str) -> _Defaults:
     defaults = {
-        "v1": VersionDefaults(0.07, "linear", "step"),
-        "v2": VersionDefaults(0.2, "mlp", "cosine"),
+        "v1": _Defaults(0.07, "linear", "step"),
+        "v2": _Defaults(0.2, "mlp", "cosine"),
     }
     if version not in defaults:
         raise ValueError(f"`version` must be 'v1' or 'v2', got {version!r}")
