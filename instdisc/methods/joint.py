@@ -8,9 +8,10 @@ from typing import Literal
 from instdisc.losses import InstanceDiscriminationLoss, SameClassNegativesLoss, SupConLoss
 from instdisc.models import Backbone, as_backbone
 
+from .batch_norm import BatchNormMode
 from .objectives import Classification, Contrast
 from .optimizer import OptimizerName
-from .pretrain import BatchNormMode, PretrainModule
+from .pretrain import PretrainModule
 from .schedule import Schedule
 
 

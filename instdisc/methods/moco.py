@@ -9,9 +9,10 @@ from instdisc.losses import ContrastiveLoss, InstanceDiscriminationLoss
 from instdisc.models import Backbone, as_backbone
 from instdisc.models.projector import ProjectorKind
 
+from .batch_norm import BatchNormMode
 from .objectives import Contrast
 from .optimizer import OptimizerName
-from .pretrain import BatchNormMode, PretrainModule
+from .pretrain import PretrainModule
 from .schedule import Schedule
 
 Version = Literal["v1", "v2"]

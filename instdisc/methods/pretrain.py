@@ -7,24 +7,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
-import timm.layers
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
-from instdisc.distributed import broadcast, shuffle, unshuffle, world_size
-from instdisc.models import Backbone, MomentumEncoder, as_backbone, split_batch_norm
+from instdisc.distributed import broadcast, world_size
+from instdisc.models import Backbone, MomentumEncoder, as_backbone
 from instdisc.version import __version__
 
 from .batch import check_views
+from .batch_norm import BatchNormMode, BatchNormPolicy
 from .finite import FiniteWatch
 from .objectives import Objective
 from .optimizer import OptimizerName, check_optimizer, make_optimizer
 from .schedule import Schedule, check_schedule, learning_rate_factor
-
-BatchNormMode = Literal["shuffled", "plain", "sync"]
 
 
 class PretrainModule(LightningModule):
@@ -92,12 +90,6 @@ class PretrainModule(LightningModule):
         check_optimizer(optimizer, learning_rate)
         if reference_batch is not None and reference_batch < 1:
             raise ValueError(f"`reference_batch` must be positive, got {reference_batch}")
-        if batch_norm not in ("shuffled", "plain", "sync"):
-            raise ValueError(
-                f"`batch_norm` must be 'shuffled', 'plain' or 'sync', got {batch_norm!r}"
-            )
-        if batch_norm_groups < 1:
-            raise ValueError(f"`batch_norm_groups` must be at least 1, got {batch_norm_groups}")
         check_schedule(schedule, warmup, milestones)
         self.backbone = as_backbone(backbone)
         self.objectives = nn.ModuleDict(objectives)
@@ -114,8 +106,7 @@ class PretrainModule(LightningModule):
         self.warmup = warmup
         self.milestones = tuple(milestones)
         self.reference_batch = reference_batch
-        self.batch_norm = batch_norm
-        self.batch_norm_groups = batch_norm_groups
+        self.batch_norm = BatchNormPolicy(batch_norm, batch_norm_groups)
         self.channels_last = channels_last
         nets: list[nn.Module] = [self.backbone]
         if self.momentum_backbone is not None:
@@ -197,17 +188,8 @@ class PretrainModule(LightningModule):
         if stage != "fit":
             return
         for net in (self.backbone, self.momentum_backbone):
-            if net is None:
-                continue
-            if self.batch_norm == "shuffled":
-                split_batch_norm(net, self._groups_here())
-            elif self.batch_norm == "sync" and world_size() > 1:
-                if self.device.type == "cpu" and self.trainer.strategy.root_device.type == "cpu":
-                    raise ValueError(
-                        "`batch_norm`='sync' needs GPUs when there are several processes. "
-                        "Use 'shuffled' or 'plain'."
-                    )
-                timm.layers.convert_sync_batchnorm(net)
+            if net is not None:
+                self.batch_norm.prepare(net, self.trainer.strategy.root_device.type)
 
     def on_fit_start(self) -> None:
         self._finite = FiniteWatch()
@@ -275,23 +257,13 @@ class PretrainModule(LightningModule):
 
     def _key(self, images: Tensor, batch_idx: int) -> Tensor:
         assert self.momentum_backbone is not None
-        if self.batch_norm != "shuffled" or self._groups_here() * world_size() == 1:
-            return self.momentum_backbone(self._formatted(images))
-        images, order = shuffle(images, seed=self.current_epoch * 1_000_003 + batch_idx)
-        return unshuffle(self.momentum_backbone(self._formatted(images)), order)
+        seed = self.current_epoch * 1_000_003 + batch_idx
+        return self.batch_norm.encode_keys(self.momentum_backbone, self._formatted(images), seed)
 
     def _formatted(self, images: Tensor) -> Tensor:
         if not self.channels_last:
             return images
         return images.contiguous(memory_format=torch.channels_last)
-
-    def _groups_here(self) -> int:
-        groups, processes = self.batch_norm_groups, world_size()
-        if groups > processes and groups % processes:
-            raise ValueError(
-                f"`batch_norm_groups`={groups} must divide by the {processes} processes"
-            )
-        return max(1, groups // processes)
 
     def _rate_factor(self, step: int) -> float:
         if self._num_steps == float("inf"):  # not known before the run starts; see on_train_start

@@ -8,9 +8,10 @@ from instdisc.losses import SupConLoss
 from instdisc.models import Backbone, as_backbone
 from instdisc.models.projector import ProjectorKind
 
+from .batch_norm import BatchNormMode
 from .objectives import Contrast
 from .optimizer import OptimizerName
-from .pretrain import BatchNormMode, PretrainModule
+from .pretrain import PretrainModule
 from .schedule import Schedule
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from instdisc.models import Backbone, as_backbone
 
+from .batch_norm import BatchNormMode
 from .objectives import Classification
 from .optimizer import OptimizerName
-from .pretrain import BatchNormMode, PretrainModule
+from .pretrain import PretrainModule
 from .schedule import Schedule
 
 
