@@ -1,6 +1,8 @@
 """Files and generated images to batches of views."""
 
 from .folders import ImageFolder as ImageFolder
+from .frames import CenterCrop as CenterCrop
+from .frames import RandomResizedCrop as RandomResizedCrop
 from .loader import ViewLoader as ViewLoader
 from .module import ViewData as ViewData
 from .photometric import ColorJitter as ColorJitter
@@ -18,7 +20,5 @@ from .scenes import Scenes as Scenes
 from .source import ImagesInMemory as ImagesInMemory
 from .source import ImageSource as ImageSource
 from .source import ImageSubset as ImageSubset
-from .views import CenterCrop as CenterCrop
-from .views import RandomResizedCrop as RandomResizedCrop
 from .views import ViewDataset as ViewDataset
 from .views import ViewPolicy as ViewPolicy

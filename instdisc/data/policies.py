@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .frames import CenterCrop, RandomResizedCrop
 from .photometric import ColorJitter, GaussianBlur, PhotometricStep, RandomGrayscale
-from .views import CenterCrop, RandomResizedCrop, ViewPolicy
+from .views import ViewPolicy
 
 SCALE = (0.2, 1.0)
 

@@ -17,6 +17,8 @@ from torch import Tensor
 from instdisc.methods import PretrainModule
 from instdisc.types import Views
 
+from .runs import fit
+
 _STEPS = 2
 _PRECISION: Any = "64-true"  # so that rounding cannot feign a difference
 
@@ -40,8 +42,6 @@ def check_two_processes(modules: Sequence[PretrainModule], batches: Sequence[Vie
     Raises:
         AssertionError: if a module's two processes disagree with its one.
     """
-    from .methods import fit
-
     batches = list(batches)[:_STEPS]
     with tempfile.TemporaryDirectory() as folder:
         job = Path(folder) / "job.pt"
@@ -74,8 +74,6 @@ def _run_rank(rank: int, folder: str, port: int) -> None:
         OMP_NUM_THREADS="1",
     )
     torch.set_num_threads(1)
-    from .methods import fit
-
     job: dict[str, Any] = torch.load(Path(folder) / "job.pt", weights_only=False)
     for number, module in enumerate(job["modules"]):
         halves = [_half(batch, rank) for batch in job["batches"]]

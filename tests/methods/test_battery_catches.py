@@ -7,7 +7,7 @@ import instdisc
 from instdisc.methods import Contrast
 from instdisc.models import FeatureQueue
 from instdisc.testing import check_method, check_two_processes
-from instdisc.testing.methods import make_batches
+from instdisc.testing.runs import make_batches
 
 
 def make(module_class=instdisc.MoCoModule):

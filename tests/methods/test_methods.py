@@ -14,7 +14,7 @@ from instdisc.losses import (
     SupConLoss,
 )
 from instdisc.testing import check_method, check_two_processes
-from instdisc.testing.methods import fit, make_batches
+from instdisc.testing.runs import fit, make_batches
 from instdisc.types import Views
 
 SMALL = {"queue_size": 40, "batch_norm_groups": 2}
