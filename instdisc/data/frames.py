@@ -41,6 +41,7 @@ class RandomResizedCrop(Frame):
         centre; antialiased bilinear.
 
     Example:
+        >>> import torch
         >>> crop = RandomResizedCrop(32, (0.2, 1.0))
         >>> image = torch.zeros(3, 80, 60, dtype=torch.uint8)
         >>> crop.cut(image, np.random.default_rng(0)).shape
@@ -83,6 +84,7 @@ class CenterCrop(Frame):
         ValueError: if `size` is not positive or `resize` is below it.
 
     Example:
+        >>> import torch
         >>> image = torch.zeros(3, 80, 60, dtype=torch.uint8)
         >>> CenterCrop(224, resize=256).cut(image, np.random.default_rng(0)).shape
         torch.Size([3, 224, 224])

@@ -39,6 +39,7 @@ class ViewPolicy:
         ValueError: if `flip` lies outside [0, 1].
 
     Example:
+        >>> from instdisc.data import RandomResizedCrop
         >>> policy = ViewPolicy(RandomResizedCrop(32))
         >>> view, numbers = policy.cut(torch.zeros(3, 40, 40, dtype=torch.uint8), 0, 0, 0, 0)
         >>> policy.finish(view[None], numbers[None], 0).shape
