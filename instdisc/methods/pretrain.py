@@ -113,7 +113,7 @@ class PretrainModule(LightningModule):
             nets.append(self.momentum_backbone.module)
         for net in nets:
             if channels_last:
-                _to_channels_last(net)
+                net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             if compile:
                 net.compile()
         self._num_steps: float = float("inf")
@@ -297,9 +297,3 @@ class PretrainModule(LightningModule):
         names = ("last_model_path", "best_model_path")
         kept = [path for name in names if (path := getattr(callback, name, ""))]
         self._finite.check(kept[0] if kept else None)
-
-
-def _to_channels_last(net: nn.Module) -> None:
-    for parameter in net.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
