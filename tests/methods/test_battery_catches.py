@@ -10,9 +10,9 @@ from instdisc.testing import check_method, check_two_processes
 from instdisc.testing.runs import make_batches
 
 
-def make(module_class=instdisc.MoCoModule):
+def make(module_class=instdisc.MoCoModule, momentum=0.9):
     return module_class(
-        "test_resnet", queue_size=40, batch_norm_groups=2, learning_rate=0.1, momentum=0.9
+        "test_resnet", queue_size=40, batch_norm_groups=2, learning_rate=0.1, momentum=momentum
     )
 
 
@@ -93,6 +93,7 @@ def with_queue(queue_class, size=40):
         (lambda: with_contrast(PushesBeforeTheLoss), "pushed before the loss"),
         (lambda: make(UpdatesPerMicroBatch), "moved after a micro-batch"),
         (lambda: make(NeverUpdates), "does not follow k <- m k"),
+        (lambda: make(NeverUpdates, momentum=0.999), "does not follow k <- m k"),
         (lambda: with_queue(ForgetfulQueue), "is lost on resume|differs from one that was not"),
         (lambda: with_queue(MixesUpLabels), "labels of the batches in step with the keys"),
         (lambda: with_queue(DropsTheTail, 12), "labels of the batches in step with the keys"),
