@@ -1,5 +1,6 @@
 """Files and generated images to batches of views."""
 
+from .files import ImageFiles as ImageFiles
 from .folders import ImageFolder as ImageFolder
 from .frames import CenterCrop as CenterCrop
 from .frames import RandomResizedCrop as RandomResizedCrop

@@ -6,27 +6,14 @@ import os
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
-from PIL import Image
-from torch import Tensor
-from torchvision.transforms.v2 import functional as TF
 
 from instdisc.types import UNKNOWN_LABEL
 
-from .source import ImageSource
-
-try:
-    # 2.5 times as fast as PIL; torchvision 0.29 announces that a later release will not have it.
-    from torchvision.io import ImageReadMode, decode_image
-except ImportError:
-    _TORCHVISION_SUFFIXES = set()
-else:
-    _TORCHVISION_SUFFIXES = {".jpg", ".jpeg", ".png"}
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
+from .files import SUFFIXES, ImageFiles
 
 
-class ImageFolder(ImageSource):
+class ImageFolder(ImageFiles):
     """Images in class folders, or in one flat folder without labels.
 
     ``root/CLASS/**/*.jpg`` gives the label by the sorted order of the class folders; images that
@@ -46,6 +33,7 @@ class ImageFolder(ImageSource):
 
     Example:
         >>> import tempfile
+        >>> from PIL import Image
         >>> root = Path(tempfile.mkdtemp())
         >>> for name in ("cat", "dog"):
         ...     (root / name).mkdir()
@@ -58,58 +46,46 @@ class ImageFolder(ImageSource):
     def __init__(
         self, root: str | Path, *, on_unreadable: Literal["raise", "skip"] = "raise"
     ) -> None:
-        if on_unreadable not in ("raise", "skip"):
-            raise ValueError(f"`on_unreadable` must be 'raise' or 'skip', got {on_unreadable!r}")
-        self.root = Path(root)
-        if not self.root.is_dir():
+        root = Path(root)
+        if not root.is_dir():
             raise FileNotFoundError(f"`root` must be a folder of images, got {str(root)!r}")
-        self.name = self.root.resolve().name
-        self.on_unreadable = on_unreadable
-        visible = sorted(path for path in self.root.iterdir() if not path.name.startswith("."))
+        visible = sorted(path for path in root.iterdir() if not path.name.startswith("."))
         folders = [path for path in visible if path.is_dir()]
         loose = [path for path in visible if path.is_file() and _is_image(path)]
         if folders and loose:
             raise ValueError(
-                f"{self.root} holds class folders and also {len(loose)} images of no class, "
+                f"{root} holds class folders and also {len(loose)} images of no class, "
                 f"{loose[0].name!r} first. Move them into class folders, or all images into one "
                 "flat folder."
             )
         files = [_images_below(folder) for folder in folders]
         empty = [folder.name for folder, found in zip(folders, files, strict=True) if not found]
         if not loose and not any(files):
-            raise ValueError(f"{self.root} holds no image ({', '.join(sorted(_SUFFIXES))})")
+            raise ValueError(f"{root} holds no image ({', '.join(sorted(SUFFIXES))})")
         if empty:
             raise ValueError(
-                f"{len(empty)} class folders of {self.root} hold no image: "
+                f"{len(empty)} class folders of {root} hold no image: "
                 f"{', '.join(empty[:10])}. Fill or remove them."
             )
-        self.classes = [folder.name for folder in folders]
-        # One array instead of a list: the workers share it, and forked pages stay shared.
-        self._paths = np.array(
+        counts = torch.tensor([len(found) for found in files])
+        super().__init__(
+            root,
             [path.name for path in loose]
             or [
                 os.path.join(folder.name, path)
                 for folder, found in zip(folders, files, strict=True)
                 for path in found
-            ]
-        )
-        counts = torch.tensor([len(found) for found in files])
-        self.labels = (
+            ],
             torch.repeat_interleave(torch.arange(len(files)), counts)
             if files
-            else torch.full((len(loose),), UNKNOWN_LABEL)
+            else torch.full((len(loose),), UNKNOWN_LABEL),
+            classes=[folder.name for folder in folders],
+            on_unreadable=on_unreadable,
         )
-
-    def path(self, index: int) -> Path:
-        """Where the image at a position lies."""
-        return self.root / str(self._paths[index])
-
-    def read(self, index: int) -> Tensor:
-        return _decode(self.path(index))
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def _images_below(folder: Path) -> list[str]:
@@ -122,35 +98,3 @@ def _images_below(folder: Path) -> list[str]:
             os.path.normpath(os.path.join(within, name)) for name in names if _is_image(Path(name))
         ]
     return sorted(found)
-
-
-def _decode(path: Path) -> Tensor:
-    try:
-        if path.suffix.lower() in _TORCHVISION_SUFFIXES:
-            try:
-                image: Tensor = decode_image(str(path), ImageReadMode.RGB)
-            except RuntimeError:
-                pass  # PIL knows more formats, and says more plainly what is wrong
-            else:
-                if image.ndim == 3:  # not an animation
-                    eight: Tensor = TF.to_dtype(image, torch.uint8, scale=True)
-                    return eight
-        return _decode_with_pil(path)
-    except Exception as error:  # decoders raise anything at broken bytes
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f"cannot read the image {path} ({reason}). Repair or remove it, or pass "
-            "on_unreadable='skip'."
-        ) from error
-
-
-def _decode_with_pil(path: Path) -> Tensor:
-    with Image.open(path) as opened:
-        if opened.mode.startswith("I;16") or (opened.mode, opened.format) == ("I", "PPM"):
-            high = (np.array(opened) >> 8).astype(np.uint8)  # PIL itself would clip at 255
-            pixels = np.stack([high] * 3, axis=-1)
-        elif opened.mode in ("I", "F"):
-            raise ValueError(f"its pixels of mode {opened.mode!r} have no known range")
-        else:
-            pixels = np.array(opened.convert("RGB"))
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()

@@ -13,7 +13,7 @@ from instdisc.data import (
     ImageSubset,
     ViewDataset,
     ViewLoader,
-    folders,
+    files,
     view_policy,
 )
 
@@ -164,7 +164,7 @@ def test_pil_decodes_the_same_where_torchvision_does_not(tmp_path, suffix, monke
     save(tmp_path / f"x.{suffix}")
     images = ImageFolder(tmp_path)
     expected = images.read(0)
-    monkeypatch.setattr(folders, "_TORCHVISION_SUFFIXES", set())
+    monkeypatch.setattr(files, "_TORCHVISION_SUFFIXES", set())
     assert (images.read(0).int() - expected.int()).abs().max() <= (2 if suffix == "jpg" else 0)
 
 

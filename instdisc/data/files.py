@@ -1,0 +1,121 @@
+"""Images that lie in files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2 import functional as TF
+
+from .source import ImageSource
+
+try:
+    # 2.5 times as fast as PIL; torchvision 0.29 announces that a later release will not have it.
+    from torchvision.io import ImageReadMode, decode_image
+except ImportError:
+    _TORCHVISION_SUFFIXES = set()
+else:
+    _TORCHVISION_SUFFIXES = {".jpg", ".jpeg", ".png"}
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
+
+
+class ImageFiles(ImageSource):
+    """Images in listed files below one folder.
+
+    Images of 16 bits lose the lower eight.
+
+    Args:
+        root: the folder.
+        paths: ``(N,)`` the files, relative to `root`.
+        labels: ``(N,)`` int64 class of each; ``-1`` = unknown.
+        classes: names of the classes; empty if there are no labels.
+        name: for records and messages; ``None`` for the folder's name.
+        on_unreadable: ``"raise"`` stops at an image that cannot be decoded and names it;
+            ``"skip"`` logs a warning that names it and puts the next readable image of the set,
+            with that one's label, in its place, so that batches keep their size.
+
+    Raises:
+        ValueError: if `paths` is empty, `labels` does not fit it or names a class that is not in
+            `classes`, or `on_unreadable` is unknown; while reading, if an image cannot be decoded.
+
+    Example:
+        >>> import tempfile
+        >>> root = Path(tempfile.mkdtemp())
+        >>> Image.new("RGB", (8, 6)).save(root / "1.png")
+        >>> files = ImageFiles(root, ["1.png"], torch.tensor([0]), classes=["cat"])
+        >>> files.read(0).shape
+        torch.Size([3, 6, 8])
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        paths: Sequence[str] | np.ndarray,
+        labels: Tensor,
+        *,
+        classes: Sequence[str] = (),
+        name: str | None = None,
+        on_unreadable: Literal["raise", "skip"] = "raise",
+    ) -> None:
+        if on_unreadable not in ("raise", "skip"):
+            raise ValueError(f"`on_unreadable` must be 'raise' or 'skip', got {on_unreadable!r}")
+        if not len(paths):
+            raise ValueError(f"`paths` must name at least one image below {root}, got none")
+        if labels.shape != (len(paths),):
+            raise ValueError(f"`labels` must be ({len(paths)},), got {tuple(labels.shape)}")
+        if int(labels.max()) >= len(classes) or int(labels.min()) < -1:
+            raise ValueError(
+                f"`labels` must lie in -1 to {len(classes) - 1} for {len(classes)} `classes`, "
+                f"got {int(labels.min())} to {int(labels.max())}"
+            )
+        self.root = Path(root)
+        self.name = self.root.resolve().name if name is None else name
+        self.classes = list(classes)
+        self.labels = labels
+        self.on_unreadable = on_unreadable
+        # One array instead of a list: the workers share it, and forked pages stay shared.
+        self._paths = np.asarray(paths)
+
+    def path(self, index: int) -> Path:
+        """Where the image at a position lies."""
+        return self.root / str(self._paths[index])
+
+    def read(self, index: int) -> Tensor:
+        return _decode(self.path(index))
+
+
+def _decode(path: Path) -> Tensor:
+    try:
+        if path.suffix.lower() in _TORCHVISION_SUFFIXES:
+            try:
+                image: Tensor = decode_image(str(path), ImageReadMode.RGB)
+            except RuntimeError:
+                pass  # PIL knows more formats, and says more plainly what is wrong
+            else:
+                if image.ndim == 3:  # not an animation
+                    eight: Tensor = TF.to_dtype(image, torch.uint8, scale=True)
+                    return eight
+        return _decode_with_pil(path)
+    except Exception as error:  # decoders raise anything at broken bytes
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"cannot read the image {path} ({reason}). Repair or remove it, or pass "
+            "on_unreadable='skip'."
+        ) from error
+
+
+def _decode_with_pil(path: Path) -> Tensor:
+    with Image.open(path) as opened:
+        if opened.mode.startswith("I;16") or (opened.mode, opened.format) == ("I", "PPM"):
+            high = (np.array(opened) >> 8).astype(np.uint8)  # PIL itself would clip at 255
+            pixels = np.stack([high] * 3, axis=-1)
+        elif opened.mode in ("I", "F"):
+            raise ValueError(f"its pixels of mode {opened.mode!r} have no known range")
+        else:
+            pixels = np.array(opened.convert("RGB"))
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
