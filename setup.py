@@ -21,7 +21,7 @@ setup(
     license="MIT",
     license_files=["LICENSE"],
     packages=find_packages(include=["instdisc", "instdisc.*"]),
-    package_data={"instdisc": ["py.typed"]},
+    package_data={"instdisc": ["py.typed"], "instdisc.data.catalog": ["*.txt"]},
     python_requires=">=3.10",
     install_requires=[
         "torch>=2.11",

@@ -1,176 +1,277 @@
-"""Time the pretraining step beside the same step built from lightly's parts, in one run.
+"""Time the parts of pretraining beside their peers and their limits, side by side in one run.
 
-    python examples/benchmark.py                          # on this machine's CPU or GPU
-    python examples/benchmark.py --rows resnet18 --repeats 20
+    python examples/benchmark.py                             # every row of this machine
+    python examples/benchmark.py --rows loss_256 momentum --repeats 20
+    python examples/benchmark.py --append docs/benchmarks.md # and keep the table
+    python examples/benchmark.py --list                      # what the rows are
 
-Prints one table: medians with their spread (half the distance between the quartiles), and the
-ratio of lightly's time to ours. Timings differ from machine to machine; ratios hold better. The
-two steps alternate within the run, so that what else the machine does hits both alike.
+Peers are lightly from its package, plain PyTorch and torchvision; a limit is what no program of
+this kind can beat (decoding alone, the bare network, the matrix products alone). The contenders of
+a row take turns within the run, so that what else the machine does hits all alike. Printed are
+medians with half the distance between the quartiles, and the peer's time over each contender's:
+timings differ from machine to machine, ratios hold better.
+
+Rows marked "per core" run on one thread. On a machine with a GPU (``--device cuda``, the default
+there) the rows of the GPU run too: bf16, channels_last, compiled and not, peak memory, and training
+from JPEG files with all cores.
 """
 
 import argparse
-import copy
+import gc
+import os
 import platform
 import statistics
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import benchmark_loss
+import benchmark_step
+import benchmark_views
 import rich
 import torch
-from lightly.loss import NTXentLoss
-from lightly.models.modules import MoCoProjectionHead
-from lightly.models.utils import batch_shuffle, batch_unshuffle, update_momentum
+from benchmark_memory import peak_memory
 from rich.table import Table
-from torch import Tensor, nn
 
-import instdisc
-from instdisc.distributed import shuffle, unshuffle
-from instdisc.methods import Contrast
-from instdisc.models import split_batch_norm
+Contenders = dict[str, Callable[[], Any]]
 
-ROWS = {  # name: backbone, its options, image size, batch
-    "resnet18": ("resnet18", {}, 32, 64),
-    "resnet50": ("resnet50", {}, 224, 16),
+
+class Row(NamedTuple):
+    """Contenders that do the same; the first is the peer that the others are compared with.
+
+    Attributes:
+        title: what they do.
+        make: prepares them, given the options.
+        threads: of the CPU; 0 = all.
+        pairs: name of the option that holds the pairs of views per call, for a rate; "" = none.
+        memory: whether the memory that a call takes is shown.
+        device: where the row runs: "cpu", "cuda", or "" for both.
+    """
+
+    title: str
+    make: Callable[[argparse.Namespace], Contenders]
+    threads: int = 0
+    pairs: str = ""
+    memory: bool = False
+    device: str = ""
+
+
+ROWS = {
+    "worker": Row(
+        "worker part, two 224 px views of a 500x375 JPEG, per core",
+        benchmark_views.worker,
+        threads=1,
+        pairs="images",
+        device="cpu",
+    ),
+    "copies": Row(
+        "worker part from resized copies, per core",
+        benchmark_views.copies,
+        threads=1,
+        pairs="images",
+        device="cpu",
+    ),
+    "views_224": Row(
+        "whole views, 224 px from JPEG, per core",
+        benchmark_views.whole_224,
+        threads=1,
+        pairs="images",
+        device="cpu",
+    ),
+    "views_64": Row(
+        "whole views, 64 px from memory, per core",
+        lambda options: benchmark_views.from_memory(options, 64),
+        threads=1,
+        pairs="small_images",
+        device="cpu",
+    ),
+    "views_32": Row(
+        "whole views, 32 px from memory, per core",
+        lambda options: benchmark_views.from_memory(options, 32),
+        threads=1,
+        pairs="small_images",
+        device="cpu",
+    ),
+    "views_device": Row(
+        "colours of two 224 px views on the device",
+        benchmark_views.colours,
+        pairs="device_images",
+        memory=True,
+        device="cuda",
+    ),
+    "views_device_64": Row(
+        "whole views, 64 px, images kept on the device",
+        benchmark_views.from_device,
+        pairs="device_images",
+        memory=True,
+        device="cuda",
+    ),
+    "loss_64": Row(
+        "loss, backward, enqueue: B 64, K 65,536",
+        lambda options: benchmark_loss.losses(options, 64, options.queue_size),
+        memory=True,
+    ),
+    "loss_256": Row(
+        "loss, backward, enqueue: B 256, K 65,536",
+        lambda options: benchmark_loss.losses(options, 256, options.queue_size),
+        memory=True,
+    ),
+    "loss_imagenet": Row(
+        "loss, backward, enqueue: B 64, K 1,281,167",
+        lambda options: benchmark_loss.losses(options, 64, options.long_queue_size),
+        memory=True,
+    ),
+    "momentum": Row("momentum update, ResNet-50", benchmark_loss.momentum),
+    "step_18": Row(
+        "MoCo step, ResNet-18, 32 px, B 64",
+        lambda options: benchmark_step.steps(options, "resnet18", 32, 64),
+    ),
+    "step_50": Row(
+        "MoCo step, ResNet-50, 224 px, B 16",
+        lambda options: benchmark_step.steps(options, "resnet50", 224, 16),
+        device="cpu",
+    ),
+    "step_50_cuda": Row(
+        "MoCo step, ResNet-50, 224 px, bf16",
+        lambda options: benchmark_step.device_steps(options, "resnet50", 224),
+        memory=True,
+        device="cuda",
+    ),
+    "trainer": Row(
+        "a step of a tiny model under Lightning's Trainer", benchmark_step.trainer, device="cpu"
+    ),
+    "end_to_end_50": Row(
+        "training, ResNet-50, 224 px, bf16, from JPEG files",
+        benchmark_step.end_to_end_50,
+        device="cuda",
+    ),
+    "end_to_end_18": Row(
+        "training, ResNet-18, 64 px, bf16, images on the device",
+        benchmark_step.end_to_end_18,
+        device="cuda",
+    ),
 }
 
 
-class Ours:
-    """One optimiser step of MoCo as `MoCoModule` takes it."""
-
-    def __init__(self, backbone: instdisc.Backbone, queue_size: int, groups: int) -> None:
-        device = next(backbone.parameters()).device
-        self.backbone = split_batch_norm(backbone, groups)
-        self.slow = instdisc.MomentumEncoder(self.backbone)
-        loss = instdisc.InstanceDiscriminationLoss(0.2)
-        self.contrast = Contrast(backbone.dim, loss, queue_size=queue_size).to(device)
-        parameters = [*backbone.parameters(), *self.contrast.projector.parameters()]
-        self.optimizer = torch.optim.SGD(parameters, 0.03, momentum=0.9, weight_decay=1e-4)
-
-    def __call__(self, images: Sequence[Tensor], labels: Tensor) -> None:
-        mixed, order = shuffle(images[1], seed=0)
-        key = unshuffle(self.slow(mixed), order)
-        loss = self.contrast([self.backbone(images[0])], key, labels)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.contrast.after_backward()
-        self.optimizer.step()
-        self.slow.update(self.backbone)
-        self.contrast.after_step()
-
-
-class Lightly:
-    """The same step from lightly's loss, head, shuffling and momentum update."""
-
-    def __init__(self, backbone: instdisc.Backbone, queue_size: int) -> None:
-        device = next(backbone.parameters()).device
-        self.backbone = backbone
-        self.head = MoCoProjectionHead(backbone.dim, backbone.dim, 128).to(device)
-        self.slow_backbone = copy.deepcopy(backbone).requires_grad_(False)
-        self.slow_head = copy.deepcopy(self.head).requires_grad_(False)
-        self.loss = NTXentLoss(temperature=0.2, memory_bank_size=(queue_size, 128)).to(device)
-        parameters = [*backbone.parameters(), *self.head.parameters()]
-        self.optimizer = torch.optim.SGD(parameters, 0.03, momentum=0.9, weight_decay=1e-4)
-
-    def __call__(self, images: Sequence[Tensor], labels: Tensor) -> None:
-        update_momentum(self.backbone, self.slow_backbone, 0.999)
-        update_momentum(self.head, self.slow_head, 0.999)
-        query = self.head(self.backbone(images[0]))
-        with torch.no_grad():
-            mixed, order = batch_shuffle(images[1])
-            key = batch_unshuffle(self.slow_head(self.slow_backbone(mixed)), order)
-        loss = self.loss(query, key)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", nargs="+", choices=list(ROWS), metavar="ROW")
+    parser.add_argument("--list", action="store_true", help="print the rows and end")
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--append", type=Path, help="Markdown file that gets the table")
+    parser.add_argument("--queue-size", type=int, default=65536)
+    parser.add_argument("--long-queue-size", type=int, default=1_281_167)
+    parser.add_argument("--images", type=int, default=32, help="JPEG images per call")
+    parser.add_argument("--small-images", type=int, default=256, help="images in memory per call")
+    parser.add_argument("--device-images", type=int, default=256, help="images per call on a GPU")
+    parser.add_argument("--files", type=int, default=4096, help="JPEG files of a training run")
+    parser.add_argument("--steps", type=int, default=100, help="steps of a training run")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="of a training run")
+    options = parser.parse_args(arguments)
+    if options.rows is None:
+        options.rows = [name for name, row in ROWS.items() if row.device in ("", options.device)]
+    return options
 
 
-class Bare:
-    """The network alone: query forward and backward, key forward, optimiser."""
-
-    def __init__(self, backbone: instdisc.Backbone) -> None:
-        self.backbone = backbone
-        self.slow = copy.deepcopy(backbone).requires_grad_(False)
-        self.optimizer = torch.optim.SGD(backbone.parameters(), 0.03, momentum=0.9)
-
-    def __call__(self, images: Sequence[Tensor], labels: Tensor) -> None:
-        with torch.no_grad():
-            self.slow(images[1])
-        self.optimizer.zero_grad()
-        self.backbone(images[0]).sum().backward()
-        self.optimizer.step()
-
-
-def measure(
-    steps: dict[str, Callable[[Sequence[Tensor], Tensor], None]],
-    batch: tuple[Sequence[Tensor], Tensor],
-    repeats: int,
-    device: str,
-    autocast: bool,
-) -> dict[str, list[float]]:
-    """Milliseconds of each step, the steps taking turns."""
-    times: dict[str, list[float]] = {name: [] for name in steps}
+def measure(contenders: Contenders, repeats: int, device: str) -> dict[str, list[float]]:
+    """Milliseconds of each call, the contenders taking turns; a call may time itself."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
     for repeat in range(repeats + 2):
-        for name, step in steps.items():
+        for name, call in contenders.items():
             start = time.perf_counter()
-            with torch.autocast(device, dtype=torch.bfloat16, enabled=autocast):
-                step(*batch)
+            own = call()
             if device == "cuda":
                 torch.cuda.synchronize()
-            if repeat >= 2:  # the first two warm up
-                times[name].append(1000 * (time.perf_counter() - start))
+            if repeat >= 2:  # the first two warm up, and compile
+                taken = own if isinstance(own, float) else time.perf_counter() - start
+                times[name].append(1000 * taken)
     return times
 
 
 def main(arguments: list[str] | None = None) -> Table:
     """Measures the rows and prints the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS))
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--queue-size", type=int, default=65536)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--bf16", action="store_true", help="autocast to bfloat16")
-    options = parser.parse_args(arguments)
-    device = torch.device(options.device)
-
+    options = parse_arguments(arguments)
+    if options.list:
+        rich.print({name: row.title for name, row in ROWS.items()})
+        return Table()
+    columns = ("", "ms, median ± spread", "pairs/s", "MiB", "peer's time / this")
     table = Table(title=describe(options.device))
-    for column in ("MoCo step", "ms, median ± spread", "lightly's time / this"):
-        table.add_column(column, justify="right")
-    for row in options.rows:
-        name, timm_options, size, count = ROWS[row]
-        images = [torch.randn(count, 3, size, size, device=device) for _ in range(2)]
-        labels = torch.zeros(count, dtype=torch.long, device=device)
-        backbone: nn.Module = instdisc.Backbone(name, **timm_options).to(device)
-        steps = {
-            "lightly": Lightly(copy.deepcopy(backbone), options.queue_size),
-            "ours, plain batch norm": Ours(copy.deepcopy(backbone), options.queue_size, 1),
-            "ours, 2 groups": Ours(copy.deepcopy(backbone), options.queue_size, 2),
-            "bare network": Bare(copy.deepcopy(backbone)),
-        }
-        times = measure(steps, (images, labels), options.repeats, options.device, options.bf16)
-        reference = statistics.median(times["lightly"])
-        for step, taken in times.items():
+    for column in columns:
+        table.add_column(column, justify="right" if column else "left")
+    lines = []
+    threads = torch.get_num_threads()
+    for name in options.rows:
+        row = ROWS[name]
+        torch.set_num_threads(row.threads or threads)
+        contenders = row.make(options)
+        times = measure(contenders, options.repeats, options.device)
+        peer = statistics.median(next(iter(times.values())))
+        table.add_row(f"[bold]{row.title}")
+        lines.append([f"**{row.title}**", "", "", "", ""])
+        for contender, taken in times.items():
             median = statistics.median(taken)
             low, _, high = statistics.quantiles(taken, n=4) if len(taken) > 1 else (median,) * 3
-            table.add_row(
-                f"{row} {size} px, B {count}: {step}",
-                f"{median:.0f} ± {(high - low) / 2:.0f}",
-                f"{reference / median:.2f}",
-            )
+            pairs = getattr(options, row.pairs) if row.pairs else 0
+            memory = peak_memory(contenders[contender], options.device) if row.memory else 0
+            cells = [
+                contender,
+                f"{median:.3g} ± {(high - low) / 2:.2g}",
+                f"{1000 * pairs / median:,.0f}" if pairs else "",
+                f"{memory / 2**20:,.0f}" if row.memory else "",
+                f"{peer / median:.2f}",
+            ]
+            table.add_row(*cells)
+            lines.append(cells)
+        del contenders
+        gc.collect()
+        if options.device == "cuda":
+            torch.cuda.empty_cache()
+    torch.set_num_threads(threads)
     rich.print(table)
+    if options.append:
+        append(options.append, columns, lines, options.device, arguments)
     return table
 
 
-def describe(device: str) -> str:
-    """What was measured on what."""
-    import lightly
+def append(
+    path: Path,
+    columns: tuple[str, ...],
+    lines: list[list[str]],
+    device: str,
+    arguments: list[str] | None,
+) -> None:
+    """Adds the table to a Markdown file, with the command, versions and hardware."""
+    command = " ".join(["python examples/benchmark.py", *(arguments or sys.argv[1:])])
+    rows = [list(columns), ["---", "---:", "---:", "---:", "---:"], *lines]
+    text = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+    with path.open("a", encoding="utf-8") as file:
+        heading = f"## {time.strftime('%Y-%m-%d')}: {hardware(device)}"
+        file.write(f"\n{heading}\n\n```bash\n{command}\n```\n\n{describe(device)}\n\n{text}\n")
 
-    where = torch.cuda.get_device_name() if device == "cuda" else platform.processor()
-    return (
-        f"torch {torch.__version__}, lightly {lightly.__version__}, "
-        f"{where or platform.machine()}, {torch.get_num_threads()} threads"
-    )
+
+def describe(device: str) -> str:
+    """Versions, and what they ran on."""
+    names = ("torch", "torchvision", "pytorch-lightning", "lightly")
+    versions = ", ".join(f"{name} {version(name)}" for name in names)
+    return f"{versions}; {hardware(device)}"
+
+
+def hardware(device: str) -> str:
+    """The machine in words."""
+    processor = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "name" in line]
+        processor = names[0].split(":")[1].strip() if names else processor
+    capability = torch.backends.cpu.get_cpu_capability()
+    cpu = f"{processor}, {os.cpu_count()} cores, {capability}"
+    return f"{torch.cuda.get_device_name()}, {cpu}" if device == "cuda" else cpu
 
 
 if __name__ == "__main__":

@@ -1,24 +1,36 @@
 """Files and generated images to batches of views."""
 
+from .catalog import CATALOG as CATALOG
+from .catalog import CatalogEntry as CatalogEntry
+from .catalog import CatalogImages as CatalogImages
+from .catalog import ClassSubset as ClassSubset
+from .catalog import StratifiedSubset as StratifiedSubset
+from .draws import Draws as Draws
 from .files import ImageFiles as ImageFiles
+from .finish import ViewFinisher as ViewFinisher
 from .folders import ImageFolder as ImageFolder
+from .frames import Box as Box
 from .frames import CenterCrop as CenterCrop
+from .frames import Frame as Frame
 from .frames import RandomResizedCrop as RandomResizedCrop
 from .loader import ViewLoader as ViewLoader
+from .memory import ImagesInMemory as ImagesInMemory
 from .module import ViewData as ViewData
 from .photometric import ColorJitter as ColorJitter
 from .photometric import GaussianBlur as GaussianBlur
 from .photometric import PhotometricStep as PhotometricStep
 from .photometric import RandomGrayscale as RandomGrayscale
+from .photometric import RandomSolarize as RandomSolarize
 from .policies import POLICIES as POLICIES
 from .policies import evaluation_policy as evaluation_policy
+from .policies import multi_crop as multi_crop
 from .policies import view_policy as view_policy
+from .resized import resize_copy as resize_copy
 from .scene_shapes import CATEGORIES as CATEGORIES
 from .scene_shapes import FLIP_PAIRS as FLIP_PAIRS
 from .scene_shapes import KEYPOINTS as KEYPOINTS
 from .scenes import Scene as Scene
 from .scenes import Scenes as Scenes
-from .source import ImagesInMemory as ImagesInMemory
 from .source import ImageSource as ImageSource
 from .source import ImageSubset as ImageSubset
 from .views import ViewDataset as ViewDataset

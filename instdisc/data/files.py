@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from .packed import PackedPaths
 from .source import ImageSource
 
 try:
@@ -55,7 +56,7 @@ class ImageFiles(ImageSource):
     def __init__(
         self,
         root: str | Path,
-        paths: Sequence[str] | np.ndarray,
+        paths: Sequence[str] | np.ndarray | PackedPaths,
         labels: Tensor,
         *,
         classes: Sequence[str] = (),
@@ -78,18 +79,22 @@ class ImageFiles(ImageSource):
         self.classes = list(classes)
         self.labels = labels
         self.on_unreadable = on_unreadable
-        # One array instead of a list: the workers share it, and forked pages stay shared.
-        self._paths = np.asarray(paths)
+        self._paths = paths if isinstance(paths, PackedPaths) else PackedPaths.pack(paths)
 
     def path(self, index: int) -> Path:
         """Where the image at a position lies."""
-        return self.root / str(self._paths[index])
+        return self.root / self._paths[index]
 
     def read(self, index: int) -> Tensor:
-        return _decode(self.path(index))
+        return decode_file(self.path(index))
 
 
-def _decode(path: Path) -> Tensor:
+def decode_file(path: Path) -> Tensor:
+    """The image in a file as uint8 RGB, ``(3, H, W)``.
+
+    Raises:
+        ValueError: if it cannot be decoded; names the file.
+    """
     try:
         if path.suffix.lower() in _TORCHVISION_SUFFIXES:
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +10,8 @@ import torch
 from instdisc.types import UNKNOWN_LABEL
 
 from .files import SUFFIXES, ImageFiles
+from .index import cache_folder, find_images
+from .packed import PackedPaths
 
 
 class ImageFolder(ImageFiles):
@@ -25,6 +26,10 @@ class ImageFolder(ImageFiles):
         on_unreadable: ``"raise"`` stops at an image that cannot be decoded and names it;
             ``"skip"`` logs a warning that names it and puts the next readable image of the set,
             with that one's label, in its place, so that batches keep their size.
+        index: where the list of a large folder (50,000 images and more) is kept for the next
+            run, which then looks at each folder once, not at each file, and scans those again that
+            have changed. ``True`` for a file in this user's cache folder (``$XDG_CACHE_HOME`` or
+            the platform's own), a path for one in another folder, ``False`` for none.
 
     Raises:
         FileNotFoundError: if `root` is not a folder.
@@ -44,57 +49,41 @@ class ImageFolder(ImageFiles):
     """
 
     def __init__(
-        self, root: str | Path, *, on_unreadable: Literal["raise", "skip"] = "raise"
+        self,
+        root: str | Path,
+        *,
+        on_unreadable: Literal["raise", "skip"] = "raise",
+        index: str | Path | bool = True,
     ) -> None:
         root = Path(root)
         if not root.is_dir():
             raise FileNotFoundError(f"`root` must be a folder of images, got {str(root)!r}")
-        visible = sorted(path for path in root.iterdir() if not path.name.startswith("."))
-        folders = [path for path in visible if path.is_dir()]
-        loose = [path for path in visible if path.is_file() and _is_image(path)]
-        if folders and loose:
+        if isinstance(index, bool):
+            found = find_images(root, cache_folder() if index else None)
+        else:
+            found = find_images(root, Path(index))
+        loose = found.pop("")
+        if found and len(loose):
             raise ValueError(
                 f"{root} holds class folders and also {len(loose)} images of no class, "
-                f"{loose[0].name!r} first. Move them into class folders, or all images into one "
+                f"{loose[0]!r} first. Move them into class folders, or all images into one "
                 "flat folder."
             )
-        files = [_images_below(folder) for folder in folders]
-        empty = [folder.name for folder, found in zip(folders, files, strict=True) if not found]
-        if not loose and not any(files):
+        empty = [name for name, files in found.items() if not len(files)]
+        if not len(loose) and len(empty) == len(found):
             raise ValueError(f"{root} holds no image ({', '.join(sorted(SUFFIXES))})")
         if empty:
             raise ValueError(
                 f"{len(empty)} class folders of {root} hold no image: "
                 f"{', '.join(empty[:10])}. Fill or remove them."
             )
-        counts = torch.tensor([len(found) for found in files])
+        counts = torch.tensor([len(files) for files in found.values()])
         super().__init__(
             root,
-            [path.name for path in loose]
-            or [
-                os.path.join(folder.name, path)
-                for folder, found in zip(folders, files, strict=True)
-                for path in found
-            ],
-            torch.repeat_interleave(torch.arange(len(files)), counts)
-            if files
+            PackedPaths.join(list(found.values())) if found else loose,
+            torch.repeat_interleave(torch.arange(len(found)), counts)
+            if found
             else torch.full((len(loose),), UNKNOWN_LABEL),
-            classes=[folder.name for folder in folders],
+            classes=list(found),
             on_unreadable=on_unreadable,
         )
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-
-
-def _images_below(folder: Path) -> list[str]:
-    """Paths relative to the folder, sorted; links are followed."""
-    found = []
-    for place, inner, names in os.walk(folder, followlinks=True):
-        inner[:] = [name for name in inner if not name.startswith(".")]
-        within = os.path.relpath(place, folder)
-        found += [
-            os.path.normpath(os.path.join(within, name)) for name in names if _is_image(Path(name))
-        ]
-    return sorted(found)

@@ -1,19 +1,50 @@
 """How a view is cut out of an image.
 
-Legend: H x W size of an image, S size of a view.
+Legend: B views, n numbers of a frame, H x W size of an image, S size of a view.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
+from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as TF
+
+from .draws import Draws
+
+_TRIES = 10
+_SHAPES = (math.log(3 / 4), math.log(4 / 3))
+
+
+class Box(NamedTuple):
+    """A part of an image that becomes a view.
+
+    Attributes:
+        top: in pixels; fractions are allowed, here and below.
+        left: in pixels.
+        height: in pixels.
+        width: in pixels.
+        inside: whether the resampling looks at pixels of the box alone (crop, then resize) or
+            also at those around it (resize, then crop).
+    """
+
+    top: float
+    left: float
+    height: float
+    width: float
+    inside: bool
 
 
 class Frame(ABC):
-    """How a view is cut out of the image and brought to its size.
+    """How a view is cut out of the image and brought to its size; subclass it to add your own.
+
+    A worker calls `draw` once for a batch, and for each image `cut`; or `box`, where many images
+    of one size are cut at once.
 
     Attributes:
         size: S, the side of the square view in pixels.
@@ -22,8 +53,16 @@ class Frame(ABC):
     size: int
 
     @abstractmethod
-    def cut(self, image: Tensor, rng: np.random.Generator) -> Tensor:
-        """A ``(3, S, S)`` uint8 view of a ``(3, H, W)`` uint8 image."""
+    def draw(self, draws: Draws) -> np.ndarray:
+        """The random numbers of the views, ``(B, n)``; the sizes of the images are not known."""
+
+    @abstractmethod
+    def cut(self, image: Tensor, numbers: Sequence[float]) -> Tensor:
+        """A ``(3, S, S)`` uint8 view of a ``(3, H, W)`` uint8 image, by the view's n numbers."""
+
+    @abstractmethod
+    def box(self, height: int, width: int, numbers: Sequence[float]) -> Box:
+        """The part of an H x W image that `cut` resamples."""
 
 
 class RandomResizedCrop(Frame):
@@ -43,8 +82,8 @@ class RandomResizedCrop(Frame):
     Example:
         >>> import torch
         >>> crop = RandomResizedCrop(32, (0.2, 1.0))
-        >>> image = torch.zeros(3, 80, 60, dtype=torch.uint8)
-        >>> crop.cut(image, np.random.default_rng(0)).shape
+        >>> numbers = crop.draw(Draws(0, 0, [7], 0))
+        >>> crop.cut(torch.zeros(3, 80, 60, dtype=torch.uint8), numbers[0]).shape
         torch.Size([3, 32, 32])
     """
 
@@ -54,23 +93,31 @@ class RandomResizedCrop(Frame):
             raise ValueError(f"`scale` must satisfy 0 < low <= high <= 1, got {scale}")
         self.scale = scale
 
-    def cut(self, image: Tensor, rng: np.random.Generator) -> Tensor:
-        top, left, height, width = self.box(image.shape[1], image.shape[2], rng)
-        view: Tensor = TF.resized_crop(
-            image, top, left, height, width, [self.size, self.size], antialias=True
-        )
+    def draw(self, draws: Draws) -> np.ndarray:
+        # Where the box lies, then the tries: share of the area and logarithm of width / height.
+        columns = [draws.uniform(), draws.uniform()]
+        for _ in range(_TRIES):
+            columns += [draws.uniform(*self.scale), draws.uniform(*_SHAPES)]
+        return np.stack(columns, 1)
+
+    def cut(self, image: Tensor, numbers: Sequence[float]) -> Tensor:
+        top, left, height, width, _ = self.box(image.shape[1], image.shape[2], numbers)
+        part = image[None, :, int(top) : int(top + height), int(left) : int(left + width)]
+        view: Tensor = F.interpolate(
+            part, (self.size, self.size), mode="bilinear", align_corners=False, antialias=True
+        )[0]
         return view
 
-    def box(self, height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
-        """The part to cut from an image of that size, as ``(top, left, height, width)``."""
-        for _ in range(10):
-            area = height * width * rng.uniform(*self.scale)
-            ratio = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
-            w, h = round(float(np.sqrt(area * ratio))), round(float(np.sqrt(area / ratio)))
+    def box(self, height: int, width: int, numbers: Sequence[float]) -> Box:
+        down, right = numbers[:2]
+        for i in range(2, 2 + 2 * _TRIES, 2):
+            area, root = height * width * numbers[i], math.exp(numbers[i + 1] / 2)
+            side = math.sqrt(area)
+            w, h = round(side * root), round(side / root)
             if 0 < w <= width and 0 < h <= height:
-                return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
+                return Box(int(down * (height - h + 1)), int(right * (width - w + 1)), h, w, True)
         w, h = min(width, round(height * 4 / 3)), min(height, round(width * 4 / 3))
-        return (height - h) // 2, (width - w) // 2, h, w
+        return Box((height - h) // 2, (width - w) // 2, h, w, True)
 
 
 class CenterCrop(Frame):
@@ -86,7 +133,7 @@ class CenterCrop(Frame):
     Example:
         >>> import torch
         >>> image = torch.zeros(3, 80, 60, dtype=torch.uint8)
-        >>> CenterCrop(224, resize=256).cut(image, np.random.default_rng(0)).shape
+        >>> CenterCrop(224, resize=256).cut(image, []).shape
         torch.Size([3, 224, 224])
     """
 
@@ -96,11 +143,25 @@ class CenterCrop(Frame):
             raise ValueError(f"`resize` must be at least `size`={size}, got {resize}")
         self.resize = resize
 
-    def cut(self, image: Tensor, rng: np.random.Generator) -> Tensor:
+    def draw(self, draws: Draws) -> np.ndarray:
+        return np.empty((len(draws), 0))
+
+    def cut(self, image: Tensor, numbers: Sequence[float]) -> Tensor:
         if min(image.shape[1:]) != self.resize:
             image = TF.resize(image, [self.resize], antialias=True)
         view: Tensor = TF.center_crop(image, [self.size, self.size])
         return view
+
+    def box(self, height: int, width: int, numbers: Sequence[float]) -> Box:
+        # What torchvision's resize and crop make of it, in pixels of the image before them.
+        short = min(height, width)
+        sides, starts = [], []
+        for side in (height, width):
+            resized = side * self.resize // short
+            start = round((resized - self.size) / 2)
+            sides.append(self.size * side / resized)
+            starts.append(start * side / resized)
+        return Box(starts[0], starts[1], sides[0], sides[1], False)
 
 
 def _check_size(size: int) -> int:

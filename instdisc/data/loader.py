@@ -13,7 +13,8 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from instdisc.distributed import rank, world_size
 
-from .views import ViewDataset, finish_views
+from .finish import ViewFinisher
+from .views import ViewDataset
 
 
 class ViewLoader(DataLoader):
@@ -30,11 +31,13 @@ class ViewLoader(DataLoader):
         drop_last: leave out the last, smaller batch.
         num_workers: processes that read and cut; 0 does it in the main process.
         pin_memory: page-locked batches for a faster copy to a GPU.
-        raw: yield `RawViews`, for someone who finishes them on the device, as `ViewData` does.
+        raw: yield what the data set makes, for someone who finishes it on the device, as
+            `ViewData` does.
 
     Raises:
         ValueError: if `batch_size` is not positive, or exceeds the images of a process while
-            `drop_last` is set: not one batch would come.
+            `drop_last` is set: not one batch would come; or if the data set leaves its views
+            uncut and `raw` is not set.
 
     Example:
         >>> from instdisc.data import Scenes, view_policy
@@ -59,6 +62,8 @@ class ViewLoader(DataLoader):
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"`batch_size` must be positive, got {batch_size}")
+        if not (raw or dataset.cut):
+            raise ValueError("`raw` must be True for a data set with `cut`=False")
         sampler = EpochSampler(dataset, seed=dataset.seed, shuffle=shuffle)
         if drop_last and batch_size > len(sampler):
             raise ValueError(
@@ -71,13 +76,13 @@ class ViewLoader(DataLoader):
             sampler=sampler,
             drop_last=drop_last,
             num_workers=num_workers,
-            collate_fn=dataset.collate,
+            collate_fn=_as_it_is,
             pin_memory=pin_memory,
             persistent_workers=num_workers > 0,
             # Its own, so that beginning an epoch draws nothing from the network's dropout.
             generator=torch.Generator().manual_seed(dataset.seed),
         )
-        self._raw = raw
+        self._finish = None if raw else ViewFinisher(dataset.policies)
         self._batches_done = 0
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
@@ -87,7 +92,7 @@ class ViewLoader(DataLoader):
         self._batches_done = sampler.skip // (self.batch_size or 1)
         for batch in super().__iter__():
             self._batches_done += 1
-            yield batch if self._raw else finish_views(self.dataset.policies, batch)
+            yield batch if self._finish is None else self._finish(batch)
 
     def state_dict(self) -> dict[str, int]:
         """Where the loader stands: the epoch and the batches of it that were handed out."""
@@ -104,6 +109,10 @@ class ViewLoader(DataLoader):
     def _epoch_sampler(self) -> EpochSampler:
         assert isinstance(self.sampler, EpochSampler)
         return self.sampler
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch  # the data set makes whole batches
 
 
 class EpochSampler(DistributedSampler):

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningDataModule
+from torch import Tensor
 
+from .finish import ViewFinisher
 from .folders import ImageFolder
 from .loader import ViewLoader
+from .memory import ImagesInMemory, check_memory
 from .policies import evaluation_policy, view_policy
 from .source import ImageSource, ImageSubset
-from .views import RawViews, ViewDataset, ViewPolicy, finish_views
+from .views import RawViews, UncutViews, ViewDataset, ViewPolicy, cut_boxes
+
+Keep = Literal["nothing", "memory", "device"]
 
 
 class ViewData(LightningDataModule):
@@ -23,24 +29,32 @@ class ViewData(LightningDataModule):
     and the test images.
 
     Workers read, cut and draw the random numbers; colours are computed on the device after the
-    transfer.
+    transfer. Small sets can be kept in memory, or on the device, where the views are cut then.
 
     Args:
         images: a folder (see `ImageFolder`) or any `ImageSource`.
         test_images: likewise; labelled images to watch the run with.
-        policy: a name for `view_policy`, or a `ViewPolicy` of your own.
+        policy: a name for `view_policy`, a `ViewPolicy` of your own, or one of these for each view
+            (see `multi_crop`).
         image_size: side of a view in pixels; for a policy by name, and for the plain views.
         batch_size: images per process and step.
-        num_views: views per image.
+        num_views: views per image; ``None`` for two, or for as many as `policy` lists.
         num_workers: processes that read and cut.
         seed: of the order and of all random numbers of the views.
         max_bank: at most so many training images in the online kNN's bank, drawn by `seed`;
             ``None`` for all.
         on_unreadable: what to do at an image that cannot be decoded; see `ImageFolder`.
+        keep: ``"nothing"``: read images when they are needed. ``"memory"``: read them once and
+            keep them, decoded, in each process of the run. ``"device"``: keep the training images
+            on the device too; they must be of one size.
+        compile_views: compile the colour steps; see `ViewFinisher`.
+        dtype: of the views, ``"float32"`` or ``"bfloat16"`` (half the memory, for a run in mixed
+            precision).
 
     Raises:
-        ValueError: if `num_views` is not positive or the sets of images differ in their classes,
-            and from the parts.
+        ValueError: if an argument is out of range, the sets of images differ in their classes, or
+            the images cannot be kept on the device since their sizes differ; and from the parts.
+        MemoryError: if what is to be kept does not fit; says how much it takes.
 
     Example:
         >>> from instdisc.data import Scenes
@@ -51,21 +65,26 @@ class ViewData(LightningDataModule):
 
     def __init__(
         self,
-        images: str | ImageSource | Path,
-        test_images: str | ImageSource | Path | None = None,
+        images: ImageSource | str | Path,
+        test_images: ImageSource | str | Path | None = None,
         *,
-        policy: str | ViewPolicy = "moco_v2",
+        policy: str | ViewPolicy | Sequence[str | ViewPolicy] = "moco_v2",
         image_size: int = 224,
         batch_size: int = 256,
-        num_views: int = 2,
+        num_views: int | None = None,
         num_workers: int = 0,
         seed: int = 0,
         max_bank: int | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
+        keep: Keep = "nothing",
+        compile_views: bool = False,
+        dtype: Literal["float32", "bfloat16"] = "float32",
     ) -> None:
         super().__init__()
-        if num_views < 1:
-            raise ValueError(f"`num_views` must be positive, got {num_views}")
+        if keep not in ("nothing", "memory", "device"):
+            raise ValueError(f"`keep` must be 'nothing', 'memory' or 'device', got {keep!r}")
+        if dtype not in ("float32", "bfloat16"):
+            raise ValueError(f"`dtype` must be 'float32' or 'bfloat16', got {dtype!r}")
         if max_bank is not None and max_bank < 1:
             raise ValueError(f"`max_bank` must be positive or None, got {max_bank}")
         self.images = _as_source(images, on_unreadable)
@@ -77,13 +96,23 @@ class ViewData(LightningDataModule):
                 f"`test_images` has the classes {list(self.test_images.classes)[:5]}... and "
                 f"`images` {list(self.images.classes)[:5]}...: they must be the same"
             )
-        self.policy = view_policy(policy, image_size) if isinstance(policy, str) else policy
+        self.policies = _policies(policy, num_views, image_size)
         self.image_size = image_size
         self.batch_size = batch_size
-        self.num_views = num_views
         self.num_workers = num_workers
         self.seed = seed
         self.max_bank = max_bank
+        self.keep = keep
+        if keep != "nothing":
+            self.images = ImagesInMemory(self.images)
+            if self.test_images is not None:
+                self.test_images = ImagesInMemory(self.test_images)
+        plain = [evaluation_policy(image_size)]
+        self._finish = ViewFinisher(
+            self.policies, dtype=getattr(torch, dtype), compile=compile_views
+        )
+        self._finish_plain = ViewFinisher(plain, dtype=getattr(torch, dtype))
+        self._stack: Tensor | None = None  # the images, on the device
 
     @property
     def num_classes(self) -> int:
@@ -91,7 +120,8 @@ class ViewData(LightningDataModule):
         return len(self.images.classes)
 
     def train_dataloader(self) -> ViewLoader:
-        views = ViewDataset(self.images, [self.policy] * self.num_views, seed=self.seed)
+        cut = self.keep != "device"
+        views = ViewDataset(self.images, self.policies, seed=self.seed, cut=cut)
         return self._loader(views, shuffle=True)
 
     def val_dataloader(self) -> list[ViewLoader]:
@@ -105,11 +135,23 @@ class ViewData(LightningDataModule):
         return self._loader(views, shuffle=False)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        if not isinstance(batch, RawViews):
+        if isinstance(batch, UncutViews):
+            stack = self._stack_on(batch.indices.device)
+            views = cut_boxes(stack, batch.boxes, batch.indices, self.policies)
+            batch = RawViews(views, *batch[1:])
+        elif not isinstance(batch, RawViews):
             return batch
-        if self.trainer is not None and self.trainer.training:
-            return finish_views([self.policy] * self.num_views, batch)
-        return finish_views([evaluation_policy(self.image_size)], batch)
+        training = self.trainer is not None and self.trainer.training
+        return self._finish(batch) if training else self._finish_plain(batch)
+
+    def _stack_on(self, device: torch.device) -> Tensor:
+        if self._stack is None or self._stack.device != device:
+            stack = self.images.stack if isinstance(self.images, ImagesInMemory) else None
+            assert stack is not None
+            if device.type == "cuda":
+                check_memory(stack.numel(), torch.cuda.mem_get_info(device)[0], self.images.name)
+            self._stack = stack.to(device)
+        return self._stack
 
     def _bank(self) -> ImageSource:
         if self.max_bank is None or self.max_bank >= len(self.images):
@@ -130,8 +172,24 @@ class ViewData(LightningDataModule):
         )
 
 
+def _policies(
+    policy: str | ViewPolicy | Sequence[str | ViewPolicy], num_views: int | None, image_size: int
+) -> list[ViewPolicy]:
+    if num_views is not None and num_views < 1:
+        raise ValueError(f"`num_views` must be positive, got {num_views}")
+    if isinstance(policy, str | ViewPolicy):
+        policy = view_policy(policy, image_size) if isinstance(policy, str) else policy
+        return [policy] * (2 if num_views is None else num_views)
+    if not policy or num_views not in (None, len(policy)):
+        raise ValueError(
+            f"`policy` lists {len(policy)} policies, one per view; `num_views` must be the same "
+            f"number or None, got {num_views}"
+        )
+    return [view_policy(one, image_size) if isinstance(one, str) else one for one in policy]
+
+
 def _as_source(
-    images: str | ImageSource | Path, on_unreadable: Literal["raise", "skip"]
+    images: ImageSource | str | Path, on_unreadable: Literal["raise", "skip"]
 ) -> ImageSource:
     if isinstance(images, ImageSource):
         return images

@@ -7,27 +7,40 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from .draws import Draws
+from .operators import brightness, contrast, gaussian_blur, grayscale, hue, saturation
+
+# Each operator of the jitter comes first, second, third and last once, and after each other one
+# once. Four orders instead of all 24, since each is a graph of its own under torch.compile.
+_JITTER_ORDERS = ((0, 1, 3, 2), (1, 2, 0, 3), (2, 3, 1, 0), (3, 0, 2, 1))
+NUM_ORDERS = len(_JITTER_ORDERS)
 
 
 class PhotometricStep(ABC):
     """One step on the colours; subclass it to add your own.
 
-    A worker calls `draw` for each view of each image; the device calls `apply` for the batch.
+    A worker calls `draw` once for a batch of views; the device calls `apply` for the batch.
 
     Attributes:
-        num_numbers: n, how many numbers `draw` returns.
+        num_numbers: n, how many numbers `draw` returns for each view.
+        neutral: the n numbers that leave a view exactly as it is, or ``None``. On the CPU such
+            views are passed over.
+        compiles: whether `apply` gains by `torch.compile`, as arithmetic on the pixels does.
     """
 
     num_numbers: int
+    neutral: Sequence[float] | None = None
+    compiles = True
 
     @abstractmethod
-    def draw(self, rng: np.random.Generator) -> list[float]:
-        """The n random numbers of one view, a "do nothing" included if the step is a chance."""
+    def draw(self, draws: Draws) -> np.ndarray:
+        """The random numbers of the views, ``(B, n)``; the neutral ones if the step is a chance."""
 
     @abstractmethod
     def apply(self, images: Tensor, numbers: Tensor, order: int) -> Tensor:
@@ -36,8 +49,8 @@ class PhotometricStep(ABC):
         Args:
             images: ``(B, 3, H, W)`` float in [0, 1].
             numbers: ``(B, n)``, row b drawn for image b.
-            order: a number that is the same for the whole epoch, for steps whose parts can be
-                done in several orders.
+            order: 0 to 3, the same for the whole epoch, for steps whose parts can be done in
+                several orders.
 
         Returns:
             ``(B, 3, H, W)`` float in [0, 1].
@@ -59,8 +72,8 @@ class ColorJitter(PhotometricStep):
 
     Source:
         torchvision's ColorJitter, whose operators these equal. Differs from it: the order of
-        the four is drawn once per epoch and view instead of per image, which keeps the batch
-        together.
+        the four is one of four (in which each comes everywhere and follows each) and is drawn
+        once per epoch and view instead of per image, which keeps the batch together.
 
     Example:
         >>> jitter = ColorJitter(0.4, 0.0, 0.0, 0.0, p=1.0)
@@ -69,6 +82,7 @@ class ColorJitter(PhotometricStep):
     """
 
     num_numbers = 4
+    neutral = (1.0, 1.0, 1.0, 0.0)
 
     def __init__(
         self, brightness: float, contrast: float, saturation: float, hue: float, *, p: float = 0.8
@@ -83,17 +97,18 @@ class ColorJitter(PhotometricStep):
         self.hue = hue
         self.p = check_chance(p)
 
-    def draw(self, rng: np.random.Generator) -> list[float]:
-        if rng.random() >= self.p:
-            return [1.0, 1.0, 1.0, 0.0]
-        factors = [rng.uniform(1 - x, 1 + x) for x in self.strengths]
-        return [*factors, rng.uniform(-self.hue, self.hue)]
+    def draw(self, draws: Draws) -> np.ndarray:
+        jittered = draws.chance(self.p)
+        numbers = [draws.uniform(1 - x, 1 + x) for x in self.strengths]
+        numbers.append(draws.uniform(-self.hue, self.hue))
+        return np.where(jittered[:, None], np.stack(numbers, 1), self.neutral)
 
     def apply(self, images: Tensor, numbers: Tensor, order: int) -> Tensor:
-        operators = [adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue]
-        for position in _permutation(order, len(operators)):
-            images = operators[position](images, numbers[:, position])
-        return images
+        operators = (brightness, contrast, saturation, hue)
+        planes = list(images.unbind(1))
+        for position in _JITTER_ORDERS[order % NUM_ORDERS]:
+            planes = operators[position](planes, numbers[:, position, None, None])
+        return torch.stack(planes, 1)
 
 
 class RandomGrayscale(PhotometricStep):
@@ -111,12 +126,13 @@ class RandomGrayscale(PhotometricStep):
     """
 
     num_numbers = 1
+    neutral = (0.0,)
 
     def __init__(self, p: float = 0.2) -> None:
         self.p = check_chance(p)
 
-    def draw(self, rng: np.random.Generator) -> list[float]:
-        return [float(rng.random() < self.p)]
+    def draw(self, draws: Draws) -> np.ndarray:
+        return draws.chance(self.p)[:, None]
 
     def apply(self, images: Tensor, numbers: Tensor, order: int) -> Tensor:
         return torch.where(numbers[:, :, None, None] > 0, grayscale(images), images)
@@ -145,6 +161,8 @@ class GaussianBlur(PhotometricStep):
     """
 
     num_numbers = 1
+    neutral = (0.0,)
+    compiles = False  # two convolutions
 
     def __init__(self, low: float = 0.1, high: float = 2.0, *, p: float = 0.5) -> None:
         if not 0 < low <= high:
@@ -152,83 +170,48 @@ class GaussianBlur(PhotometricStep):
         self.low, self.high = low, high
         self.p = check_chance(p)
 
-    def draw(self, rng: np.random.Generator) -> list[float]:
-        blurred = rng.random() < self.p
-        sigma = rng.uniform(self.low, self.high)
-        return [sigma if blurred else 0.0]
+    def draw(self, draws: Draws) -> np.ndarray:
+        blurred = draws.chance(self.p)
+        return np.where(blurred, draws.uniform(self.low, self.high), 0.0)[:, None]
 
     def apply(self, images: Tensor, numbers: Tensor, order: int) -> Tensor:
         return gaussian_blur(images, numbers[:, 0], radius=math.ceil(3 * self.high))
 
 
-def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
-    """Scales ``(B, 3, H, W)`` by ``(B,)`` factors; torchvision's operator."""
-    return (images * _per_image(factor)).clamp(0, 1)
-
-
-def adjust_contrast(images: Tensor, factor: Tensor) -> Tensor:
-    """Blends ``(B, 3, H, W)`` with its mean grey; torchvision's operator."""
-    mean = _grey(images).mean((1, 2, 3), keepdim=True)
-    return _blend(images, mean, factor)
-
-
-def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
-    """Blends ``(B, 3, H, W)`` with its grey version; torchvision's operator."""
-    return _blend(images, _grey(images), factor)
-
-
-def adjust_hue(images: Tensor, shift: Tensor) -> Tensor:
-    """Turns the colours of ``(B, 3, H, W)`` by ``(B,)`` turns; torchvision's operator."""
-    red, green, blue = images.unbind(1)  # (B, H, W)
-    value = images.amax(1)
-    chroma = value - images.amin(1)
-    saturation = chroma / value.clamp(min=1e-12)
-    divisor = torch.where(chroma == 0, 1.0, chroma)
-    hue = torch.where(
-        value == red,
-        (green - blue) / divisor,
-        torch.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
-    )  # in sixths of a turn
-    hue = hue + 6 * shift[:, None, None]
-    height = value * saturation
-    planes = []
-    for offset in (5, 3, 1):
-        k = (offset + hue) % 6
-        planes.append(value - height * torch.minimum(k, 4 - k).clamp(0, 1))
-    turned = torch.stack(planes, 1)
-    return torch.where(_per_image(shift) == 0, images, turned)
-
-
-def grayscale(images: Tensor) -> Tensor:
-    """The luminance of ``(B, 3, H, W)`` in all three channels; torchvision's operator."""
-    return _grey(images).expand_as(images)
-
-
-def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
-    """Blurs each image by its own Gaussian, with reflected borders.
+class RandomSolarize(PhotometricStep):
+    """Inverts the bright values with chance `p`.
 
     Args:
-        images: ``(B, 3, H, W)``.
-        sigma: ``(B,)`` in pixels; 0 leaves the image as it is.
-        radius: the kernel has ``2 * radius + 1`` taps, fewer where the image is too small to be
-            reflected that far.
+        p: the chance.
+        threshold: values from here on, in [0, 1], are inverted.
 
-    Returns:
-        ``(B, 3, H, W)``.
+    Raises:
+        ValueError: if `p` or `threshold` lies outside [0, 1].
+
+    Source:
+        torchvision's RandomSolarize; Grill et al., BYOL (2020): p 0.2 in the second view.
+
+    Example:
+        >>> image = torch.tensor([0.2, 0.7]).expand(1, 3, 1, 2)
+        >>> RandomSolarize().apply(image, torch.tensor([[1.0]]), 0)[0, 0]
+        tensor([[0.2000, 0.3000]])
     """
-    height, width = images.shape[-2:]
-    for dim, size in ((-1, width), (-2, height)):
-        reach = min(radius, size - 1)
-        taps = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
-        weights = torch.exp(-0.5 * (taps / sigma.clamp(min=1e-3)[:, None]) ** 2)  # (B, taps)
-        weights = weights / weights.sum(1, keepdim=True)
-        padding = (reach, reach, 0, 0) if dim == -1 else (0, 0, reach, reach)
-        padded = F.pad(images, padding, mode="reflect") if reach else images
-        blurred = torch.zeros_like(images)
-        for tap in range(2 * reach + 1):
-            blurred.addcmul_(padded.narrow(dim, tap, size), _per_image(weights[:, tap]))
-        images = blurred
-    return images
+
+    num_numbers = 1
+    neutral = (0.0,)
+
+    def __init__(self, p: float = 0.2, *, threshold: float = 0.5) -> None:
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"`threshold` must lie in [0, 1], got {threshold}")
+        self.p = check_chance(p)
+        self.threshold = threshold
+
+    def draw(self, draws: Draws) -> np.ndarray:
+        return draws.chance(self.p)[:, None]
+
+    def apply(self, images: Tensor, numbers: Tensor, order: int) -> Tensor:
+        inverted = (numbers[:, :, None, None] > 0) & (images >= self.threshold)
+        return torch.where(inverted, 1 - images, images)
 
 
 def check_chance(p: float) -> float:
@@ -240,26 +223,3 @@ def check_chance(p: float) -> float:
     if not 0 <= p <= 1:
         raise ValueError(f"`p` is a chance and must lie in [0, 1], got {p}")
     return p
-
-
-def _blend(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
-    factor = _per_image(factor)
-    return (images * factor + other * (1 - factor)).clamp(0, 1)
-
-
-def _grey(images: Tensor) -> Tensor:
-    red, green, blue = images.unbind(1)
-    return (0.2989 * red + 0.587 * green + 0.114 * blue)[:, None]  # torchvision's weights
-
-
-def _per_image(numbers: Tensor) -> Tensor:
-    return numbers[:, None, None, None]
-
-
-def _permutation(number: int, count: int) -> list[int]:
-    """The `number`-th order of `count` things, modulo the number of orders."""
-    left, order = list(range(count)), []
-    for remaining in range(count, 0, -1):
-        number, position = divmod(number, remaining)
-        order.append(left.pop(position))
-    return order

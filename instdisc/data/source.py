@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 _log = logging.getLogger(__name__)
@@ -90,27 +89,3 @@ class ImageSubset(ImageSource):
 
     def read(self, index: int) -> Tensor:
         return self.images.read(int(self.positions[index]))
-
-
-class ImagesInMemory(ImageSource):
-    """Every image of a source read once and kept: for small sets that are read many times.
-
-    Args:
-        images: the source; unreadable images are treated as it says.
-
-    Example:
-        >>> from instdisc.data import Scenes
-        >>> scenes = Scenes(4, image_size=32)
-        >>> torch.equal(ImagesInMemory(scenes).read(3), scenes.read(3))
-        True
-    """
-
-    def __init__(self, images: ImageSource) -> None:
-        fetched = [images.fetch(index) for index in range(len(images))]
-        self.name = images.name
-        self.classes = images.classes
-        self.labels = images.labels[torch.tensor([position for position, _ in fetched])]
-        self._images = [image for _, image in fetched]
-
-    def read(self, index: int) -> Tensor:
-        return self._images[index]

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from instdisc.types import UNKNOWN_LABEL, Bank
 
+from .sweep import sweep
+
 
 class ContrastiveLoss(nn.Module):
     r"""Each query against its own key and a bank of stored keys; subclass it to choose which stored
@@ -94,27 +96,18 @@ class ContrastiveLoss(nn.Module):
         _check_shapes(query, key, bank, labels)
         with torch.autocast(query.device.type, enabled=False):
             query = _at_least_float32(query)
-            features = bank.features.detach().to(query.dtype)
-            similarity = query @ features.T / self.temperature  # (B, K)
-            positives = self.positives(labels, bank.labels)
-            negatives = self.negatives(labels, bank.labels)
-            if negatives is not None:
-                denominator = negatives if positives is None else negatives | positives
-                bank_sum = similarity.masked_fill(~denominator, -torch.inf).logsumexp(1)
-            else:
-                bank_sum = similarity.logsumexp(1)  # (B,)
-
-            if positives is None:
-                attraction = query.new_zeros(len(query))
-                count = query.new_zeros(len(query))
-            else:
-                attraction = similarity.masked_fill(~positives, 0.0).sum(1)
-                count = positives.sum(1).to(query.dtype)
-            if key is None:
-                total = bank_sum
-            else:
+            total, positive_sum, count = sweep(
+                query,
+                bank,
+                labels=labels,
+                temperature=self.temperature,
+                positives=self.positives,
+                negatives=self.negatives,
+            )
+            attraction = (query * positive_sum).sum(1) / self.temperature  # (B,) sum of s_p
+            if key is not None:
                 own = (query * key.to(query.dtype)).sum(1) / self.temperature  # (B,)
-                total = torch.logaddexp(bank_sum, own)
+                total = torch.logaddexp(total, own)
                 attraction = attraction + own
                 count = count + 1
             # A query without positives has no term; its total may be -inf and must not reach the
@@ -141,8 +134,9 @@ def same_class(labels: Tensor, bank_labels: Tensor) -> Tensor:
         tensor([[ True, False, False],
                 [False, False, False]])
     """
-    labels = labels[:, None]
-    return (labels == bank_labels[None, :]) & (labels != UNKNOWN_LABEL)
+    # A query of unknown class gets a label that no key has: one comparison per pair, no more.
+    labels = labels.masked_fill(labels == UNKNOWN_LABEL, torch.iinfo(labels.dtype).min)
+    return labels[:, None] == bank_labels[None, :]
 
 
 def _at_least_float32(tensor: Tensor) -> Tensor:

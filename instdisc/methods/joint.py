@@ -9,7 +9,7 @@ from instdisc.losses import InstanceDiscriminationLoss, SameClassNegativesLoss, 
 from instdisc.models import Backbone, as_backbone
 
 from .batch_norm import BatchNormMode
-from .objectives import Classification, Contrast
+from .objectives import Classification, Contrast, QueueDtype
 from .optimizer import OptimizerName
 from .pretrain import PretrainModule
 from .schedule import Schedule
@@ -27,6 +27,7 @@ class CrossEntropyMoCoModule(PretrainModule):
         temperature: T.
         projection_dim: width of queries and keys.
         queue_size: number of stored keys.
+        queue_dtype: of the stored keys, ``"float32"`` or ``"bfloat16"``; see `FeatureQueue`.
         momentum: m of the momentum encoder.
 
     The other arguments, and what is raised, are those of `PretrainModule`.
@@ -51,6 +52,7 @@ class CrossEntropyMoCoModule(PretrainModule):
         temperature: float = 0.07,
         projection_dim: int = 128,
         queue_size: int = 64000,
+        queue_dtype: QueueDtype = "float32",
         momentum: float = 0.999,
         optimizer: OptimizerName = "sgd",
         learning_rate: float = 0.02,
@@ -74,6 +76,7 @@ class CrossEntropyMoCoModule(PretrainModule):
             loss(temperature),
             projection_dim=projection_dim,
             queue_size=queue_size,
+            queue_dtype=queue_dtype,
             momentum=momentum,
             weight=contrast_weight,
         )
@@ -108,6 +111,7 @@ class CrossEntropySupConModule(PretrainModule):
         temperature: T.
         projection_dim: width of queries and keys.
         queue_size: number of stored keys.
+        queue_dtype: of the stored keys, ``"float32"`` or ``"bfloat16"``; see `FeatureQueue`.
         momentum: m of the momentum encoder.
 
     The other arguments, and what is raised, are those of `PretrainModule`.
@@ -130,6 +134,7 @@ class CrossEntropySupConModule(PretrainModule):
         temperature: float = 0.07,
         projection_dim: int = 128,
         queue_size: int = 64000,
+        queue_dtype: QueueDtype = "float32",
         momentum: float = 0.999,
         optimizer: OptimizerName = "sgd",
         learning_rate: float = 0.02,
@@ -150,6 +155,7 @@ class CrossEntropySupConModule(PretrainModule):
             SupConLoss(temperature),
             projection_dim=projection_dim,
             queue_size=queue_size,
+            queue_dtype=queue_dtype,
             momentum=momentum,
             enqueue_first=True,
             needs_labels=True,
@@ -185,6 +191,7 @@ class SupConMoCoModule(PretrainModule):
         temperature: T of both terms.
         projection_dim: width of queries and keys.
         queue_size: number of stored keys of each term.
+        queue_dtype: of the stored keys, ``"float32"`` or ``"bfloat16"``; see `FeatureQueue`.
         momentum: m of the momentum encoder.
 
     The other arguments, and what is raised, are those of `PretrainModule`.
@@ -208,6 +215,7 @@ class SupConMoCoModule(PretrainModule):
         temperature: float = 0.07,
         projection_dim: int = 128,
         queue_size: int = 64000,
+        queue_dtype: QueueDtype = "float32",
         momentum: float = 0.999,
         optimizer: OptimizerName = "sgd",
         learning_rate: float = 0.02,
@@ -228,6 +236,7 @@ class SupConMoCoModule(PretrainModule):
             InstanceDiscriminationLoss(temperature),
             projection_dim=projection_dim,
             queue_size=queue_size,
+            queue_dtype=queue_dtype,
             momentum=momentum,
             weight=contrast_weight,
         )
@@ -236,6 +245,7 @@ class SupConMoCoModule(PretrainModule):
             SupConLoss(temperature),
             projection_dim=projection_dim,
             queue_size=queue_size,
+            queue_dtype=queue_dtype,
             momentum=momentum,
             enqueue_first=True,
             needs_labels=True,

@@ -10,7 +10,7 @@ from instdisc.models import Backbone, as_backbone
 from instdisc.models.projector import ProjectorKind
 
 from .batch_norm import BatchNormMode
-from .objectives import Contrast
+from .objectives import Contrast, QueueDtype
 from .optimizer import OptimizerName
 from .pretrain import PretrainModule
 from .schedule import Schedule
@@ -31,6 +31,7 @@ class MoCoModule(PretrainModule):
         projector: ``"mlp"`` or ``"linear"``.
         projection_dim: width of queries and keys.
         queue_size: number of stored keys.
+        queue_dtype: of the stored keys, ``"float32"`` or ``"bfloat16"``; see `FeatureQueue`.
         momentum: m of the momentum encoder.
         schedule: of the learning rate.
 
@@ -62,6 +63,7 @@ class MoCoModule(PretrainModule):
         projector: ProjectorKind | None = None,
         projection_dim: int = 128,
         queue_size: int = 65536,
+        queue_dtype: QueueDtype = "float32",
         momentum: float = 0.999,
         optimizer: OptimizerName = "sgd",
         learning_rate: float = 0.03,
@@ -87,6 +89,7 @@ class MoCoModule(PretrainModule):
             projector=projector,
             projection_dim=projection_dim,
             queue_size=queue_size,
+            queue_dtype=queue_dtype,
             momentum=momentum,
             needs_labels=self.needs_labels,
         )

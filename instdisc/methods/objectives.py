@@ -6,6 +6,7 @@ Legend: B batch on this process, W processes, D width of the projection, K queue
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +14,12 @@ from torch.nn import functional as F
 
 from instdisc.distributed import gather, world_size
 from instdisc.losses import ContrastiveLoss
+from instdisc.losses.sweep import slices
 from instdisc.models import FeatureQueue, MomentumEncoder, Projector
 from instdisc.models.projector import ProjectorKind
 from instdisc.types import UNKNOWN_LABEL, Bank
+
+QueueDtype = Literal["float32", "bfloat16"]
 
 
 class Objective(nn.Module):
@@ -135,6 +139,7 @@ class Contrast(Objective):
         projector: ``"mlp"`` or ``"linear"``.
         projection_dim: D.
         queue_size: K; not below the global batch.
+        queue_dtype: of the stored keys, ``"float32"`` or ``"bfloat16"``; see `FeatureQueue`.
         momentum: m of the momentum projector.
         enqueue_first: push the batch's keys before the loss is computed, as Islam et al. do for
             SupCon, so that the own key is found in the queue. Else they are pushed after the
@@ -156,16 +161,20 @@ class Contrast(Objective):
         projector: ProjectorKind = "mlp",
         projection_dim: int = 128,
         queue_size: int = 65536,
+        queue_dtype: QueueDtype = "float32",
         momentum: float = 0.999,
         enqueue_first: bool = False,
         needs_labels: bool = False,
         weight: float = 1.0,
     ) -> None:
         super().__init__(weight=weight)
+        if queue_dtype not in get_args(QueueDtype):
+            raise ValueError(f"`queue_dtype` must be 'float32' or 'bfloat16', got {queue_dtype!r}")
         self.loss = loss
         self.projector = Projector(dim, projection_dim, kind=projector)
         self.momentum_projector = MomentumEncoder(self.projector, momentum)
-        self.queue = FeatureQueue(queue_size, projection_dim)
+        dtype: torch.dtype = getattr(torch, queue_dtype)
+        self.queue = FeatureQueue(queue_size, projection_dim, dtype=dtype)
         self.enqueue_first = enqueue_first
         self.needs_labels = needs_labels
         self._last: tuple[Tensor, Tensor, Tensor] | None = None  # query, key, labels
@@ -212,16 +221,22 @@ class Contrast(Objective):
         if self._last is None:
             return {}
         query, key, labels = self._last
-        bank = self.queue.bank()
-        similarity = query @ bank.features.to(query.dtype).T  # (B, K)
-        negatives = _counted_negatives(self.loss, bank, labels)  # (B, K)
         own = (query * key).sum(1)  # (B,)
-        hardest = similarity.masked_fill(~negatives, -torch.inf).amax(1)
+        hardest = torch.full_like(own, -torch.inf)
+        total, count = torch.zeros(
+            2, device=own.device
+        )  # in float32, however the features are held
+        for part in slices(self.queue.bank(), len(query)):
+            similarity = query @ part.features.to(query.dtype).T  # (B, C), C keys of a slice
+            others = ~_counted_negatives(self.loss, part, labels)  # (B, C)
+            count += others.numel() - others.sum()
+            total += similarity.masked_fill_(others, 0.0).sum()
+            hardest = torch.maximum(hardest, similarity.masked_fill_(others, -torch.inf).amax(1))
         filled = self.queue.pushed.clamp(max=self.queue.size)
         return {
             "accuracy": (own > hardest).float().mean(),
             "positive_similarity": own.mean(),
-            "negative_similarity": similarity[negatives].mean(),
+            "negative_similarity": total / count,
             "spread": query.std(0).mean() * query.shape[1] ** 0.5,
             "queue_age": filled / (len(query) * world_size()),
             "queue_fill": filled / self.queue.size,

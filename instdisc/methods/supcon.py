@@ -9,7 +9,7 @@ from instdisc.models import Backbone, as_backbone
 from instdisc.models.projector import ProjectorKind
 
 from .batch_norm import BatchNormMode
-from .objectives import Contrast
+from .objectives import Contrast, QueueDtype
 from .optimizer import OptimizerName
 from .pretrain import PretrainModule
 from .schedule import Schedule
@@ -27,6 +27,7 @@ class SupConModule(PretrainModule):
         projector: ``"mlp"`` or ``"linear"``.
         projection_dim: width of queries and keys.
         queue_size: number of stored keys.
+        queue_dtype: of the stored keys, ``"float32"`` or ``"bfloat16"``; see `FeatureQueue`.
         momentum: m of the momentum encoder.
 
     The other arguments, and what is raised, are those of `PretrainModule`.
@@ -50,6 +51,7 @@ class SupConModule(PretrainModule):
         projector: ProjectorKind = "mlp",
         projection_dim: int = 128,
         queue_size: int = 64000,
+        queue_dtype: QueueDtype = "float32",
         momentum: float = 0.999,
         optimizer: OptimizerName = "sgd",
         learning_rate: float = 0.02,
@@ -71,6 +73,7 @@ class SupConModule(PretrainModule):
             projector=projector,
             projection_dim=projection_dim,
             queue_size=queue_size,
+            queue_dtype=queue_dtype,
             momentum=momentum,
             enqueue_first=True,
             needs_labels=True,

@@ -22,9 +22,12 @@ class FeatureQueue(nn.Module):
     Args:
         size: K.
         dim: D.
+        dtype: of the stored keys. ``torch.bfloat16`` halves the memory and makes the loss faster
+            where the hardware multiplies bfloat16; it rounds each key by up to 0.4 % per element
+            (the loss by about 1e-4 at T = 0.2).
 
     Raises:
-        ValueError: if `size` or `dim` is not positive.
+        ValueError: if `size` or `dim` is not positive, or `dtype` holds no fractions.
 
     Example:
         >>> queue = FeatureQueue(3, 2)
@@ -38,11 +41,16 @@ class FeatureQueue(nn.Module):
     labels: Tensor
     pushed: Tensor
 
-    def __init__(self, size: int, dim: int) -> None:
+    def __init__(self, size: int, dim: int, *, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         if size < 1 or dim < 1:
             raise ValueError(f"`size` and `dim` must be positive, got {size} and {dim}")
-        self.register_buffer("features", F.normalize(torch.randn(size, dim), dim=1))
+        if not dtype.is_floating_point:
+            raise ValueError(
+                f"`dtype` must be a floating-point type, got {dtype}. Use torch.float32 or "
+                "torch.bfloat16."
+            )
+        self.register_buffer("features", F.normalize(torch.randn(size, dim), dim=1).to(dtype))
         self.register_buffer("labels", torch.full((size,), UNKNOWN_LABEL))
         self.register_buffer("pushed", torch.zeros((), dtype=torch.int64))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from torch.nn import functional as F
 from instdisc.losses import ContrastiveLoss
 from instdisc.types import UNKNOWN_LABEL, Bank
 
+Rule = Callable[[Tensor, Tensor], Tensor | None]
+
 _B, _K, _D, _CLASSES = 6, 20, 8, 3
 
 
@@ -22,7 +25,8 @@ def check_loss(loss: ContrastiveLoss) -> None:
     """Checks that a subclass of `ContrastiveLoss` keeps the contract of the class.
 
     It is compared with a double loop over single query-key pairs; the order of the queries and of
-    the bank and the numbering of the classes must not matter; the gradient must be right
+    the bank, the numbering of the classes and the slices in which the bank is read must not matter;
+    the gradient must be right
     (`torch.autograd.gradcheck`), stay finite in corner cases and never reach the bank; the value
     must be computed in float32 under autocast; nothing in the loss may change; wrong shapes must be
     refused.
@@ -100,6 +104,34 @@ def _check_masks(loss: ContrastiveLoss) -> None:
             f"`{name}` must return None or a bool tensor (B, K) = ({_B}, {_K}), "
             f"got {mask.dtype} {tuple(mask.shape)}",
         )
+    _check_slices(loss)
+
+
+def _check_slices(loss: ContrastiveLoss) -> None:
+    _, _, bank, labels = _inputs()
+    for name, default in (("positives", False), ("negatives", True)):  # what None stands for
+        rule = getattr(loss, name)
+
+        def marked(rows: slice, keys: slice, rule: Rule = rule, default: bool = default) -> Tensor:
+            mask = rule(labels[rows], bank.labels[keys])
+            return torch.full((_B, _K), default)[rows, keys] if mask is None else mask
+
+        whole = marked(slice(None), slice(None))
+        by_key = [marked(slice(None), slice(j, j + 1)) for j in range(_K)]
+        by_query = [marked(slice(i, i + 1), slice(None)) for i in range(_B)]
+        for parts, dim, of, others in (
+            (by_key, 1, "bank", "keys"),
+            (by_query, 0, "batch", "queries"),
+        ):
+            same = all(part.numel() in (_B, _K) for part in parts) and torch.equal(
+                torch.cat(parts, dim), whole
+            )
+            _check(
+                same,
+                f"`{name}` answers otherwise for a slice of the {of} than for the whole. The bank "
+                "is read slice by slice, so a rule must look at the two labels of a pair alone, "
+                f"not at positions, at the number of labels or at other {others}",
+            )
 
 
 def _check_formula(loss: ContrastiveLoss) -> None:

@@ -1,6 +1,11 @@
 """Folders of images of every kind, whole and broken."""
 
+import concurrent.futures
 import logging
+import os
+import pickle
+import shutil
+import time
 
 import numpy as np
 import pytest
@@ -16,6 +21,8 @@ from instdisc.data import (
     files,
     view_policy,
 )
+from instdisc.data import index as folder_index
+from instdisc.data.packed import PackedPaths
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 
@@ -319,3 +326,226 @@ def test_a_source_of_ones_own_needs_only_read():
 
     assert len(Ramp()) == 3
     assert Ramp().fetch(2)[1].max() == 2
+
+
+# The index of large folders
+
+
+@pytest.fixture
+def small_index(monkeypatch):
+    """Every folder is large, and settled at once."""
+    monkeypatch.setattr(folder_index, "LEAST", 1)
+    monkeypatch.setattr(folder_index, "_SETTLED", -(10**18))
+
+
+def found(images):
+    return [str(images.path(i).relative_to(images.root)) for i in range(len(images))]
+
+
+def scanned(monkeypatch, folder, place):
+    """The branches that a new `ImageFolder` has to look into, and what it then holds."""
+    seen = []
+    scan = folder_index._scan_branch
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            folder_index,
+            "_scan_branch",
+            lambda root, name: (seen.append(name), scan(root, name))[1],
+        )
+        images = ImageFolder(folder, index=place)
+    without = ImageFolder(folder, index=False)
+    assert found(images) == found(without)
+    assert images.classes == without.classes
+    assert torch.equal(images.labels, without.labels)
+    return seen
+
+
+@pytest.mark.usefixtures("small_index")
+def test_index_spares_the_scan(folder, tmp_path_factory, monkeypatch):
+    place = tmp_path_factory.mktemp("cache") / "not" / "yet"
+    assert scanned(monkeypatch, folder, place) == ["", "cat", "dog"]
+    assert scanned(monkeypatch, folder, str(place)) == []
+    (file,) = place.iterdir()
+    assert file.name.startswith(folder.name)
+    assert scanned(monkeypatch, folder / "cat" / "..", place) == []  # the same folder
+    assert scanned(monkeypatch, folder / "dog", place) == [""]
+    assert len(list(place.iterdir())) == 2
+
+
+@pytest.mark.usefixtures("small_index")
+def test_index_of_a_flat_folder(tmp_path, tmp_path_factory, monkeypatch):
+    place = tmp_path_factory.mktemp("cache")
+    for name in ("b.jpg", "ä \udcff.png"):  # as bytes that are no UTF-8 come out
+        save(tmp_path / name)
+    assert scanned(monkeypatch, tmp_path, place) == [""]
+    assert scanned(monkeypatch, tmp_path, place) == []
+    assert ImageFolder(tmp_path, index=place).read(1).shape == (3, 20, 30)
+
+
+@pytest.mark.usefixtures("small_index")
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        (lambda root: save(root / "cat/new.png"), ["cat"]),
+        (lambda root: save(root / "cat/deep/er/new.png"), ["cat"]),
+        (lambda root: save(root / "cat/deep/other/new.png"), ["cat"]),
+        (lambda root: (root / "dog/2.PNG").unlink(), ["dog"]),
+        (lambda root: (root / "dog/2.PNG").rename(root / "dog/0.png"), ["dog"]),
+        (lambda root: (root / "dog/2.PNG").rename(root / "cat/2.PNG"), ["cat", "dog"]),
+        (lambda root: (root / "cat/deep").rename(root / "dog/deep"), ["cat", "dog"]),
+        (lambda root: save(root / "emu/new.png"), ["", "emu"]),
+        (lambda root: (root / "dog").rename(root / "bee"), ["", "bee"]),
+        (lambda root: shutil.rmtree(root / "cat"), [""]),
+        (lambda root: save(root / ".hidden/new.png"), [""]),
+        (lambda root: (root / "dog/3.bmp").write_bytes(b"other pixels, same name"), []),
+    ],
+)
+def test_index_sees_what_changed_and_scans_only_that(
+    folder, tmp_path_factory, monkeypatch, change, again
+):
+    place = tmp_path_factory.mktemp("cache")
+    assert len(scanned(monkeypatch, folder, place)) == 3
+    time.sleep(0.02)  # a tick of the file system's clock
+    change(folder)
+    assert scanned(monkeypatch, folder, place) == again
+    assert scanned(monkeypatch, folder, place) == []
+
+
+@pytest.mark.usefixtures("small_index")
+def test_index_sees_a_link_that_moved_between_folders_of_one_age(
+    folder, tmp_path_factory, monkeypatch
+):
+    place, elsewhere = tmp_path_factory.mktemp("cache"), tmp_path_factory.mktemp("elsewhere")
+    for name in ("old", "new"):
+        save(elsewhere / name / f"{name}.png")
+        os.utime(elsewhere / name, ns=(10**18, 10**18))
+    (folder / "emu").symlink_to(elsewhere / "old")
+    scanned(monkeypatch, folder, place)
+    time.sleep(0.02)
+    (folder / "emu").unlink()
+    (folder / "emu").symlink_to(elsewhere / "new")
+    assert scanned(monkeypatch, folder, place) == ["", "emu"]
+
+
+def test_index_does_not_trust_a_folder_that_changed_just_now(folder, tmp_path_factory, monkeypatch):
+    monkeypatch.setattr(folder_index, "LEAST", 1)
+    place = tmp_path_factory.mktemp("cache")
+    for some in (folder, folder / "dog", *folder.glob("cat/**")):
+        os.utime(some, ns=(10**18, 10**18))
+    os.utime(folder / "cat" / "deep")
+    assert len(scanned(monkeypatch, folder, place)) == 3
+    assert scanned(monkeypatch, folder, place) == ["cat"]
+    os.utime(folder / "cat" / "deep", ns=(10**18, 10**18))
+    assert scanned(monkeypatch, folder, place) == ["cat"]
+    assert scanned(monkeypatch, folder, place) == []
+
+
+@pytest.mark.usefixtures("small_index")
+@pytest.mark.parametrize("content", [b"", b"not an index", "half", "flipped", "foreign"])
+def test_broken_or_foreign_index_is_ignored_and_rewritten(
+    folder, tmp_path_factory, monkeypatch, caplog, content
+):
+    place = tmp_path_factory.mktemp("cache")
+    ImageFolder(folder, index=place)
+    (file,) = place.iterdir()
+    whole = file.read_bytes()
+    if content == "half":
+        content = whole[: len(whole) // 2]
+    elif content == "flipped":
+        content = whole.replace(b"cat/b.png", b"cat/c.png")
+        assert content != whole
+    elif content == "foreign":
+        other = tmp_path_factory.mktemp("other")
+        save(other / "x.png")
+        ImageFolder(other, index=place)
+        content = next(path for path in place.iterdir() if path != file).read_bytes()
+    file.write_bytes(content)
+    with caplog.at_level(logging.WARNING):
+        assert scanned(monkeypatch, folder, place) == ["", "cat", "dog"]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "is of no use" in caplog.text
+    assert file.read_bytes() == whole
+    assert scanned(monkeypatch, folder, place) == []
+
+
+@pytest.mark.usefixtures("small_index")
+def test_index_that_cannot_be_written_is_said(folder, tmp_path_factory, monkeypatch, caplog):
+    (tmp_path_factory.getbasetemp() / "taken").write_text("a file")
+    assert len(scanned(monkeypatch, folder, tmp_path_factory.getbasetemp() / "taken")) == 3
+    assert "cannot keep the index of" in caplog.text
+    assert "index=False" in caplog.text
+
+    def full(opened, **arrays):
+        raise OSError("No space left on device")
+
+    place = tmp_path_factory.mktemp("cache")
+    monkeypatch.setattr(folder_index.np, "savez", full)
+    assert len(ImageFolder(folder, index=place)) == 5
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.usefixtures("small_index")
+def test_index_by_many_at_once(folder, tmp_path_factory):
+    place = tmp_path_factory.mktemp("cache")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for images in pool.map(lambda _: ImageFolder(folder, index=place), range(40)):
+            assert len(images) == 5
+    assert len(list(place.iterdir())) == 1
+
+
+def test_index_lies_in_the_users_cache_folder(folder, tmp_path_factory, monkeypatch):
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    ImageFolder(folder)
+    assert list(cache.iterdir()) == []  # small folders have none
+    monkeypatch.setattr(folder_index, "LEAST", 5)
+    ImageFolder(folder, index=False)
+    assert list(cache.iterdir()) == []
+    ImageFolder(folder)
+    assert len(list((cache / "instdisc").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("platform", "expected"),
+    [("linux", ".cache"), ("darwin", "Library/Caches"), ("win32", "AppData/Local")],
+)
+def test_cache_folders_of_the_platforms(tmp_path, monkeypatch, platform, expected):
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(folder_index.sys, "platform", platform)
+    monkeypatch.setattr(folder_index.Path, "home", lambda: tmp_path)
+    assert folder_index.cache_folder() == tmp_path / expected / "instdisc"
+
+
+def test_without_a_home_there_is_no_index(monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(folder_index.Path, "home", homeless)
+    assert folder_index.cache_folder() is None
+
+
+# Many paths in little memory
+
+
+def test_packed_paths_are_the_paths():
+    names = ["", "cat/1.jpg", "ä/ö.png", "x\udcff", "猫/1.jpg"]
+    paths = PackedPaths.pack(names)
+    assert len(paths) == 5
+    assert list(paths) == [paths[i] for i in range(5)] == names
+    assert paths[-1] == names[-1]
+    assert list(paths.part(1, 4)) == names[1:4]
+    assert list(PackedPaths.join([paths.part(0, 2), paths.part(2, 2), paths.part(2, 5)])) == names
+    assert list(PackedPaths.join([])) == []
+    with pytest.raises(IndexError):
+        paths[5]
+
+
+def test_packed_paths_are_small_and_travel(folder):
+    names = [f"n{i // 1300:08d}/n{i // 1300:08d}_{i}.JPEG" for i in range(10_000)]
+    paths = PackedPaths.pack(names)
+    sent = pickle.dumps(paths)
+    assert list(pickle.loads(sent)) == names
+    assert len(sent) < 40 * len(names)
+    assert list(PackedPaths.pack(np.array(names))) == names

@@ -1,23 +1,34 @@
 """The colour steps against torchvision's operators, image by image."""
 
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
 import torch
 from torchvision.transforms.v2 import functional as TF
 
-from instdisc.data.photometric import (
+from instdisc.data import (
     ColorJitter,
+    Draws,
     GaussianBlur,
     RandomGrayscale,
-    adjust_brightness,
-    adjust_contrast,
-    adjust_hue,
-    adjust_saturation,
-    gaussian_blur,
-    grayscale,
+    RandomSolarize,
+    operators,
 )
+from instdisc.data.operators import gaussian_blur, grayscale
+
+
+def on_images(operator):
+    """An operator on planes as one on images ``(B, 3, H, W)`` and numbers ``(B,)``."""
+    return lambda images, numbers: torch.stack(
+        operator(list(images.unbind(1)), numbers[:, None, None]), 1
+    )
+
+
+adjust_brightness = on_images(operators.brightness)
+adjust_contrast = on_images(operators.contrast)
+adjust_saturation = on_images(operators.saturation)
+adjust_hue = on_images(operators.hue)
 
 OPERATORS = [
     (adjust_brightness, TF.adjust_brightness, [0.0, 0.6, 1.0, 1.4, 2.0]),
@@ -87,13 +98,30 @@ def test_blur_keeps_what_is_constant():
     torch.testing.assert_close(gaussian_blur(images, torch.tensor([0.7, 2.0]), 6), images)
 
 
-@pytest.mark.parametrize("order", range(24))
+@pytest.mark.parametrize("order", range(4))
 def test_neutral_numbers_change_nothing(order):
     images = pictures()
     numbers = torch.tensor([NEUTRAL] * 5)
     assert torch.equal(ColorJitter(0.4, 0.4, 0.4, 0.1).apply(images, numbers, order), images)
     assert torch.equal(RandomGrayscale().apply(images, numbers[:, 3:], order), images)
     assert torch.equal(GaussianBlur().apply(images, numbers[:, 3:], order), images)
+    assert torch.equal(RandomSolarize().apply(images, numbers[:, 3:], order), images)
+
+
+@pytest.mark.parametrize(
+    "step", [ColorJitter(0.4, 0.4, 0.4, 0.1), RandomGrayscale(), GaussianBlur(), RandomSolarize()]
+)
+def test_steps_name_their_neutral_numbers(step):
+    images = pictures()
+    numbers = torch.tensor([step.neutral] * 5)
+    assert len(step.neutral) == step.num_numbers
+    assert torch.equal(step.apply(images, numbers, 1), images)
+
+
+def test_solarize_is_torchvisions():
+    images = pictures()
+    expected = TF.solarize(images, 0.5)
+    assert torch.equal(RandomSolarize().apply(images, torch.ones(5, 1), 0), expected)
 
 
 def test_a_changed_image_leaves_its_neighbours_alone():
@@ -105,32 +133,37 @@ def test_a_changed_image_leaves_its_neighbours_alone():
     assert changed.tolist() == [False, False, True, False, False]
 
 
-def test_jitter_goes_through_all_orders():
+def test_jitter_has_four_balanced_orders():
     images = pictures(1)
     numbers = torch.tensor([[1.3, 0.7, 0.7, 0.1]])
     operators = [operator for operator, _, _ in OPERATORS]
+    orders = list(permutations(range(4)))
     expected = []
-    for order in permutations(range(4)):
+    for order in orders:
         image = images
         for position in order:
             image = operators[position](image, numbers[:, position])
         expected.append(image)
     jitter = ColorJitter(0.4, 0.4, 0.4, 0.1)
     matches = []
-    for order in range(24):
+    for order in range(4):
         found = jitter.apply(images, numbers, order)
-        matches.append(int(torch.stack([(found - e).abs().max() for e in expected]).argmin()))
-        assert torch.equal(found, expected[matches[-1]])
-    assert sorted(matches) == list(range(24))
-    assert torch.equal(jitter.apply(images, numbers, 24), jitter.apply(images, numbers, 0))
+        match = int(torch.stack([(found - e).abs().max() for e in expected]).argmin())
+        assert torch.equal(found, expected[match])
+        matches.append(orders[match])
+    assert all(sorted(place) == list(range(4)) for place in zip(*matches, strict=True))
+    followers = {pair for order in matches for pair in pairwise(order)}
+    assert len(followers) == 12  # each operator comes right after each other one
+    assert torch.equal(jitter.apply(images, numbers, 4), jitter.apply(images, numbers, 0))
 
 
 def test_apply_stays_in_range():
     steps = [ColorJitter(1, 1, 1, 0.5, p=1.0), RandomGrayscale(0.5), GaussianBlur(p=1.0)]
-    rng = np.random.default_rng(0)
+    steps.append(RandomSolarize(0.5))
+    draws = Draws(0, 0, range(32), 0)
     images = pictures(32)
     for order, step in enumerate(steps):
-        numbers = torch.tensor([step.draw(rng) for _ in range(32)], dtype=torch.float32)
+        numbers = torch.from_numpy(step.draw(draws)).float()
         assert numbers.shape == (32, step.num_numbers)
         images = step.apply(images, numbers, order)
         assert images.min() >= 0
@@ -138,8 +171,7 @@ def test_apply_stays_in_range():
 
 
 def test_jitter_draws_from_its_ranges():
-    rng = np.random.default_rng(0)
-    drawn = np.array([ColorJitter(0.4, 0.2, 0.0, 0.1, p=0.8).draw(rng) for _ in range(4000)])
+    drawn = ColorJitter(0.4, 0.2, 0.0, 0.1, p=0.8).draw(Draws(0, 0, range(4000), 0))
     neutral = (drawn == NEUTRAL).all(1)
     assert neutral.mean() == pytest.approx(0.2, abs=0.03)
     drawn = drawn[~neutral]
@@ -151,11 +183,12 @@ def test_jitter_draws_from_its_ranges():
 
 
 def test_grayscale_and_blur_draw_by_chance():
-    rng = np.random.default_rng(0)
-    grey = np.array([RandomGrayscale(0.2).draw(rng) for _ in range(4000)])
+    draws = Draws(0, 0, range(4000), 0)
+    grey = RandomGrayscale(0.2).draw(draws)
     assert set(grey.ravel()) == {0.0, 1.0}
     assert grey.mean() == pytest.approx(0.2, abs=0.03)
-    sigma = np.array([GaussianBlur(0.5, 2.0, p=0.5).draw(rng) for _ in range(4000)])
+    assert RandomSolarize(0.1).draw(draws).mean() == pytest.approx(0.1, abs=0.03)
+    sigma = GaussianBlur(0.5, 2.0, p=0.5).draw(draws)
     assert (sigma > 0).mean() == pytest.approx(0.5, abs=0.03)
     sigma = sigma[sigma > 0]
     assert sigma.min() >= 0.5
@@ -174,6 +207,8 @@ def test_grayscale_and_blur_draw_by_chance():
         (lambda: RandomGrayscale(-1), r"`p` is a chance .* got -1"),
         (lambda: GaussianBlur(0.0, 1.0), r"0 < low <= high, got 0.0, 1.0"),
         (lambda: GaussianBlur(2.0, 1.0), r"0 < low <= high, got 2.0, 1.0"),
+        (lambda: RandomSolarize(1.5), r"`p` is a chance .* got 1.5"),
+        (lambda: RandomSolarize(threshold=2), r"`threshold` must lie in \[0, 1\], got 2"),
         (lambda: GaussianBlur(p=2), r"`p` is a chance .* got 2"),
     ],
 )

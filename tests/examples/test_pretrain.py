@@ -2,7 +2,9 @@
 
 import csv
 import importlib.util
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
 import instdisc
 from instdisc.callbacks import OnlineKNN, OnlineLinearProbe
 from instdisc.checkpoint import describe_checkpoint
+from instdisc.data import CATALOG, view_policy
 from instdisc.methods import Classification, Contrast
 
 # pytorch-lightning 2.6's command line calls a method that newer jsonargparse renamed; not ours.
@@ -27,6 +30,20 @@ pytestmark = pytest.mark.filterwarnings(
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 CONFIGS = sorted((EXAMPLES / "configs" / "pretrain").glob("*.yaml"))
+ABLATIONS = EXAMPLES / "configs" / "ablations"
+AUGMENTATION = sorted((ABLATIONS / "augmentation").glob("*.yaml"))
+DATA_SETS = sorted((ABLATIONS / "data").glob("*.yaml"))
+TINY = [EXAMPLES / "configs" / "pretrain" / "tiny_imagenet100.yaml"]
+TINY += [ABLATIONS / "small" / "tiny_supervised.yaml"]
+ON_SCENES = [ABLATIONS / "small" / f"scenes_{name}.yaml" for name in ("moco_v2", "supervised")]
+BASES = TINY + ON_SCENES
+ON_TOP = sorted(set((ABLATIONS / "small").glob("*.yaml")) - set(BASES))
+PAIRS = [
+    (base, path)
+    for path in ON_TOP
+    for base in BASES
+    if path.stem.startswith(("zhao", base.stem.partition("_")[0]))
+]
 ONE_CPU = [
     *["--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.num_nodes=1"],
     *["--trainer.strategy=auto", "--data.num_workers=0"],
@@ -122,13 +139,15 @@ def test_every_row_builds(path, script, folder, tmp_path):
     views = cli.datamodule.train_dataloader().dataset[0, 0].views
     needed = 2 if cli.model.momentum_backbone is not None else 1
     assert len(views) == needed
-    assert views[0].shape[1:] == (row["data"]["image_size"],) * 2
+    assert views[0].shape[-2:] == (row["data"]["image_size"],) * 2
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", CONFIGS + AUGMENTATION + DATA_SETS + BASES[1:], ids=lambda path: path.stem
+)
 def test_every_row_is_headed_by_command_result_and_cost(path):
     head = path.read_text().split("\nmodel:")[0]
-    assert f"--config examples/configs/pretrain/{path.name}" in head
+    assert f"--config {path.relative_to(EXAMPLES.parent)}" in head
     for word in ("# Expected: ", "# Cost: ", "# Batch: "):
         assert head.count(word) == 1
 
@@ -204,6 +223,148 @@ def test_published_settings(name, script, folder, tmp_path):
             assert objective.momentum_projector.momentum == 0.999
             assert len(objective.projector.layers) == (1 if name.endswith("v1") else 3)
             assert objective.enqueue_first == (type(objective.loss) is instdisc.SupConLoss)
+
+
+# The ablations of Zhao et al. (2021): every row is its recipe but for what the table varies.
+
+
+def test_tables_are_whole():
+    methods = ("moco_v2", "supervised")
+    levels = ("zhao_f", "zhao_fr", "zhao_frc", "zhao_frcg", "zhao_frcgb")
+    assert {path.stem for path in AUGMENTATION} == {f"{m}_{n}" for m in methods for n in levels}
+    sets = ("imagenet", "imagenet10pct", "imagenet100", "places365", "celeba", "coco", "synthia")
+    assert {path.stem for path in DATA_SETS} == {f"{m}_{n}" for m in methods for n in sets}
+
+
+@pytest.mark.parametrize("path", AUGMENTATION + DATA_SETS, ids=lambda path: path.stem)
+def test_row_varies_one_thing(path):
+    method = "moco_v2" if path.stem.startswith("moco_v2") else "supervised"
+    varied = path.stem.removeprefix(f"{method}_")
+    row = yaml.safe_load(path.read_text())
+    recipe = yaml.safe_load((EXAMPLES / "configs" / "pretrain" / f"{method}.yaml").read_text())
+    images = row["data"].pop("images")
+    assert images["class_path"] == "instdisc.data.CatalogImages"
+    entry = CATALOG[images["init_args"]["name"]]
+    assert images["init_args"]["split"] in entry.splits
+    if path in AUGMENTATION:
+        assert entry.name == "imagenet"
+        recipe["data"]["policy"] = varied
+    else:
+        assert entry.name.startswith(varied)
+    if method == "supervised":
+        recipe["model"]["init_args"]["num_classes"] = entry.num_classes
+    elif varied == "synthia":
+        recipe["model"]["init_args"]["queue_size"] = 8192
+    recipe["trainer"]["default_root_dir"] = f"runs/{path.stem}"
+    assert row == recipe
+
+
+@pytest.mark.parametrize("path", AUGMENTATION[:1] + AUGMENTATION[-1:], ids=lambda path: path.stem)
+def test_augmentation_row_builds(path, script, folder, tmp_path):
+    cli = script.make_cli(
+        [
+            *[f"--config={path}", f"--data.images={folder}", "--data.batch_size=8"],
+            "--model.backbone.init_args.name=test_resnet",
+            *[f"--trainer.default_root_dir={tmp_path}", *ONE_CPU],
+        ]
+    )
+    assert len(cli.datamodule.images) == 24
+
+
+@pytest.mark.parametrize("name", ["moco_v2_coco", "supervised_coco"])
+def test_data_set_row_reads_the_official_layout(name, script, tmp_path):
+    for key in range(4):
+        path = tmp_path / "train2017" / f"{key:012d}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (40, 36)).save(path)
+    annotated = {
+        "images": [{"id": key, "file_name": f"{key:012d}.jpg"} for key in range(4)],
+        "categories": [{"id": 17, "name": "cat"}, {"id": 18, "name": "dog"}],
+        "annotations": [
+            {"image_id": key, "category_id": 18, "bbox": [0, 0, 9, 9], "iscrowd": 0}
+            for key in range(3)
+        ],
+    }
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "instances_train2017.json").write_text(json.dumps(annotated))
+    cli = script.make_cli(
+        [
+            f"--config={ABLATIONS / 'data' / name}.yaml",
+            *[f"--data.images.root={tmp_path}", "--data.batch_size=2"],
+            "--model.backbone.init_args.name=test_resnet",
+            *[f"--trainer.default_root_dir={tmp_path}", *ONE_CPU],
+        ]
+    )
+    supervised = name == "supervised_coco"
+    assert cli.datamodule.images.labels.tolist() == ([1, 1, 1] if supervised else [-1] * 4)
+    assert len(cli.datamodule.train_dataloader()) == (1 if supervised else 2)
+
+
+@pytest.mark.parametrize("path", BASES[1:], ids=lambda path: path.stem)
+def test_small_base_builds(path, script, folder, tmp_path):
+    cli = script.make_cli(
+        [
+            *[f"--config={path}", f"--trainer.default_root_dir={tmp_path}", *ONE_CPU],
+            *([f"--data.images={folder}", "--data.batch_size=8"] if path in TINY else []),
+        ]
+    )
+    row = yaml.safe_load(path.read_text())
+    assert type(cli.model).__name__ == row["model"]["class_path"].removeprefix("instdisc.")
+    assert row["trainer"]["default_root_dir"] == f"runs/{path.stem}"
+    if path in ON_SCENES:
+        assert (len(cli.datamodule.images), len(cli.datamodule.test_images)) == (4000, 800)
+        assert cli.model.backbone.dim == 256
+
+
+@pytest.mark.parametrize("path", ON_TOP, ids=lambda path: path.stem)
+def test_small_row_is_headed_by_its_command(path):
+    head = path.read_text().split("\ndata:")[0]
+    configs = re.findall(r"--config (\S+)", head)[:2]
+    assert [EXAMPLES.parent / config for config in configs][1] == path
+    assert EXAMPLES.parent / configs[0] in BASES
+
+
+@pytest.mark.parametrize(("base", "path"), PAIRS, ids=lambda path: path.stem)
+def test_small_row_goes_on_top_of_its_base(base, path, script, folder, tmp_path):
+    row, below = yaml.safe_load(path.read_text())["data"], yaml.safe_load(base.read_text())
+    options = []
+    if base in TINY:  # their images come by the command line, inside of a subset or alone
+        options = [f"--data.images{'.images' * ('images' in row)}={folder}"]
+    if path.stem == "tiny_10_classes":
+        options += [f"--data.test_images.images={folder}"]
+        options += ["--data.images.classes=2", "--data.test_images.classes=2"]
+    data = script.make_cli(
+        [
+            *[f"--config={base}", f"--config={path}", *options],
+            *["--model.backbone.init_args={name: test_resnet}", "--model.backbone.dict_kwargs={}"],
+            *[f"--trainer.default_root_dir={tmp_path}", *ONE_CPU],
+        ]
+    ).datamodule
+    assert data.batch_size == below["data"]["batch_size"]
+    expected = view_policy(row.get("policy", "moco_v2"), data.image_size)
+    policy = data.policies[0]
+    assert type(policy.frame) is type(expected.frame)
+    assert list(map(type, policy.photometric)) == list(map(type, expected.photometric))
+    if base in ON_SCENES:
+        settings = below["data"]["images"]["init_args"]
+        settings.update(row.get("images", {}).get("init_args", {}))
+        scenes = instdisc.Scenes(**settings)
+        assert len(data.images) == len(scenes)
+        assert torch.equal(data.images.read(5), scenes.read(5))
+        assert data.test_images.classes == scenes.classes
+    else:
+        kept = {"tiny_tenth": 3, "tiny_10_classes": 16}.get(path.stem, 24)
+        assert len(data.images) == kept
+
+
+def test_equal_steps_instead_of_equal_epochs(script, scenes):
+    cli = script.main(
+        [
+            *[*scenes, "--trainer.max_epochs=-1", "--trainer.max_steps=3"],
+            "--trainer.enable_progress_bar=false",
+        ]
+    )
+    assert cli.trainer.global_step == 3
 
 
 def test_run_leaves_all_it_promises_and_resumes(script, scenes, tmp_path, capsys):

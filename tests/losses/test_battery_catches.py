@@ -31,6 +31,22 @@ class LooksAtPosition(ContrastiveLoss):
         return newest[None, :].expand(len(labels), -1)
 
 
+class LooksAtTheWholeBank(ContrastiveLoss):
+    def negatives(self, labels, bank_labels):
+        commonest = bank_labels.mode().values
+        return (labels[:, None] != bank_labels) | (bank_labels == commonest)
+
+
+class LooksAtOtherQueries(ContrastiveLoss):
+    def positives(self, labels, bank_labels):
+        return same_class(labels, bank_labels) & (labels == labels.max())[:, None]
+
+
+class KeepsAMaskOfTheBank(ContrastiveLoss):
+    def negatives(self, labels, bank_labels):
+        return torch.ones(6, 20, dtype=torch.bool)
+
+
 class FloatMask(ContrastiveLoss):
     def positives(self, labels, bank_labels):
         return same_class(labels, bank_labels).float()
@@ -42,7 +58,10 @@ class FloatMask(ContrastiveLoss):
         (OverridesForward, "`forward` is overridden"),
         (Stateful, "a loss has no state"),
         (PrefersClassZero, "numbering of the classes matters"),
-        (LooksAtPosition, "double loop over pairs"),
+        (LooksAtPosition, "`negatives` answers otherwise for a slice of the bank"),
+        (LooksAtTheWholeBank, "`negatives` answers otherwise for a slice of the bank"),
+        (KeepsAMaskOfTheBank, "`negatives` answers otherwise for a slice of the bank"),
+        (LooksAtOtherQueries, "`positives` answers otherwise for a slice of the batch"),
         (FloatMask, "`positives` must return None or a bool tensor"),
     ],
 )

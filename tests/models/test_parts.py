@@ -83,6 +83,15 @@ class TestFeatureQueue:
         queue.push(torch.ones(1, 2, dtype=torch.bfloat16), torch.zeros(1, dtype=torch.long))
         assert queue.bank().features.dtype == torch.float32
 
+    def test_holds_bfloat16(self):
+        queue, other = (FeatureQueue(4, 2, dtype=torch.bfloat16) for _ in range(2))
+        keys = nn.functional.normalize(torch.randn(2, 2), dim=1)
+        queue.push(keys, torch.arange(2))
+        assert torch.equal(queue.bank().features[:2], keys.bfloat16())
+        other.load_state_dict(queue.state_dict(), strict=True)
+        assert other.bank().features.dtype == torch.bfloat16
+        assert torch.equal(queue.bank().features, other.bank().features)
+
     @pytest.mark.slow
     def test_push_compiles_without_graph_break(self):
         queue = FeatureQueue(10, 2)
@@ -94,6 +103,10 @@ class TestFeatureQueue:
     def test_bad_input(self):
         with pytest.raises(ValueError, match="`size` and `dim` must be positive, got 0 and 2"):
             FeatureQueue(0, 2)
+        with pytest.raises(
+            ValueError, match="`dtype` must be a floating-point type, got torch.int8"
+        ):
+            FeatureQueue(4, 2, dtype=torch.int8)
         with pytest.raises(ValueError, match=r"`features` must be \(N, 2\)"):
             FeatureQueue(4, 2).push(torch.ones(3, 3), torch.arange(3))
         with pytest.raises(ValueError, match=r"`labels` \(N,\)"):

@@ -1,0 +1,7 @@
+"""Named sets of images in their official layouts."""
+
+from .entry import CatalogEntry as CatalogEntry
+from .images import CATALOG as CATALOG
+from .images import CatalogImages as CatalogImages
+from .subsets import ClassSubset as ClassSubset
+from .subsets import StratifiedSubset as StratifiedSubset

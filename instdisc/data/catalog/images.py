@@ -1,0 +1,72 @@
+"""The sets by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from ..source import ImageSubset
+from .celeba import CELEBA
+from .coco import COCO, COCO_LARGEST_BOX
+from .entry import CatalogEntry
+from .imagenet import IMAGENET, IMAGENET_10_PERCENT, IMAGENET_100
+from .places import PLACES365
+from .synthia import SYNTHIA, SYNTHIA_LARGEST_OBJECT
+
+CATALOG: dict[str, CatalogEntry] = {
+    "imagenet": IMAGENET,
+    "imagenet10pct": IMAGENET_10_PERCENT,
+    "imagenet100": IMAGENET_100,
+    "places365": PLACES365,
+    "celeba": CELEBA,
+    "coco": COCO,
+    "coco_largest_box": COCO_LARGEST_BOX,
+    "synthia": SYNTHIA,
+    "synthia_largest_object": SYNTHIA_LARGEST_OBJECT,
+}
+
+
+class CatalogImages(ImageSubset):
+    """A split of a set of the catalog, read from its official layout on disk.
+
+    Args:
+        name: a name in `CATALOG`; its entry says where the set comes from and how it must lie.
+        root: the folder that holds it. Nothing is downloaded.
+        split: one of the entry's splits.
+        on_unreadable: what to do at an image that cannot be decoded; see `ImageFolder`.
+
+    Attributes:
+        entry: what the catalog knows of the set.
+        images: the source that reads the files.
+
+    Raises:
+        ValueError: if there is no such set or split, or the folder has another layout: then it
+            says what was expected, what was found, and where the set comes from.
+        FileNotFoundError: if `root` is not a folder.
+
+    Example:
+        >>> CatalogImages("imagenet200", "IMAGENET")
+        Traceback (most recent call last):
+        ValueError: `name` must be one of imagenet, imagenet10pct, ..., got 'imagenet200'
+    """
+
+    def __init__(
+        self,
+        name: str,
+        root: str | Path,
+        *,
+        split: str = "train",
+        on_unreadable: Literal["raise", "skip"] = "raise",
+    ) -> None:
+        if name not in CATALOG:
+            raise ValueError(f"`name` must be one of {', '.join(CATALOG)}, got {name!r}")
+        if on_unreadable not in ("raise", "skip"):
+            raise ValueError(f"`on_unreadable` must be 'raise' or 'skip', got {on_unreadable!r}")
+        self.entry = CATALOG[name]
+        images = self.entry.open(root, split)
+        super().__init__(images, torch.arange(len(images)))
+        self.name = name
+        self.split = split
+        self.on_unreadable = on_unreadable

@@ -1,0 +1,107 @@
+"""Checks that files lie where a set's official layout has them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+
+class LayoutError(ValueError):
+    """Files are missing or are not what they should be; says which, without a full stop."""
+
+
+def contents(folder: Path, most: int = 10) -> str:
+    """The names of a folder's first entries, folders with a slash, for a message."""
+    entries = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir())
+    if not entries:
+        return "nothing"
+    rest = f", ... ({len(entries)} in all)" if len(entries) > most else ""
+    return ", ".join(entries[:most]) + rest
+
+
+def inside(root: Path, name: str) -> Path:
+    """The archive's own folder, whether `root` holds it or is it."""
+    return root / name if (root / name).is_dir() else root
+
+
+def require_folder(root: Path, name: str) -> Path:
+    """A folder below the root.
+
+    Raises:
+        LayoutError: if there is none.
+    """
+    if not (root / name).is_dir():
+        raise LayoutError(f"there is no folder {name}/")
+    return root / name
+
+
+def require_class_folders(root: Path, name: str, count: int) -> Path:
+    """A folder below the root that holds so many class folders.
+
+    Raises:
+        LayoutError: if it is not there, or holds another number of them.
+    """
+    folder = require_folder(root, name)
+    found = class_folders(folder)
+    if len(found) != count:
+        raise LayoutError(
+            f"{name}/ holds {len(found)} class folders instead of {count} ({contents(folder, 3)})"
+        )
+    return folder
+
+
+def class_folders(folder: Path) -> list[str]:
+    """The names of the folders in a folder, sorted; hidden ones are passed over."""
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")
+        )
+
+
+def require_files(folder: Path, paths: Iterable[str], listed_in: str) -> None:
+    """Checks that listed files exist, with one look into each folder.
+
+    Args:
+        folder: where they lie.
+        paths: relative to it.
+        listed_in: what names them, for the message.
+
+    Raises:
+        LayoutError: if one is missing.
+    """
+    present: dict[str, set[str]] = {}
+    missing = []
+    for path in paths:
+        place, name = os.path.split(path)
+        if place not in present:
+            inner = folder / place
+            present[place] = set(os.listdir(inner)) if inner.is_dir() else set()
+        if name not in present[place]:
+            missing.append(path)
+    if missing:
+        raise LayoutError(
+            f"{len(missing)} of the images that {listed_in} names are not in {folder.name}/, "
+            f"{missing[0]} first"
+        )
+
+
+def read_rows(root: Path, name: str, num_columns: int) -> Iterator[list[str]]:
+    """The rows of a text file, in columns parted by spaces; empty lines are passed over.
+
+    Raises:
+        LayoutError: if the file is missing, or a row has another number of columns.
+    """
+    if not (root / name).is_file():
+        raise LayoutError(f"there is no file {name}")
+    with (root / name).open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            row = line.split()
+            if not row:
+                continue
+            if len(row) != num_columns:
+                raise LayoutError(
+                    f"line {number} of {name} has {len(row)} columns instead of {num_columns}: "
+                    f"{line.strip()[:60]!r}"
+                )
+            yield row

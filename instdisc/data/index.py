@@ -1,0 +1,203 @@
+"""What lies in a folder, remembered from one run to the next.
+
+Legend: F folders.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from .files import SUFFIXES
+from .packed import PackedPaths
+
+LEAST = 50_000  # images; a local disk lists fewer in less than 0.1 s
+_FORMAT = 1
+_SETTLED = 2_000_000_000  # ns; the coarsest clock of a file system (FAT) ticks every 2 s
+
+_log = logging.getLogger(__name__)
+
+
+class Branch(NamedTuple):
+    """The images of one class folder with all folders in it, or those in the root alone.
+
+    Attributes:
+        folders: relative to the root, the class folder first; ``""`` is the root.
+        stamps: ``(F, 2)`` int64 time of change in ns and number of each folder, as they were
+            before it was scanned.
+        files: the images relative to the root, sorted.
+    """
+
+    folders: list[str]
+    stamps: np.ndarray
+    files: PackedPaths
+
+
+def find_images(root: str | Path, index: Path | None = None) -> dict[str, PackedPaths]:
+    """The images in each folder directly below `root`, and under ``""`` those in `root` itself.
+
+    Hidden files and folders are passed over; linked folders are followed.
+
+    Args:
+        root: the folder.
+        index: folder of the index files. One of them remembers what was found, if that was much;
+            from then on only folders that have changed since are scanned again.
+
+    Returns:
+        Sorted names of folders -> sorted paths relative to `root`.
+    """
+    place = os.path.realpath(root)
+    file = None if index is None else _index_file(place, index)
+    known = {} if file is None else _load(file, place)
+    found = _scan(place, known)
+    if file is not None and sum(len(branch.files) for branch in found.values()) >= LEAST:
+        fresh = found.keys() == known.keys() and all(found[name] is known[name] for name in found)
+        if not fresh:
+            _save(file, place, found)
+    return {name: branch.files for name, branch in found.items()}
+
+
+def cache_folder() -> Path | None:
+    """Where this user's programs keep what they can make again; ``None`` if there is no home."""
+    try:
+        if os.environ.get("XDG_CACHE_HOME"):
+            base = Path(os.environ["XDG_CACHE_HOME"])
+        elif sys.platform == "darwin":
+            base = Path.home() / "Library" / "Caches"
+        elif sys.platform == "win32":
+            base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        else:
+            base = Path.home() / ".cache"
+    except RuntimeError:  # of Path.home
+        return None
+    return base / "instdisc"
+
+
+def _scan(root: str, known: dict[str, Branch]) -> dict[str, Branch]:
+    top = known.get("")
+    if top is not None and _is_fresh(root, top):
+        names = [name for name in known if name]
+    else:
+        top, names = _scan_branch(root, "")
+    found = {"": top}
+    for name in sorted(names):
+        branch = known.get(name)
+        if branch is None or not _is_fresh(root, branch):
+            branch, _ = _scan_branch(root, name)
+        found[name] = branch
+    return found
+
+
+def _scan_branch(root: str, name: str) -> tuple[Branch, list[str]]:
+    """The branch; and for the root, the folders in it, which are branches of their own."""
+    folders, stamps, files = [name], [], []
+    below: list[str] = folders if name else []
+    for folder in folders:  # grows meanwhile
+        # Before the scan: what changes during it is then seen the next time.
+        stamps.append(_stamp(root, folder, settled=True))
+        prefix = folder and folder + os.sep
+        with os.scandir(os.path.join(root, folder)) as entries:
+            for entry in entries:
+                inner = entry.name
+                if inner.startswith("."):
+                    continue
+                if entry.is_dir():
+                    below.append(prefix + inner)
+                elif inner[inner.rfind(".") :].lower() in SUFFIXES:
+                    files.append(prefix + inner)
+    files.sort()
+    return Branch(folders, np.array(stamps, dtype=np.int64), PackedPaths.pack(files)), below
+
+
+def _is_fresh(root: str, branch: Branch) -> bool:
+    try:
+        return all(
+            _stamp(root, folder) == tuple(stamp)
+            for folder, stamp in zip(branch.folders, branch.stamps.tolist(), strict=True)
+        )
+    except OSError:  # no longer there
+        return False
+
+
+def _stamp(root: str, folder: str, *, settled: bool = False) -> tuple[int, int]:
+    """Changes whenever something is added to a folder, removed or renamed in it.
+
+    `settled` gives a stamp that equals none if the folder changed just now: another change within
+    the same tick of the file system's clock would not show.
+    """
+    status = os.stat(os.path.join(root, folder))
+    changed = status.st_mtime_ns
+    if settled and changed > time.time_ns() - _SETTLED:
+        changed = -1
+    # The number tells apart two folders of one age when a link moves from one to the other.
+    return changed, status.st_ino & (2**63 - 1)
+
+
+def _index_file(root: str, index: Path) -> Path:
+    digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+    return index / f"{os.path.basename(root)}-{digest}.npz"
+
+
+def _load(file: Path, root: str) -> dict[str, Branch]:
+    """What the index says; nothing if there is none or it is not one of this folder."""
+    if not file.exists():
+        return {}
+    try:
+        # A zip file: a checksum guards each array.
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
+            if int(stored["format"]) != _FORMAT or stored["root"].tobytes() != os.fsencode(root):
+                raise ValueError("it is of another folder or release")
+            folders = PackedPaths(stored["folders"].tobytes(), stored["folder_offsets"])
+            files = PackedPaths(stored["files"].tobytes(), stored["file_offsets"])
+            stamps, ends = stored["stamps"], stored["ends"]
+        names = list(folders)
+        branches = [
+            Branch(names[i:k], stamps[i:k], files.part(j, m))
+            for (i, j), (k, m) in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
+        ]
+        return {branch.folders[0]: branch for branch in branches}
+    except Exception as error:  # numpy and zipfile raise anything at broken bytes
+        _log.warning("the index %s is of no use (%s); scanning again", file, error)
+        return {}
+
+
+def _save(file: Path, root: str, found: dict[str, Branch]) -> None:
+    folders = PackedPaths.pack(folder for branch in found.values() for folder in branch.folders)
+    files = PackedPaths.join([branch.files for branch in found.values()])
+    sizes = [(len(branch.folders), len(branch.files)) for branch in found.values()]
+    arrays = {
+        "format": np.array(_FORMAT),
+        "root": np.frombuffer(os.fsencode(root), np.uint8),
+        "folders": np.frombuffer(folders.data, np.uint8),
+        "folder_offsets": folders.offsets,
+        "files": np.frombuffer(files.data, np.uint8),
+        "file_offsets": files.offsets,
+        "stamps": np.concatenate([branch.stamps for branch in found.values()]),
+        "ends": np.array([(0, 0), *sizes], dtype=np.int64).cumsum(axis=0),
+    }
+    temporary = None
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # Other processes may write the same index now: each its own file, and the last one stays.
+        with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".part", delete=False) as opened:
+            temporary = opened.name
+            np.savez(opened, **arrays)  # type: ignore[arg-type]
+        os.replace(temporary, file)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        _log.warning(
+            "cannot keep the index of %s in %s (%s), so that each start scans it all. Pass "
+            "index=a folder that can be written, or index=False",
+            root,
+            file.parent,
+            error,
+        )

@@ -1,0 +1,94 @@
+"""Operators on the colours of a batch, equal to torchvision's on one image.
+
+They work on the three colour planes, a list of ``(B, H, W)`` tensors: that compiles to one loop
+over the pixels, where an operator on ``(B, 3, H, W)`` makes several.
+
+Legend: B batch, H x W image size. Values are float in [0, 1].
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Planes = list[Tensor]  # red, green, blue
+
+
+def brightness(planes: Planes, factor: Tensor) -> Planes:
+    """Scales by `factor` ``(B, 1, 1)``."""
+    return [(plane * factor).clamp(0, 1) for plane in planes]
+
+
+def contrast(planes: Planes, factor: Tensor) -> Planes:
+    """Blends with the mean grey of the image: `factor` 0 is that grey, 1 the image."""
+    mean = _grey(planes).mean((1, 2), keepdim=True)
+    rest = mean * (1 - factor)
+    return [(plane * factor + rest).clamp(0, 1) for plane in planes]
+
+
+def saturation(planes: Planes, factor: Tensor) -> Planes:
+    """Blends with the grey of each pixel: `factor` 0 is the grey image, 1 the image."""
+    rest = _grey(planes) * (1 - factor)
+    return [(plane * factor + rest).clamp(0, 1) for plane in planes]
+
+
+def hue(planes: Planes, shift: Tensor) -> Planes:
+    """Turns the colours by `shift` ``(B, 1, 1)``, in turns of the colour circle."""
+    red, green, blue = planes
+    value = torch.maximum(torch.maximum(red, green), blue)
+    chroma = value - torch.minimum(torch.minimum(red, green), blue)  # HSV: value x saturation
+    # Grey has no hue: its chroma of 0 makes any hue give the grey again.
+    part = torch.where(chroma == 0, 1.0, chroma).reciprocal_()
+    angle = torch.where(
+        value == red,
+        (green - blue).mul_(part),
+        torch.where(
+            value == green, (blue - red).mul_(part).add_(2), (red - green).mul_(part).add_(4)
+        ),
+    )  # -1 to 5, in sixths of a turn
+    turns = angle.div_(6).add_(shift)
+    turned = []
+    for plane, turn in zip(planes, (1 / 2, 1 / 6, -1 / 6), strict=True):
+        # How far from the colour that lacks this primary: 0 there, 1/2 at the primary itself.
+        away = turns + turn
+        away = away.sub_(away.round()).abs_()
+        lack = away.mul_(-6).add_(2).clamp_(0, 1)
+        turned.append(torch.where(shift == 0, plane, torch.addcmul(value, chroma, lack, value=-1)))
+    return turned
+
+
+def grayscale(images: Tensor) -> Tensor:
+    """The luminance of ``(B, 3, H, W)`` in all three channels."""
+    return _grey(list(images.unbind(1)))[:, None].expand_as(images)
+
+
+def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
+    """Blurs each image by its own Gaussian, with reflected borders.
+
+    Args:
+        images: ``(B, 3, H, W)``.
+        sigma: ``(B,)`` in pixels; 0 leaves the image as it is.
+        radius: the kernel has ``2 * radius + 1`` taps, fewer where the image is too small to be
+            reflected that far.
+
+    Returns:
+        ``(B, 3, H, W)``.
+    """
+    # A convolution in groups of one plane each: twice as fast as a loop over the taps.
+    count, _, height, width = images.shape
+    planes = images.reshape(1, count * 3, height, width)
+    for size, across in ((width, True), (height, False)):
+        reach = min(radius, size - 1)
+        taps = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
+        weights = torch.exp(-0.5 * (taps / sigma.clamp(min=1e-3)[:, None]) ** 2)  # (B, taps)
+        weights = (weights / weights.sum(1, keepdim=True)).repeat_interleave(3, 0)  # (3 B, taps)
+        pad = (reach, reach, 0, 0) if across else (0, 0, reach, reach)
+        kernel = weights[:, None, None, :] if across else weights[:, None, :, None]
+        planes = F.conv2d(F.pad(planes, pad, mode="reflect"), kernel, groups=3 * count)
+    return planes.view_as(images)
+
+
+def _grey(planes: Planes) -> Tensor:
+    red, green, blue = planes
+    return 0.2989 * red + 0.587 * green + 0.114 * blue  # torchvision's weights

@@ -1,0 +1,198 @@
+"""One pass over a long bank, a slice at a time: what a contrastive loss needs of its keys.
+
+Legend: B queries, K bank keys, C keys of one slice, D width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from instdisc.types import Bank
+
+from .products import Products, add_masked_rows, as_float
+
+Rule = Callable[[Tensor, Tensor], Tensor | None]
+
+# What a similarity of an excluded key is lowered by: below every real one, yet finite, so that a
+# row without any key gives no inf - inf.
+_EXCLUDED = 1e30
+
+
+class BankTerms(NamedTuple):
+    """The sums over the bank of one loss.
+
+    Attributes:
+        log_sum: ``(B,)``, the log of the sum of exp(s_j) over the bank keys in D_i; ``-inf`` where
+            there is none.
+        positive_sum: ``(B, D)``, the sum of the bank keys in P_i, so that their similarities sum
+            to ``query @ positive_sum / T``.
+        num_positives: ``(B,)``, how many those are.
+    """
+
+    log_sum: Tensor
+    positive_sum: Tensor
+    num_positives: Tensor
+
+
+def sweep(
+    query: Tensor,
+    bank: Bank,
+    *,
+    labels: Tensor,
+    temperature: float,
+    positives: Rule,
+    negatives: Rule,
+) -> BankTerms:
+    """Reads the bank once and keeps nothing of size B x K.
+
+    For each slice of the bank it adds to a log-sum-exp with a running maximum (exact for vectors of
+    any length at any temperature; the maximum costs about 1 % of the time) and, if a gradient will
+    be wanted, to the sum of the keys weighted by their exponentials, which divided by the sum of
+    the exponentials is the gradient. So the backward pass needs that one (B, D) tensor only.
+
+    Nothing waits for the device. Under `torch.compile` the graph breaks here.
+
+    Args:
+        query: ``(B, D)``, float32 or float64; the dtype of all sums.
+        bank: stored keys of any float dtype; nothing flows back into them.
+        labels: ``(B,)`` int64.
+        temperature: T.
+        positives: marks the bank keys of a slice that attract; see `ContrastiveLoss`.
+        negatives: marks those that repel.
+
+    Returns:
+        The sums; `log_sum` is differentiable with respect to `query`, once.
+
+    Raises:
+        ValueError: if a rule returns anything but ``None`` or a bool ``(B, C)``.
+
+    Source:
+        Milakov and Gimelshein, "Online normalizer calculation for softmax" (2018), for the running
+        maximum. Differs from it: the weighted keys are accumulated too.
+
+    Example:
+        >>> bank = Bank(torch.eye(2), torch.tensor([0, 1]))
+        >>> every = lambda labels, bank_labels: None
+        >>> sweep(
+        ...     torch.eye(2)[:1], bank, labels=torch.tensor([0]), temperature=1.0,
+        ...     positives=every, negatives=every,
+        ... ).log_sum  # log(exp(1) + exp(0))
+        tensor([1.3133])
+    """
+    needs_gradient = torch.is_grad_enabled() and query.requires_grad
+    terms, gradient = _accumulate(
+        query.detach(), bank, labels, temperature, positives, negatives, needs_gradient
+    )
+    if gradient is None:
+        return terms
+    return terms._replace(log_sum=_WithGradient.apply(query, terms.log_sum, gradient))
+
+
+def slices(bank: Bank, num_queries: int) -> Iterator[Bank]:
+    """The bank in slices whose similarities to the queries stay near the cache.
+
+    Args:
+        bank: stored keys.
+        num_queries: B.
+
+    Yields:
+        Views of consecutive keys, not copies.
+
+    Example:
+        >>> bank = Bank(torch.zeros(10_000, 128), torch.zeros(10_000, dtype=torch.int64))
+        >>> [len(part.labels) for part in slices(bank, num_queries=256)]
+        [4096, 4096, 1808]
+    """
+    length = slice_length(num_queries, *bank.features.shape[1:], bank.features.device)
+    for start in range(0, len(bank.features), length):
+        stop = start + length
+        yield Bank(bank.features[start:stop].detach(), bank.labels[start:stop])
+
+
+def slice_length(num_queries: int, dim: int, device: torch.device) -> int:
+    """C: at most 4 MiB of float32 on a CPU, 64 MiB on an accelerator, but never below 256 keys.
+
+    On a CPU 0.5 to 8 MiB take the same time and more than that up to 1.4 times as much; on an
+    accelerator few large steps hide the cost of starting each. A multiple of 8.
+    """
+    size = 2**20 if device.type == "cpu" else 2**24
+    return max(256, size // max(num_queries, dim) // 8 * 8)
+
+
+@torch.compiler.disable
+@torch.no_grad()
+def _accumulate(
+    query: Tensor,
+    bank: Bank,
+    labels: Tensor,
+    temperature: float,
+    positives: Rule,
+    negatives: Rule,
+    needs_gradient: bool,
+) -> tuple[BankTerms, Tensor | None]:
+    count, dim = query.shape
+    top = query.new_full((count,), -_EXCLUDED / 2)  # running maximum of s_j, in bits
+    total = query.new_zeros(count)  # sum of exp(s_j - top)
+    weighted = query.new_zeros(count, dim)  # sum of exp(s_j - top) k_j
+    positive_sum = query.new_zeros(count, dim)
+    num_positives = query.new_zeros(count)
+    # Powers of 2 take half the time of powers of e.
+    products = Products(
+        query * (math.log2(math.e) / temperature),
+        bank.features.dtype,
+        min(len(bank.features), slice_length(count, dim, query.device)),
+    )
+    for keys, bank_labels in slices(bank, count):
+        attract = _checked(positives(labels, bank_labels), "positives", count, len(keys))
+        repel = _checked(negatives(labels, bank_labels), "negatives", count, len(keys))
+        products.load(keys)
+        if attract is not None:
+            add_masked_rows(attract, products, positive_sum, num_positives)
+        scores = products.scores()  # (B, C)
+        if repel is not None:
+            excluded = ~(repel if attract is None else repel | attract)
+            scores.add_(as_float(excluded, products.spare), alpha=-_EXCLUDED)
+        higher = torch.maximum(top, scores.amax(1))
+        shrink = torch.exp2(top - higher)
+        scores.sub_(higher[:, None]).exp2_()
+        total.mul_(shrink).add_(scores.sum(1))
+        if needs_gradient:
+            products.add_weighted(weighted.mul_(shrink[:, None]), scores)
+        top = higher
+    log_sum = (top + total.log2()) * math.log(2)
+    terms = BankTerms(log_sum, positive_sum, num_positives)
+    if not needs_gradient:
+        return terms, None
+    smallest = torch.finfo(total.dtype).tiny  # without any key in D_i the gradient is 0, not 0 / 0
+    return terms, weighted / (total.clamp(min=smallest) * temperature)[:, None]
+
+
+class _WithGradient(torch.autograd.Function):
+    """Gives a value (B,) the gradient (B, D) with respect to the queries that is known already."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
+        ctx.save_for_backward(gradient)
+        return value.clone()
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return outer[:, None] * gradient, None, None
+
+
+def _checked(mask: Tensor | None, rule: str, count: int, length: int) -> Tensor | None:
+    if mask is not None and (mask.dtype != torch.bool or mask.shape != (count, length)):
+        raise ValueError(
+            f"`{rule}` must return None or a bool tensor ({count}, {length}) for {count} labels "
+            f"and {length} bank labels, got {mask.dtype} {tuple(mask.shape)}. It is called for "
+            "one slice of the bank after the other, so it must look at its arguments alone."
+        )
+    return mask
