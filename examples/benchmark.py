@@ -34,6 +34,7 @@ import benchmark_views
 import rich
 import torch
 from benchmark_memory import peak_memory
+from rich.console import Console
 from rich.table import Table
 
 Contenders = dict[str, Callable[[], Any]]
@@ -204,7 +205,7 @@ def main(arguments: list[str] | None = None) -> Table:
     columns = ("", "ms, median ± spread", "pairs/s", "MiB", "peer's time / this")
     table = Table(title=describe(options.device))
     for column in columns:
-        table.add_column(column, justify="right" if column else "left")
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
     lines = []
     threads = torch.get_num_threads()
     for name in options.rows:
@@ -234,7 +235,7 @@ def main(arguments: list[str] | None = None) -> Table:
         if options.device == "cuda":
             torch.cuda.empty_cache()
     torch.set_num_threads(threads)
-    rich.print(table)
+    Console(width=max(110, rich.get_console().width)).print(table)
     if options.append:
         append(options.append, columns, lines, options.device, arguments)
     return table

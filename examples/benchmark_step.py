@@ -2,6 +2,7 @@
 
 import argparse
 import copy
+import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -184,6 +185,7 @@ def _per_step(
 ) -> float:
     """Seconds per step, the first tenth of the run left out."""
     clock = _Clock(num_steps // 10)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         run = pl.Trainer(
@@ -236,7 +238,10 @@ class _Fixed:
 
 
 def _tiny() -> instdisc.MoCoModule:
-    return instdisc.MoCoModule("test_resnet", queue_size=64, batch_norm="plain")
+    """MoCo with a network that takes next to no time, so that the hooks show."""
+    backbone = instdisc.Backbone("test_resnet")
+    backbone.net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, backbone.dim))
+    return instdisc.MoCoModule(backbone, queue_size=64, batch_norm="plain")
 
 
 class _Plain(pl.LightningModule):

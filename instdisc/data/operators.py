@@ -75,18 +75,39 @@ def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
     Returns:
         ``(B, 3, H, W)``.
     """
-    # A convolution in groups of one plane each: twice as fast as a loop over the taps.
-    count, _, height, width = images.shape
-    planes = images.reshape(1, count * 3, height, width)
-    for size, across in ((width, True), (height, False)):
+    height, width = images.shape[-2:]
+    for size, dim in ((width, 3), (height, 2)):
         reach = min(radius, size - 1)
         taps = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
         weights = torch.exp(-0.5 * (taps / sigma.clamp(min=1e-3)[:, None]) ** 2)  # (B, taps)
-        weights = (weights / weights.sum(1, keepdim=True)).repeat_interleave(3, 0)  # (3 B, taps)
-        pad = (reach, reach, 0, 0) if across else (0, 0, reach, reach)
-        kernel = weights[:, None, None, :] if across else weights[:, None, :, None]
-        planes = F.conv2d(F.pad(planes, pad, mode="reflect"), kernel, groups=3 * count)
-    return planes.view_as(images)
+        weights = weights / weights.sum(1, keepdim=True)
+        images = _weighted_sum(_reflected(images, reach, dim), weights, dim)
+    return images
+
+
+@torch.compiler.disable  # compiled into the sum, it would be computed anew for every tap
+def _reflected(images: Tensor, reach: int, dim: int) -> Tensor:
+    padding = (reach, reach, 0, 0) if dim == 3 else (0, 0, reach, reach)
+    return F.pad(images, padding, mode="reflect")
+
+
+def _weighted_sum(padded: Tensor, weights: Tensor, dim: int) -> Tensor:
+    """Slides ``(B, taps)`` weights along one dimension of a padded ``(B, 3, H, W)``."""
+    num_taps = weights.shape[1]
+    if torch.compiler.is_compiling():  # one loop over the pixels
+        size = padded.shape[dim] - num_taps + 1
+        columns = weights[:, :, None, None, None].unbind(1)
+        total = padded.narrow(dim, 0, size) * columns[0]
+        for tap, column in enumerate(columns[1:], start=1):
+            total = total + padded.narrow(dim, tap, size) * column
+        return total
+    # Else a convolution in groups of one plane each: twice as fast as a loop over the taps.
+    count, colours, height, width = padded.shape
+    planes = padded.reshape(1, count * colours, height, width)
+    kernel = weights.repeat_interleave(colours, 0)[:, None, None]  # (3 B, 1, 1, taps)
+    kernel = kernel if dim == 3 else kernel.transpose(2, 3)
+    blurred = F.conv2d(planes, kernel, groups=count * colours)
+    return blurred.view(count, colours, *blurred.shape[2:])
 
 
 def _grey(planes: Planes) -> Tensor:

@@ -127,6 +127,7 @@ class RandomGrayscale(PhotometricStep):
 
     num_numbers = 1
     neutral = (0.0,)
+    compiles = False  # too little to do
 
     def __init__(self, p: float = 0.2) -> None:
         self.p = check_chance(p)
@@ -162,7 +163,6 @@ class GaussianBlur(PhotometricStep):
 
     num_numbers = 1
     neutral = (0.0,)
-    compiles = False  # two convolutions
 
     def __init__(self, low: float = 0.1, high: float = 2.0, *, p: float = 0.5) -> None:
         if not 0 < low <= high:
@@ -199,6 +199,7 @@ class RandomSolarize(PhotometricStep):
 
     num_numbers = 1
     neutral = (0.0,)
+    compiles = False  # too little to do
 
     def __init__(self, p: float = 0.2, *, threshold: float = 0.5) -> None:
         if not 0 <= threshold <= 1:

