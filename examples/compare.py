@@ -27,8 +27,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--train", required=True, help="folder of class folders to pretrain on")
-    parser.add_argument("--test", required=True, help="the same classes, to test on")
+    parser.add_argument(
+        "--train", required=True, type=Path, help="folder of class folders to pretrain on"
+    )
+    parser.add_argument("--test", required=True, type=Path, help="the same classes, to test on")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--backbone", default="resnet10t")
@@ -44,6 +46,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=0.06)
     parser.add_argument("--weight-decay", type=float, default=5e-4)
     parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--keep", default="memory", choices=["nothing", "memory", "device"])
+    parser.add_argument("--compile-views", action="store_true", help="faster in long runs")
+    parser.add_argument("--channels-last", action="store_true", help="memory format of the network")
     parser.add_argument("--precision", default="32-true")
     parser.add_argument("--knn-every", type=int, default=1, help="epochs between online kNN")
     parser.add_argument("--out", type=Path, default=Path("runs/compare"))
@@ -62,6 +67,7 @@ def make_method(
         "weight_decay": options.weight_decay,
         "warmup": 0.0,
         "reference_batch": None,
+        "channels_last": options.channels_last,
     }
     contrast = {
         "temperature": options.temperature,
@@ -99,6 +105,8 @@ def run(name: str, seed: int, options: argparse.Namespace) -> list[instdisc.Reco
         batch_size=options.batch_size,
         num_workers=options.workers,
         seed=seed,
+        keep=options.keep,
+        compile_views=options.compile_views,
     )
     module = make_method(name, options, data.num_classes)
     folder = options.out / f"{name}-{seed}"
@@ -127,7 +135,7 @@ def run(name: str, seed: int, options: argparse.Namespace) -> list[instdisc.Reco
         extract_features(backbone, images, image_size=options.image_size)
         for images in (data.images, data.test_images)
     )
-    about = {"dataset": data.images.root.parent.name, "method": name, "checkpoint": checkpoint}
+    about = {"dataset": options.train.parent.name, "method": name, "checkpoint": checkpoint}
     records = [
         evaluate(train, test, seed=seed, **about) for evaluate in (evaluate_knn, evaluate_linear)
     ]

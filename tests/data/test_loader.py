@@ -4,7 +4,7 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 
-from instdisc.data import Scenes, ViewDataset, ViewLoader, view_policy
+from instdisc.data import ImagesInMemory, Scenes, ViewDataset, ViewLoader, view_policy
 from instdisc.data import loader as loader_file
 from instdisc.methods import MoCoModule
 from instdisc.models import Backbone
@@ -64,8 +64,10 @@ def test_without_shuffle_the_order_is_that_of_the_images():
     assert images_of(batches) == list(range(22))
 
 
-def test_order_and_views_do_not_depend_on_the_workers():
-    alone, crowd = ViewLoader(views(), 4), ViewLoader(views(), 4, num_workers=2)
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")
+@pytest.mark.parametrize("num_workers", [1, 4])
+def test_order_and_views_do_not_depend_on_the_workers(num_workers):
+    alone, crowd = ViewLoader(views(), 4), ViewLoader(views(), 4, num_workers=num_workers)
     for number in (0, 1):
         assert_same(epoch(crowd, number), epoch(alone, number))
 
@@ -191,3 +193,11 @@ def test_a_loader_trains_a_module_without_a_datamodule():
 def test_bad_batch_size(batch_size, message):
     with pytest.raises(ValueError, match=message):
         ViewLoader(views(), batch_size)
+
+
+def test_uncut_views_are_for_someone_who_cuts_them():
+    images = ImagesInMemory(Scenes(8, image_size=32))
+    uncut = ViewDataset(images, [view_policy("zhao_fr", 16)], cut=False)
+    assert next(iter(ViewLoader(uncut, 4, raw=True))).boxes[0].shape == (4, 6)
+    with pytest.raises(ValueError, match="`raw` must be True for a data set with `cut`=False"):
+        ViewLoader(uncut, 4)

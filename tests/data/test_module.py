@@ -117,6 +117,65 @@ def test_a_policy_of_ones_own():
     assert next(iter(data.plain_loader(data.images))).views[0].shape == (8, 3, 16, 16)
 
 
+def test_a_policy_for_each_view():
+    policies = ["moco_v3_first", "moco_v3_second", view_policy("zhao_fr", 8)]
+    data = ViewData(scenes(), policy=policies, image_size=16, batch_size=8)
+    watch = fitted(data, limit_val_batches=0)
+    assert [view.shape[-1] for view in watch.train[0].images] == [16, 16, 8]
+    assert [len(policy.photometric) for policy in data.policies] == [3, 4, 0]
+
+
+@pytest.mark.parametrize("keep", ["memory", "device"])
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_kept_images_give_the_same_views(keep, num_workers):
+    options = {"image_size": 24, "batch_size": 8, "seed": 3, "policy": "zhao_fr"}
+    known = fitted(ViewData(scenes(), scenes(5, "test"), **options))
+    data = ViewData(scenes(), scenes(5, "test"), keep=keep, num_workers=num_workers, **options)
+    found = fitted(data)
+    for batch, expected in zip(found.train, known.train, strict=True):
+        assert torch.equal(batch.indices, expected.indices)
+        assert torch.equal(batch.labels, expected.labels)
+        for view, other in zip(batch.images, expected.images, strict=True):
+            # torch's resize rounds its weights: one step of 255, before the division by std.
+            torch.testing.assert_close(view, other, atol=1.01 / 255 / 0.224, rtol=0)
+    for (_, batch), (_, expected) in zip(found.validation, known.validation, strict=True):
+        assert torch.equal(batch.images[0], expected.images[0])
+
+
+def test_device_cuts_what_memory_cuts():
+    options = {"image_size": 24, "batch_size": 8, "seed": 3}
+    known = fitted(ViewData(scenes(), keep="memory", **options), limit_val_batches=0)
+    found = fitted(ViewData(scenes(), keep="device", **options), limit_val_batches=0)
+    for batch, expected in zip(found.train, known.train, strict=True):
+        for view, other in zip(batch.images, expected.images, strict=True):
+            assert torch.equal(view, other)
+
+
+def test_views_in_bfloat16():
+    data = ViewData(scenes(), scenes(5, "test"), image_size=16, batch_size=8, dtype="bfloat16")
+    watch = fitted(data, precision="bf16-mixed")
+    assert {view.dtype for view in watch.train[0].images} == {torch.bfloat16}
+    assert watch.validation[0][1].images[0].dtype == torch.bfloat16
+
+
+@pytest.mark.slow
+def test_compiled_views_are_the_same():
+    options = {"image_size": 16, "batch_size": 8, "seed": 3}
+    known = fitted(ViewData(scenes(), **options), limit_val_batches=0)
+    found = fitted(ViewData(scenes(), compile_views=True, **options), limit_val_batches=0)
+    for batch, expected in zip(found.train, known.train, strict=True):
+        for view, other in zip(batch.images, expected.images, strict=True):
+            torch.testing.assert_close(view, other, atol=1e-4, rtol=0)
+
+
+def test_images_of_several_sizes_cannot_be_kept_on_the_device(tmp_path):
+    for side in (20, 24):
+        Image.new("RGB", (side, side)).save(tmp_path / f"{side}.png")
+    data = ViewData(tmp_path, image_size=16, batch_size=2, keep="device")
+    with pytest.raises(ValueError, match="needs `images` that are in memory in one size"):
+        data.train_dataloader()
+
+
 def test_folders_are_read(tmp_path):
     for split in ("train", "test"):
         for name in ("cat", "dog"):
@@ -144,6 +203,10 @@ def test_other_batches_pass_through():
     ("options", "message"),
     [
         ({"num_views": 0}, "`num_views` must be positive, got 0"),
+        ({"policy": []}, "`policy` lists 0 policies"),
+        ({"policy": ["moco_v2"], "num_views": 2}, "`policy` lists 1 policies, .* got 2"),
+        ({"keep": "gpu"}, "`keep` must be 'nothing', 'memory' or 'device', got 'gpu'"),
+        ({"dtype": "float16"}, "`dtype` must be 'float32' or 'bfloat16', got 'float16'"),
         ({"max_bank": 0}, "`max_bank` must be positive or None, got 0"),
         ({"policy": "moco"}, "`name` must be one of"),
         ({"image_size": 0}, "`image_size` must be a positive"),
