@@ -130,6 +130,11 @@ ROWS = {
         "MoCo step, ResNet-18, 32 px, B 64",
         lambda options: benchmark_step.steps(options, "resnet18", 32, 64),
     ),
+    "forms": Row(
+        "MoCo step, ResNet-18, 32 px, B 64: form of the network",
+        benchmark_step.forms,
+        device="cpu",
+    ),
     "step_50": Row(
         "MoCo step, ResNet-50, 224 px, B 16",
         lambda options: benchmark_step.steps(options, "resnet50", 224, 16),

@@ -15,22 +15,24 @@ from instdisc.losses import ContrastiveLoss, ExemplarLoss, InstanceDiscriminatio
 from instdisc.models import FeatureQueue
 
 Contenders = dict[str, Callable[[], Any]]
-_DIM, _CLASSES, _TEMPERATURE = 128, 1000, 0.2
+_DIM, _TEMPERATURE = 128, 0.2
 
 
-def losses(options: argparse.Namespace, batch: int, length: int) -> Contenders:
+def losses(
+    options: argparse.Namespace, batch: int, length: int, *, num_classes: int = 1000
+) -> Contenders:
     """Loss, its backward pass and the enqueueing of the keys."""
     device = options.device
     query = F.normalize(torch.randn(batch, _DIM, device=device), dim=1)
     key = F.normalize(torch.randn(batch, _DIM, device=device), dim=1)
-    labels = torch.randint(_CLASSES, (batch,), device=device)
+    labels = torch.randint(num_classes, (batch,), device=device)
     lightlys = NTXentLoss(_TEMPERATURE, memory_bank_size=(length, _DIM)).to(device)
     queues = {
         dtype: FeatureQueue(length, _DIM, dtype=dtype).to(device)
         for dtype in (torch.float32, torch.bfloat16)
     }
     for queue in queues.values():
-        queue.labels.random_(_CLASSES)
+        queue.labels.random_(num_classes)
 
     def lightly() -> None:
         leaf = query.clone().requires_grad_()

@@ -107,6 +107,22 @@ def steps(options: argparse.Namespace, name: str, size: int, batch: int) -> Cont
     return {name: _call(step, data, "channels_last" in name) for name, step in made.items()}
 
 
+def forms(options: argparse.Namespace) -> Contenders:
+    """Our step in float32 on the CPU: channels_last and compiled or not."""
+    data = _batch(options.device, 32, 64)
+    contenders: Contenders = {}
+    for last in (False, True):
+        for compiled in (False, True):
+            backbone = instdisc.Backbone("resnet18")
+            step = Ours(_channels_last(backbone) if last else backbone, options.queue_size, 1)
+            if compiled:
+                step.backbone.compile()
+                step.slow.module.compile()
+            form = ["channels_last"] * last + ["compiled"] * compiled
+            contenders["ours, " + (", ".join(form) or "plain")] = _call(step, data, last)
+    return contenders
+
+
 def device_steps(options: argparse.Namespace, name: str, size: int) -> Contenders:
     """The step in bfloat16 on a GPU: channels_last and compiled or not."""
     data = _batch(options.device, size, options.device_images)

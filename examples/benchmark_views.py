@@ -193,7 +193,7 @@ def finisher(
 def jpeg_folder(count: int) -> Path:
     """Textured scenes of 500 x 375 pixels as JPEG files of about 110 KB."""
     scenes, rng = Scenes(min(count, 64), image_size=500), np.random.default_rng(0)
-    folder = Path(tempfile.mkdtemp(prefix="instdisc_benchmark_"))
+    folder = _new_folder()
     (folder / "scenes").mkdir()
     for index in range(len(scenes)):
         pixels = scenes.read(index)[:, 62:437].permute(1, 2, 0).numpy()
@@ -211,6 +211,14 @@ def jpeg_folder(count: int) -> Path:
 @cache
 def resized(count: int) -> ImageFolder:
     """Copies of these with the short side at 256."""
-    target = Path(tempfile.mkdtemp(prefix="instdisc_benchmark_"))
+    target = _new_folder()
     resize_copy(ImageFolder(jpeg_folder(count)), target)
     return ImageFolder(target)
+
+
+_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # removed when the program ends
+
+
+def _new_folder() -> Path:
+    _FOLDERS.append(tempfile.TemporaryDirectory(prefix="instdisc_benchmark_"))
+    return Path(_FOLDERS[-1].name)

@@ -6,8 +6,12 @@ The pages of docs/ and CONTRIBUTING.md are held to the same where they name file
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+
+from instdisc.data import Scenes, ViewDataset, ViewFinisher
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -37,6 +41,19 @@ def test_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     names: dict[str, object] = {"__name__": "readme"}  # later blocks go on from earlier ones
     for i, block in enumerate(blocks(README, "python")):
         exec(compile(block, f"README.md, Python block {i + 1}", "exec"), names)
+
+
+def test_the_step_of_ones_own_in_the_docs_runs():
+    (block,) = blocks((ROOT / "docs" / "pretrain.md").read_text(encoding="utf-8"), "python")
+    names: dict[str, Any] = {"__name__": "docs"}
+    exec(compile(block, "docs/pretrain.md", "exec"), names)
+    policies = [names["policy"]]
+    raw = ViewDataset(Scenes(20, image_size=64), policies).batch([(0, i) for i in range(20)])
+    assert 0 < (raw.numbers[0][:, -1] > 0).sum() < 20
+    images = ViewFinisher(policies)(raw).images[0]
+    torch.testing.assert_close(
+        images, policies[0].finish(raw.views[0], raw.numbers[0], raw.orders[0])
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,13 +1,17 @@
 """Every script runs: the shortest job that still goes through all of it."""
 
+import copy
+import importlib
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
+import instdisc
 from instdisc.testing import check_loss, check_method
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -78,20 +82,64 @@ def test_compare(tmp_path):
     assert compare.main(arguments) == records  # all of it stands there already
 
 
-def test_benchmark():
-    table = load("benchmark").main(
-        ["--rows", "resnet18", "--repeats", "1", "--queue-size", "256", "--device", "cpu"]
-    )
-    assert table.row_count == 4
+@pytest.fixture
+def benchmark(monkeypatch):
+    """The benchmark, which imports its rows as files beside it; no folder is left behind."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    benchmark = importlib.import_module("benchmark")
+    yield benchmark
+    for name in [name for name in sys.modules if name.startswith("benchmark")]:
+        del sys.modules[name]
 
 
-def test_benchmarks_steps_compute_the_same_loss():
+SMALL = ["--repeats", "1", "--queue-size", "256", "--long-queue-size", "512", "--device", "cpu"]
+SMALL += ["--images", "2", "--small-images", "8"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "count"),
+    [
+        (["loss_64", "momentum"], 10),
+        (["worker", "copies"], 9),
+        (["step_18"], 6),
+    ],
+)
+def test_benchmark(benchmark, rows, count, tmp_path):
+    page = tmp_path / "benchmarks.md"
+    table = benchmark.main(["--rows", *rows, *SMALL, "--append", str(page)])
+    assert table.row_count == count
+    lines = page.read_text().splitlines()
+    assert sum(line.startswith("| ") for line in lines) == count + 2  # heading and rule
+    assert f"python examples/benchmark.py --rows {rows[0]}" in page.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+def test_benchmark_rows_that_compile_or_train(benchmark, tmp_path):
+    rows = ["views_224", "views_64", "views_32", "trainer", "forms"]
+    assert benchmark.main(["--rows", *rows, *SMALL]).row_count == 23
+
+
+def test_benchmark_of_growth(benchmark, tmp_path):
+    growth = importlib.import_module("benchmark_growth")
+    points = growth.main(["--scale", "64", "--repeats", "1", "--out", str(tmp_path / "g.svg")])
+    assert len(points) == 15
+    assert (tmp_path / "g.svg").stat().st_size > 10_000
+
+
+def test_peak_memory_is_what_lives_at_once(benchmark):
+    memory = importlib.import_module("benchmark_memory")
+
+    def call():
+        for _ in range(3):  # freed each time
+            torch.empty(2**20).add(1)
+
+    assert memory.peak_memory(call, "cpu") == pytest.approx(2 * 4 * 2**20, rel=0.01)
+
+
+def test_benchmarks_steps_compute_the_same_loss(benchmark):
     """What is timed side by side is the same step."""
-    benchmark = load("benchmark")
-    import copy
-
-    import instdisc
-
+    benchmark = importlib.import_module("benchmark_step")
     backbone = instdisc.Backbone("test_resnet")
     ours = benchmark.Ours(copy.deepcopy(backbone), 64, 1)
     lightly = benchmark.Lightly(copy.deepcopy(backbone), 64)

@@ -490,6 +490,12 @@ def test_missing_folder_is_named(script, scenes):
         script.make_cli([*scenes, "--data.images=/no/such", "--data.test_images=null"])
 
 
+def test_wrong_layout_is_shown(script, tmp_path):
+    row = f"--config={ABLATIONS / 'data' / 'moco_v2_coco.yaml'}"
+    with pytest.raises(ValueError, match="does not hold COCO"):
+        script.make_cli([row, f"--data.images.root={tmp_path}", *ONE_CPU])
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
