@@ -191,7 +191,11 @@ def _end_to_end(
     return {
         "limit: bare network, channels_last": _call(bare, data, True, bf16=True),
         "ours: Trainer, loader, views, loss": lambda: _per_step(
-            module, options.steps, views, precision="bf16-mixed", accelerator="gpu"
+            module,
+            options.steps,
+            views,
+            precision="bf16-mixed",
+            accelerator="gpu" if options.device == "cuda" else "cpu",
         ),
     }
 

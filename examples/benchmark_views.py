@@ -1,7 +1,9 @@
 """Rows of the benchmark: from files or memory to views."""
 
 import argparse
+import atexit
 import io
+import shutil
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -216,9 +218,8 @@ def resized(count: int) -> ImageFolder:
     return ImageFolder(target)
 
 
-_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # removed when the program ends
-
-
 def _new_folder() -> Path:
-    _FOLDERS.append(tempfile.TemporaryDirectory(prefix="instdisc_benchmark_"))
-    return Path(_FOLDERS[-1].name)
+    """A folder that is gone when the program ends."""
+    folder = Path(tempfile.mkdtemp(prefix="instdisc_benchmark_"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

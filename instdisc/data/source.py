@@ -68,6 +68,7 @@ class ImageSubset(ImageSource):
 
     Example:
         >>> from instdisc.data import Scenes
+        >>> import torch
         >>> scenes = Scenes(10, image_size=32)
         >>> few = ImageSubset(scenes, torch.tensor([7, 2]))
         >>> len(few), torch.equal(few.read(0), scenes.read(7))
