@@ -75,7 +75,7 @@ def draw(points: list[dict[str, object]], path: Path, device: str) -> None:
             panel.grid(alpha=0.3)
             if column == 0:
                 panel.set_ylabel(unit)
-    panels[0][0].legend(LOSSES, fontsize="small")
+    panels[0][0].legend(LOSSES, fontsize="small", loc="lower right")
     figure.suptitle(f"Loss, backward and enqueue ({benchmark.hardware(device)})", fontsize="medium")
     figure.savefig(path)
 
