@@ -67,6 +67,7 @@ class ImageSubset(ImageSource):
         IndexError: if a position is outside the source.
 
     Example:
+        >>> import torch
         >>> from instdisc.data import Scenes
         >>> scenes = Scenes(10, image_size=32)
         >>> few = ImageSubset(scenes, torch.tensor([7, 2]))
