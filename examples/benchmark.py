@@ -17,6 +17,7 @@ from JPEG files with all cores.
 """
 
 import argparse
+import functools
 import gc
 import os
 import platform
@@ -30,6 +31,7 @@ from typing import Any, NamedTuple
 
 import benchmark_loss
 import benchmark_step
+import benchmark_transfer
 import benchmark_views
 import rich
 import torch
@@ -146,6 +148,20 @@ ROWS = {
         memory=True,
         device="cuda",
     ),
+    **{
+        f"few_shot_{shots}": Row(
+            f"few-shot on cached features, 512-d, 5-way {shots}-shot, all episodes, per core",
+            functools.partial(benchmark_transfer.few_shot, shots=shots),
+            threads=1,
+        )
+        for shots in (1, 5, 20)
+    },
+    "readout": Row(
+        "logistic regression, 45 regularisers, 256-d, 20 classes, per core",
+        benchmark_transfer.readouts,
+        threads=1,
+    ),
+    "linear_grid": Row("12 linear heads on ResNet-18, 64 px, an epoch", benchmark_transfer.grid),
     "trainer": Row(
         "a step of a tiny model under Lightning's Trainer", benchmark_step.trainer, device="cpu"
     ),
@@ -178,6 +194,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--small-images", type=int, default=256, help="images in memory per call")
     parser.add_argument("--device-images", type=int, default=256, help="images per call on a GPU")
     parser.add_argument("--files", type=int, default=4096, help="JPEG files of a training run")
+    parser.add_argument("--episodes", type=int, default=600, help="of few-shot classification")
+    parser.add_argument("--readout-images", type=int, default=1000, help="of the readout")
+    parser.add_argument("--grid-images", type=int, default=128, help="of the linear heads")
     parser.add_argument("--steps", type=int, default=100, help="steps of a training run")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="of a training run")
     options = parser.parse_args(arguments)

@@ -1,11 +1,18 @@
 """Files and generated images to batches of views."""
 
+from .arrays import ImageArray as ImageArray
 from .catalog import CATALOG as CATALOG
+from .catalog import TRANSFER_SETS as TRANSFER_SETS
 from .catalog import CatalogEntry as CatalogEntry
 from .catalog import CatalogImages as CatalogImages
 from .catalog import ClassSubset as ClassSubset
 from .catalog import StratifiedSubset as StratifiedSubset
 from .draws import Draws as Draws
+from .episodes import BSCD_FSL_EPISODES as BSCD_FSL_EPISODES
+from .episodes import ISLAM_EPISODES as ISLAM_EPISODES
+from .episodes import EpisodeProtocol as EpisodeProtocol
+from .episodes import Episodes as Episodes
+from .episodes import draw_episodes as draw_episodes
 from .files import ImageFiles as ImageFiles
 from .finish import ViewFinisher as ViewFinisher
 from .folders import ImageFolder as ImageFolder
@@ -13,9 +20,11 @@ from .frames import Box as Box
 from .frames import CenterCrop as CenterCrop
 from .frames import Frame as Frame
 from .frames import RandomResizedCrop as RandomResizedCrop
+from .joined import join_folders as join_folders
 from .loader import ViewLoader as ViewLoader
 from .memory import ImagesInMemory as ImagesInMemory
 from .module import ViewData as ViewData
+from .opening import open_images as open_images
 from .photometric import ColorJitter as ColorJitter
 from .photometric import GaussianBlur as GaussianBlur
 from .photometric import PhotometricStep as PhotometricStep
@@ -33,5 +42,11 @@ from .scenes import Scene as Scene
 from .scenes import Scenes as Scenes
 from .source import ImageSource as ImageSource
 from .source import ImageSubset as ImageSubset
+from .splits import ImageSplit as ImageSplit
+from .splits import image_names as image_names
+from .splits import read_split as read_split
+from .splits import split_per_class as split_per_class
+from .splits import write_split as write_split
+from .tables import ImageTable as ImageTable
 from .views import ViewDataset as ViewDataset
 from .views import ViewPolicy as ViewPolicy

@@ -81,6 +81,11 @@ class ImageFiles(ImageSource):
         self.on_unreadable = on_unreadable
         self._paths = paths if isinstance(paths, PackedPaths) else PackedPaths.pack(paths)
 
+    @property
+    def paths(self) -> PackedPaths:
+        """The files relative to the root."""
+        return self._paths
+
     def path(self, index: int) -> Path:
         """Where the image at a position lies."""
         return self.root / self._paths[index]

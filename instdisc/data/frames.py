@@ -126,6 +126,8 @@ class CenterCrop(Frame):
     Args:
         size: S in pixels.
         resize: length of the short side before the crop; at least `size`.
+        keep_aspect: whether the long side is resized in proportion; else to `resize` too, which
+            squeezes the whole image into a square.
 
     Raises:
         ValueError: if `size` is not positive or `resize` is below it.
@@ -137,17 +139,20 @@ class CenterCrop(Frame):
         torch.Size([3, 224, 224])
     """
 
-    def __init__(self, size: int, *, resize: int) -> None:
+    def __init__(self, size: int, *, resize: int, keep_aspect: bool = True) -> None:
         self.size = _check_size(size)
         if resize < size:
             raise ValueError(f"`resize` must be at least `size`={size}, got {resize}")
         self.resize = resize
+        self.keep_aspect = keep_aspect
 
     def draw(self, draws: Draws) -> np.ndarray:
         return np.empty((len(draws), 0))
 
     def cut(self, image: Tensor, numbers: Sequence[float]) -> Tensor:
-        if min(image.shape[1:]) != self.resize:
+        if not self.keep_aspect:
+            image = TF.resize(image, [self.resize, self.resize], antialias=True)
+        elif min(image.shape[1:]) != self.resize:
             image = TF.resize(image, [self.resize], antialias=True)
         view: Tensor = TF.center_crop(image, [self.size, self.size])
         return view
@@ -157,7 +162,7 @@ class CenterCrop(Frame):
         short = min(height, width)
         sides, starts = [], []
         for side in (height, width):
-            resized = side * self.resize // short
+            resized = side * self.resize // short if self.keep_aspect else self.resize
             start = round((resized - self.size) / 2)
             sides.append(self.size * side / resized)
             starts.append(start * side / resized)

@@ -103,13 +103,16 @@ def multi_crop(
     return [large] * 2 + [small] * num_small
 
 
-def evaluation_policy(image_size: int = 224, *, resize: int | None = None) -> ViewPolicy:
+def evaluation_policy(
+    image_size: int = 224, *, resize: int | None = None, keep_aspect: bool = True
+) -> ViewPolicy:
     """The centre of each image, without chance: for features, probes and tests.
 
     Args:
         image_size: side of the view in pixels.
         resize: short side before the crop; ``None`` for 8/7 of `image_size` (256 for 224) above
             64 px and `image_size` itself up to there, where images are stored at that size.
+        keep_aspect: whether the long side follows in proportion; else both become `resize`.
 
     Raises:
         ValueError: if `image_size` is not positive, or `resize` is below it.
@@ -121,7 +124,8 @@ def evaluation_policy(image_size: int = 224, *, resize: int | None = None) -> Vi
     _check_image_size(image_size)
     if resize is None:
         resize = round(image_size * 8 / 7) if image_size > 64 else image_size
-    return ViewPolicy(CenterCrop(image_size, resize=resize), flip=0.0)
+    frame = CenterCrop(image_size, resize=resize, keep_aspect=keep_aspect)
+    return ViewPolicy(frame, flip=0.0)
 
 
 def _check_image_size(image_size: int) -> None:

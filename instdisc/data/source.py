@@ -67,6 +67,7 @@ class ImageSubset(ImageSource):
         IndexError: if a position is outside the source.
 
     Example:
+        >>> import torch
         >>> from instdisc.data import Scenes
         >>> import torch
         >>> scenes = Scenes(10, image_size=32)

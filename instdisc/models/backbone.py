@@ -35,6 +35,7 @@ class Backbone(nn.Module):
         dim: width of the output of `forward`.
         strides: pixels of the image per cell of each map of `maps`.
         widths: channels of each map of `maps`.
+        stages: the part of ``net`` that ends each stage, by its name there, e.g. ``"layer1"``.
 
     Raises:
         ValueError: if timm has no model `name`, or it cannot take `stem`.
@@ -52,6 +53,7 @@ class Backbone(nn.Module):
 
     strides: list[int]
     widths: list[int]
+    stages: list[str]
 
     def __init__(
         self,
@@ -85,6 +87,7 @@ class Backbone(nn.Module):
         self._stage_positions = [position for position, _ in stages]
         self.strides = [int(info["reduction"]) // shrink for _, info in stages]
         self.widths = [int(info["num_chs"]) for _, info in stages]
+        self.stages = [str(info["module"]) for _, info in stages]
 
     def forward(self, images: Tensor) -> Tensor:
         """Pooled features without classifier.

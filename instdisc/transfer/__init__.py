@@ -1,6 +1,29 @@
 """What a backbone is worth on other tasks."""
 
+from .base_novel import evaluate_base_and_novel as evaluate_base_and_novel
+from .cache import cached_features as cached_features
+from .episode_logistic import EpisodeLogistic as EpisodeLogistic
+from .episode_logistic import fit_episode_logistic as fit_episode_logistic
 from .features import Features as Features
 from .features import extract_features as extract_features
+from .few_shot import evaluate_few_shot as evaluate_few_shot
+from .few_shot_finetune import BSCD_FSL_RECIPE as BSCD_FSL_RECIPE
+from .few_shot_finetune import ISLAM_RECIPE as ISLAM_RECIPE
+from .few_shot_finetune import EpisodeRecipe as EpisodeRecipe
+from .few_shot_finetune import finetune_few_shot as finetune_few_shot
+from .finetune import finetune as finetune
+from .heads import Recipe as Recipe
 from .knn import evaluate_knn as evaluate_knn
 from .linear import evaluate_linear as evaluate_linear
+from .linear_grid import ISLAM_GRID as ISLAM_GRID
+from .linear_grid import evaluate_linear_grid as evaluate_linear_grid
+from .linear_grid import islam_test_policy as islam_test_policy
+from .moco_linear import evaluate_moco_linear as evaluate_moco_linear
+from .readout import PENALTIES as PENALTIES
+from .readout import evaluate_readout as evaluate_readout
+from .softmax_path import SoftmaxPath as SoftmaxPath
+from .softmax_path import fit_softmax_path as fit_softmax_path
+from .stages import evaluate_stages as evaluate_stages
+from .stages import extract_stages as extract_stages
+from .suite import run_suite as run_suite
+from .tasks import TASKS as TASKS

@@ -10,8 +10,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from instdisc.data import ImageSource, ViewDataset, ViewLoader, evaluation_policy
+from instdisc.data import ImageSource, ViewDataset, ViewLoader, ViewPolicy, evaluation_policy
 from instdisc.models import Backbone
+
+from .frozen import frozen
 
 
 class Features(NamedTuple):
@@ -35,6 +37,7 @@ def extract_features(
     batch_size: int = 256,
     num_workers: int = 0,
     device: str | torch.device = "cpu",
+    policy: ViewPolicy | None = None,
 ) -> Features:
     """Pooled features of the centre of every image, in order, by the frozen backbone.
 
@@ -45,9 +48,12 @@ def extract_features(
         batch_size: images at once.
         num_workers: processes that read.
         device: where to compute.
+        policy: how the view is made, in place of `evaluation_policy`; `image_size` is then not
+            used.
 
     Raises:
         ValueError: if a feature is not finite: the weights are broken.
+        RuntimeError: if the forward pass changed the backbone.
 
     Example:
         >>> from instdisc.data import Scenes
@@ -55,20 +61,13 @@ def extract_features(
         >>> found.features.shape
         torch.Size([4, 512])
     """
-    views = ViewDataset(images, [evaluation_policy(image_size)])
+    views = ViewDataset(images, [policy or evaluation_policy(image_size)])
     loader = ViewLoader(views, batch_size, shuffle=False, drop_last=False, num_workers=num_workers)
-    before = next(backbone.parameters()).device
-    training = [module for module in backbone.modules() if module.training]
-    backbone.to(device).eval()
     features, labels = [], []
-    try:
+    with frozen(backbone, device):
         for batch in loader:
             features.append(backbone(batch.images[0].to(device)).float().cpu())
             labels.append(batch.labels)
-    finally:
-        backbone.to(before)
-        for module in training:  # one by one: parts of it may be frozen
-            module.training = True
     found = Features(torch.cat(features), torch.cat(labels))
     if not torch.isfinite(found.features).all():
         bad = int((~torch.isfinite(found.features)).any(1).nonzero()[0])

@@ -77,3 +77,26 @@ def test_brackets_in_a_name_are_no_markup():
 def test_no_records_are_refused():
     with pytest.raises(ValueError, match="`records` must hold at least one record, got none"):
         results_table([])
+
+
+def test_a_row_for_each_result():
+    records = [
+        record("random", 30.0),
+        record("MoCo", 70.04),
+        record("random", 80.0, "linear", ci=None)._replace(dataset="dtd"),
+        record("random", 9.0, "linear")._replace(metric="ECE"),
+        record("MoCo", 4.0, "linear")._replace(metric="ECE"),
+    ]
+    table = results_table(records, rows="results")
+    assert [column.header for column in table.columns] == ["data set", "task", "random", "MoCo"]
+    datasets, tasks, random, moco = rows(table)
+    assert [text for text, _ in datasets] == ["scenes", "", "dtd"]
+    assert [text for text, _ in tasks] == ["knn top-1 (%)", "linear ECE (%)", "linear top-1 (%)"]
+    assert random == [("30.0 ± 1.2", False), ("9.0 ± 1.2", False), ("80.0", True)]
+    # Of the calibration error the lowest is the best.
+    assert moco == [("70.0 ± 1.2", True), ("4.0 ± 1.2", True), ("", False)]
+
+
+def test_unknown_rows_are_refused():
+    with pytest.raises(ValueError, match="`rows` must be 'methods' or 'results', got 'tasks'"):
+        results_table([record("MoCo", 1.0)], rows="tasks")

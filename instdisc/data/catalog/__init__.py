@@ -2,6 +2,7 @@
 
 from .entry import CatalogEntry as CatalogEntry
 from .images import CATALOG as CATALOG
+from .images import TRANSFER_SETS as TRANSFER_SETS
 from .images import CatalogImages as CatalogImages
 from .subsets import ClassSubset as ClassSubset
 from .subsets import StratifiedSubset as StratifiedSubset

@@ -76,6 +76,7 @@ val2017/000000000139.jpg""",
 COCO_LARGEST_BOX = replace(
     COCO,
     name="coco_largest_box",
+    folder="coco",
     title="COCO 2017, the largest box as label",
     labels="category of the largest box",
     num_classes=80,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..source import ImageSource
 from .layout import LayoutError, contents
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class CatalogEntry:
         choices: what we chose where the papers are silent.
         reader: the images of a split below a root; raises a `LayoutError` where they do not lie
             as `layout` says.
+        sizes: how many images a split officially has, where that is known. Another number is
+            logged as a warning: results are then not comparable with published ones.
+        transfer: which split a transfer task takes to ``"train"`` on, to ``"test"`` on, and for
+            few-shot episodes (``"all"``); parts that a set does not have are absent.
+        folder: its folder below a root of many sets; empty for one of the set's name.
 
     Example:
         >>> from instdisc.data import CATALOG
@@ -44,6 +52,9 @@ class CatalogEntry:
     layout: str
     choices: str
     reader: Callable[[Path, str], ImageSource]
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    transfer: Mapping[str, str] = field(default_factory=dict)
+    folder: str = ""
 
     def open(self, root: str | Path, split: str = "train") -> ImageSource:
         """The images of a split.
@@ -68,10 +79,22 @@ class CatalogEntry:
                 f"from {self.url}"
             )
         try:
-            return self.reader(root, split)
+            images = self.reader(root, split)
         except LayoutError as error:
             raise ValueError(
                 f"{root} does not hold {self.title} as the split {split!r} needs it: {error}.\n"
                 f"Expected below it:\n\n{self.layout}\n\nFound: {contents(root)}\n"
                 f"The set comes from {self.url}"
             ) from error
+        official = self.sizes.get(split, len(images))
+        if len(images) != official:
+            _log.warning(
+                "%s holds %d images of %r for the split %r, officially there are %d: results on "
+                "them are not comparable with published ones",
+                root,
+                len(images),
+                self.name,
+                split,
+                official,
+            )
+        return images

@@ -88,11 +88,13 @@ torchvision.datasets.ImageNet(root, "train") and (root, "val") unpack and sort
 them, with the devkit's archive beside them.""",
     choices="None. Classes are numbered by the sorted wnids, as everywhere.",
     reader=_read,
+    transfer={"train": "train", "test": "val"},
 )
 
 IMAGENET_10_PERCENT = replace(
     IMAGENET,
     name="imagenet10pct",
+    folder="imagenet",
     title="ImageNet, 10 % of the images",
     splits=("train", "train_simclr", "val"),
     layout=IMAGENET.layout
@@ -113,6 +115,7 @@ For the split "train_simclr" also:
 IMAGENET_100 = replace(
     IMAGENET,
     name="imagenet100",
+    folder="imagenet",
     title="ImageNet-100",
     num_classes=100,
     layout=IMAGENET.layout

@@ -8,24 +8,35 @@ from typing import Literal
 import torch
 
 from ..source import ImageSubset
+from .agriculture import CROPDISEASE, DEEPWEEDS
 from .celeba import CELEBA
+from .cifar import CIFAR10, CIFAR100
 from .coco import COCO, COCO_LARGEST_BOX
 from .entry import CatalogEntry
+from .few_shot import MINI_IMAGENET, TIERED_IMAGENET
+from .flowers import FLOWERS102
+from .illustrations import KAOKORE, SKETCH
 from .imagenet import IMAGENET, IMAGENET_10_PERCENT, IMAGENET_100
+from .medical import CHESTX, ISIC
 from .places import PLACES365
+from .satellite import EUROSAT, RESISC45
+from .symbols import OMNIGLOT, OMNIGLOT_BACKGROUND, SVHN
 from .synthia import SYNTHIA, SYNTHIA_LARGEST_OBJECT
+from .textures import DTD
 
-CATALOG: dict[str, CatalogEntry] = {
-    "imagenet": IMAGENET,
-    "imagenet10pct": IMAGENET_10_PERCENT,
-    "imagenet100": IMAGENET_100,
-    "places365": PLACES365,
-    "celeba": CELEBA,
-    "coco": COCO,
-    "coco_largest_box": COCO_LARGEST_BOX,
-    "synthia": SYNTHIA,
-    "synthia_largest_object": SYNTHIA_LARGEST_OBJECT,
-}
+_ENTRIES = (
+    *(IMAGENET, IMAGENET_10_PERCENT, IMAGENET_100, PLACES365, CELEBA),
+    *(COCO, COCO_LARGEST_BOX, SYNTHIA, SYNTHIA_LARGEST_OBJECT),
+    *(CROPDISEASE, DEEPWEEDS, FLOWERS102, EUROSAT, RESISC45, ISIC, CHESTX),
+    *(DTD, OMNIGLOT, SVHN, KAOKORE, SKETCH),
+    *(OMNIGLOT_BACKGROUND, MINI_IMAGENET, TIERED_IMAGENET, CIFAR10, CIFAR100),
+)
+CATALOG: dict[str, CatalogEntry] = {entry.name: entry for entry in _ENTRIES}
+# The twelve that Islam et al. (2021) transfer to.
+TRANSFER_SETS = (
+    *("cropdisease", "deepweeds", "flowers102", "eurosat", "resisc45", "isic", "chestx"),
+    *("dtd", "omniglot", "svhn", "kaokore", "imagenet_sketch"),
+)
 
 
 class CatalogImages(ImageSubset):

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ..tables import read_columns
+
 
 class LayoutError(ValueError):
     """Files are missing or are not what they should be; says which, without a full stop."""
@@ -23,6 +25,32 @@ def contents(folder: Path, most: int = 10) -> str:
 def inside(root: Path, name: str) -> Path:
     """The archive's own folder, whether `root` holds it or is it."""
     return root / name if (root / name).is_dir() else root
+
+
+def first_folder(root: Path, names: Iterable[str]) -> Path:
+    """The first of several folders that is there.
+
+    Raises:
+        LayoutError: if there is none of them.
+    """
+    names = list(names)
+    for name in names:
+        if (root / name).is_dir():
+            return root / name
+    raise LayoutError(f"there is no folder {'/ or '.join(names)}/")
+
+
+def first_file(root: Path, names: Iterable[str]) -> str:
+    """The first of several files that is there.
+
+    Raises:
+        LayoutError: if there is none of them.
+    """
+    names = list(names)
+    for name in names:
+        if (root / name).is_file():
+            return name
+    raise LayoutError(f"there is no file {' or '.join(names)}")
 
 
 def require_folder(root: Path, name: str) -> Path:
@@ -105,3 +133,16 @@ def read_rows(root: Path, name: str, num_columns: int) -> Iterator[list[str]]:
                     f"{line.strip()[:60]!r}"
                 )
             yield row
+
+
+def read_csv(root: Path, name: str, columns: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """The line and the values of some columns of each row of a CSV file.
+
+    Raises:
+        LayoutError: if the file or a column is missing, or a row has another number of columns.
+    """
+    first_file(root, [name])
+    try:
+        yield from read_columns(root / name, columns)
+    except ValueError as error:
+        raise LayoutError(str(error)) from error

@@ -32,4 +32,5 @@ val/airfield/Places365_val_00000435.jpg""",
         "a class is one folder."
     ),
     reader=_read,
+    transfer={"train": "train", "test": "val"},
 )

@@ -14,18 +14,21 @@ from ..source import ImageSource, ImageSubset
 
 
 class StratifiedSubset(ImageSubset):
-    """The same share of the images of each class, drawn by a seed.
+    """The same share, or the same number, of the images of each class, drawn by a seed.
 
     Of a class of n images, ``share * n`` are kept, rounded, at least one; images without a label
-    count as one class. The draw depends on the seed, the class and the order of its images alone.
+    count as one class. The draw depends on the seed, the class and the order of its images alone,
+    and a smaller draw is part of a larger one with the same seed.
 
     Args:
         images: a folder (see `ImageFolder`) or any source.
         share: of the images of each class; above 0, at most 1.
+        per_class: so many images of each class instead; ``None`` for `share`.
         seed: another seed draws other images.
 
     Raises:
-        ValueError: if `share` is out of range or `seed` is negative.
+        ValueError: if `share` or `per_class` is out of range, both or none of them are given, a
+            class has fewer than `per_class` images, or `seed` is negative.
 
     Example:
         >>> from instdisc.data import Scenes
@@ -34,13 +37,28 @@ class StratifiedSubset(ImageSubset):
         tensor([2, 2, 2, 2, 2])
     """
 
-    def __init__(self, images: ImageSource | str | Path, share: float, *, seed: int = 0) -> None:
-        if not 0 < share <= 1:
+    def __init__(
+        self,
+        images: ImageSource | str | Path,
+        share: float | None = None,
+        *,
+        per_class: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        if (share is None) == (per_class is None):
+            raise ValueError(
+                f"give either `share` or `per_class`, got share={share}, per_class={per_class}"
+            )
+        if share is not None and not 0 < share <= 1:
             raise ValueError(f"`share` must be above 0 and at most 1, got {share}")
+        if per_class is not None and per_class < 1:
+            raise ValueError(f"`per_class` must be at least 1, got {per_class}")
         if seed < 0:
             raise ValueError(f"`seed` must not be negative, got {seed}")
         source = _as_source(images)
-        super().__init__(source, _draw(source.labels, share, seed))
+        if per_class is not None:
+            _check_counts(source, per_class)
+        super().__init__(source, _draw(source.labels, share, per_class, seed))
 
 
 class ClassSubset(ImageSubset):
@@ -83,7 +101,21 @@ class ClassSubset(ImageSubset):
         self.labels = (kept.cumsum(0) - 1)[self.labels]
 
 
-def _draw(labels: Tensor, share: float, seed: int) -> Tensor:
+def _check_counts(images: ImageSource, per_class: int) -> None:
+    counts = images.labels[images.labels >= 0].bincount(minlength=len(images.classes))
+    few = [
+        f"{name!r} ({count})"
+        for name, count in zip(images.classes, counts.tolist(), strict=True)
+        if 0 < count < per_class  # a class without images takes no part
+    ]
+    if few:
+        raise ValueError(
+            f"`per_class` must be at most the images of every class, got {per_class}; "
+            f"{len(few)} classes of {images.name!r} have fewer: {', '.join(few[:5])}"
+        )
+
+
+def _draw(labels: Tensor, share: float | None, per_class: int | None, seed: int) -> Tensor:
     """The positions of the drawn images, ``(M,)`` int64, ascending."""
     values = labels.numpy()
     order = np.argsort(values, kind="stable")
@@ -91,7 +123,7 @@ def _draw(labels: Tensor, share: float, seed: int) -> Tensor:
     for members in np.split(order, np.flatnonzero(np.diff(values[order])) + 1):
         # Raw bits: numpy promises to keep these the same, unlike what it makes of them.
         keys = np.random.PCG64((seed, int(values[members[0]]) + 1)).random_raw(len(members))
-        count = max(1, int(share * len(members) + 0.5))
+        count = per_class if share is None else max(1, int(share * len(members) + 0.5))
         drawn.append(members[np.argsort(keys)[:count]])
     return torch.from_numpy(np.sort(np.concatenate(drawn)))
 

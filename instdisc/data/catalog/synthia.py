@@ -99,6 +99,7 @@ The root may also be the folder RAND_CITYSCAPES/ itself.""",
 SYNTHIA_LARGEST_OBJECT = replace(
     SYNTHIA,
     name="synthia_largest_object",
+    folder="synthia",
     title="SYNTHIA-RAND-CITYSCAPES, the largest object class as label",
     labels="object class of most pixels",
     num_classes=len(OBJECTS),

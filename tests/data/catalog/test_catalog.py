@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from instdisc.data import CATALOG, CatalogImages, ImageSource, ViewData
+from instdisc.data import CATALOG, TRANSFER_SETS, CatalogImages, ImageSource, ViewData
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "data_sets.md").read_text(encoding="utf-8")
 SPLITS = [(name, split) for name, entry in CATALOG.items() for split in entry.splits]
@@ -22,12 +22,14 @@ def test_every_split_is_read(name, split, replica):
     assert images.labels.dtype == torch.int64
     if CATALOG[name].num_classes:
         assert 0 <= int(images.labels.min()) <= int(images.labels.max()) < len(images.classes)
+        assert all(isinstance(name, str) for name in images.classes)
     else:
         assert images.classes == []
         assert (images.labels == -1).all()
     position, image = images.fetch(len(images) - 1)
     assert position == len(images) - 1
-    assert image.shape == (3, 6, 8)
+    assert image.dtype == torch.uint8
+    assert image.shape in ((3, 6, 8), (3, 32, 32))
     assert torch.equal(image, images.images.read(position))
     again = CatalogImages(name, str(replica(name)), split=split)
     assert torch.equal(again.labels, images.labels)
@@ -40,6 +42,9 @@ def test_entry_is_complete(name):
     assert entry.name == name
     assert entry.splits[0] == "train"
     assert entry.url.startswith("http")
+    assert set(entry.sizes) <= set(entry.splits)
+    assert set(entry.transfer) <= {"train", "test", "all"}
+    assert set(entry.transfer.values()) <= set(entry.splits)
     for text in (entry.title, entry.terms, entry.labels, entry.layout, entry.choices):
         assert text.strip() == text != ""
 
@@ -115,3 +120,19 @@ def test_image_is_what_the_file_holds(replica):
     path = replica("synthia") / "RAND_CITYSCAPES" / "RGB" / "0000002.png"
     with Image.open(path) as image:
         assert images.read(2)[:, 0, 0].tolist() == list(image.getpixel((0, 0)))
+
+
+def test_number_of_classes(replica):
+    for name in (*TRANSFER_SETS, "mini_imagenet", "tiered_imagenet", "cifar10", "cifar100"):
+        for split in CATALOG[name].splits[:1]:
+            images = CatalogImages(name, replica(name), split=split)
+            assert len(images.classes) == CATALOG[name].num_classes
+
+
+def test_incomplete_set_is_logged(replica, caplog):
+    CatalogImages("eurosat", replica("eurosat"), split="test")
+    assert "holds 30 images of 'eurosat' for the split 'test', officially there" in caplog.text
+    assert "8100: results on them are not comparable" in caplog.text
+    caplog.clear()
+    CatalogImages("coco", replica("coco"))
+    assert not caplog.text

@@ -1,0 +1,193 @@
+"""Splits into images to train on and images to test on, and the files that keep them.
+
+Legend: n images of a class.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from .arrays import ImageArray
+from .files import ImageFiles
+from .source import ImageSource, ImageSubset
+
+_FORMAT = 1
+
+
+class ImageSplit(NamedTuple):
+    """Two sets that share no image.
+
+    Attributes:
+        train: to train on.
+        test: to test on.
+    """
+
+    train: ImageSource
+    test: ImageSource
+
+
+def split_per_class(images: ImageSource, share: float = 0.7, *, seed: int = 0) -> ImageSplit:
+    """A split of each class by itself, drawn by a seed.
+
+    The classes are taken in the order in which they first occur. The positions of each are
+    shuffled by one ``numpy.random.RandomState(seed)`` for all of them; the first
+    ``int(share * n)`` are for training, in floating point: of 700 images, 489 at 0.7.
+
+    Args:
+        images: what to split; every image has a label.
+        share: of the images of a class, for training; above 0, below 1.
+        seed: another seed draws other images.
+
+    Returns:
+        Both parts in the order of `images`.
+
+    Raises:
+        ValueError: if `share` or `seed` is out of range, an image has no label, or a class is so
+            small that one of its parts would be empty; names the class.
+
+    Source:
+        Islam et al. (2021), released code: share 0.7, seed 0.
+
+    Example:
+        >>> from instdisc.data import Scenes
+        >>> split = split_per_class(Scenes(40, image_size=32, num_categories=2))
+        >>> split.train.labels.bincount().tolist(), split.test.labels.bincount().tolist()
+        ([14, 14], [6, 6])
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"`share` must be above 0 and below 1, got {share}")
+    if seed < 0:
+        raise ValueError(f"`seed` must not be negative, got {seed}")
+    labels = images.labels.numpy()
+    if (labels < 0).any():
+        raise ValueError(
+            f"`images` must all have a label, got {images.name!r} with {int((labels < 0).sum())} "
+            f"that have none, {image_names(images)[int(np.argmax(labels < 0))]!r} first"
+        )
+    values, first = np.unique(labels, return_index=True)
+    random = np.random.RandomState(seed)  # numpy promises to keep its draws for all time
+    train, test = [], []
+    for label in values[np.argsort(first)]:
+        members = np.flatnonzero(labels == label)
+        count = int(share * len(members))
+        if count in (0, len(members)):
+            raise ValueError(
+                f"the class {images.classes[label]!r} of {images.name!r} has {len(members)} "
+                f"images, too few to keep {share} of them for training and the rest for testing"
+            )
+        random.shuffle(members)
+        train.append(members[:count])
+        test.append(members[count:])
+    return ImageSplit(*(_subset(images, np.sort(np.concatenate(p))) for p in (train, test)))
+
+
+def write_split(split: ImageSplit, file: str | Path) -> None:
+    """Writes which images are in a split, as JSON, so that a result can be repeated.
+
+    An image goes by its path below the root of its set, or by its place in an official file.
+
+    Args:
+        split: what to write.
+        file: where to; its folder is made.
+
+    Raises:
+        ValueError: if both parts have an image in common.
+
+    Example:
+        >>> import tempfile
+        >>> from instdisc.data import Scenes
+        >>> file = Path(tempfile.mkdtemp()) / "split.json"
+        >>> scenes = Scenes(40, image_size=32, num_categories=2)
+        >>> write_split(split_per_class(scenes), file)
+        >>> len(read_split(file, scenes).train)
+        28
+    """
+    parts = {part: image_names(images) for part, images in split._asdict().items()}
+    _check_disjoint(parts, "`split`")
+    content = {"format": _FORMAT, "set": split.train.name, **parts}
+    file = Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content, indent=0) + "\n", encoding="utf-8")
+
+
+def read_split(file: str | Path, images: ImageSource) -> ImageSplit:
+    """The split that a file names, of images that are here.
+
+    Args:
+        file: as `write_split` wrote it.
+        images: the whole set.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a split file, names an image that `images` does not hold (then it
+            says which), or names one twice.
+    """
+    content = _read_json(Path(file))
+    _check_disjoint(content, str(file))
+    position = {name: index for index, name in enumerate(image_names(images))}
+    chosen = []
+    for part in ImageSplit._fields:
+        missing = [name for name in content[part] if name not in position]
+        if missing:
+            raise ValueError(
+                f"{file} names {len(missing)} images for {part!r} that {images.name!r} does not "
+                f"hold, {missing[0]!r} first. It was made of {content.get('set')!r}: give the "
+                "same set, complete."
+            )
+        chosen.append(np.array([position[name] for name in content[part]], dtype=np.int64))
+    return ImageSplit(*(_subset(images, positions) for positions in chosen))
+
+
+def image_names(images: ImageSource) -> list[str]:
+    """What each image is called in a split file: the same on every machine.
+
+    Example:
+        >>> from instdisc.data import Scenes
+        >>> image_names(Scenes(3, image_size=32))
+        ['0', '1', '2']
+    """
+    if isinstance(images, ImageSubset):
+        names = image_names(images.images)
+        return [names[position] for position in images.positions.tolist()]
+    if isinstance(images, ImageFiles):
+        return [path.replace(os.sep, "/") for path in images.paths]
+    if isinstance(images, ImageArray):
+        return images.names
+    return [str(position) for position in range(len(images))]
+
+
+def _subset(images: ImageSource, positions: np.ndarray) -> ImageSubset:
+    return ImageSubset(images, torch.from_numpy(positions))
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise FileNotFoundError(f"`file` must be a split file, got {str(file)!r}")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if content["format"] != _FORMAT:
+            raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
+        for part in ImageSplit._fields:
+            if not content[part] or not all(isinstance(name, str) for name in content[part]):
+                raise ValueError(f"its list {part!r} is empty or holds something else than names")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{file} is not a split file of instdisc.data.write_split: {error!r}"
+        ) from error
+    return dict(content)
+
+
+def _check_disjoint(parts: Mapping[str, Sequence[str]], whose: str) -> None:
+    seen: set[str] = set()
+    for part in ImageSplit._fields:
+        for name in parts[part]:
+            if name in seen:
+                raise ValueError(f"{whose} names the image {name!r} twice")
+            seen.add(name)

@@ -1,0 +1,61 @@
+"""The script that runs the suite."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from instdisc.checkpoint import export_backbone
+from instdisc.models import Backbone
+
+SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "transfer.py"
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("transfer", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    for label in ("ant", "bee"):
+        (tmp_path / "data" / "insects" / label).mkdir(parents=True)
+        for number in range(8):
+            grey = int(torch.randint(0, 100, ()) + 100 * (label == "bee"))
+            path = tmp_path / "data" / "insects" / label / f"{number}.png"
+            Image.new("RGB", (32, 32), (grey, grey, 9)).save(path)
+    file = export_backbone(Backbone("test_resnet"), tmp_path / "net.safetensors")
+    return [
+        *("--checkpoint", f"mine={file}", "--checkpoint", "random"),
+        *("--data-root", str(tmp_path / "data"), "--data", "insects", "wasps"),
+        *("--tasks", "knn", "finetune", "--image-size", "32", "--out", str(tmp_path / "out")),
+        *("--set", "finetune.epochs=1", "finetune.grid=[[0.01, 4, 0]]"),
+    ]
+
+
+def test_suite(script, arguments, capsys, caplog):
+    records = script.main(arguments)
+    assert len(records) == 2 * (1 + 4)
+    shown = capsys.readouterr().out
+    for text in ("4/4", "insects", "mine", "random", "finetune", "±"):
+        assert text in shown
+    assert "skipped the data set wasps" in caplog.text
+    assert script.main(arguments) == records
+    assert "0/0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("bad", ["finetune", "finetune.epochs", "epochs=1", "finetune.=1"])
+def test_bad_setting(script, arguments, bad, capsys):
+    with pytest.raises(SystemExit):
+        script.main([*arguments, "--set", bad])
+    assert f"must be TASK.OPTION=JSON, got {bad!r}" in capsys.readouterr().err
+
+
+def test_setting_without_quotes(script):
+    assert script.option("few_shot.classifier=cosine") == ("few_shot", "classifier", "cosine")
+    assert script.option("finetune.epochs=3") == ("finetune", "epochs", 3)
