@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 
 import benchmark_loss
 import benchmark_step
+import benchmark_training
 import benchmark_transfer
 import benchmark_views
 import rich
@@ -163,16 +164,16 @@ ROWS = {
     ),
     "linear_grid": Row("12 linear heads on ResNet-18, 64 px, an epoch", benchmark_transfer.grid),
     "trainer": Row(
-        "a step of a tiny model under Lightning's Trainer", benchmark_step.trainer, device="cpu"
+        "a step of a tiny model under Lightning's Trainer", benchmark_training.trainer, device="cpu"
     ),
     "end_to_end_50": Row(
         "training, ResNet-50, 224 px, bf16, from JPEG files",
-        benchmark_step.end_to_end_50,
+        benchmark_training.end_to_end_50,
         device="cuda",
     ),
     "end_to_end_18": Row(
         "training, ResNet-18, 64 px, bf16, images on the device",
-        benchmark_step.end_to_end_18,
+        benchmark_training.end_to_end_18,
         device="cuda",
     ),
 }
