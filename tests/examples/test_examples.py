@@ -116,8 +116,8 @@ def test_benchmark(benchmark, rows, count, tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 def test_benchmark_rows_that_compile_or_train(benchmark, tmp_path):
-    rows = ["views_224", "views_64", "views_32", "trainer", "forms"]
-    assert benchmark.main(["--rows", *rows, *SMALL]).row_count == 23
+    rows = ["views_32", "trainer"]
+    assert benchmark.main(["--rows", *rows, *SMALL]).row_count == 8
 
 
 def test_benchmark_of_growth(benchmark, tmp_path):
