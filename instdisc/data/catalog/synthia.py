@@ -114,7 +114,7 @@ The root may also be the folder RAND_CITYSCAPES/ itself.""",
         "image, the class of most pixels among poles, signs, lights, people and vehicles (11 "
         "classes); road, building, sky and the like would be the same in nearly every image. "
         "Images without any of them are left out. Every mask is read once when the set is opened, "
-        "in each process, and nothing is kept: about 9 ms a mask, 1.5 minutes for all on one core."
+        "in each process, and nothing is kept."
     ),
     reader=_read_largest_object,
 )
