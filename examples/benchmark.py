@@ -29,14 +29,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import benchmark_loss
-import benchmark_step
-import benchmark_training
-import benchmark_transfer
-import benchmark_views
+import benchmarks.loss
+import benchmarks.step
+import benchmarks.training
+import benchmarks.transfer
+import benchmarks.views
 import rich
 import torch
-from benchmark_memory import peak_memory
+from benchmarks.memory import peak_memory
 from rich.console import Console
 from rich.table import Table
 
@@ -66,114 +66,116 @@ class Row(NamedTuple):
 ROWS = {
     "worker": Row(
         "worker part, two 224 px views of a 500x375 JPEG, per core",
-        benchmark_views.worker,
+        benchmarks.views.worker,
         threads=1,
         pairs="images",
         device="cpu",
     ),
     "copies": Row(
         "worker part from resized copies, per core",
-        benchmark_views.copies,
+        benchmarks.views.copies,
         threads=1,
         pairs="images",
         device="cpu",
     ),
     "views_224": Row(
         "whole views, 224 px from JPEG, per core",
-        benchmark_views.whole_224,
+        benchmarks.views.whole_224,
         threads=1,
         pairs="images",
         device="cpu",
     ),
     "views_64": Row(
         "whole views, 64 px from memory, per core",
-        lambda options: benchmark_views.from_memory(options, 64),
+        lambda options: benchmarks.views.from_memory(options, 64),
         threads=1,
         pairs="small_images",
         device="cpu",
     ),
     "views_32": Row(
         "whole views, 32 px from memory, per core",
-        lambda options: benchmark_views.from_memory(options, 32),
+        lambda options: benchmarks.views.from_memory(options, 32),
         threads=1,
         pairs="small_images",
         device="cpu",
     ),
     "views_device": Row(
         "colours of two 224 px views on the device",
-        benchmark_views.colours,
+        benchmarks.views.colours,
         pairs="device_images",
         memory=True,
         device="cuda",
     ),
     "views_device_64": Row(
         "whole views, 64 px, images kept on the device",
-        benchmark_views.from_device,
+        benchmarks.views.from_device,
         pairs="device_images",
         memory=True,
         device="cuda",
     ),
     "loss_64": Row(
         "loss, backward, enqueue: B 64, K 65,536",
-        lambda options: benchmark_loss.losses(options, 64, options.queue_size),
+        lambda options: benchmarks.loss.losses(options, 64, options.queue_size),
         memory=True,
     ),
     "loss_256": Row(
         "loss, backward, enqueue: B 256, K 65,536",
-        lambda options: benchmark_loss.losses(options, 256, options.queue_size),
+        lambda options: benchmarks.loss.losses(options, 256, options.queue_size),
         memory=True,
     ),
     "loss_imagenet": Row(
         "loss, backward, enqueue: B 64, K 1,281,167",
-        lambda options: benchmark_loss.losses(options, 64, options.long_queue_size),
+        lambda options: benchmarks.loss.losses(options, 64, options.long_queue_size),
         memory=True,
     ),
-    "momentum": Row("momentum update, ResNet-50", benchmark_loss.momentum),
+    "momentum": Row("momentum update, ResNet-50", benchmarks.loss.momentum),
     "step_18": Row(
         "MoCo step, ResNet-18, 32 px, B 64",
-        lambda options: benchmark_step.steps(options, "resnet18", 32, 64),
+        lambda options: benchmarks.step.steps(options, "resnet18", 32, 64),
     ),
     "forms": Row(
         "MoCo step, ResNet-18, 32 px, B 64: form of the network",
-        benchmark_step.forms,
+        benchmarks.step.forms,
         device="cpu",
     ),
     "step_50": Row(
         "MoCo step, ResNet-50, 224 px, B 16",
-        lambda options: benchmark_step.steps(options, "resnet50", 224, 16),
+        lambda options: benchmarks.step.steps(options, "resnet50", 224, 16),
         device="cpu",
     ),
     "step_50_cuda": Row(
         "MoCo step, ResNet-50, 224 px, bf16",
-        lambda options: benchmark_step.device_steps(options, "resnet50", 224),
+        lambda options: benchmarks.step.device_steps(options, "resnet50", 224),
         memory=True,
         device="cuda",
     ),
     **{
         f"few_shot_{shots}": Row(
             f"few-shot on cached features, 512-d, 5-way {shots}-shot, all episodes, per core",
-            functools.partial(benchmark_transfer.few_shot, shots=shots),
+            functools.partial(benchmarks.transfer.few_shot, shots=shots),
             threads=1,
         )
         for shots in (1, 5, 20)
     },
     "readout": Row(
         "logistic regression, 45 regularisers, 256-d, 20 classes, per core",
-        benchmark_transfer.readouts,
+        benchmarks.transfer.readouts,
         threads=1,
     ),
-    "linear_grid": Row("12 linear heads on ResNet-18, 64 px, an epoch", benchmark_transfer.grid),
+    "linear_grid": Row("12 linear heads on ResNet-18, 64 px, an epoch", benchmarks.transfer.grid),
     "trainer": Row(
-        "a step of a tiny model under Lightning's Trainer", benchmark_training.trainer, device="cpu"
+        "a step of a tiny model under Lightning's Trainer",
+        benchmarks.training.trainer,
+        device="cpu",
     ),
     "end_to_end_50": Row(
         "training, ResNet-50, 224 px, bf16, from JPEG files",
-        benchmark_training.end_to_end_50,
+        benchmarks.training.end_to_end_50,
         device="cuda",
     ),
     "end_to_end_18": Row(
         "training, ResNet-18, 64 px, bf16, images on the device",
-        benchmark_training.end_to_end_18,
+        benchmarks.training.end_to_end_18,
         device="cuda",
     ),
 }

@@ -11,8 +11,8 @@ import argparse
 from pathlib import Path
 
 import benchmark
-import benchmark_loss
-from benchmark_memory import peak_memory
+import benchmarks.loss
+from benchmarks.memory import peak_memory
 from matplotlib.figure import Figure
 
 LOSSES = {  # contender of the benchmark: colour
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> list[dict[str, object]]:
         for value in values:
             size = max(2, value // options.scale)
             point: dict[str, object] = {"axis": axis, "value": size}
-            contenders = benchmark_loss.losses(
+            contenders = benchmarks.loss.losses(
                 options,
                 size if axis == "queries in the batch" else 64,
                 size if axis == "keys in the queue" else 65536 // options.scale,

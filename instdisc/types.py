@@ -1,6 +1,6 @@
 """The few types that cross a border between parts of the library.
 
-Legend: B batch, K queue length, D width, V views.
+Legend: B batch, K queue length, D width, V views, N objects, C classes, H x W size of an image.
 """
 
 from __future__ import annotations
@@ -41,6 +41,61 @@ class Bank(NamedTuple):
 
     features: Tensor
     labels: Tensor
+
+
+class Objects(NamedTuple):
+    """What is in one image: what data hands to a detector as the truth.
+
+    Attributes:
+        boxes: ``(N, 4)`` float32 left, top, right, bottom in pixels. Pixel i spans i to i + 1, so
+            a box's width is right - left.
+        labels: ``(N,)`` int64 classes, 0 to C - 1; the background has none.
+        masks: ``(N, H, W)`` bool, or ``None`` where the data set has no masks.
+        difficult: ``(N,)`` bool; trained on, and ignored by the evaluation (PASCAL VOC).
+        crowd: ``(N,)`` bool; one box or mask around many objects, which is left out of training
+            and ignored by the evaluation (COCO).
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    masks: Tensor | None
+    difficult: Tensor
+    crowd: Tensor
+
+
+class ObjectBatch(NamedTuple):
+    """Images with their objects: what data hands to a detector.
+
+    Attributes:
+        images: ``(B, 3, H, W)`` uint8 RGB; each is resized, and padded on the right and below.
+        sizes: ``(B, 2)`` int64 height and width of each image without the padding.
+        objects: of each image, in its pixels as they stand in `images`; masks are
+            ``(N, H, W)`` with the padding.
+        indices: ``(B,)`` int64 positions in the data set.
+        original_sizes: ``(B, 2)`` int64 height and width before the resizing.
+    """
+
+    images: Tensor
+    sizes: Tensor
+    objects: list[Objects]
+    indices: Tensor
+    original_sizes: Tensor
+
+
+class Detections(NamedTuple):
+    """What a detector finds in one image, best first.
+
+    Attributes:
+        boxes: ``(N, 4)`` float32 as in `Objects`.
+        labels: ``(N,)`` int64 classes, 0 to C - 1.
+        scores: ``(N,)`` float32 between 0 and 1.
+        masks: ``(N, H, W)`` bool, or ``None``.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    scores: Tensor
+    masks: Tensor | None
 
 
 class Record(NamedTuple):

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from instdisc.distributed import rank, world_size
 
-from .finish import ViewFinisher
-from .views import ViewDataset
+from .views.dataset import ViewDataset
+from .views.finish import ViewFinisher
 
 
 class ViewLoader(DataLoader):

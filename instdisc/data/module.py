@@ -10,13 +10,13 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from .finish import ViewFinisher
-from .folders import ImageFolder
+from .images.folders import ImageFolder
+from .images.memory import ImagesInMemory, check_memory
+from .images.source import ImageSource, ImageSubset
 from .loader import ViewLoader
-from .memory import ImagesInMemory, check_memory
-from .policies import evaluation_policy, view_policy
-from .source import ImageSource, ImageSubset
-from .views import RawViews, UncutViews, ViewDataset, ViewPolicy, cut_boxes
+from .views.dataset import RawViews, UncutViews, ViewDataset, ViewPolicy, cut_boxes
+from .views.finish import ViewFinisher
+from .views.policies import evaluation_policy, view_policy
 
 Keep = Literal["nothing", "memory", "device"]
 

@@ -9,11 +9,11 @@ from typing import Literal
 import torch
 
 from .catalog import CATALOG, CatalogImages
-from .folders import ImageFolder
-from .joined import join_folders
-from .source import ImageSource, ImageSubset
-from .splits import split_per_class
-from .tables import ImageTable, column_names
+from .images.folders import ImageFolder
+from .images.joined import join_folders
+from .images.source import ImageSource, ImageSubset
+from .images.splits import split_per_class
+from .images.tables import ImageTable, column_names
 
 TRAIN_FOLDERS = ("train", "training")
 TEST_FOLDERS = ("test", "testing", "val", "valid", "validation")

@@ -7,7 +7,7 @@ import time
 from instdisc.metrics import KNNAccuracy
 from instdisc.types import Record
 
-from .features import Features
+from .features.extract import Features
 from .intervals import accuracy_record
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from .features import Features
+from .features.extract import Features
 
 
 def labelled_features(features: Features, num_classes: int, name: str) -> Features:

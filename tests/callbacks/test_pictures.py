@@ -10,7 +10,7 @@ from torchvision.transforms.v2.functional import normalize
 
 from instdisc.callbacks import ViewPictures
 from instdisc.data import Scenes, ViewData
-from instdisc.data.views import IMAGENET_MEAN, IMAGENET_STD
+from instdisc.data.views.dataset import IMAGENET_MEAN, IMAGENET_STD
 from instdisc.methods import MoCoModule
 from instdisc.models import Backbone
 

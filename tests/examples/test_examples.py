@@ -128,7 +128,7 @@ def test_benchmark_of_growth(benchmark, tmp_path):
 
 
 def test_peak_memory_is_what_lives_at_once(benchmark):
-    memory = importlib.import_module("benchmark_memory")
+    memory = importlib.import_module("benchmarks.memory")
 
     def call():
         for _ in range(3):  # freed each time
@@ -139,7 +139,7 @@ def test_peak_memory_is_what_lives_at_once(benchmark):
 
 def test_benchmarks_steps_compute_the_same_loss(benchmark):
     """What is timed side by side is the same step."""
-    benchmark = importlib.import_module("benchmark_step")
+    benchmark = importlib.import_module("benchmarks.step")
     backbone = instdisc.Backbone("test_resnet")
     ours = benchmark.Ours(copy.deepcopy(backbone), 64, 1)
     lightly = benchmark.Lightly(copy.deepcopy(backbone), 64)

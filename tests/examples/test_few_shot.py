@@ -72,5 +72,5 @@ def test_small_classes_are_named(arguments):
 @pytest.mark.parametrize("shots", [1, 20])
 def test_rows_of_the_benchmark_agree(shots):
     options = argparse.Namespace(episodes=12, device="cpu")
-    contenders = load("benchmark_transfer").few_shot(options, shots)
+    contenders = load("benchmarks/transfer").few_shot(options, shots)
     assert [call() for call in contenders.values()] == [None] * 3

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..arrays import ImageArray
-from ..source import ImageSource
+from ..images.arrays import ImageArray
+from ..images.source import ImageSource
 from .entry import CatalogEntry
 from .layout import LayoutError, require_folder
 from .pickles import read_pickle

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from ..files import ImageFiles
-from ..folders import ImageFolder
-from ..source import ImageSource
+from ..images.files import ImageFiles
+from ..images.folders import ImageFolder
+from ..images.source import ImageSource
 from .entry import CatalogEntry
 from .layout import LayoutError, require_files, require_folder
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..source import ImageSource
+from ..images.source import ImageSource
 from .layout import LayoutError, contents
 
 _log = logging.getLogger(__name__)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..arrays import ImageArray
-from ..files import ImageFiles
-from ..folders import ImageFolder
-from ..source import ImageSource
+from ..images.arrays import ImageArray
+from ..images.files import ImageFiles
+from ..images.folders import ImageFolder
+from ..images.source import ImageSource
 from .entry import CatalogEntry
 from .layout import (
     LayoutError,

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..files import ImageFiles
-from ..source import ImageSource
+from ..images.files import ImageFiles
+from ..images.source import ImageSource
 from .entry import CatalogEntry
 from .layout import LayoutError, inside, require_files, require_folder
 from .matlab import read_mat

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from ..files import ImageFiles
-from ..folders import ImageFolder
-from ..source import ImageSource
+from ..images.files import ImageFiles
+from ..images.folders import ImageFolder
+from ..images.source import ImageSource
 from .entry import CatalogEntry
 from .layout import (
     LayoutError,

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from ..source import ImageSubset
+from ..images.source import ImageSubset
 from .agriculture import CROPDISEASE, DEEPWEEDS
 from .celeba import CELEBA
 from .cifar import CIFAR10, CIFAR100

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..tables import read_columns
+from ..images.tables import read_columns
 
 
 class LayoutError(ValueError):

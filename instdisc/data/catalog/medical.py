@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from ..files import ImageFiles
-from ..source import ImageSource
+from ..images.files import ImageFiles
+from ..images.source import ImageSource
 from .entry import CatalogEntry
 from .layout import LayoutError, first_file, read_csv, require_files, require_folder
 from .splitting import CHOICE, SPLITS, TRANSFER, part_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..folders import ImageFolder
-from ..source import ImageSource
+from ..images.folders import ImageFolder
+from ..images.source import ImageSource
 from .entry import CatalogEntry
 from .layout import first_folder, inside, require_class_folders
 from .splitting import CHOICE, SPLITS, TRANSFER, part_of

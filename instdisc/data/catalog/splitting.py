@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..source import ImageSource
-from ..splits import split_per_class
+from ..images.source import ImageSource
+from ..images.splits import split_per_class
 from .layout import LayoutError
 
 SPLITS = ("train", "test", "all")

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..folders import ImageFolder
-from ..source import ImageSource, ImageSubset
+from ..images.folders import ImageFolder
+from ..images.source import ImageSource, ImageSubset
 
 
 class StratifiedSubset(ImageSubset):

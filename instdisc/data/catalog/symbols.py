@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..arrays import ImageArray
-from ..files import ImageFiles
-from ..source import ImageSource
+from ..images.arrays import ImageArray
+from ..images.files import ImageFiles
+from ..images.source import ImageSource
 from .entry import CatalogEntry
 from .layout import LayoutError, class_folders, inside, require_folder
 from .matlab import read_mat

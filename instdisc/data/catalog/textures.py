@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from ..files import ImageFiles
-from ..source import ImageSource
+from ..images.files import ImageFiles
+from ..images.source import ImageSource
 from .entry import CatalogEntry
 from .layout import LayoutError, inside, read_rows, require_class_folders, require_files
 from .layout import class_folders as folders_in

@@ -1,0 +1,1 @@
+"""The rows of `benchmark.py`: contenders by kind of work."""

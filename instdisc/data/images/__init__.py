@@ -1,0 +1,16 @@
+"""Images and their labels, from wherever they are."""
+
+from .arrays import ImageArray as ImageArray
+from .files import ImageFiles as ImageFiles
+from .folders import ImageFolder as ImageFolder
+from .joined import join_folders as join_folders
+from .memory import ImagesInMemory as ImagesInMemory
+from .resized import resize_copy as resize_copy
+from .source import ImageSource as ImageSource
+from .source import ImageSubset as ImageSubset
+from .splits import ImageSplit as ImageSplit
+from .splits import image_names as image_names
+from .splits import read_split as read_split
+from .splits import split_per_class as split_per_class
+from .splits import write_split as write_split
+from .tables import ImageTable as ImageTable

@@ -1,0 +1,153 @@
+"""Built-in images with all that downstream tasks need, made from a seed: no file, no download."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..images.source import ImageSource
+from .layout import OBJECT_DRAWS, SCENE_DRAWS, lay_out
+from .masks import LARGEST, Part, annotate, uncover
+from .paint import paint
+from .shapes import CATEGORIES
+
+SPLITS = ("train", "val", "test")
+
+
+class Scene(NamedTuple):
+    """An image of `Scenes` with its annotations: N objects, the nearest first; P keypoints each."""
+
+    image: Tensor  # (3, H, W) uint8
+    label: int  # the category of the main object
+    boxes: Tensor  # (N, 4) float32: left, top, right, bottom in pixels
+    classes: Tensor  # (N,) int64
+    masks: Tensor  # (N, H, W) bool: the visible part
+    semantic: Tensor  # (H, W) int64: 0 background, c + 1 for category c
+    keypoints: (
+        Tensor  # (N, P, 3) float32: x, y in pixels; 1 if inside the image and not covered, else 0
+    )
+
+
+class Scenes(ImageSource):
+    """Coloured, textured objects on textured backgrounds, with class, boxes, masks and keypoints.
+
+    Each image shows one main object, its label, and up to `max_others` smaller objects of other
+    categories, which may cover part of it or be covered. A category is a shape; the surface pattern
+    hints at it (most objects wear the pattern of their category), the colours say nothing. Place,
+    size, rotation, stretch, colours, patterns, background, light and noise come from (seed, split,
+    index) alone: the order of reading, the workers and `num_images` do not matter.
+
+    Args:
+        num_images: At least 1.
+        image_size: Height and width in pixels, 32 to 512.
+        num_categories: At least 2.
+        first_category: Where the categories begin among the 20 of `scenes.shapes.CATEGORIES`. With
+            10, all are novel to a model of the first ten (few-shot learning).
+        max_others: Most smaller objects in an image; 0 to 8.
+        split: "train", "val" or "test": independent images.
+        seed: 0 to 2**32 - 1.
+
+    Attributes:
+        classes: Names of the categories.
+        labels: (num_images,) int64, known without rendering; every category comes once in each
+            run of `num_categories` images.
+
+    Raises:
+        ValueError: An argument is outside its range.
+        TypeError: An argument is of another type.
+        IndexError: An index is outside 0 ... `num_images` - 1.
+
+    Example:
+        >>> scenes = Scenes(100, image_size=48)
+        >>> scene = scenes[7]
+        >>> scene.image.shape, scene.image.dtype
+        (torch.Size([3, 48, 48]), torch.uint8)
+        >>> scene.label == scenes.labels[7], len(scene.boxes) == len(scene.masks)
+        (tensor(True), True)
+        >>> torch.equal(scenes.read(7), scene.image)
+        True
+    """
+
+    def __init__(
+        self,
+        num_images: int,
+        *,
+        image_size: int = 64,
+        num_categories: int = 10,
+        first_category: int = 0,
+        max_others: int = 3,
+        split: str = "train",
+        seed: int = 0,
+    ) -> None:
+        _check_range("num_images", num_images, 1, None)
+        _check_range("image_size", image_size, 32, LARGEST)
+        _check_range("num_categories", num_categories, 2, len(CATEGORIES))
+        _check_range("first_category", first_category, 0, len(CATEGORIES) - num_categories)
+        _check_range("max_others", max_others, 0, 8)
+        _check_range("seed", seed, 0, 2**32 - 1)
+        if split not in SPLITS:
+            raise ValueError(f"`split` must be one of {SPLITS}; got {split!r}")
+        self.name = "scenes"
+        self.image_size = image_size
+        self.first_category = first_category
+        self.max_others = max_others
+        self.split = split
+        self.seed = seed
+        self.classes = list(CATEGORIES[first_category : first_category + num_categories])
+        self.labels = torch.from_numpy(self._draw_labels(num_images))
+
+    def __getitem__(self, index: int) -> Scene:
+        """The image and all annotations of it."""
+        image, parts, main = self._render(index)
+        masks, boxes, keypoints = annotate(parts, self.image_size)
+        classes = np.array([part.thing.category - self.first_category for part in parts])
+        semantic = ((classes + 1)[:, None, None] * masks).sum(axis=0)
+        return Scene(
+            image=torch.from_numpy(image),
+            label=int(classes[main]),
+            boxes=torch.from_numpy(boxes),
+            classes=torch.from_numpy(classes),
+            masks=torch.from_numpy(masks),
+            semantic=torch.from_numpy(semantic),
+            keypoints=torch.from_numpy(keypoints),
+        )
+
+    def read(self, index: int) -> Tensor:
+        """The image alone, (3, H, W) uint8: the same bits as `scenes[index].image`, sooner."""
+        return torch.from_numpy(self._render(index)[0])
+
+    def _render(self, index: int) -> tuple[NDArray[np.uint8], list[Part], int]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"`index` must be within 0 ... {len(self) - 1}; got {index}")
+        size = self.image_size
+        bits = self._bits(index + 1)
+        num_draws = SCENE_DRAWS + (1 + self.max_others) * OBJECT_DRAWS
+        draws = ((bits.random_raw(num_draws) >> np.uint64(11)) * 2.0**-53).tolist()
+        noise = bits.random_raw((3 * size * size + 7) // 8).astype("<u8", copy=False)
+        noise = noise.view(np.int8)[: 3 * size * size].reshape(3, size, size)
+        label, first = int(self.labels[index]), self.first_category
+        others = [first + category for category in range(len(self.classes)) if category != label]
+        layout = lay_out(draws, first + label, others, size)
+        parts, main = uncover(layout, size)
+        return paint(layout, parts, noise, size), parts, main
+
+    def _draw_labels(self, num_images: int) -> NDArray[np.int64]:
+        """Runs of shuffled categories, so that fewer images are the beginning of more images."""
+        num_runs = -(-num_images // len(self.classes))
+        keys = self._bits(0).random_raw(num_runs * len(self.classes))
+        order = keys.reshape(num_runs, len(self.classes)).argsort(axis=1)
+        return order.ravel()[:num_images].astype(np.int64)
+
+    def _bits(self, stream: int) -> np.random.PCG64:
+        """The random bits of the labels (stream 0) or of image `stream - 1`."""
+        return np.random.PCG64((self.seed, SPLITS.index(self.split), stream))
+
+
+def _check_range(name: str, value: int, least: int, most: int | None) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"`{name}` must be an int; got {value!r}")
+    if value < least or (most is not None and value > most):
+        rule = f"at least {least}" if most is None else f"within {least} ... {most}"
+        raise ValueError(f"`{name}` must be {rule}; got {value}")

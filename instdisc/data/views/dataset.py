@@ -1,0 +1,298 @@
+"""From one decoded image to its views: a policy says how, a data set draws the numbers.
+
+Legend: B batch, V views, N images, H x W size of an image, S size of a view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..images.memory import ImagesInMemory
+from ..images.source import ImageSource
+from .draws import Draws
+from .frames import Frame
+from .photometric import NUM_ORDERS, PhotometricStep, check_chance
+from .resample import resample
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+_NO_VIEW = 2**32 - 1  # the stream of numbers for what is drawn once per epoch
+
+
+class ViewPolicy:
+    """How one kind of view is made: cut and flip in the worker, colours on the device.
+
+    Args:
+        frame: how the view is cut out.
+        photometric: steps on the colours, in order.
+        flip: chance of a horizontal flip. A flip commutes with the photometric steps, so its
+            place among them does not matter.
+        mean: of the normalisation, per channel, for images in [0, 1].
+        std: likewise.
+
+    Raises:
+        ValueError: if `flip` lies outside [0, 1].
+
+    Example:
+        >>> from instdisc.data import ColorJitter, RandomResizedCrop
+        >>> policy = ViewPolicy(RandomResizedCrop(32), [ColorJitter(0.4, 0.4, 0.4, 0.1)])
+        >>> numbers = policy.draw(Draws(seed=0, epoch=0, indices=[7], view=0))
+        >>> image = torch.zeros(3, 40, 40, dtype=torch.uint8)
+        >>> view = policy.cut(image, numbers.frame[0], numbers.flipped[0])
+        >>> policy.finish(view[None], numbers.photometric, order=0).shape
+        torch.Size([1, 3, 32, 32])
+    """
+
+    def __init__(
+        self,
+        frame: Frame,
+        photometric: Sequence[PhotometricStep] = (),
+        *,
+        flip: float = 0.5,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+    ) -> None:
+        self.frame = frame
+        self.photometric = tuple(photometric)
+        self.flip = check_chance(flip)
+        self.mean = tuple(mean)
+        self.std = tuple(std)
+
+    def draw(self, draws: Draws) -> PolicyNumbers:
+        """All random numbers of B views."""
+        colours = [step.draw(draws) for step in self.photometric]
+        flipped = draws.chance(self.flip)
+        frame = self.frame.draw(draws)
+        numbers = np.concatenate([*colours, np.empty((len(draws), 0))], axis=1)
+        return PolicyNumbers(frame.tolist(), flipped.tolist(), torch.from_numpy(numbers).float())
+
+    def cut(self, image: Tensor, frame: Sequence[float], flipped: bool) -> Tensor:
+        """The worker's part: a ``(3, S, S)`` uint8 view of a ``(3, H, W)`` uint8 image."""
+        view = self.frame.cut(image, frame)
+        return view.flip(2) if flipped else view
+
+    def finish(self, views: Tensor, numbers: Tensor, order: int) -> Tensor:
+        """The device's part; draws nothing. `ViewFinisher` does the same, faster.
+
+        Args:
+            views: ``(B, 3, S, S)`` uint8.
+            numbers: ``(B, n)``, of the photometric steps.
+            order: the same for the whole epoch; see `PhotometricStep.apply`.
+
+        Returns:
+            ``(B, 3, S, S)`` float32, normalised.
+        """
+        images = views.float() / 255
+        for step, own in self.split(numbers):
+            images = step.apply(images, own, order)
+        mean = images.new_tensor(self.mean)[:, None, None]
+        std = images.new_tensor(self.std)[:, None, None]
+        return (images - mean) / std
+
+    def split(self, numbers: Tensor) -> Iterator[tuple[PhotometricStep, Tensor]]:
+        """Each photometric step with its columns of the numbers ``(B, n)``."""
+        counts = [step.num_numbers for step in self.photometric]
+        return zip(self.photometric, numbers.split(counts, dim=1), strict=True)
+
+
+class PolicyNumbers(NamedTuple):
+    """The random numbers of B views.
+
+    Attributes:
+        frame: B lists, for `Frame.cut`.
+        flipped: B truth values.
+        photometric: ``(B, n)`` float32, for the steps on the colours.
+    """
+
+    frame: list[list[float]]
+    flipped: list[bool]
+    photometric: Tensor
+
+
+class RawViews(NamedTuple):
+    """A batch between worker and device.
+
+    Attributes:
+        views: V tensors ``(B, 3, S, S)`` uint8.
+        numbers: V tensors ``(B, n)`` float32 for the photometric steps.
+        labels: ``(B,)`` int64.
+        indices: ``(B,)`` int64.
+        orders: V numbers, the epoch's order of the jitter for each view.
+    """
+
+    views: list[Tensor]
+    numbers: list[Tensor]
+    labels: Tensor
+    indices: Tensor
+    orders: list[int]
+
+
+class UncutViews(NamedTuple):
+    """A batch whose views are still to be cut, where the images are.
+
+    Attributes:
+        boxes: V tensors ``(B, 6)`` float32, see `resample`.
+        numbers: as in `RawViews`, and so the others.
+    """
+
+    boxes: list[Tensor]
+    numbers: list[Tensor]
+    labels: Tensor
+    indices: Tensor
+    orders: list[int]
+
+
+class ViewDataset(Dataset):
+    """The views of each image of a source.
+
+    It is indexed by ``(epoch, index)``, so that workers need no state, and batch by batch, so
+    that numbers are drawn for a whole batch at once.
+
+    Args:
+        images: where the images come from.
+        policies: one policy per view.
+        seed: of all random numbers; 0 to 2**32 - 1.
+        cut: whether batches are cut here, to `RawViews`; else they are `UncutViews`, for someone
+            who keeps the images.
+
+    Raises:
+        ValueError: if `images` is empty or `policies` is, `seed` is out of range, or views are to
+            be left uncut of images that are not in memory in one size.
+
+    Example:
+        >>> from instdisc.data import Scenes, view_policy
+        >>> dataset = ViewDataset(Scenes(8, image_size=32), [view_policy("moco_v2", 32)] * 2)
+        >>> raw = dataset.batch([(0, 5), (0, 2)])  # epoch 0, images 5 and 2
+        >>> len(raw.views), raw.views[0].shape, raw.indices
+        (2, torch.Size([2, 3, 32, 32]), tensor([5, 2]))
+    """
+
+    def __init__(
+        self,
+        images: ImageSource,
+        policies: Sequence[ViewPolicy],
+        *,
+        seed: int = 0,
+        cut: bool = True,
+    ) -> None:
+        if not len(images):
+            raise ValueError("`images` must hold at least one image, got none")
+        if not policies:
+            raise ValueError("`policies` must name a policy for each view, got none")
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"`seed` must lie in [0, 2**32), got {seed}")
+        stacked = isinstance(images, ImagesInMemory) and images.stack is not None
+        if not cut and not stacked:
+            raise ValueError(
+                "`cut`=False needs `images` that are in memory in one size: ImagesInMemory of a "
+                "set whose images are all of one size"
+            )
+        self.images = images
+        self.policies = tuple(policies)
+        self.seed = seed
+        self.cut = cut
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, key: tuple[int, int]) -> RawViews | UncutViews:
+        return self.batch([key])
+
+    def __getitems__(self, keys: Sequence[tuple[int, int]]) -> RawViews | UncutViews:
+        return self.batch(keys)
+
+    def batch(self, keys: Sequence[tuple[int, int]]) -> RawViews | UncutViews:
+        """The views of several images, ``(epoch, index)`` each, all of one epoch."""
+        epoch = keys[0][0]
+        indices = [index for _, index in keys]
+        drawn = [
+            policy.draw(Draws(self.seed, epoch, indices, view))
+            for view, policy in enumerate(self.policies)
+        ]
+        if isinstance(self.images, ImagesInMemory) and self._cuts_at_once(self.images):
+            positions = torch.tensor(indices)
+            boxes = self._boxes(self.images, drawn)
+            if not self.cut:
+                return UncutViews(boxes, *self._rest(drawn, positions, epoch))
+            stack = self.images.stack
+            assert stack is not None
+            views = cut_boxes(stack, boxes, positions, self.policies)
+        else:
+            positions, views = self._cut_one_by_one(indices, drawn)
+        return RawViews(views, *self._rest(drawn, positions, epoch))
+
+    def _rest(
+        self, drawn: Sequence[PolicyNumbers], positions: Tensor, epoch: int
+    ) -> tuple[list[Tensor], Tensor, Tensor, list[int]]:
+        orders = [_epoch_order(self.seed, epoch, view) for view in range(len(drawn))]
+        numbers = [own.photometric for own in drawn]
+        return numbers, self.images.labels[positions], positions, orders
+
+    def _cuts_at_once(self, images: ImagesInMemory) -> bool:
+        if images.stack is None:
+            return False
+        # Matrix products beat torch's sparse resize only while the matrices are small.
+        _, height, _, width = images.stack.shape
+        sides = [height, width, *(policy.frame.size for policy in self.policies)]
+        return not self.cut or max(sides) <= 64
+
+    def _boxes(self, images: ImagesInMemory, drawn: Sequence[PolicyNumbers]) -> list[Tensor]:
+        assert images.stack is not None
+        _, height, _, width = images.stack.shape
+        boxes = []
+        for policy, own in zip(self.policies, drawn, strict=True):
+            rows = [
+                (*policy.frame.box(height, width, numbers), flipped)
+                for numbers, flipped in zip(own.frame, own.flipped, strict=True)
+            ]
+            boxes.append(torch.from_numpy(np.array(rows, dtype=np.float32)))
+        return boxes
+
+    def _cut_one_by_one(
+        self, indices: Sequence[int], drawn: Sequence[PolicyNumbers]
+    ) -> tuple[Tensor, list[Tensor]]:
+        views = [
+            torch.empty(len(indices), 3, policy.frame.size, policy.frame.size, dtype=torch.uint8)
+            for policy in self.policies
+        ]
+        positions = []
+        for row, index in enumerate(indices):
+            position, image = self.images.fetch(index)
+            positions.append(position)
+            for policy, own, out in zip(self.policies, drawn, views, strict=True):
+                out[row] = policy.cut(image, own.frame[row], own.flipped[row])
+        return torch.tensor(positions), views
+
+
+def cut_boxes(
+    stack: Tensor, boxes: Sequence[Tensor], indices: Tensor, policies: Sequence[ViewPolicy]
+) -> list[Tensor]:
+    """The views of a batch of images that are kept in one tensor, on the device where it lies.
+
+    Args:
+        stack: ``(N, H, 3, W)`` uint8, see `ImagesInMemory`.
+        boxes: V tensors ``(B, 6)``, see `UncutViews`.
+        indices: ``(B,)`` int64.
+        policies: V policies, whose frames say how large the views are.
+
+    Returns:
+        V tensors ``(B, 3, S, S)`` uint8.
+    """
+    # On the CPU in pieces that stay in the processor's cache: twice as fast.
+    piece = 64 if stack.device.type == "cpu" else len(indices)
+    views = []
+    for policy, own in zip(policies, boxes, strict=True):
+        parts = zip(indices.split(piece), own.split(piece), strict=True)
+        size = policy.frame.size
+        views.append(torch.cat([resample(stack[rows], box, size) for rows, box in parts]))
+    return views
+
+
+def _epoch_order(seed: int, epoch: int, view: int) -> int:
+    return int(Draws(seed, epoch, [view], _NO_VIEW).uniform(0, NUM_ORDERS)[0])

@@ -1,0 +1,3 @@
+"""The whole backbone, or its last stages, trained on a task."""
+
+from .finetune import finetune as finetune

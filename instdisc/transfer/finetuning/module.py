@@ -1,0 +1,226 @@
+"""One training of backbone and classifier.
+
+Legend: B batch, D width, C classes, N images.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule, Trainer
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics import Metric
+
+from instdisc.data import ViewFinisher, evaluation_policy
+from instdisc.data.views.dataset import RawViews
+from instdisc.models import Backbone
+from instdisc.types import Views
+
+
+class FineTuner(LightningModule):
+    """A copy of a backbone, batch norm and a linear layer, trained together.
+
+    Args:
+        backbone: is copied.
+        num_classes: C.
+        learning_rate: of SGD with momentum 0.9.
+        weight_decay: of everything that trains.
+        epochs: of the training; the rate falls tenfold after half and three quarters of them.
+        last_stages: how many stages train, from the last on; ``None`` for the whole network.
+        on_epoch: is called after each epoch.
+
+    Attributes:
+        outputs: after each epoch that was tested, its logits ``(N, C)`` and labels ``(N,)`` on
+            the CPU.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        num_classes: int,
+        *,
+        learning_rate: float,
+        weight_decay: float,
+        epochs: int,
+        last_stages: int | None,
+        on_epoch: Callable[[], object],
+    ) -> None:
+        super().__init__()
+        self.backbone = copy.deepcopy(backbone).cpu().requires_grad_(True)
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.epochs = epochs
+        self.outputs: dict[int, tuple[Tensor, Tensor]] = {}
+        self.head = nn.Sequential(
+            nn.BatchNorm1d(backbone.dim), nn.Linear(backbone.dim, num_classes)
+        )
+        self._on_epoch = on_epoch
+        self._epochs_begun = 0
+        self._collected = _Collected()
+        # Both kinds of view end with the same step: the normalisation.
+        self._finish = ViewFinisher([evaluation_policy()])
+        if last_stages is not None:
+            freeze_first_stages(self.backbone, last_stages)
+        self._frozen = frozen_modules(self.backbone)
+        state = self.backbone.state_dict()
+        self._before = {name: state[name].clone() for name in frozen_names(self.backbone)}
+        self.train()  # Lightning leaves the mode as it is, and the given backbone's may be any
+
+    def train(self, mode: bool = True) -> FineTuner:
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        return self._finish(batch) if isinstance(batch, RawViews) else batch
+
+    def on_train_epoch_start(self) -> None:
+        self._epochs_begun += 1
+
+    def training_step(self, batch: Views, batch_idx: int) -> Tensor:
+        return F.cross_entropy(self._logits(batch).float(), batch.labels)
+
+    def on_train_epoch_end(self) -> None:
+        self._on_epoch()
+
+    def validation_step(self, batch: Views, batch_idx: int) -> None:
+        self._collected.update(self._logits(batch).float(), batch.labels)
+
+    def on_validation_epoch_end(self) -> None:
+        self.outputs[self._epochs_begun] = self._collected.compute()
+        self._collected.reset()
+
+    def configure_optimizers(self) -> Any:
+        training = [weight for weight in self.parameters() if weight.requires_grad]
+        optimizer = torch.optim.SGD(
+            training, self.learning_rate, momentum=0.9, weight_decay=self.weight_decay
+        )
+        milestones = [max(1, self.epochs // 2), max(1, self.epochs * 3 // 4)]
+        schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule}}
+
+    def check_frozen(self) -> None:
+        """Makes sure that what was to stay did stay.
+
+        Raises:
+            RuntimeError: if a frozen weight or statistic moved.
+        """
+        state = self.backbone.state_dict()
+        for name, before in self._before.items():
+            if not torch.equal(state[name].cpu(), before):
+                raise RuntimeError(f"the frozen {name!r} of {self.backbone.name!r} moved")
+
+    def _logits(self, batch: Views) -> Tensor:
+        logits: Tensor = self.head(self.backbone(batch.images[0]))
+        return logits
+
+
+def freeze_first_stages(backbone: Backbone, last_stages: int) -> None:
+    """Lets only the last stages train, and what follows them; in place.
+
+    Args:
+        backbone: whose parameters are frozen.
+        last_stages: how many stages stay trainable; with 0 nothing does.
+
+    Example:
+        >>> backbone = Backbone("test_resnet")
+        >>> freeze_first_stages(backbone, 1)
+        >>> {name.split(".")[1] for name, weight in backbone.named_parameters()
+        ...  if weight.requires_grad}
+        {'layer4'}
+    """
+    first = backbone.stages[-last_stages] + "." if last_stages else None
+    trains = False
+    for name, weight in backbone.net.named_parameters():
+        trains = trains or (first is not None and name.startswith(first))
+        weight.requires_grad_(trains)
+
+
+def frozen_modules(backbone: Backbone) -> list[nn.Module]:
+    """The modules that hold parameters, none of which trains."""
+    found = []
+    for module in backbone.modules():
+        weights = list(module.parameters())
+        if weights and not any(weight.requires_grad for weight in weights):
+            found.append(module)
+    return found
+
+
+def frozen_names(backbone: Backbone) -> list[str]:
+    """The weights and statistics that must not move, by their names in the state."""
+    frozen = set(frozen_modules(backbone))
+    inside = {name for name, module in backbone.named_modules() if module in frozen}
+    names = {name for name, weight in backbone.named_parameters() if not weight.requires_grad}
+    names |= {name for name in backbone.state_dict() if name.rpartition(".")[0] in inside}
+    return sorted(names)
+
+
+class _Collected(Metric):
+    """The logits and labels of a test set, from all processes."""
+
+    logits: list[Tensor]
+    labels: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("logits", [], dist_reduce_fx="cat")
+        self.add_state("labels", [], dist_reduce_fx="cat")
+
+    def update(self, logits: Tensor, labels: Tensor) -> None:
+        self.logits.append(logits)
+        self.labels.append(labels)
+
+    def compute(self) -> tuple[Tensor, Tensor]:
+        return _joined(self.logits).cpu(), _joined(self.labels).cpu()
+
+
+def _joined(parts: list[Tensor] | Tensor) -> Tensor:
+    return parts if isinstance(parts, Tensor) else torch.cat(parts)
+
+
+@contextmanager
+def quiet_trainer(
+    accelerator: str, devices: int | str | list[int], precision: str, epochs: int, every: int
+) -> Iterator[Trainer]:
+    """A trainer that writes nothing, neither to disk nor on the screen.
+
+    Args:
+        accelerator: Lightning's, like the next two.
+        devices: how many, or which.
+        precision: of the arithmetic.
+        epochs: to train.
+        every: epochs between two tests.
+    """
+    log = logging.getLogger("pytorch_lightning")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # How many workers read is the caller's choice, and the frozen stages are in eval mode
+            # on purpose; the last is Lightning's own affair.
+            warnings.filterwarnings("ignore", "Found .* in eval mode at the start of training")
+            warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.` is deprecated")
+            warnings.filterwarnings("ignore", "The '?\\w+'? does not have many workers")
+            yield Trainer(
+                accelerator=accelerator,
+                devices=devices,
+                precision=precision,  # type: ignore[arg-type]  # a user's string; Lightning checks it
+                max_epochs=epochs,
+                check_val_every_n_epoch=min(every, epochs),
+                num_sanity_val_steps=0,
+                log_every_n_steps=1,
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
+    finally:
+        log.setLevel(level)

@@ -1,0 +1,128 @@
+"""Linear evaluation by MoCo's ImageNet recipe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from instdisc.data import ImageSource, evaluation_policy, view_policy
+from instdisc.models import Backbone
+from instdisc.types import Record
+
+from ..features.extract import extract_features
+from ..labelled import count_classes
+from ..scores import score_records
+from ..tuning import labelled_sets
+from .heads import Recipe, Training, train_heads
+
+
+def evaluate_moco_linear(
+    backbone: Backbone,
+    train: ImageSource,
+    test: ImageSource,
+    *,
+    dataset: str,
+    method: str,
+    checkpoint: str = "",
+    seed: int = 0,
+    learning_rate: float = 30.0,
+    batch_size: int = 256,
+    epochs: int = 100,
+    image_size: int = 224,
+    num_workers: int = 0,
+    device: str | torch.device = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Record]:
+    """Linear evaluation by MoCo's ImageNet recipe, after the last epoch.
+
+    One linear classifier on the frozen features, trained by SGD with momentum 0.9 and without
+    weight decay on random crops (8 to 100 % of the area) and flips; its rate is divided by ten
+    after 60 and after 80 % of the epochs.
+
+    Args:
+        backbone: frozen, batch norm included; checked not to change.
+        train: images to learn from; those of unknown class are left out.
+        test: what is classified; likewise.
+        dataset: name for the record.
+        method: how the backbone was made, for the record.
+        checkpoint: file of the backbone, for the record.
+        seed: of the first weights, the order, the views and the intervals.
+        learning_rate: for `batch_size`. MoCo's features are small and want a large one;
+            supervised ones want less.
+        batch_size: images per step.
+        epochs: passes over `train`.
+        image_size: side of a view in pixels.
+        num_workers: processes that read.
+        device: where to compute.
+        progress: called with the training images done and those of all epochs.
+
+    Returns:
+        Top-1, mean per class and ECE in percent with intervals.
+
+    Raises:
+        ValueError: if a label is outside the classes, `train` shows fewer than two classes,
+            `test` no image of known class, the features are not finite, or a number is out of
+            range.
+        RuntimeError: if the backbone changed.
+
+    Source:
+        He et al., "Momentum Contrast for Unsupervised Visual Representation Learning" (2020),
+        from its code; Zhao et al. (2021) use it for every pretraining. Differs from it: the
+        score is that of the last epoch, not the best on the test images.
+
+    Example:
+        >>> from instdisc.data import Scenes
+        >>> images = Scenes(40, image_size=32, num_categories=2)
+        >>> records = evaluate_moco_linear(Backbone("test_resnet"), images, images,
+        ...     dataset="scenes", method="random", image_size=32, epochs=1)
+        >>> records[0].settings["learning_rate"]
+        30.0
+    """
+    start = time.perf_counter()
+    train, test = labelled_sets(train, test)
+    num_classes = count_classes(train.labels, train.classes, "train")
+    seen = extract_features(
+        backbone,
+        test,
+        policy=evaluation_policy(image_size),
+        num_workers=num_workers,
+        device=device,
+    )
+    recipe = Recipe(learning_rate, batch_size, 0.0)
+    heads = train_heads(
+        backbone,
+        train,
+        [recipe],
+        num_classes=num_classes,
+        training=Training(
+            epochs,
+            (3 * epochs // 5, 4 * epochs // 5),
+            batch_norm=False,
+            spread=0.01,
+            drop_last=False,
+        ),
+        policy=view_policy("islam_weak", image_size, scale=(0.08, 1.0)),
+        seed=seed,
+        num_workers=num_workers,
+        device=device,
+        progress=progress,
+    )[0]
+    return score_records(
+        "moco_linear",
+        heads.logits(seen.features.to(device))[0],
+        seen.labels,
+        dataset=dataset,
+        method=method,
+        checkpoint=checkpoint,
+        seed=seed,
+        seconds=time.perf_counter() - start,
+        settings={
+            **recipe._asdict(),
+            "epochs": epochs,
+            "image_size": image_size,
+            "train": len(train),
+            "num_classes": num_classes,
+        },
+    )

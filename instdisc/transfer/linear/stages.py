@@ -1,0 +1,173 @@
+"""What each stage of a backbone knows: probes of low, middle and high level.
+
+Legend: N images, S stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from instdisc.data import ImageSource, ViewDataset, ViewLoader, ViewPolicy, evaluation_policy
+from instdisc.models import Backbone
+from instdisc.types import Record
+
+from ..features.extract import Features
+from ..features.frozen import frozen
+from ..knn import evaluate_knn
+from ..labelled import count_classes, labelled_features
+from ..tuning import labelled_sets
+from .readout import evaluate_readout
+
+PROBES = ("knn", "readout")
+
+
+def evaluate_stages(
+    backbone: Backbone,
+    train: ImageSource,
+    test: ImageSource,
+    *,
+    dataset: str,
+    method: str,
+    checkpoint: str = "",
+    seed: int = 0,
+    probes: Sequence[str] = PROBES,
+    image_size: int = 224,
+    batch_size: int = 256,
+    num_workers: int = 0,
+    device: str | torch.device = "cpu",
+) -> list[Record]:
+    """Probes of the averaged map of every stage, shallow to deep, from one pass over the images.
+
+    Args:
+        backbone: frozen; checked not to change.
+        train: images to learn from; those of unknown class are left out.
+        test: what is classified; likewise.
+        dataset: name for the record.
+        method: how the backbone was made, for the record.
+        checkpoint: file of the backbone, for the record.
+        seed: see `evaluate_readout`.
+        probes: ``"knn"`` (see `evaluate_knn`), ``"readout"`` (see `evaluate_readout`), or both.
+        image_size: side of the view in pixels; see `evaluation_policy`.
+        batch_size: images at once.
+        num_workers: processes that read.
+        device: where to compute.
+
+    Returns:
+        For each stage the records of each probe, under tasks like ``"stage1_knn"``.
+
+    Raises:
+        ValueError: if a probe has no such name, a label is outside the classes, `train` shows
+            fewer than two classes, `test` no image of known class, or a feature is not finite.
+        RuntimeError: if the backbone changed.
+
+    Source:
+        Islam et al. (2021) compare low, middle and high levels. Theirs is not public; ours:
+        frozen stages, averaged over the image.
+
+    Example:
+        >>> from instdisc.data import Scenes
+        >>> images = Scenes(40, image_size=32, num_categories=2)
+        >>> records = evaluate_stages(Backbone("test_resnet"), images, images, probes=["knn"],
+        ...     dataset="scenes", method="random", image_size=32)
+        >>> [record.task for record in records]
+        ['stage1_knn', 'stage2_knn', 'stage3_knn', 'stage4_knn']
+    """
+    unknown = [probe for probe in probes if probe not in PROBES]
+    if unknown or not probes:
+        raise ValueError(f"`probes` must be among {', '.join(PROBES)}, got {list(probes)}")
+    train, test = labelled_sets(train, test)
+    num_classes = count_classes(train.labels, train.classes, "train")
+    of_train, of_test = (
+        extract_stages(
+            backbone,
+            images,
+            image_size=image_size,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            device=device,
+        )
+        for images in (train, test)
+    )
+    records = []
+    for stage, (seen, asked) in enumerate(zip(of_train, of_test, strict=True)):
+        seen = labelled_features(seen, num_classes, "train")
+        asked = labelled_features(asked, num_classes, "test")
+        found = []
+        if "knn" in probes:
+            found.append(
+                evaluate_knn(
+                    seen, asked, dataset=dataset, method=method, checkpoint=checkpoint, seed=seed
+                )
+            )
+        if "readout" in probes:
+            found += evaluate_readout(
+                seen,
+                asked,
+                dataset=dataset,
+                method=method,
+                checkpoint=checkpoint,
+                seed=seed,
+                device=device,
+            )
+        place = {
+            "stage": stage + 1,
+            "stages": len(backbone.strides),
+            "stride": backbone.strides[stage],
+            "width": backbone.widths[stage],
+            "image_size": image_size,
+        }
+        records += [
+            record._replace(
+                task=f"stage{stage + 1}_{record.task}", settings={**record.settings, **place}
+            )
+            for record in found
+        ]
+    return records
+
+
+def extract_stages(
+    backbone: Backbone,
+    images: ImageSource,
+    *,
+    image_size: int = 224,
+    batch_size: int = 256,
+    num_workers: int = 0,
+    device: str | torch.device = "cpu",
+    policy: ViewPolicy | None = None,
+) -> list[Features]:
+    """The averaged map of every stage for the centre of every image, in one pass.
+
+    Args:
+        backbone: used in eval mode on `device`; its mode and device are restored.
+        images: whose features.
+        image_size: side of the view in pixels; see `evaluation_policy`.
+        batch_size: images at once.
+        num_workers: processes that read.
+        device: where to compute.
+        policy: how the view is made, in place of `evaluation_policy`.
+
+    Returns:
+        S features ``(N, widths[s])``, shallow to deep.
+
+    Raises:
+        RuntimeError: if the forward pass changed the backbone.
+
+    Example:
+        >>> from instdisc.data import Scenes
+        >>> found = extract_stages(Backbone("resnet18"), Scenes(2, image_size=32), image_size=32)
+        >>> [stage.features.shape[1] for stage in found]
+        [64, 128, 256, 512]
+    """
+    views = ViewDataset(images, [policy or evaluation_policy(image_size)])
+    loader = ViewLoader(views, batch_size, shuffle=False, drop_last=False, num_workers=num_workers)
+    pooled: list[list[torch.Tensor]] = [[] for _ in backbone.strides]
+    labels = []
+    with frozen(backbone, device):
+        for batch in loader:
+            maps = backbone.maps(batch.images[0].to(device))
+            for rows, stage in zip(pooled, maps, strict=True):
+                rows.append(stage.float().mean((2, 3)).cpu())
+            labels.append(batch.labels)
+    return [Features(torch.cat(rows), torch.cat(labels)) for rows in pooled]

@@ -1,0 +1,68 @@
+"""Cutting by matrix products against torch's antialiased resize."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from instdisc.data import CenterCrop, Draws, RandomResizedCrop
+from instdisc.data.views.resample import resample
+
+
+def images(count=40, height=30, width=44):
+    return torch.randint(0, 256, (count, 3, height, width), dtype=torch.uint8)
+
+
+def resampled(frame, pictures, rows, mirrored):
+    height, width = pictures.shape[2:]
+    boxes = [
+        (*frame.box(height, width, row), flip) for row, flip in zip(rows, mirrored, strict=True)
+    ]
+    return resample(pictures.transpose(1, 2), torch.tensor(boxes), frame.size)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        RandomResizedCrop(16),
+        RandomResizedCrop(64),
+        RandomResizedCrop(24, (0.01, 0.05)),
+        CenterCrop(24, resize=28),
+        CenterCrop(40, resize=40),
+        CenterCrop(8, resize=9),
+    ],
+)
+def test_views_are_those_of_the_frame(frame):
+    pictures = images()
+    rows = frame.draw(Draws(0, 0, range(40), 0)).tolist()
+    mirrored = [index % 3 == 0 for index in range(40)]
+    found = resampled(frame, pictures, rows, mirrored)
+    for picture, row, flip, view in zip(pictures, rows, mirrored, found, strict=True):
+        expected = frame.cut(picture, row)
+        expected = expected.flip(2) if flip else expected
+        assert (view.int() - expected.int()).abs().max() <= 1  # torch's weights have 16 bits
+
+
+def test_equals_the_float_resize_to_rounding():
+    pictures, frame = images(), RandomResizedCrop(20)
+    rows = frame.draw(Draws(1, 0, range(40), 0)).tolist()
+    found = resampled(frame, pictures, rows, [False] * 40)
+    for picture, row, view in zip(pictures, rows, found, strict=True):
+        top, left, height, width, _ = frame.box(30, 44, row)
+        part = picture[None, :, top : top + height, left : left + width].double()
+        expected = F.interpolate(part, (20, 20), mode="bilinear", antialias=True)[0]
+        assert (view.double() - expected).abs().max() <= 0.5 + 1e-3
+
+
+def test_the_whole_image_stays_as_it_is():
+    pictures = images(5, 32, 32)
+    found = resampled(CenterCrop(32, resize=32), pictures, [[]] * 5, [False] * 5)
+    assert torch.equal(found, pictures)
+    mirrored = resampled(CenterCrop(32, resize=32), pictures, [[]] * 5, [True] * 5)
+    assert torch.equal(mirrored, pictures.flip(3))
+
+
+def test_white_stays_white():
+    white = torch.full((8, 3, 30, 44), 255, dtype=torch.uint8)
+    frame = RandomResizedCrop(50)
+    rows = frame.draw(Draws(0, 0, range(8), 0)).tolist()
+    assert resampled(frame, white, rows, [True] * 8).eq(255).all()

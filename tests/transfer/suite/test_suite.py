@@ -1,0 +1,248 @@
+"""The suite: what it runs, what it does not run again, what it skips, and what it leaves."""
+
+import json
+import logging
+
+import pytest
+import torch
+from PIL import Image
+
+from instdisc.checkpoint import export_backbone
+from instdisc.models import Backbone
+from instdisc.transfer import TASKS, run_suite
+from instdisc.transfer.suite.inputs import DataSet, find_subjects
+from instdisc.transfer.suite.tasks import trainer_options
+
+QUICK = {"finetune": {"epochs": 1, "grid": [[0.01, 4, 0.0]]}}
+
+
+def images(folder, classes=("a", "b"), count=8):
+    for label, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for index in range(count):
+            colour = tuple(int(v) for v in torch.randint(0, 100, (3,)) + 60 * label)
+            Image.new("RGB", (32, 32), colour).save(folder / name / f"{index}.png")
+
+
+@pytest.fixture
+def root(tmp_path):
+    images(tmp_path / "data" / "pets")
+    for part in ("train", "val"):
+        images(tmp_path / "data" / "cars" / part, ("x", "y", "z"))
+    return tmp_path
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """The tasks that were called."""
+    calls = []
+    for name, task in list(TASKS.items()):
+
+        def watched(*args, _name=name, _task=task, **kwargs):
+            calls.append(_name)
+            return _task.function(*args, **kwargs)
+
+        watched.__signature__ = __import__("inspect").signature(task.function)
+        monkeypatch.setitem(TASKS, name, task._replace(function=watched))
+    return calls
+
+
+@pytest.fixture
+def suite(root):
+    def call(checkpoints, data_sets=("pets",), tasks=("knn",), **options):
+        options = {"image_size": 32, "progress": False, **options}
+        return run_suite(
+            checkpoints, data_sets, tasks=tasks, data_root=root / "data",
+            results=root / "out" / "results.jsonl", **options,
+        )  # fmt: skip
+
+    return call
+
+
+def checkpoint(root, name, seed=0):
+    torch.manual_seed(seed)
+    return export_backbone(Backbone("test_resnet"), root / name / "backbone.safetensors")
+
+
+def test_every_task_on_every_set_with_every_checkpoint(root, suite):
+    one, two = checkpoint(root, "one"), checkpoint(root, "two", 1)
+    records = suite([one, two, "random"], ["pets", "cars"], ["knn", "linear"])
+    found = [(r.dataset, r.method, r.task) for r in records]
+    assert found == [
+        (dataset, method, task)
+        for dataset in ("pets", "cars")
+        for method in ("backbone (one)", "backbone (two)", "random")
+        for task in ("knn", "linear")
+    ]
+    assert {r.checkpoint for r in records} == {str(one), str(two), ""}
+    lines = (root / "out" / "results.jsonl").read_text().splitlines()
+    assert [json.loads(line)["value"] for line in lines] == [r.value for r in records]
+    assert all(r.settings["image_size"] == 32 for r in records)
+
+
+def test_resumes_where_it_stopped(root, suite, ran):
+    file = checkpoint(root, "one")
+    first = suite([file])
+    assert ran == ["knn"]
+    both = suite([file], ["pets", "cars"], ["knn", "linear"])
+    assert ran == ["knn", "linear", "knn", "linear"]
+    assert both[0] == first[0]
+    assert suite([file], ["pets", "cars"], ["knn", "linear"]) == both
+    assert len(ran) == 4
+
+
+def test_a_changed_setting_runs_again(root, suite, ran):
+    file = checkpoint(root, "one")
+    suite([file])
+    for change in ({"image_size": 36}, {"seed": 1}, {"options": {"knn": {"k": 3}}}):
+        suite([file], **change)
+    assert len(ran) == 4
+    suite([file], num_workers=0, batch_size=3, device="cpu")  # these change no result
+    suite([file], options={"knn": {"k": 20}})  # the default
+    assert len(ran) == 4
+    checkpoint(root, "one", seed=5)
+    suite([file])
+    assert len(ran) == 5
+    (root / "data/pets/a/0.png").rename(root / "data/pets/b/0_new.png")
+    suite([file])
+    assert len(ran) == 6
+
+
+def test_a_cut_last_line_is_run_again(root, suite, ran, caplog):
+    file = checkpoint(root, "one")
+    options = {"tasks": ["finetune"], "options": QUICK}
+    whole = suite([file], **options)
+    path = root / "out" / "results.jsonl"
+    assert len(path.read_text().splitlines()) == len(whole) == 4
+    path.write_text(path.read_text()[:-20])  # killed while it wrote
+    again = suite([file], **options)
+    assert ran == ["finetune"] * 2
+    assert "its last line is cut short and is removed" in caplog.text
+    assert [r.value for r in again] == [r.value for r in whole]
+    assert suite([file], **options) == again
+    assert len(ran) == 2
+
+
+def test_what_is_absent_is_skipped_with_a_line(root, suite, caplog):
+    with caplog.at_level(logging.WARNING):
+        records = suite(
+            [root / "no.pt", checkpoint(root, "one")], ["nothing", "pets"], ["knn", "few_shot"]
+        )
+    assert [(r.dataset, r.task) for r in records] == [("pets", "knn")]
+    lines = [line for line in caplog.messages if line.startswith("skipped")]
+    assert f"skipped the checkpoint {root / 'no.pt'}: there is no such file" in lines
+    assert any(line.startswith("skipped the data set nothing: `name` must be") for line in lines)
+    # Refused by the task: five ways from two classes.
+    assert any(line.startswith("skipped few_shot on pets: `ways`=5 needs") for line in lines)
+
+
+def test_shots_are_jobs_of_their_own(root, suite, ran, caplog):
+    images(root / "data" / "many", "abcdef", count=20)
+    options = {"few_shot": {"episodes": 5, "shots": [1, 5, 20]}}
+    records = suite([checkpoint(root, "one")], ["many"], ["few_shot"], options=options)
+    assert [r.settings["shots"] for r in records] == [1, 5]
+    assert "`shots`=20 and `queries`=15 need 35 images" in caplog.text
+    assert ran == ["few_shot"] * 3
+
+
+def test_all_images_take_the_features_of_both_parts(root, monkeypatch):
+    data = DataSet("pets", root / "data", "nothing")
+    asked = []
+
+    def extract(images):
+        asked.append(len(images))
+        return features(images)
+
+    from instdisc.transfer import extract_features
+
+    backbone = Backbone("test_resnet")
+
+    def features(images):
+        return extract_features(backbone, images, image_size=32)
+
+    found = data.features("all", extract)
+    expected = features(data.images("all"))
+    assert asked == [10, 6]
+    assert torch.equal(found.labels, expected.labels)
+    torch.testing.assert_close(found.features, expected.features)
+
+
+def test_images_can_be_kept_in_memory(root, suite):
+    file = checkpoint(root, "one")
+    options = {"tasks": ["finetune"], "options": QUICK}
+    read = suite([file], **options)
+    (root / "out" / "results.jsonl").unlink()
+    kept = suite([file], keep="memory", **options)
+    assert [r.value for r in kept] == [r.value for r in read]
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_each_task_runs_from_json_options(task, root, suite):
+    images(root / "data" / "many", "abcdef", count=20)
+    quick = {
+        "linear_grid": {"epochs": 1, "tune_epochs": 1, "grid": [[0.1, 8, 0.0], [0.01, 8, 0.0]]},
+        "moco_linear": {"epochs": 1},
+        "few_shot": {"episodes": 3, "shots": [1]},
+        "few_shot_finetune": {"episodes": 1, "shots": [1], "recipe": {"epochs": 1}},
+        "finetune": QUICK["finetune"],
+        "readout": {"penalties": [0.1, 1.0]},
+        "stages": {"probes": ["knn"]},
+    }
+    options = {task: quick.get(task, {})}
+    records = suite(["random:test_resnet"], ["many"], [task], options=options)
+    assert records
+    assert suite(["random:test_resnet"], ["many"], [task], options=options) == records
+
+
+def test_names(root):
+    one, two = checkpoint(root, "one"), checkpoint(root, "two", 1)
+
+    def names(checkpoints):
+        return [subject.method for subject in find_subjects(checkpoints, 0, print)]
+
+    assert names([one]) == ["backbone"]
+    assert names([f"mine={one}", two, "random"]) == ["mine", "backbone", "random"]
+    assert names({"mine": one, "net": Backbone("test_resnet")}) == ["mine", "net"]
+    assert names(["random:test_resnet"]) == ["random:test_resnet"]
+
+
+def test_random_is_of_the_first_files_architecture(root):
+    export_backbone(Backbone("test_resnet", stem="no_pool"), root / "a.safetensors")
+    random, again, _ = find_subjects(["random", "random", root / "a.safetensors"], 3, print)
+    assert random.load().spec == {"name": "test_resnet", "stem": "no_pool"}
+    assert random.digest == again.digest
+    with pytest.raises(ValueError, match="Write for example 'random:resnet50'"):
+        find_subjects(["random"], 0, print)
+
+
+def test_devices_as_lightning_names_them():
+    assert trainer_options("cpu") == {"accelerator": "cpu", "devices": 1}
+    assert trainer_options("cuda") == {"accelerator": "gpu", "devices": 1}
+    assert trainer_options("mps") == {"accelerator": "mps", "devices": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"tasks": ["kn"]}, ValueError, "`tasks` must be of knn, .* got 'kn'"),
+        ({"options": {"linear": {}}}, ValueError, "`options` are of the tasks knn, got 'linear'"),
+        ({"options": {"knn": {"kk": 1}}}, ValueError, "`options` of 'knn' are k, .* got 'kk'"),
+        ({"options": {"knn": {"k": {1}}}}, TypeError, "`options` must be JSON values"),
+    ],
+)
+def test_bad_arguments(options, error, message, suite):
+    with pytest.raises(error, match=message):
+        suite(["random:test_resnet"], **options)
+
+
+def test_bad_results_file_is_named(root, suite):
+    (root / "out").mkdir()
+    (root / "out" / "results.jsonl").write_text("{}\n")
+    with pytest.raises(ValueError, match="results.jsonl, line 1: `line` must be a JSON object"):
+        suite(["random:test_resnet"])
+
+
+def test_bad_checkpoint_is_an_error(root, suite):
+    (root / "bad.pt").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="bad.pt"):
+        suite([root / "bad.pt"])
