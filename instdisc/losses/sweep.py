@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from instdisc.types import Bank
 
-from .products import Products, add_masked_rows, as_float
+from .products import Products, add_masked_rows, lower_where
 
 Rule = Callable[[Tensor, Tensor], Tensor | None]
 
@@ -154,14 +154,14 @@ def _accumulate(
         products.load(keys)
         if attract is not None:
             add_masked_rows(attract, products, positive_sum, num_positives)
-        scores = products.scores()  # (B, C)
+        scores = products.scores()  # (P, B, C / P): see products.py
         if repel is not None:
             excluded = ~(repel if attract is None else repel | attract)
-            scores.add_(as_float(excluded, products.spare), alpha=-_EXCLUDED)
-        higher = torch.maximum(top, scores.amax(1))
+            lower_where(excluded, products, scores, _EXCLUDED)
+        higher = torch.maximum(top, scores.amax(2).amax(0))
         shrink = torch.exp2(top - higher)
         scores.sub_(higher[:, None]).exp2_()
-        total.mul_(shrink).add_(scores.sum(1))
+        total.mul_(shrink).add_(scores.sum((0, 2)))
         if needs_gradient:
             products.add_weighted(weighted.mul_(shrink[:, None]), scores)
         top = higher
