@@ -3,6 +3,7 @@
 from .features import Features as Features
 from .features import cached_features as cached_features
 from .features import extract_features as extract_features
+from .features import extract_stages as extract_stages
 from .few_shot import BSCD_FSL_RECIPE as BSCD_FSL_RECIPE
 from .few_shot import ISLAM_RECIPE as ISLAM_RECIPE
 from .few_shot import EpisodeLogistic as EpisodeLogistic
@@ -22,7 +23,6 @@ from .linear import evaluate_linear_grid as evaluate_linear_grid
 from .linear import evaluate_moco_linear as evaluate_moco_linear
 from .linear import evaluate_readout as evaluate_readout
 from .linear import evaluate_stages as evaluate_stages
-from .linear import extract_stages as extract_stages
 from .linear import fit_softmax_path as fit_softmax_path
 from .linear import islam_test_policy as islam_test_policy
 from .suite import TASKS as TASKS

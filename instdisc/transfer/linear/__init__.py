@@ -11,4 +11,3 @@ from .readout import evaluate_readout as evaluate_readout
 from .softmax_path import SoftmaxPath as SoftmaxPath
 from .softmax_path import fit_softmax_path as fit_softmax_path
 from .stages import evaluate_stages as evaluate_stages
-from .stages import extract_stages as extract_stages

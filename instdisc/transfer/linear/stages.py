@@ -1,7 +1,4 @@
-"""What each stage of a backbone knows: probes of low, middle and high level.
-
-Legend: N images, S stages.
-"""
+"""What each stage of a backbone knows: probes of low, middle and high level."""
 
 from __future__ import annotations
 
@@ -9,12 +6,11 @@ from collections.abc import Sequence
 
 import torch
 
-from instdisc.data import ImageSource, ViewDataset, ViewLoader, ViewPolicy, evaluation_policy
+from instdisc.data import ImageSource
 from instdisc.models import Backbone
 from instdisc.types import Record
 
-from ..features.extract import Features
-from ..features.frozen import frozen
+from ..features.extract import extract_stages
 from ..knn import evaluate_knn
 from ..labelled import count_classes, labelled_features
 from ..tuning import labelled_sets
@@ -125,49 +121,3 @@ def evaluate_stages(
             for record in found
         ]
     return records
-
-
-def extract_stages(
-    backbone: Backbone,
-    images: ImageSource,
-    *,
-    image_size: int = 224,
-    batch_size: int = 256,
-    num_workers: int = 0,
-    device: str | torch.device = "cpu",
-    policy: ViewPolicy | None = None,
-) -> list[Features]:
-    """The averaged map of every stage for the centre of every image, in one pass.
-
-    Args:
-        backbone: used in eval mode on `device`; its mode and device are restored.
-        images: whose features.
-        image_size: side of the view in pixels; see `evaluation_policy`.
-        batch_size: images at once.
-        num_workers: processes that read.
-        device: where to compute.
-        policy: how the view is made, in place of `evaluation_policy`.
-
-    Returns:
-        S features ``(N, widths[s])``, shallow to deep.
-
-    Raises:
-        RuntimeError: if the forward pass changed the backbone.
-
-    Example:
-        >>> from instdisc.data import Scenes
-        >>> found = extract_stages(Backbone("resnet18"), Scenes(2, image_size=32), image_size=32)
-        >>> [stage.features.shape[1] for stage in found]
-        [64, 128, 256, 512]
-    """
-    views = ViewDataset(images, [policy or evaluation_policy(image_size)])
-    loader = ViewLoader(views, batch_size, shuffle=False, drop_last=False, num_workers=num_workers)
-    pooled: list[list[torch.Tensor]] = [[] for _ in backbone.strides]
-    labels = []
-    with frozen(backbone, device):
-        for batch in loader:
-            maps = backbone.maps(batch.images[0].to(device))
-            for rows, stage in zip(pooled, maps, strict=True):
-                rows.append(stage.float().mean((2, 3)).cpu())
-            labels.append(batch.labels)
-    return [Features(torch.cat(rows), torch.cat(labels)) for rows in pooled]
