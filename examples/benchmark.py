@@ -29,6 +29,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import benchmarks.detection
 import benchmarks.loss
 import benchmarks.step
 import benchmarks.training
@@ -163,6 +164,14 @@ ROWS = {
         threads=1,
     ),
     "linear_grid": Row("12 linear heads on ResNet-18, 64 px, an epoch", benchmarks.transfer.grid),
+    **{
+        f"detection_{part}{'_masks' * masks}": Row(
+            f"{'Mask' if masks else 'Faster'} R-CNN, R50-C4, {part}",
+            functools.partial(getattr(benchmarks.detection, part), masks=masks),
+        )
+        for masks in (False, True)
+        for part in ("train", "test")
+    },
     "trainer": Row(
         "a step of a tiny model under Lightning's Trainer",
         benchmarks.training.trainer,
@@ -200,6 +209,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--episodes", type=int, default=600, help="of few-shot classification")
     parser.add_argument("--readout-images", type=int, default=1000, help="of the readout")
     parser.add_argument("--grid-images", type=int, default=128, help="of the linear heads")
+    benchmarks.detection.add_arguments(parser)
     parser.add_argument("--steps", type=int, default=100, help="steps of a training run")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="of a training run")
     options = parser.parse_args(arguments)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from instdisc.distributed import rank, world_size
 
@@ -17,7 +17,77 @@ from .views.dataset import ViewDataset
 from .views.finish import ViewFinisher
 
 
-class ViewLoader(DataLoader):
+class ResumableLoader(DataLoader):
+    """A loader of whole batches that can continue within an epoch; see `ViewLoader`.
+
+    Args:
+        dataset: makes batches from the keys of `sampler`.
+        batch_size: B.
+        sampler: has ``epoch`` and ``skip`` as `EpochSampler` has them.
+        seed: of the data set.
+        drop_last: leave out the last, smaller batch.
+        num_workers: processes that make batches; 0 does it in the main process.
+        pin_memory: page-locked batches for a faster copy to a GPU.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        *,
+        sampler: DistributedSampler,
+        seed: int,
+        drop_last: bool = False,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+    ) -> None:
+        super().__init__(
+            dataset,
+            batch_size,
+            sampler=sampler,
+            drop_last=drop_last,
+            num_workers=num_workers,
+            collate_fn=_as_it_is,
+            pin_memory=pin_memory,
+            persistent_workers=num_workers > 0,
+            # Its own, so that beginning an epoch draws nothing from the network's dropout.
+            generator=torch.Generator().manual_seed(seed),
+        )
+        self._batches_done = 0
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        # A generator: nothing is read before the first batch is asked for, so an epoch that is
+        # set after iter(), as Lightning does, still counts.
+        self._batches_done = self._keys().skip // (self.batch_size or 1)
+        for batch in super().__iter__():
+            self._batches_done += 1
+            yield self.finish(batch)
+
+    def finish(self, batch: Any) -> Any:
+        """What is handed out for a batch that a worker made."""
+        return batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the loader stands: the epoch and the batches of it that were handed out."""
+        return {"epoch": self._keys().epoch, "batches": self._batches_done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continues after the last batch that was handed out before ``state_dict()``."""
+        sampler = self._keys()
+        sampler.set_epoch(state["epoch"])
+        self._batches_done = state["batches"]
+        unfinished = state["batches"] < len(self)
+        sampler.skip = state["batches"] * (self.batch_size or 1) if unfinished else 0
+
+    def _keys(self) -> Any:
+        return self.sampler  # typed as any sampler by torch
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch  # the data set makes whole batches
+
+
+class ViewLoader(ResumableLoader):
     """Batches of views, `Views` by `Views`.
 
     Batch k of the global batch size is the same set of images on any number of processes. The
@@ -74,45 +144,15 @@ class ViewLoader(DataLoader):
             dataset,
             batch_size,
             sampler=sampler,
+            seed=dataset.seed,
             drop_last=drop_last,
             num_workers=num_workers,
-            collate_fn=_as_it_is,
             pin_memory=pin_memory,
-            persistent_workers=num_workers > 0,
-            # Its own, so that beginning an epoch draws nothing from the network's dropout.
-            generator=torch.Generator().manual_seed(dataset.seed),
         )
         self._finish = None if raw else ViewFinisher(dataset.policies)
-        self._batches_done = 0
 
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        # A generator: nothing is read before the first batch is asked for, so an epoch that is
-        # set after iter(), as Lightning does, still counts.
-        sampler = self._epoch_sampler()
-        self._batches_done = sampler.skip // (self.batch_size or 1)
-        for batch in super().__iter__():
-            self._batches_done += 1
-            yield batch if self._finish is None else self._finish(batch)
-
-    def state_dict(self) -> dict[str, int]:
-        """Where the loader stands: the epoch and the batches of it that were handed out."""
-        return {"epoch": self._epoch_sampler().epoch, "batches": self._batches_done}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continues after the last batch that was handed out before ``state_dict()``."""
-        sampler = self._epoch_sampler()
-        sampler.set_epoch(state["epoch"])
-        self._batches_done = state["batches"]
-        unfinished = state["batches"] < len(self)
-        sampler.skip = state["batches"] * (self.batch_size or 1) if unfinished else 0
-
-    def _epoch_sampler(self) -> EpochSampler:
-        assert isinstance(self.sampler, EpochSampler)
-        return self.sampler
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch  # the data set makes whole batches
+    def finish(self, batch: Any) -> Any:
+        return batch if self._finish is None else self._finish(batch)
 
 
 class EpochSampler(DistributedSampler):

@@ -1,5 +1,28 @@
 """What a backbone is worth on other tasks."""
 
+from .detection import COCO_1X_RECIPE as COCO_1X_RECIPE
+from .detection import COCO_2X_RECIPE as COCO_2X_RECIPE
+from .detection import VOC07_RECIPE as VOC07_RECIPE
+from .detection import VOC0712_RECIPE as VOC0712_RECIPE
+from .detection import DetectionModule as DetectionModule
+from .detection import DetectionRecipe as DetectionRecipe
+from .detection import Detector as Detector
+from .detection import Evaluation as Evaluation
+from .detection import Evaluator as Evaluator
+from .detection import ProposalCounts as ProposalCounts
+from .detection import SavedDetector as SavedDetector
+from .detection import detect as detect
+from .detection import detection_picture as detection_picture
+from .detection import detection_records as detection_records
+from .detection import export_detector as export_detector
+from .detection import load_detector as load_detector
+from .detection import paste_masks as paste_masks
+from .detection import precise_batch_norm as precise_batch_norm
+from .detection import read_results as read_results
+from .detection import run_records as run_records
+from .detection import save_pictures as save_pictures
+from .detection import save_run as save_run
+from .detection import write_results as write_results
 from .features import Features as Features
 from .features import cached_features as cached_features
 from .features import extract_features as extract_features

@@ -12,7 +12,15 @@ from typing import Literal, NamedTuple
 import torch
 
 from instdisc.checkpoint import describe_checkpoint, load_backbone
-from instdisc.data import CATALOG, ImagesInMemory, ImageSource, open_images
+from instdisc.data import (
+    CATALOG,
+    ImagesInMemory,
+    ImageSource,
+    ObjectSource,
+    open_images,
+    open_objects,
+)
+from instdisc.data.objects.opening import NAMES
 from instdisc.models import Backbone
 
 from ..features.cache import hash_weights, image_files
@@ -150,6 +158,13 @@ class DataSet:
         self._has = CATALOG[key].transfer if key in CATALOG else {"all", "train", "test"}
         self.name = key if key in CATALOG else Path(name).stem
 
+    def refusal(self, parts: Sequence[Part]) -> str:
+        """Why a task cannot have these parts; ``""`` if it can."""
+        lacking = self.lacks(parts)
+        if self._asked.partition("=")[0] not in CATALOG and holds_objects(self._asked, self._root):
+            return "whose images have objects, and no class of their own"
+        return f"which has no part {lacking[0]!r}" if lacking else ""
+
     def lacks(self, parts: Sequence[Part]) -> list[Part]:
         """Those that the set does not have."""
         return [part for part in parts if part not in self._has]
@@ -207,3 +222,67 @@ class DataSet:
             return None
         order = torch.tensor([rows[path] for path in wanted])
         return Features(*(torch.cat(pair)[order] for pair in zip(train, test, strict=True)))
+
+
+class ObjectSet:
+    """A set of images with objects whose parts are opened when they are needed.
+
+    Args:
+        name: what `open_objects` understands.
+        root: the folder that holds the sets.
+
+    Attributes:
+        name: for records.
+    """
+
+    def __init__(self, name: str, root: str | Path) -> None:
+        self._asked = name
+        self._root = root
+        self._parts: dict[Part, ObjectSource] = {}
+        key = name.partition("=")[0]
+        self.name = key if key in NAMES else Path(name).stem
+
+    def refusal(self, parts: Sequence[Part]) -> str:
+        """Why a task cannot have these parts; ``""`` if it can."""
+        there = (Path(self._root) / self._asked).exists() or Path(self._asked).exists()
+        known = self._asked.partition("=")[0] in CATALOG or there
+        if known and not holds_objects(self._asked, self._root):
+            return "whose images have no objects"
+        return ""
+
+    def images(self, part: Part) -> ObjectSource:
+        """A part.
+
+        Raises:
+            FileNotFoundError: if the set is not there.
+            ValueError: if its files lie in another layout.
+        """
+        if part not in self._parts:
+            self._parts[part] = open_objects(self._asked, self._root, part=part)
+        return self._parts[part]
+
+    kept = images  # images of detection are too large to be kept
+
+    def forget(self) -> None:
+        """Nothing is kept."""
+
+    def digest(self, parts: Sequence[Part]) -> str:
+        """A hash of classes, images, and the area of each object; boxes would need the masks."""
+        digest = hashlib.sha256()
+        for part in parts:
+            source = self.images(part)
+            digest.update(repr((part, list(source.classes), source.image_ids)).encode())
+            digest.update(source.sizes.numpy().tobytes())
+            for index in range(len(source)):
+                digest.update(source.areas(index).numpy().tobytes() + b"/")
+        return digest.hexdigest()
+
+
+def holds_objects(name: str, root: str | Path) -> bool:
+    """Whether a set is one for detection: by its name, or by the layout of its folder."""
+    if name.partition("=")[0] in NAMES:
+        return True
+    folder = Path(root) / name if (Path(root) / name).exists() else Path(name)
+    if (folder / "Annotations").is_dir() or (folder / "PedMasks").is_dir():
+        return True
+    return any((folder / "annotations").glob("instances_*.json"))

@@ -26,7 +26,7 @@ from instdisc.types import Record
 
 from ..features.cache import cached_features
 from ..features.extract import Features
-from .inputs import Checkpoints, DataSet, Subject, find_subjects
+from .inputs import Checkpoints, DataSet, ObjectSet, Subject, find_subjects
 from .results import append_job, read_jobs
 from .tasks import TASKS, check_options, trainer_options
 
@@ -47,7 +47,7 @@ class Job(NamedTuple):
     key: str
     task: str
     options: dict[str, Any]
-    data: DataSet
+    data: DataSet | ObjectSet
     subject: Subject
 
 
@@ -80,7 +80,8 @@ def run_suite(
         checkpoints: files, as ``NAME=FILE`` to name them in the table; ``"random"`` for random
             weights in the architecture of the first file, or ``"random:resnet50"``. Or names with
             such a file or a `Backbone` each.
-        data_sets: names of the catalog, folders or tables; see `open_images`.
+        data_sets: names of the catalog, folders or tables; see `open_images`, and `open_objects`
+            for detection.
         tasks: names in `TASKS`.
         options: for a task, keywords of its function; JSON values.
         data_root: the folder that holds the data sets.
@@ -138,7 +139,9 @@ def run_suite(
         **trainer_options(device),
     }
     subjects = find_subjects(checkpoints, seed, _skip)
-    sets = [DataSet(str(name), data_root, keep) for name in data_sets]
+    sets = [
+        (DataSet(str(name), data_root, keep), ObjectSet(str(name), data_root)) for name in data_sets
+    ]
     jobs = _plan(subjects, sets, tasks, options, offered)
     stored = read_jobs(results)
     todo = [job for job in jobs if job.key not in stored]
@@ -179,7 +182,7 @@ class _Runner:
     def __init__(self, extract: Any, offered: Mapping[str, Any]) -> None:
         self._extract = extract
         self._offered = offered
-        self._last: tuple[DataSet, Subject] | None = None
+        self._last: tuple[DataSet | ObjectSet, Subject] | None = None
         self._backbone: Backbone | None = None
         self._features: dict[int, Features] = {}
 
@@ -192,7 +195,7 @@ class _Runner:
             self._features = {}
         task = TASKS[job.task]
         inputs: list[Any]
-        if task.on == "features":
+        if task.on == "features" and isinstance(job.data, DataSet):
             inputs = [job.data.features(part, self._features_of) for part in task.parts]
         else:
             inputs = [self._backbone, *(job.data.kept(part) for part in task.parts)]
@@ -205,6 +208,7 @@ class _Runner:
         }
         found = task.call(inputs, {**self._offered, **own}, job.options)
         size = {"image_size": self._offered["image_size"]}  # features do not tell it
+        size = {} if task.on == "objects" else size  # whose images are of many sizes
         return [record._replace(settings={**size, **record.settings}) for record in found]
 
     def _features_of(self, images: ImageSource) -> Features:
@@ -215,27 +219,28 @@ class _Runner:
 
 def _plan(
     subjects: Sequence[Subject],
-    sets: Sequence[DataSet],
+    sets: Sequence[tuple[DataSet, ObjectSet]],
     tasks: Sequence[str],
     options: Mapping[str, Mapping[str, Any]],
     offered: Mapping[str, Any],
 ) -> list[Job]:
     """Every job, data set by data set, so that images kept in memory serve every backbone."""
     jobs = []
-    for data in sets:
-        digests = {}
+    for images, objects in sets:
+        digests: dict[str, tuple[DataSet | ObjectSet, str]] = {}
         for name in tasks:
-            lacking = data.lacks(TASKS[name].parts)
-            if lacking:
-                _skip(f"{name} on {data.name}, which has no part {lacking[0]!r}")
+            data = objects if TASKS[name].on == "objects" else images
+            why = data.refusal(TASKS[name].parts)
+            if why:
+                _skip(f"{name} on {data.name}, {why}")
                 continue
             try:
-                digests[name] = data.digest(TASKS[name].parts)
+                digests[name] = data, data.digest(TASKS[name].parts)
             except FileNotFoundError as error:
                 _skip(f"the data set {data.name}: {error}")
                 break
         for subject in subjects:
-            for name, digest in digests.items():
+            for name, (data, digest) in digests.items():
                 for given in TASKS[name].jobs(options.get(name, {})):
                     key = _key(name, given, offered, data.name, digest, subject.digest)
                     jobs.append(Job(key, name, given, data, subject))
@@ -256,7 +261,8 @@ def _key(
     settings.update(given)
     for name in ("num_workers", "device", "accelerator", "devices"):
         settings.pop(name, None)  # where it is computed does not change the result
-    about = [task, dataset, data_digest, weights, offered["image_size"], offered["seed"], settings]
+    size = None if TASKS[task].on == "objects" else offered["image_size"]
+    about = [task, dataset, data_digest, weights, size, offered["seed"], settings]
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
 

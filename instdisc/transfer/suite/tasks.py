@@ -11,6 +11,7 @@ import torch
 
 from instdisc.types import Record
 
+from ..detection.detect import detect
 from ..few_shot.finetune import finetune_few_shot
 from ..few_shot.frozen import evaluate_few_shot
 from ..finetuning.finetune import finetune
@@ -32,13 +33,14 @@ class Task(NamedTuple):
     Attributes:
         function: the task; its keywords are the options that a user may set.
         parts: of a data set, in the order in which the function takes them.
-        on: whether it takes the features of the parts, or the backbone and the images.
+        on: whether it takes the features of the parts, the backbone and the images, or the
+            backbone and images with objects.
         one_by_one: an option whose values become jobs of their own.
     """
 
     function: Callable[..., Any]
     parts: tuple[Part, ...]
-    on: Literal["features", "images"]
+    on: Literal["features", "images", "objects"]
     one_by_one: str = ""
 
     @property
@@ -79,6 +81,7 @@ TASKS: dict[str, Task] = {
     "few_shot": Task(evaluate_few_shot, ("all",), "features", one_by_one="shots"),
     "few_shot_finetune": Task(finetune_few_shot, ("all",), "images", one_by_one="shots"),
     "finetune": Task(finetune, ("train", "test"), "images"),
+    "detection": Task(detect, ("train", "test"), "objects"),
 }
 
 

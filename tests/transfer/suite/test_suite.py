@@ -176,7 +176,53 @@ def test_images_can_be_kept_in_memory(root, suite):
     assert [r.value for r in kept] == [r.value for r in read]
 
 
-@pytest.mark.parametrize("task", sorted(TASKS))
+DETECTION = {
+    "recipe": {"iterations": 1, "batch_size": 2, "learning_rate": 0.005, "milestones": []},
+    "short_sides": [32], "regions_per_image": 8, "precise_batches": 1, "norm": "plain",
+    "masks": False,
+}  # fmt: skip
+
+
+def boxes(folder, count=4):
+    """A set in VOC's layout."""
+    (folder / "Annotations").mkdir(parents=True)
+    (folder / "JPEGImages").mkdir()
+    for index in range(count):
+        Image.new("RGB", (40, 32), (0, 40 * index, 99)).save(folder / f"JPEGImages/{index}.jpg")
+        (folder / "Annotations" / f"{index}.xml").write_text(
+            "<annotation><size><width>40</width><height>32</height></size><object><name>cell</name>"
+            "<bndbox><xmin>3</xmin><ymin>5</ymin><xmax>20</xmax><ymax>28</ymax></bndbox></object>"
+            "</annotation>"
+        )
+
+
+def test_detection_takes_sets_with_objects_and_the_others_do_not(root, suite, ran, caplog):
+    boxes(root / "data" / "cells")
+    file = checkpoint(root, "one")
+    options = {"tasks": ["knn", "detection"], "options": {"detection": DETECTION}}
+    sets = ["pets", "cells", "no_such_set"]
+    records = suite([file], sets, **options)
+    assert ran == ["knn", "detection"]
+    assert {(r.dataset, r.task) for r in records} == {("pets", "knn"), ("cells", "detection")}
+    detected = [r for r in records if r.task == "detection"]
+    assert detected[0].metric == "box AP"
+    assert detected[0].settings["iterations"] == 1
+    assert "image_size" not in detected[0].settings
+    for line in (
+        "skipped detection on pets, whose images have no objects",
+        "skipped knn on cells, whose images have objects, and no class of their own",
+    ):
+        assert line in caplog.messages
+    assert any("skipped the data set no_such_set" in line for line in caplog.messages)
+    assert suite([file], sets, image_size=36, **options)[-1].value == detected[-1].value
+    assert ran == ["knn", "detection", "knn"]  # images of detection have sizes of their own
+    annotation = root / "data/cells/Annotations/0.xml"
+    annotation.write_text(annotation.read_text().replace("<xmax>20", "<xmax>25"))
+    suite([file], ["cells"], **options)
+    assert ran[3:] == ["detection"]
+
+
+@pytest.mark.parametrize("task", sorted(set(TASKS) - {"detection"}))
 def test_each_task_runs_from_json_options(task, root, suite):
     images(root / "data" / "many", "abcdef", count=20)
     quick = {

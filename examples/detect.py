@@ -1,0 +1,184 @@
+"""Fine-tune a backbone as a detector on VOC or COCO data, or on your own, and test it.
+
+    python examples/detect.py --config examples/configs/detection/voc07.yaml \
+        --data.root DATA --model.backbone runs/moco/checkpoints/backbone.safetensors
+
+    python examples/detect.py --config examples/configs/detection/pennfudan.yaml \
+        --data.root DATA --model.backbone resnet18
+
+`configs/detection/` holds one file for each published row, headed by the command, the result to
+expect and the cost, and recipes for small sets. ``model.backbone`` is the file of a backbone, or a
+timm name for random weights. ``data.train`` is a name or a folder, see
+`instdisc.data.open_objects`.
+
+With another batch than the recipe's nothing follows by itself. ``--linear_rule_from 16`` says that
+the numbers are for a batch of 16 (of all devices together): then learning rate, iterations,
+milestones and warm-up follow your batch by the linear rule, and a line says how.
+
+The run's folder is ``--trainer.default_root_dir``. It gets the configuration, TensorBoard and CSV
+logs, checkpoints, and in the end ``results.jsonl``, ``detector.pt`` (for
+`instdisc.transfer.load_detector`), ``detections.json`` in COCO's format, and ``pictures`` with the
+true objects left and the found ones right. With ``--ckpt_path last`` a run goes on in its folder.
+All options: ``--help``.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import rich
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import (
+    LearningRateMonitor,
+    ModelCheckpoint,
+    ProgressBar,
+    RichProgressBar,
+)
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+
+from instdisc.callbacks import Throughput
+from instdisc.checkpoint import describe_checkpoint
+from instdisc.data import ObjectData
+from instdisc.report import append_records, results_table
+from instdisc.transfer import DetectionModule, DetectionRecipe, run_records, save_run
+from instdisc.types import Record
+
+
+def main(args: list[str] | None = None) -> list[Record]:
+    """Trains, tests, saves and returns the records; `args` are the command line."""
+    start = time.perf_counter()
+    cli = make_cli(args)
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=cli.config.ckpt_path)
+    if cli.model.evaluation is None:  # the run had come to its end before
+        cli.trainer.validate(cli.model, datamodule=cli.datamodule, verbose=False)
+    file = str(cli.config.model.backbone)
+    found = describe_checkpoint(file).method or Path(file).stem if Path(file).is_file() else ""
+    records = run_records(
+        cli.model,
+        cli.datamodule,
+        dataset=cli.datamodule.test.name,
+        method=cli.config.method or found or "random",
+        checkpoint=file if found else "",
+        seed=cli.datamodule.seed,
+        seconds=time.perf_counter() - start,
+        settings={"linear_rule_from": cli.config.linear_rule_from},
+    )
+    if cli.trainer.is_global_zero:
+        folder = Path(cli.trainer.default_root_dir)
+        save_run(cli.model, cli.datamodule, folder)
+        append_records(records, folder / "results.jsonl")
+        rich.print(results_table(records, title="Detection", rows="results"))
+        print(f"The detector, its detections and pictures are in {folder}.")
+    return records
+
+
+def make_cli(args: list[str] | None = None) -> DetectCLI:
+    """Data, module and Trainer as the command line says, ready to fit."""
+    return DetectCLI(
+        DetectionModule,
+        ObjectData,
+        # One epoch of the loader is the whole schedule.
+        trainer_defaults={"default_root_dir": "runs/detect", "max_epochs": 1},
+        seed_everything_default=0,
+        save_config_kwargs={"overwrite": True},  # only by a run that goes on: see DetectCLI
+        load_from_checkpoint_support=False,
+        auto_configure_optimizers=False,
+        run=False,
+        args=args,
+    )
+
+
+class DetectCLI(LightningCLI):
+    """LightningCLI with one seed for all, a guarded run folder and the linear rule on demand."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument(
+            "--ckpt_path",
+            type=str | None,
+            default=None,
+            help="Checkpoint to go on from; 'last' for the newest one in the run's folder.",
+        )
+        parser.add_argument(
+            "--linear_rule_from",
+            type=int | None,
+            default=None,
+            help="The batch that the numbers are for; they then follow yours by the linear rule.",
+        )
+        parser.add_argument(
+            "--method",
+            type=str | None,
+            default=None,
+            help="How the backbone was made, for the table; else what its file says.",
+        )
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed)
+        parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
+
+    def before_instantiate_classes(self) -> None:
+        folder = Path(self.config.trainer.default_root_dir or ".")
+        if self.config.ckpt_path is None and any((folder / "checkpoints").glob("*.ckpt")):
+            self.parser.error(
+                f"{folder} holds the checkpoints of a run already. Go on with it by "
+                "--ckpt_path last, or choose another --trainer.default_root_dir."
+            )
+
+    def instantiate_classes(self) -> None:
+        super().instantiate_classes()
+        if self.config.linear_rule_from is not None:
+            _follow(self.model, self.datamodule, self.trainer, self.config.linear_rule_from)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        settings = self.config_init.trainer
+        root = Path(settings.default_root_dir or ".")
+        if settings.logger in (None, True):
+            # A CSVLogger empties its folder: each start gets a version of its own.
+            settings.logger = [
+                TensorBoardLogger(root, name="", version=""),
+                CSVLogger(root, name="csv"),
+            ]
+        given = settings.callbacks or []
+        given = given if isinstance(given, list) else [given]
+        defaults: list[Any] = [Throughput()]
+        if settings.enable_progress_bar is not False and not any(
+            isinstance(one, ProgressBar) for one in given
+        ):
+            defaults.append(RichProgressBar())
+        if settings.logger is not False and not settings.fast_dev_run:
+            defaults.append(LearningRateMonitor("step"))
+        if settings.enable_checkpointing is not False and not settings.fast_dev_run:
+            # A new file, then "last" as a link to it, then the old file goes.
+            defaults.append(
+                ModelCheckpoint(root / "checkpoints", save_last="link", every_n_train_steps=1000)
+            )
+        settings.callbacks = given + [
+            one for one in defaults if not any(isinstance(other, type(one)) for other in given)
+        ]
+        if settings.num_sanity_val_steps is None:
+            settings.num_sanity_val_steps = 0
+        return super().instantiate_trainer(**kwargs)
+
+
+def _follow(model: DetectionModule, data: ObjectData, trainer: Trainer, batch: int) -> None:
+    """Scales the schedule, which is for `batch` images per step, to those that there are."""
+    accumulated = trainer.accumulate_grad_batches
+    written = DetectionRecipe(
+        data.iterations, batch, model.learning_rate, model.milestones, model.warmup
+    )
+    recipe = written.for_batch(data.batch_size * trainer.world_size * accumulated)
+    data.iterations = recipe.iterations * accumulated
+    model.learning_rate = recipe.learning_rate
+    model.milestones = recipe.milestones
+    model.warmup = recipe.warmup
+    print(f"Linear rule: {written} becomes {recipe}")
+
+
+def _seed(seed: bool | int) -> int:
+    if isinstance(seed, bool):
+        raise ValueError(f"`seed_everything` must be a number, got {seed}: it draws the data too")
+    return seed
+
+
+if __name__ == "__main__":
+    main()

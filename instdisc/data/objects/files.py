@@ -1,0 +1,102 @@
+"""Objects that are listed in annotation files beside a folder of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from instdisc.types import Objects
+
+from ..catalog.layout import require_files
+from ..images.files import ImageFiles
+from .source import ObjectSource
+from .table import ObjectTable
+
+
+class ObjectFiles(ObjectSource):
+    """Images in files and a table of their objects: what VOC and COCO share.
+
+    Args:
+        folder: of the images; ``None`` where there are none, to evaluate stored detections.
+        paths: N files relative to it.
+        table: the objects.
+        sizes: ``(N, 2)`` int64 height and width.
+        image_ids: of the annotations.
+        classes: names of the classes.
+        category_ids: their numbers in the annotations.
+        name: for records and messages.
+        listed_in: what names the files, for the message.
+        on_unreadable: see `ImageFiles`.
+
+    Raises:
+        ValueError: if there is no image, or a file is missing; while reading, if an image cannot
+            be decoded or has another size than its annotation says.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        paths: Sequence[str],
+        table: ObjectTable,
+        *,
+        sizes: Tensor,
+        image_ids: Sequence[int | str],
+        classes: Sequence[str],
+        category_ids: Sequence[int],
+        name: str,
+        listed_in: str,
+        on_unreadable: Literal["raise", "skip"] = "raise",
+    ) -> None:
+        if not len(paths):
+            raise ValueError(f"{listed_in} must name at least one image, got none")
+        self.name = name
+        self.classes = list(classes)
+        self.labels = torch.full((len(paths),), -1)
+        self.on_unreadable = on_unreadable
+        self.image_ids = list(image_ids)
+        self.category_ids = list(category_ids)
+        self.masks = False
+        self.sizes = sizes
+        self.has_objects = table.has_objects()
+        self._table = table
+        self._files: ImageFiles | None = None
+        if folder is not None:
+            require_files(folder, paths, listed_in)
+            self._files = ImageFiles(
+                folder, paths, self.labels, classes=classes, name=name, on_unreadable=on_unreadable
+            )
+
+    def path(self, index: int) -> Path:
+        """Where the image at a position lies.
+
+        Raises:
+            ValueError: if no folder of images was given.
+        """
+        if self._files is None:
+            raise ValueError(
+                f"{self.name!r} was opened without images: pass `images`, the folder with "
+                f"{self.image_ids[index]}"
+            )
+        return self._files.path(index)
+
+    def read(self, index: int) -> Tensor:
+        path = self.path(index)
+        assert self._files is not None
+        image = self._files.read(index)
+        if list(image.shape[1:]) != self.sizes[index].tolist():
+            height, width = self.sizes[index].tolist()
+            raise ValueError(
+                f"the image {path} has {image.shape[2]} x {image.shape[1]} pixels and its "
+                f"annotation says {width} x {height}: its boxes do not fit it"
+            )
+        return image
+
+    def objects(self, index: int) -> Objects:
+        return self._table.objects(index)
+
+    def areas(self, index: int) -> Tensor:
+        return self._table.areas[self._table.rows(index)]

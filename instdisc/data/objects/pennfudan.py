@@ -1,0 +1,144 @@
+"""Penn-Fudan pedestrians: each image with a map of its people.
+
+Legend: M people of an image, H x W size of an image.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from instdisc.types import Objects
+
+from ..catalog.layout import first_folder, require_folder
+from ..images.files import SUFFIXES
+from .files import ObjectFiles
+from .table import make_table
+
+
+class PennFudan(ObjectFiles):
+    """Pedestrians with masks; it has no official split, see `split_objects`.
+
+    ==================================  ==========================================================
+    ``PNGImages/PennPed00001.png``      the image (``JPEGImages`` for a copy of another format)
+    ``PedMasks/PennPed00001_mask.png``  0 where there is nobody, and a number for each person
+    ==================================  ==========================================================
+
+    The boxes are those around the masks. Any set in this layout can be read.
+
+    Args:
+        root: the folder with ``PedMasks``.
+        name: for records and messages; ``None`` for the folder's name.
+        on_unreadable: see `ImageFiles`.
+
+    Raises:
+        FileNotFoundError: if `root` is not a folder.
+        ValueError: if a folder or an image is missing, an image has no map, a map cannot be read,
+            or is of another size than its image.
+
+    Source:
+        Wang et al., "Object Detection Combining Recognition and Segmentation" (2007).
+
+    Example:
+        >>> PennFudan("/no/such/folder")
+        Traceback (most recent call last):
+        FileNotFoundError: `root` must be the folder with PedMasks/, got '/no/such/folder'
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        name: str | None = None,
+        on_unreadable: Literal["raise", "skip"] = "raise",
+    ) -> None:
+        root = Path(root)
+        if not root.is_dir():
+            raise FileNotFoundError(f"`root` must be the folder with PedMasks/, got {str(root)!r}")
+        image_folder = first_folder(root, ["PNGImages", "JPEGImages"])
+        self._maps = require_folder(root, "PedMasks")
+        files = {p.stem: p.name for p in image_folder.iterdir() if p.suffix.lower() in SUFFIXES}
+        maps = {path.name.removesuffix("_mask.png") for path in self._maps.glob("*_mask.png")}
+        odd = sorted(maps.symmetric_difference(files))
+        if odd:
+            lacks = "image" if odd[0] in maps else "map of its people"
+            raise ValueError(
+                f"{image_folder} and {self._maps} must hold the same images; {odd[0]!r} has no "
+                f"{lacks}, and so {len(odd) - 1} others"
+            )
+        ids = sorted(files)
+        images: list[int] = []
+        boxes: list[tuple[int, int, int, int]] = []
+        areas: list[int] = []
+        sizes = []
+        for index, one in enumerate(ids):
+            numbered = _read_map(self._map_of(one))
+            with Image.open(image_folder / files[one]) as opened:  # its header alone
+                sizes.append([opened.height, opened.width])
+            if sizes[-1] != list(numbered.shape):
+                raise ValueError(
+                    f"{self._map_of(one)} has {numbered.shape[1]} x {numbered.shape[0]} pixels and "
+                    f"its image {sizes[-1][1]} x {sizes[-1][0]}: a mask must be as large as the "
+                    "image"
+                )
+            for mask in _masks(numbered):
+                columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
+                images.append(index)
+                boxes.append(
+                    (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+                )
+                areas.append(int(np.count_nonzero(mask)))
+        name = root.resolve().name if name is None else name
+        table, _ = make_table(
+            name,
+            images,
+            boxes,
+            [0] * len(boxes),
+            sizes=torch.tensor(sizes).reshape(-1, 2),
+            image_ids=ids,
+            areas=areas,
+        )
+        super().__init__(
+            image_folder,
+            [files[one] for one in ids],
+            table,
+            sizes=torch.tensor(sizes).reshape(-1, 2),
+            image_ids=ids,
+            classes=["person"],
+            category_ids=[1],
+            name=name,
+            listed_in=str(self._maps),
+            on_unreadable=on_unreadable,
+        )
+        self.masks = True
+
+    def objects(self, index: int) -> Objects:
+        numbered = _read_map(self._map_of(str(self.image_ids[index])))
+        masks: Tensor = torch.from_numpy(_masks(numbered))
+        return self._table.objects(index, masks)
+
+    def _map_of(self, image_id: str) -> Path:
+        return self._maps / f"{image_id}_mask.png"
+
+
+def _read_map(path: Path) -> np.ndarray:
+    try:
+        with Image.open(path) as opened:
+            numbered = np.array(opened)
+    except OSError as error:
+        raise ValueError(f"cannot read the mask {path}: {error}") from error
+    if numbered.ndim != 2:
+        raise ValueError(f"{path} must have one number per pixel, got {opened.mode} pixels")
+    return numbered
+
+
+def _masks(numbered: np.ndarray) -> np.ndarray:
+    """``(M, H, W)`` bool in the order of the numbers, which may have gaps."""
+    people = np.unique(numbered)
+    masks: np.ndarray = numbered == people[people > 0][:, None, None]
+    return masks

@@ -1,0 +1,165 @@
+"""What every set of images with annotated objects offers.
+
+Legend: N images, M objects of an image, H x W size of an image.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from instdisc.types import Objects
+
+from ..images.source import ImageSource
+
+
+class ObjectSource(ImageSource):
+    """Images with objects in them; subclass it for annotations of another format.
+
+    `classes` are the classes of the objects. The images themselves have no label, so `labels` is
+    -1 everywhere.
+
+    Attributes:
+        image_ids: N names or numbers of the images, as the annotations have them.
+        category_ids: for each class its number in the annotations, e.g. COCO's 1 to 90.
+        masks: whether `objects` gives masks.
+        sizes: ``(N, 2)`` int64 height and width of each image, known without reading it.
+        has_objects: ``(N,)`` bool, whether there is something to train on: crowds do not count.
+    """
+
+    image_ids: list[int | str]
+    category_ids: list[int]
+    masks: bool
+    sizes: Tensor
+    has_objects: Tensor
+
+    @abstractmethod
+    def objects(self, index: int) -> Objects:
+        """What is in the image at a position, as annotated: boxes are not clipped to the image."""
+
+    def areas(self, index: int) -> Tensor:
+        """What the annotations call the area of each object, ``(M,)`` float64 in pixels.
+
+        COCO's evaluation sorts objects into small, medium and large by it. Where a file says
+        nothing of it, it is the area of the mask, or of the box where there are no masks.
+        """
+        found = self.objects(index)
+        if found.masks is not None:
+            return found.masks.flatten(1).sum(1).double()
+        width, height = (found.boxes[:, 2:] - found.boxes[:, :2]).double().unbind(1)
+        return width * height
+
+
+class ObjectSubset(ObjectSource):
+    """Some images of a source.
+
+    Args:
+        source: the source.
+        positions: ``(K,)`` int64 positions in it; their order is kept.
+
+    Raises:
+        ValueError: if `positions` is empty.
+        IndexError: if a position is outside the source.
+
+    Example:
+        >>> from instdisc.data import SceneObjects
+        >>> few = ObjectSubset(SceneObjects(10, image_size=32), torch.tensor([7, 2]))
+        >>> len(few), few.image_ids
+        (2, [7, 2])
+    """
+
+    def __init__(self, source: ObjectSource, positions: Tensor) -> None:
+        if not len(positions):
+            raise ValueError(f"`positions` must name at least one image of {source.name!r}")
+        outside = positions[(positions < 0) | (positions >= len(source))]
+        if len(outside):
+            raise IndexError(
+                f"`positions` must lie in 0 to {len(source) - 1}, got {int(outside[0])}"
+            )
+        self.source = source
+        self.positions = positions
+        self.name = source.name
+        self.classes = source.classes
+        self.labels = source.labels[positions]
+        self.on_unreadable = source.on_unreadable
+        self.image_ids = [source.image_ids[position] for position in positions.tolist()]
+        self.category_ids = source.category_ids
+        self.masks = source.masks
+        self.sizes = source.sizes[positions]
+        self.has_objects = source.has_objects[positions]
+
+    def read(self, index: int) -> Tensor:
+        return self.source.read(int(self.positions[index]))
+
+    def objects(self, index: int) -> Objects:
+        return self.source.objects(int(self.positions[index]))
+
+    def areas(self, index: int) -> Tensor:
+        return self.source.areas(int(self.positions[index]))
+
+
+class JoinedObjects(ObjectSource):
+    """The images of several sources, one source after the other: VOC 07+12.
+
+    Args:
+        sources: which have the same classes with the same ids.
+        name: for records and messages; ``None`` for their names with a plus between.
+
+    Raises:
+        ValueError: if there is no source, they differ in classes, ids or masks, or two images have
+            the same id.
+
+    Example:
+        >>> from instdisc.data import SceneObjects
+        >>> scenes = SceneObjects(3, image_size=32)
+        >>> few = [ObjectSubset(scenes, torch.tensor([i])) for i in (2, 0)]
+        >>> JoinedObjects(few).image_ids
+        [2, 0]
+    """
+
+    def __init__(self, sources: Sequence[ObjectSource], *, name: str | None = None) -> None:
+        if not sources:
+            raise ValueError("`sources` must hold at least one source, got none")
+        first = sources[0]
+        for other in sources[1:]:
+            for what in ("classes", "category_ids", "masks"):
+                ours, theirs = getattr(first, what), getattr(other, what)
+                if ours != theirs:
+                    raise ValueError(
+                        f"`sources` must be alike in their `{what}`; {first.name!r} has "
+                        f"{str(ours)[:100]} and {other.name!r} {str(theirs)[:100]}"
+                    )
+        self.sources = list(sources)
+        self.name = "+".join(source.name for source in sources) if name is None else name
+        self.classes = first.classes
+        self.labels = torch.cat([source.labels for source in sources])
+        self.on_unreadable = first.on_unreadable
+        self.image_ids = [one for source in sources for one in source.image_ids]
+        if len(set(self.image_ids)) < len(self.image_ids):
+            seen: set[int | str] = set()
+            twice = next(one for one in self.image_ids if one in seen or seen.add(one))  # type: ignore[func-returns-value]
+            raise ValueError(f"`sources` must not share an image; two have the id {twice!r}")
+        self.category_ids = first.category_ids
+        self.masks = first.masks
+        self.sizes = torch.cat([source.sizes for source in sources])
+        self.has_objects = torch.cat([source.has_objects for source in sources])
+        self._ends = torch.tensor([len(source) for source in sources]).cumsum(0)
+
+    def read(self, index: int) -> Tensor:
+        source, position = self._find(index)
+        return source.read(position)
+
+    def objects(self, index: int) -> Objects:
+        source, position = self._find(index)
+        return source.objects(position)
+
+    def areas(self, index: int) -> Tensor:
+        source, position = self._find(index)
+        return source.areas(position)
+
+    def _find(self, index: int) -> tuple[ObjectSource, int]:
+        number = int(torch.searchsorted(self._ends, index, right=True))
+        return self.sources[number], index - (int(self._ends[number - 1]) if number else 0)

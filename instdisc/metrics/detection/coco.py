@@ -1,0 +1,218 @@
+"""Average precision of COCO, by pycocotools.
+
+Legend: C classes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Collection, Sequence
+from typing import Any, Literal, NamedTuple
+
+import torch
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from torch import Tensor
+
+from instdisc.types import Detections, Objects
+
+from .tables import ImageResults, ImageTables
+
+Kind = Literal["box", "mask"]
+COCO_NUMBERS = (
+    *("AP", "AP50", "AP75", "AP small", "AP medium", "AP large"),
+    *("AR1", "AR10", "AR100", "AR small", "AR medium", "AR large"),
+)
+
+
+class COCOResult(NamedTuple):
+    """What COCO prints, in [0, 1]; NaN where there is no object to find.
+
+    Attributes:
+        numbers: the twelve of `COCO_NUMBERS`.
+        per_class: ``"AP"``, ``"AP50"`` and ``"AP75"``, each C numbers.
+    """
+
+    numbers: dict[str, float]
+    per_class: dict[str, list[float]]
+
+
+def coco_average_precision(
+    detections: Sequence[Detections],
+    objects: Sequence[Objects],
+    *,
+    num_classes: int,
+    kind: Kind = "box",
+    areas: Sequence[Tensor] | None = None,
+) -> COCOResult:
+    """The twelve numbers of COCO, and the average precision of every class.
+
+    pycocotools computes them; it prints nothing here. AP is the mean over 101 levels of recall,
+    the overlaps .5:.05:.95 and the classes, with at most 100 detections per image. Crowds and
+    difficult objects are ignored: to find them is neither right nor wrong.
+
+    Args:
+        detections: of each image.
+        objects: of the same images.
+        num_classes: C.
+        kind: overlap of boxes or of masks.
+        areas: of the objects of each image, where a data set says it; see `DetectionStore`.
+
+    Raises:
+        ValueError: if the lists do not belong together, or `kind` is unknown.
+
+    Source:
+        Lin et al., "Microsoft COCO" (2014), and cocodataset.org/#detection-eval. Differs from it:
+        VOC's difficult objects are ignored as well, by their overlap as a whole.
+
+    Example:
+        >>> one = torch.tensor([[0.0, 0.0, 10.0, 10.0]])
+        >>> no = torch.zeros(1, dtype=torch.bool)
+        >>> truth = Objects(one, torch.tensor([0]), None, no, no)
+        >>> found = Detections(one, torch.tensor([0]), torch.tensor([0.9]), None)
+        >>> result = coco_average_precision([found], [truth], num_classes=1)
+        >>> round(result.numbers["AP"], 6), result.numbers["AP large"]
+        (1.0, nan)
+    """
+    metric = COCOAveragePrecision(num_classes, kinds=(kind,))
+    metric.update(detections, objects, torch.arange(len(objects)), areas)
+    return metric.compute()[kind]
+
+
+class COCOAveragePrecision(ImageTables):
+    """`coco_average_precision` of a test set that comes in batches, on one or many processes.
+
+    Args:
+        num_classes: C.
+        kinds: overlap of boxes, of masks, or both.
+
+    Raises:
+        ValueError: if a kind is unknown; and as `DetectionStore`.
+
+    Example:
+        >>> metric = COCOAveragePrecision(80)
+        >>> metric.update([], [], torch.zeros(0, dtype=torch.int64))
+        >>> list(metric.compute()["box"].numbers)[:3]
+        ['AP', 'AP50', 'AP75']
+    """
+
+    def __init__(self, num_classes: int, *, kinds: Sequence[Kind] = ("box",)) -> None:
+        if not kinds or not set(kinds) <= {"box", "mask"}:
+            raise ValueError(f"`kinds` must be of 'box' and 'mask', got {tuple(kinds)}")
+        super().__init__(num_classes, masks="mask" in kinds)
+        self.kinds = tuple(kinds)
+
+    def compute(self) -> dict[Kind, COCOResult]:
+        images = self.images()
+        return {kind: score_images(images, self.num_classes, kind) for kind in self.kinds}
+
+
+def score_images(images: Collection[ImageResults], num_classes: int, kind: Kind) -> COCOResult:
+    """`coco_average_precision` of the images of a `DetectionStore`.
+
+    Args:
+        images: what `DetectionStore.compute` gives. Where scores are equal, those of an earlier
+            image go first; COCO has the images in the order of their ids.
+        num_classes: C.
+        kind: overlap of boxes or of masks; for masks the store must have kept them.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth, found = _ground_truth(images, num_classes, kind), _results(images, kind)
+        evaluation = _Evaluation(
+            truth, _loaded(truth, found), {"box": "bbox", "mask": "segm"}[kind]
+        )
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    # (T overlaps, R recalls, C, areas, most detections); -1 where a class has no object
+    precision = torch.from_numpy(evaluation.eval["precision"])[..., 0, -1]
+    precision = torch.where(precision < 0, torch.nan, precision).nanmean(1)  # (T, C)
+    numbers = [float(one) if one >= 0 else float("nan") for one in evaluation.stats]
+    rows = {"AP": precision.mean(0), "AP50": precision[0], "AP75": precision[5]}
+    per_class: dict[str, list[float]] = {name: row.tolist() for name, row in rows.items()}
+    return COCOResult(dict(zip(COCO_NUMBERS, numbers, strict=True)), per_class)
+
+
+class _Evaluation(COCOeval):
+    """Ignores difficult objects too; pycocotools looks at crowds alone."""
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        for objects in self._gts.values():
+            for one in objects:
+                one["ignore"] = int(one["ignore"] or one["difficult"])
+
+
+def _ground_truth(images: Collection[ImageResults], num_classes: int, kind: Kind) -> COCO:
+    annotations: list[dict[str, Any]] = []
+    for place, image in enumerate(images):
+        boxes = _as_sides(image.true.boxes)
+        for row, box in enumerate(boxes):
+            one: dict[str, Any] = {
+                "id": len(annotations) + 1,  # 0 would mean "not matched"
+                "image_id": place,
+                "category_id": int(image.true.labels[row]),
+                "bbox": box,
+                "area": float(image.areas[row]),
+                "iscrowd": int(image.true.crowd[row]),
+                "difficult": int(image.true.difficult[row]),
+            }
+            if kind == "mask":
+                one["segmentation"] = _run_lengths(image.true_masks, row)
+            annotations.append(one)
+    return _indexed(
+        {
+            "images": [_described(place, image) for place, image in enumerate(images)],
+            "categories": [{"id": label} for label in range(num_classes)],
+            "annotations": annotations,
+        }
+    )
+
+
+def _results(images: Collection[ImageResults], kind: Kind) -> list[dict[str, Any]]:
+    found = []
+    for place, image in enumerate(images):
+        boxes = _as_sides(image.found.boxes)
+        for row, score in enumerate(image.found.scores.tolist()):
+            one = {
+                "image_id": place,
+                "category_id": int(image.found.labels[row]),
+                "score": score,
+            }
+            if kind == "mask":
+                one["segmentation"] = _run_lengths(image.found_masks, row)
+            else:
+                one["bbox"] = boxes[row]
+            found.append(one)
+    return found
+
+
+def _described(place: int, image: ImageResults) -> dict[str, int]:
+    height, width = image.true_masks.size if image.true_masks is not None else (0, 0)
+    return {"id": place, "height": height, "width": width}
+
+
+def _run_lengths(masks: Any, row: int) -> dict[str, Any]:
+    if masks is None:
+        raise ValueError("`kind`='mask' needs images whose masks were kept, got boxes alone")
+    return {"size": list(masks.size), "counts": masks.counts[row]}
+
+
+def _as_sides(boxes: Tensor) -> list[list[float]]:
+    """Left, top, width, height."""
+    sides: list[list[float]] = torch.cat([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1).tolist()
+    return sides
+
+
+def _loaded(truth: COCO, found: list[dict[str, Any]]) -> COCO:
+    if found:
+        return truth.loadRes(found)
+    return _indexed({**truth.dataset, "annotations": []})  # loadRes cannot do without one
+
+
+def _indexed(content: dict[str, Any]) -> COCO:
+    coco = COCO()
+    coco.dataset = content
+    coco.createIndex()
+    return coco

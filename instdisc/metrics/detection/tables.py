@@ -1,0 +1,199 @@
+"""What was found and what is there in a whole test set, without the images.
+
+Legend: B images of a batch, N detections or objects of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from instdisc.types import Detections, Objects
+
+from .masks import RunLengths, encode_masks, pack_counts, unpack_counts
+from .rows import RowMetric, check_classes, check_num_classes, check_pairs, empty_rows
+
+
+class ImageResults(NamedTuple):
+    """One image of a test set.
+
+    Attributes:
+        image: its position in the data set.
+        found: detections, best first; ``masks`` is ``None``.
+        found_masks: of the detections, or ``None``.
+        true: objects; ``masks`` is ``None``.
+        true_masks: of the objects, or ``None``.
+        areas: ``(N,)`` float64 of the objects in pixels.
+    """
+
+    image: int
+    found: Detections
+    found_masks: RunLengths | None
+    true: Objects
+    true_masks: RunLengths | None
+    areas: Tensor
+
+
+class ImageList:
+    """The images of a test set, to be run through; no list, since torchmetrics would look inside
+    and take the rows of one for a number.
+
+    Args:
+        images: in any order.
+    """
+
+    def __init__(self, images: Iterable[ImageResults]) -> None:
+        self._images = list(images)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, place: int) -> ImageResults:
+        return self._images[place]
+
+    def __iter__(self) -> Iterator[ImageResults]:
+        return iter(self._images)
+
+
+class ImageTables(RowMetric):
+    """What `DetectionStore` keeps and takes; what is made of it is up to its children."""
+
+    def __init__(self, num_classes: int, *, masks: bool = False) -> None:
+        check_num_classes(num_classes)
+        whole, real = torch.int64, torch.float64
+        empty = {"seen": empty_rows(5, whole)}  # image, how many found and true, height, width
+        for side, values in (("found", "scores"), ("true", "areas")):
+            empty[f"{side}_boxes"] = empty_rows(4, real)
+            empty[f"{side}_labels"] = empty_rows(None, whole)
+            empty[f"{side}_{values}"] = empty_rows(None, real)
+            if masks:
+                empty[f"{side}_lengths"] = empty_rows(None, whole)
+                empty[f"{side}_counts"] = empty_rows(None, torch.uint8)
+        empty["true_marks"] = empty_rows(2, torch.bool)  # difficult, crowd
+        super().__init__(empty)
+        self.num_classes = num_classes
+        self.masks = masks
+
+    def update(
+        self,
+        detections: Sequence[Detections],
+        objects: Sequence[Objects],
+        indices: Tensor,
+        areas: Sequence[Tensor] | None = None,
+    ) -> None:
+        """Adds images.
+
+        Args:
+            detections: of each image, in the pixels of the file.
+            objects: of each image, likewise.
+            indices: ``(B,)`` int64, the images' positions in the data set; each comes once.
+            areas: ``(N,)`` of the objects, where the data set says it, as COCO does. ``None``:
+                of the mask, or of the box where there is none. They sort objects into small,
+                medium and large.
+        """
+        check_pairs(len(detections), len(objects), len(indices))
+        for position, (found, true, image) in enumerate(
+            zip(detections, objects, indices.tolist(), strict=True)
+        ):
+            check_classes(found.labels, self.num_classes, "detections")
+            check_classes(true.labels, self.num_classes, "objects")
+            size = self._add_masks(found, true, image) if self.masks else (0, 0)
+            area = object_areas(true) if areas is None else areas[position]
+            self.add_rows(
+                seen=torch.tensor([[image, len(found.labels), len(true.labels), *size]]),
+                found_boxes=found.boxes,
+                found_labels=found.labels,
+                found_scores=found.scores,
+                true_boxes=true.boxes,
+                true_labels=true.labels,
+                true_areas=area,
+                true_marks=torch.stack([true.difficult, true.crowd], 1),
+            )
+
+    def images(self) -> list[ImageResults]:
+        """Every image that this process holds, in the order of the data set."""
+        seen = self.rows("seen")
+        found = _split(self, "found", ("boxes", "labels", "scores"), seen[:, 1])
+        true = _split(self, "true", ("boxes", "labels", "areas", "marks"), seen[:, 2])
+        images = []
+        for row, (index, _, _, height, width) in enumerate(seen.tolist()):
+            boxes, labels, scores, counts = found[row]
+            true_boxes, true_labels, areas, marks, true_counts = true[row]
+            size = (height, width)
+            images.append(
+                ImageResults(
+                    index,
+                    Detections(boxes, labels, scores, None),
+                    RunLengths(size, counts) if self.masks else None,
+                    Objects(true_boxes, true_labels, None, *marks.T),
+                    RunLengths(size, true_counts) if self.masks else None,
+                    areas,
+                )
+            )
+        return sorted(images, key=lambda one: one.image)
+
+    def _add_masks(self, found: Detections, true: Objects, image: int) -> tuple[int, int]:
+        if found.masks is None or true.masks is None:
+            raise ValueError(
+                f"`masks`=True needs masks of detections and objects; those of image {image} have "
+                f"{'no ' if found.masks is None else ''}masks and "
+                f"{'no ' if true.masks is None else ''}masks"
+            )
+        if found.masks.shape[-2:] != true.masks.shape[-2:]:
+            raise ValueError(
+                f"the masks of image {image} must be of one size, got "
+                f"{tuple(found.masks.shape[-2:])} for `detections` and "
+                f"{tuple(true.masks.shape[-2:])} for `objects`"
+            )
+        for side, masks in (("found", found.masks), ("true", true.masks)):
+            counts, lengths = pack_counts(encode_masks(masks).counts)
+            self.add_rows(**{f"{side}_counts": counts, f"{side}_lengths": lengths})
+        return (int(true.masks.shape[-2]), int(true.masks.shape[-1]))
+
+
+class DetectionStore(ImageTables):
+    """Gathers detections and objects of a test set over processes; masks as run lengths.
+
+    Args:
+        num_classes: C.
+        masks: whether masks are kept. Then every image must come with both.
+
+    Raises:
+        ValueError: if `num_classes` is not positive; in `update`, if lists do not belong
+            together, a label is no class, or masks are lacking or of different sizes.
+
+    Example:
+        >>> store = DetectionStore(3)
+        >>> none = torch.zeros(0, dtype=torch.bool)
+        >>> found = Detections(torch.zeros(0, 4), torch.zeros(0).long(), torch.zeros(0), None)
+        >>> true = Objects(torch.zeros(0, 4), torch.zeros(0).long(), None, none, none)
+        >>> store.update([found], [true], torch.tensor([7]))
+        >>> [one.image for one in store.compute()]
+        [7]
+    """
+
+    def compute(self) -> ImageList:
+        return ImageList(self.images())
+
+
+def object_areas(true: Objects) -> Tensor:
+    """``(N,)`` float64 pixels of each mask, or of each box where there are no masks."""
+    if true.masks is not None:
+        return true.masks.flatten(1).sum(1).double()
+    sides = (true.boxes[:, 2:] - true.boxes[:, :2]).double()
+    return sides.prod(1)
+
+
+def _split(store: ImageTables, side: str, names: Sequence[str], sizes: Tensor) -> list:
+    """Of each image, its rows of each table, and the bytes of its masks."""
+    sizes_ = sizes.tolist()
+    tables = [store.rows(f"{side}_{name}").split(sizes_) for name in names]
+    if not store.masks:
+        return list(zip(*tables, [[]] * len(sizes_), strict=True))
+    counts = unpack_counts(store.rows(f"{side}_counts"), store.rows(f"{side}_lengths"))
+    ends = sizes.cumsum(0).tolist()
+    parts = [counts[end - size : end] for size, end in zip(sizes_, ends, strict=True)]
+    return list(zip(*tables, parts, strict=True))

@@ -1,0 +1,267 @@
+"""Fine-tuning and test of a detector in one call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities.seed import isolate_rng
+
+from instdisc.data import ObjectData, ObjectPolicy, ObjectSource
+from instdisc.data.objects.policy import VOC_SHORT_SIDES
+from instdisc.models import Backbone
+from instdisc.types import Record
+
+from ..finetuning.module import quiet_trainer
+from .evaluation import Evaluation, Protocol
+from .export import export_detector
+from .module import DetectionModule
+from .norms import Norm
+from .pictures import save_pictures
+from .recipe import VOC07_RECIPE, DetectionRecipe, check_recipe
+from .records import detection_records
+from .results import write_results
+
+
+def detect(
+    backbone: Backbone,
+    train: ObjectSource,
+    test: ObjectSource,
+    *,
+    dataset: str,
+    method: str,
+    checkpoint: str = "",
+    seed: int = 0,
+    recipe: DetectionRecipe = VOC07_RECIPE,
+    follow_batch: int | None = None,
+    masks: bool | None = None,
+    neck: Literal["c4", "fpn"] = "c4",
+    norm: Norm = "sync",
+    freeze_parts: int = 0,
+    anchor_sizes: Sequence[float] | None = None,
+    regions_per_image: int = 512,
+    weight_decay: float = 1e-4,
+    precise_batches: int = 200,
+    short_sides: Sequence[int] = VOC_SHORT_SIDES,
+    longest_side: int = 1333,
+    flip: float = 0.5,
+    protocols: Sequence[Protocol] = ("coco",),
+    accelerator: str = "auto",
+    devices: int | str | list[int] = 1,
+    precision: str = "32-true",
+    num_workers: int = 0,
+    folder: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Record]:
+    """Fine-tunes a copy of a backbone as a detector, tests it, and says what it found.
+
+    The defaults are the recipe of Zhao et al. (2021) for VOC07: R50-C4, all layers trained.
+
+    Args:
+        backbone: where to start, a ResNet; it is not changed.
+        train: the training set.
+        test: the test set, of the same classes.
+        dataset: name for the records.
+        method: how the backbone was made, for the records.
+        checkpoint: file of the backbone, for the records.
+        seed: of the new layers, the order, the flips and the sizes.
+        recipe: iterations, batch (of all devices together), learning rate, milestones, warm-up.
+        follow_batch: another batch: rate, iterations, milestones and warm-up of `recipe` follow it
+            by the linear rule. ``None`` takes `recipe` as it is.
+        masks: whether to predict masks; ``None``: if both sets have them.
+        neck: ``"c4"`` or ``"fpn"``, see `Detector`, like the next four.
+        norm: ``"sync"``, ``"plain"`` or ``"frozen"``.
+        freeze_parts: of the backbone that stay as they are.
+        anchor_sizes: in pixels.
+        regions_per_image: that the losses see.
+        weight_decay: of everything but norms.
+        precise_batches: for precise batch norm before the test; 0 for none.
+        short_sides: of the training images in pixels, to draw from; tests have the largest.
+        longest_side: of all images at most.
+        flip: chance of a horizontal flip in training.
+        protocols: how to score, see `Evaluator`.
+        accelerator: Lightning's, like the next two.
+        devices: how many, or which.
+        precision: e.g. ``"32-true"`` or ``"bf16-mixed"``.
+        num_workers: processes that read.
+        folder: where to save the detector (``detector.pt``), its detections
+            (``detections.json``) and some pictures (``pictures``); ``None`` saves nothing.
+        progress: is told the iterations done and the iterations in all, after each.
+
+    Returns:
+        AP, AP50, AP75 of each protocol and the AP of each class; see `detection_records`.
+
+    Raises:
+        ValueError: if an argument is out of range, the sets do not fit each other, the batch does
+            not part over the devices, or training diverged.
+
+    Example:
+        >>> from instdisc.data import SceneObjects
+        >>> scenes = SceneObjects(2, image_size=64)
+        >>> records = detect(Backbone("test_resnet"), scenes, scenes, dataset="scenes",
+        ...     method="random", recipe=DetectionRecipe(1, 2, 0.001, (), 0), masks=False,
+        ...     norm="plain", precise_batches=1, short_sides=[64], regions_per_image=8,
+        ...     accelerator="cpu")
+        >>> records[0].metric
+        'box AP'
+    """
+    start = time.perf_counter()
+    recipe = DetectionRecipe(*recipe)._replace(milestones=tuple(recipe[3]))
+    check_recipe(recipe)
+    used = recipe if follow_batch is None else recipe.for_batch(follow_batch)
+    masks = train.masks and test.masks if masks is None else masks
+    # One epoch is the whole schedule; the test follows it.
+    with isolate_rng(), quiet_trainer(accelerator, devices, precision, 1, 1) as trainer:
+        torch.manual_seed(seed)
+        if used.batch_size % trainer.world_size:
+            raise ValueError(
+                f"the batch must be a multiple of the {trainer.world_size} processes, got "
+                f"{used.batch_size}"
+            )
+        data = ObjectData(
+            train,
+            test,
+            policy=ObjectPolicy(short_sides, longest_side, flip=flip),
+            batch_size=used.batch_size // trainer.world_size,
+            iterations=used.iterations,
+            num_workers=num_workers,
+            seed=seed,
+        )
+        module = DetectionModule(
+            backbone,
+            len(train.classes),
+            masks=masks,
+            neck=neck,
+            norm=norm,
+            freeze_parts=freeze_parts,
+            anchor_sizes=anchor_sizes,
+            regions_per_image=regions_per_image,
+            learning_rate=used.learning_rate,
+            weight_decay=weight_decay,
+            warmup=used.warmup,
+            milestones=used.milestones,
+            precise_batches=precise_batches,
+            protocols=protocols,
+        )
+        if progress is not None:
+            trainer.callbacks.append(_Progress(progress, used.iterations))  # type: ignore[attr-defined]
+        trainer.fit(module, datamodule=data)
+    if folder is not None and trainer.is_global_zero:
+        save_run(module, data, folder)
+    return run_records(
+        module,
+        data,
+        dataset=dataset,
+        method=method,
+        checkpoint=checkpoint,
+        seed=seed,
+        seconds=time.perf_counter() - start,
+        settings={"follow_batch": follow_batch},
+    )
+
+
+def run_records(
+    module: DetectionModule,
+    data: ObjectData,
+    *,
+    dataset: str,
+    method: str,
+    checkpoint: str,
+    seed: int,
+    seconds: float,
+    settings: dict[str, Any],
+) -> list[Record]:
+    """The records of the last test; their settings say how the detector was trained.
+
+    Args:
+        module: after a test.
+        data: what it was trained and tested on.
+        dataset: see `Record`, like the rest.
+        method: see `Record`.
+        checkpoint: see `Record`.
+        seed: see `Record`.
+        seconds: see `Record`.
+        settings: more of them.
+    """
+    trainer = module.trainer
+    accumulated = trainer.accumulate_grad_batches
+    spec = {name: value for name, value in module.detector.spec.items() if name != "num_classes"}
+    about = {
+        "iterations": data.iterations // accumulated,
+        "batch_size": data.batch_size * trainer.world_size * accumulated,
+        "learning_rate": module.learning_rate,
+        "milestones": list(module.milestones),
+        "warmup": module.warmup,
+        "momentum": module.momentum,
+        "weight_decay": module.weight_decay,
+        "precise_batches": module.precise_batches,
+        **spec,
+        "short_sides": list(data.policy.short_sides),
+        "longest_side": data.policy.longest_side,
+        "flip": data.policy.flip,
+        "precision": str(trainer.precision),
+        "train": len(data.train),
+        "num_classes": data.num_classes,
+    }
+    return detection_records(
+        _tested(module),
+        data.test.classes,
+        dataset=dataset,
+        method=method,
+        checkpoint=checkpoint,
+        seed=seed,
+        seconds=seconds,
+        settings={**about, **settings},
+    )
+
+
+def save_run(
+    module: DetectionModule, data: ObjectData, folder: str | Path, *, num_pictures: int = 8
+) -> None:
+    """Saves the detector, and what it found in the last test.
+
+    Args:
+        module: after a test.
+        data: what it was trained and tested on.
+        folder: gets ``detector.pt``, ``detections.json`` and ``pictures``.
+        num_pictures: at most so many.
+
+    Raises:
+        ValueError: if `module` was not tested.
+    """
+    evaluation, folder = _tested(module), Path(folder)
+    mean, std = (getattr(module, name).flatten().tolist() for name in ("mean", "std"))
+    export_detector(
+        module.detector,
+        folder / "detector.pt",
+        classes=data.train.classes,
+        category_ids=data.train.category_ids,
+        mean=mean,
+        std=std,
+    )
+    write_results(evaluation.images, data.test, folder / "detections.json")
+    if num_pictures:
+        save_pictures(evaluation.images, data.test, folder / "pictures", num_images=num_pictures)
+
+
+def _tested(module: DetectionModule) -> Evaluation:
+    if module.evaluation is None:
+        raise ValueError("`module` must have been tested: its `evaluation` is None")
+    return module.evaluation
+
+
+class _Progress(Callback):
+    """Tells how many iterations are done."""
+
+    def __init__(self, tell: Callable[[int, int], None], total: int) -> None:
+        self._tell = tell
+        self._total = total
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._tell(batch_idx + 1, self._total)

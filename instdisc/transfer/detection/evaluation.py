@@ -1,0 +1,164 @@
+"""Detections of a test set to the numbers of the benchmarks.
+
+Legend: B batch, N detections of an image, H x W size of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+from instdisc.data import ObjectSource
+from instdisc.metrics import DetectionStore, ImageResults, score_images, voc_average_precision
+from instdisc.types import Detections, ObjectBatch
+
+from .masks import paste_masks
+
+Protocol = Literal["coco", "voc07", "voc10"]
+PROTOCOLS = ("coco", "voc07", "voc10")
+_RULES: dict[str, Literal["eleven_points", "every_point"]] = {
+    "voc07": "eleven_points",
+    "voc10": "every_point",
+}
+
+
+class Evaluation(NamedTuple):
+    """What a test gave.
+
+    Attributes:
+        numbers: in percent; ``"box AP"``, ``"mask AP50"``, ``"VOC07 AP75"`` and so on. NaN where
+            there is nothing to find.
+        per_class: ``"box AP"`` and so on to the percent of each class.
+        images: detections and objects of every image, in the order of the data set.
+    """
+
+    numbers: dict[str, float]
+    per_class: dict[str, list[float]]
+    images: list[ImageResults]
+
+
+class Evaluator:
+    """Collects the detections of a test set, on one or many processes.
+
+    Args:
+        source: the test set; its objects are the truth, in the pixels of its files.
+        protocols: ``"coco"``: COCO's AP of boxes, and of masks with `masks`. ``"voc07"``: VOC's
+            AP with the rule of eleven points at .5:.05:.95. ``"voc10"``: likewise with every point.
+        masks: whether detections have masks.
+
+    Raises:
+        ValueError: if a protocol is unknown, or `source` has no masks for `masks`.
+
+    Attributes:
+        store: the metric that gathers.
+    """
+
+    def __init__(
+        self,
+        source: ObjectSource,
+        *,
+        protocols: Sequence[Protocol] = ("coco",),
+        masks: bool = False,
+    ) -> None:
+        check_protocols(protocols)
+        if masks and not source.masks:
+            raise ValueError(
+                f"`masks`=True needs a test set with masks, and {source.name!r} has none"
+            )
+        self.source = source
+        self.protocols = tuple(protocols)
+        self.masks = masks
+        self.store = DetectionStore(len(source.classes), masks=masks)
+
+    def update(self, found: Sequence[Detections], batch: ObjectBatch) -> None:
+        """Adds a batch.
+
+        Args:
+            found: of each image, in pixels of ``batch.images``, as a `Detector` gives them.
+            batch: the images that they were found in.
+        """
+        for one, size, original, index in zip(
+            found,
+            batch.sizes.tolist(),
+            batch.original_sizes.tolist(),
+            batch.indices.tolist(),
+            strict=True,
+        ):
+            true = self.source.objects(index)
+            own = restore(one, size, original, self.masks)
+            areas = [self.source.areas(index)]
+            position = batch.indices.new_tensor([index])
+            self.store.update([own], [true], position, areas)
+
+    def compute(self) -> Evaluation:
+        """The numbers of all processes' images."""
+        if not self.store.update_called:
+            nothing = self.source.labels[:0]
+            self.store.update([], [], nothing)  # a process without images gathers, too
+        images = list(self.store.compute())
+        # Of equal scores those of the image with the lower id go first, as in COCO's own tool.
+        ids = self.source.image_ids
+        if all(isinstance(one, int) for one in ids):
+            images = sorted(images, key=lambda one: ids[one.image])
+        numbers: dict[str, float] = {}
+        per_class: dict[str, list[float]] = {}
+        classes = len(self.source.classes)
+        for protocol in self.protocols:
+            if protocol == "coco":
+                for kind in ("box", "mask") if self.masks else ("box",):
+                    result = score_images(images, classes, kind)  # type: ignore[arg-type]
+                    for name, value in result.numbers.items():
+                        numbers[f"{kind} {name}"] = 100 * value
+                    for name, values in result.per_class.items():
+                        per_class[f"{kind} {name}"] = [100 * one for one in values]
+            else:
+                voc = voc_average_precision(
+                    [one.found for one in images],
+                    [one.true for one in images],
+                    num_classes=classes,
+                    rule=_RULES[protocol],
+                )
+                title = protocol.upper()
+                for name, at in (("AP", None), ("AP50", 0.5), ("AP75", 0.75)):
+                    numbers[f"{title} {name}"] = 100 * voc.mean(at)
+                    rows = (
+                        voc.per_class if at is None else voc.per_class[[voc.thresholds.index(at)]]
+                    )
+                    per_class[f"{title} {name}"] = (100 * rows.mean(0)).tolist()
+        return Evaluation(numbers, per_class, sorted(images, key=lambda one: one.image))
+
+
+def restore(
+    found: Detections, size: Sequence[int], original: Sequence[int], masks: bool
+) -> Detections:
+    """Detections in the pixels of the file.
+
+    Args:
+        found: in pixels of the resized image, masks as probabilities inside their boxes.
+        size: height and width of the resized image, without padding.
+        original: height and width of the file.
+        masks: whether to paste the masks.
+
+    Returns:
+        With masks ``(N, H, W)`` bool, or without masks.
+    """
+    scale_y, scale_x = (after / before for after, before in zip(original, size, strict=True))
+    factors = found.boxes.new_tensor([scale_x, scale_y, scale_x, scale_y])
+    boxes = found.boxes * factors
+    pasted: Tensor | None = None
+    if masks:
+        assert found.masks is not None
+        pasted = paste_masks(found.masks, boxes, (original[0], original[1]))
+    return found._replace(boxes=boxes, masks=pasted)
+
+
+def check_protocols(protocols: Sequence[str]) -> None:
+    """Refuses what `Evaluator` does not know.
+
+    Raises:
+        ValueError: if there is none, or one is unknown.
+    """
+    if isinstance(protocols, str) or not protocols or not set(protocols) <= set(PROTOCOLS):
+        raise ValueError(f"`protocols` must be of {', '.join(PROTOCOLS)}, got {protocols!r}")

@@ -1,0 +1,273 @@
+"""A detector for Lightning's Trainer.
+
+Legend: B batch, H x W size of the batch's images.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import timm
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.seed import isolate_rng
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from instdisc.checkpoint import load_backbone
+from instdisc.data import ObjectSource
+from instdisc.models import Backbone
+from instdisc.types import Detections, ObjectBatch
+
+from .detector import Detector
+from .evaluation import Evaluation, Evaluator, Protocol, check_protocols
+from .norms import Norm
+from .precise_norm import precise_batch_norm
+from .recipe import DetectionRecipe, check_recipe, rate_factor
+
+_CHECK_EVERY = 20
+
+
+class DetectionModule(LightningModule):
+    """Fine-tunes a backbone as Faster or Mask R-CNN, and tests it.
+
+    It trains on `ObjectBatch`: of a data module with the attribute ``test``, whose objects are the
+    truth of the test (`instdisc.data.ObjectData`). The rate rises over `warmup` iterations and
+    falls tenfold at each milestone. Images are normalised on the device; the padding is zero
+    afterwards. Before each test batch norm gets its statistics anew (`precise_batch_norm`).
+
+    Args:
+        backbone: where to start: a `Backbone`, the file of one (see `load_backbone`), or a timm
+            name for random weights.
+        num_classes: without the background.
+        masks: also predict masks.
+        neck: ``"c4"`` or ``"fpn"``, see `Detector`, like the next five.
+        norm: ``"sync"``, ``"plain"`` or ``"frozen"``.
+        freeze_parts: of the backbone that stay as they are.
+        anchor_sizes: in pixels.
+        regions_per_image: that the losses see.
+        min_score: of a detection.
+        learning_rate: of SGD, after the warm-up, for the whole batch of all processes. It follows
+            the batch by no rule of its own; see `DetectionRecipe.for_batch`.
+        momentum: of SGD.
+        weight_decay: of everything but the scales and shifts of norms, which have none.
+        warmup: iterations from a thousandth of the rate to the whole.
+        milestones: iterations at which the rate falls tenfold.
+        precise_batches: training batches per process for precise batch norm; 0 tests with the
+            running statistics.
+        protocols: how to score, see `Evaluator`.
+        mean: of the normalisation of images in [0, 1], per channel.
+        std: likewise.
+        channels_last: compute in that memory format.
+
+    Attributes:
+        detector: the `Detector`.
+        evaluation: of the last test, or ``None``.
+
+    Raises:
+        ValueError: if an argument is out of range, or `backbone` is neither a file nor a name; in
+            training, if the loss is not finite.
+        TypeError: see `Detector`.
+
+    Source:
+        MoCo's detection configurations for detectron2: SGD, warm-up, milestones, weight decay,
+        normalisation, precise batch norm with 200 batches.
+
+    Example:
+        >>> module = DetectionModule("test_resnet", 3, milestones=[6, 8])
+        >>> module.detector.spec["neck"], module.evaluation
+        ('c4', None)
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone | str | Path = "resnet50",
+        num_classes: int = 20,
+        *,
+        masks: bool = False,
+        neck: Literal["c4", "fpn"] = "c4",
+        norm: Norm = "sync",
+        freeze_parts: int = 0,
+        anchor_sizes: Sequence[float] | None = None,
+        regions_per_image: int = 512,
+        min_score: float = 0.05,
+        learning_rate: float = 0.02,
+        momentum: float = 0.9,
+        weight_decay: float = 1e-4,
+        warmup: int = 100,
+        milestones: Sequence[int] = (6000, 8000),
+        precise_batches: int = 200,
+        protocols: Sequence[Protocol] = ("coco",),
+        mean: Sequence[float] = (0.485, 0.456, 0.406),
+        std: Sequence[float] = (0.229, 0.224, 0.225),
+        channels_last: bool = False,
+    ) -> None:
+        super().__init__()
+        # The iterations and the batch are the loader's.
+        check_recipe(DetectionRecipe(1, 1, learning_rate, tuple(milestones), warmup))
+        check_protocols(protocols)
+        if precise_batches < 0:
+            raise ValueError(f"`precise_batches` must be at least 0, got {precise_batches}")
+        self.detector = Detector(
+            open_backbone(backbone),
+            num_classes,
+            masks=masks,
+            neck=neck,
+            norm=norm,
+            freeze_parts=freeze_parts,
+            anchor_sizes=anchor_sizes,
+            regions_per_image=regions_per_image,
+            min_score=min_score,
+        )
+        if channels_last:
+            self.detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.warmup = warmup
+        self.milestones = tuple(milestones)
+        self.precise_batches = precise_batches
+        self.protocols = tuple(protocols)
+        self.channels_last = channels_last
+        self.evaluation: Evaluation | None = None
+        self._evaluator: Evaluator | None = None
+        self.register_buffer("mean", torch.tensor(list(mean))[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(list(std))[:, None, None], persistent=False)
+
+    def prepare(self, images: Tensor, sizes: Tensor) -> Tensor:
+        """Images as the detector takes them.
+
+        Args:
+            images: ``(B, 3, H, W)`` uint8.
+            sizes: ``(B, 2)`` height and width without the padding.
+
+        Returns:
+            ``(B, 3, H, W)`` float32, normalised, zero where there is no image.
+        """
+        height, width = images.shape[-2:]
+        rows = torch.arange(height, device=images.device) < sizes[:, :1]  # (B, H)
+        columns = torch.arange(width, device=images.device) < sizes[:, 1:]  # (B, W)
+        inside = rows[:, None, :, None] & columns[:, None, None, :]
+        mean, std = (getattr(self, name) for name in ("mean", "std"))
+        normal = (images.float() / 255 - mean) / std * inside
+        return (
+            normal.contiguous(memory_format=torch.channels_last) if self.channels_last else normal
+        )
+
+    def training_step(self, batch: ObjectBatch, batch_idx: int) -> Tensor:
+        images = self.prepare(batch.images, batch.sizes)
+        losses: dict[str, Tensor] = self.detector(images, batch.sizes, batch.objects)
+        loss = torch.stack(list(losses.values())).sum()
+        if not batch_idx % _CHECK_EVERY and not loss.isfinite():
+            values = ", ".join(f"{name} {value.item():.3g}" for name, value in losses.items())
+            raise ValueError(
+                f"the training diverged at iteration {self.global_step}: {values}. Lower the "
+                "`learning_rate` or lengthen the `warmup`."
+            )
+        self.log("loss", loss.detach(), prog_bar=True, batch_size=len(images))
+        self.log_dict(
+            {name: value.detach() for name, value in losses.items()}, batch_size=len(images)
+        )
+        return loss
+
+    def on_validation_start(self) -> None:
+        self._evaluator = Evaluator(
+            self._truth(), protocols=self.protocols, masks=self.detector.spec["masks"]
+        )
+        self._evaluator.store.to(self.device)
+        if self.precise_batches and not self.trainer.sanity_checking:
+            # It draws regions: the test depends on the weights alone, and the training goes on as
+            # if there had been no test.
+            with isolate_rng(), self.trainer.precision_plugin.forward_context():
+                torch.manual_seed(0)
+                precise_batch_norm(self.detector, self._training_batches(), self.precise_batches)
+
+    def validation_step(self, batch: ObjectBatch, batch_idx: int) -> None:
+        found: list[Detections] = self.detector(
+            self.prepare(batch.images, batch.sizes), batch.sizes
+        )
+        assert self._evaluator is not None
+        self._evaluator.update(found, batch)
+
+    def on_validation_epoch_end(self) -> None:
+        assert self._evaluator is not None
+        if not self.trainer.sanity_checking:
+            self.evaluation = self._evaluator.compute()
+            numbers = {
+                name.replace(" ", "_"): value
+                for name, value in self.evaluation.numbers.items()
+                if name.endswith(("AP", "AP50", "AP75"))
+            }
+            # Every process computed them from all images.
+            self.log_dict(numbers, rank_zero_only=True, batch_size=1)
+        self._evaluator = None
+
+    def on_test_start(self) -> None:
+        self.on_validation_start()
+
+    def test_step(self, batch: ObjectBatch, batch_idx: int) -> None:
+        self.validation_step(batch, batch_idx)
+
+    def on_test_epoch_end(self) -> None:
+        self.on_validation_epoch_end()
+
+    def configure_optimizers(self) -> Any:
+        norms = {
+            id(weight)
+            for module in self.detector.modules()
+            if isinstance(module, (_NormBase, nn.GroupNorm, nn.LayerNorm))
+            for weight in module.parameters(recurse=False)
+        }
+        training = [weight for weight in self.detector.parameters() if weight.requires_grad]
+        groups: list[dict[str, Any]] = [
+            {"params": [one for one in training if id(one) not in norms]},
+            {"params": [one for one in training if id(one) in norms], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.SGD(
+            [group for group in groups if group["params"]],
+            self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer,
+            lambda step: rate_factor(step, milestones=self.milestones, warmup=self.warmup),
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _truth(self) -> ObjectSource:
+        source = getattr(getattr(self.trainer, "datamodule", None), "test", None)
+        if not isinstance(source, ObjectSource):
+            raise ValueError(
+                "the Trainer must be given a `datamodule` whose `test` is an ObjectSource, such as "
+                f"ObjectData: its objects are the truth. Its `test` is {source!r}."
+            )
+        return source
+
+    def _training_batches(self) -> Iterator[tuple[Tensor, Tensor, Any]]:
+        # A loader of its own: the one of the training goes on where it is.
+        loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
+        for batch in itertools.islice(loader, self.precise_batches):
+            batch = self.trainer.strategy.batch_to_device(batch)
+            yield self.prepare(batch.images, batch.sizes), batch.sizes, batch.objects
+
+
+def open_backbone(backbone: Backbone | str | Path) -> Backbone:
+    """A backbone as it is, from its file, or with random weights by its name.
+
+    Raises:
+        ValueError: if it is neither a file nor a timm name.
+    """
+    if not isinstance(backbone, str | Path):
+        return backbone  # what is no Backbone, the Detector refuses
+    if Path(backbone).is_file():
+        return load_backbone(backbone)
+    if not timm.is_model(str(backbone)):
+        raise ValueError(
+            "`backbone` must be a Backbone, the file of one or a timm name, got "
+            f"{str(backbone)!r}, which is no file in {Path.cwd()} and no name"
+        )
+    return Backbone(str(backbone))
