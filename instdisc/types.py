@@ -1,6 +1,7 @@
 """The few types that cross a border between parts of the library.
 
-Legend: B batch, K queue length, D width, V views, N objects, C classes, H x W size of an image.
+Legend: B batch, K queue length, D width, V views, N objects, C classes, H x W size of an image,
+P points, S side of a square view.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 UNKNOWN_LABEL = -1
+IGNORED_CLASS = 255  # of a pixel that neither trains nor counts
 
 
 class Views(NamedTuple):
@@ -96,6 +98,47 @@ class Detections(NamedTuple):
     labels: Tensor
     scores: Tensor
     masks: Tensor | None
+
+
+class SegmentBatch(NamedTuple):
+    """Images with a class for each pixel: what data hands to a segmenter.
+
+    Attributes:
+        images: ``(B, 3, H, W)`` uint8 RGB; each is padded on the right and below.
+        masks: ``(B, H, W)`` uint8 classes, 0 to C - 1; 255 = ignored, as the padding is.
+        sizes: ``(B, 2)`` int64 height and width of each image without the padding.
+        indices: ``(B,)`` int64 positions in the data set.
+    """
+
+    images: Tensor
+    masks: Tensor
+    sizes: Tensor
+    indices: Tensor
+
+
+class LandmarkBatch(NamedTuple):
+    """Views of images with their points: what data hands to a landmark model.
+
+    Points that lie outside keep their place: they are masked, never clamped.
+
+    Attributes:
+        images: ``(B, 3, S, S)`` float, normalised; or ``(B, ...)`` features of such views.
+        points: ``(B, P, 2)`` float32 x, y in pixels of the view, where pixel i spans i to i + 1.
+        inside: ``(B, P)`` bool, whether a point is to be learnt from: it counts (next line) and
+            the view shows its place.
+        visible: ``(B, P)`` bool, whether a point counts for the score: its place is in the image,
+            and the data set does not call it hidden.
+        boxes: ``(B, 4)`` float32 left, top, right, bottom of what the view shows, in pixels of the
+            image; it may reach beyond the image.
+        indices: ``(B,)`` int64 positions in the data set.
+    """
+
+    images: Tensor
+    points: Tensor
+    inside: Tensor
+    visible: Tensor
+    boxes: Tensor
+    indices: Tensor
 
 
 class Record(NamedTuple):

@@ -24,3 +24,17 @@ from .detection import score_images as score_images
 from .detection import voc_average_precision as voc_average_precision
 from .knn import KNNAccuracy as KNNAccuracy
 from .knn import knn_scores as knn_scores
+from .landmarks import LandmarkErrors as LandmarkErrors
+from .landmarks import area_under_curve as area_under_curve
+from .landmarks import cumulative_errors as cumulative_errors
+from .landmarks import failure_rate as failure_rate
+from .landmarks import image_errors as image_errors
+from .landmarks import landmark_errors as landmark_errors
+from .landmarks import mean_error as mean_error
+from .landmarks import point_errors as point_errors
+from .segmentation import SegmentationResult as SegmentationResult
+from .segmentation import SegmentationScores as SegmentationScores
+from .segmentation import class_iou as class_iou
+from .segmentation import confusion_matrix as confusion_matrix
+from .segmentation import mean_iou as mean_iou
+from .segmentation import pixel_accuracy as pixel_accuracy

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from instdisc.types import Record
 
-LOWER_IS_BETTER = {"ECE"}
+LOWER_IS_BETTER = {"ECE", "NME", "failures above 8 %", "failures above 10 %"}
 
 
 def results_table(

@@ -28,16 +28,31 @@ def _read(root: Path, split: str) -> ImageSource:
         raise LayoutError(
             f"{len(nameless)} images of {PARTITIONS} are not in {IDENTITIES}, {nameless[0]} first"
         )
-    part = split.removesuffix(WITHOUT_MAFL_TEST)
-    names = [name for name in partitions if part == "all" or partitions[name] == NUMBERS[part]]
-    if split.endswith(WITHOUT_MAFL_TEST):
-        test = _mafl_test(folder, partitions)
-        names = [name for name in names if name not in test]
+    names = split_names(folder, split, partitions)
     require_files(images, names, PARTITIONS)
     people = sorted(set(identities.values()), key=lambda person: (len(person), person))  # 2 < 10
     number = {person: index for index, person in enumerate(people)}
     labels = torch.tensor([number[identities[name]] for name in names], dtype=torch.int64)
     return ImageFiles(images, names, labels, classes=people)
+
+
+def split_names(folder: Path, split: str, partitions: dict[str, str]) -> list[str]:
+    """The images of a split; those "..._without_mafl_test" hold none of MAFL's test.
+
+    Args:
+        folder: ``celeba/``.
+        split: one of CelebA's splits.
+        partitions: what `PARTITIONS` says: a file name and the number of its split.
+
+    Raises:
+        LayoutError: if MAFL's list is needed, and is missing or names other images.
+    """
+    part = split.removesuffix(WITHOUT_MAFL_TEST)
+    names = [name for name in partitions if part == "all" or partitions[name] == NUMBERS[part]]
+    if split.endswith(WITHOUT_MAFL_TEST):
+        test = _mafl_test(folder, partitions)
+        names = [name for name in names if name not in test]
+    return names
 
 
 def _mafl_test(folder: Path, partitions: dict[str, str]) -> set[str]:

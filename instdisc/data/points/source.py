@@ -1,0 +1,117 @@
+"""What every set of images with landmarks offers.
+
+Legend: N images, P points.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..images.files import ImageFiles
+from ..images.packed import PackedPaths
+from ..images.source import ImageSource
+from .layouts import PointLayout, check_layout
+
+
+class PointSource(ImageSource):
+    """Images with P points each; subclass it for images of another kind.
+
+    Attributes:
+        layout: what the points are.
+    """
+
+    layout: PointLayout
+
+    @abstractmethod
+    def points(self, index: int) -> Tensor:
+        """The points of an image, ``(P, 3)`` float32.
+
+        x and y in pixels, where pixel i spans i to i + 1, and may lie outside the image; then 1,
+        or 0 for a point that does not count.
+        """
+
+    def box(self, index: int) -> Tensor | None:
+        """The face or object, ``(4,)`` left, top, right, bottom in pixels; ``None``: unknown."""
+        return None
+
+
+class PointFiles(ImageFiles, PointSource):
+    """Images in files, with points.
+
+    Args:
+        root: the folder.
+        paths: ``(N,)`` the files, relative to `root`.
+        points: ``(N, P, 2)`` float, x and y in pixels, where pixel i spans i to i + 1: add 0.5 to
+            positions that count the centres of the pixels.
+        layout: what the points are.
+        boxes: ``(N, 4)`` float left, top, right, bottom of the faces; ``None``: unknown.
+        name: for records and messages; ``None`` for the folder's name.
+        on_unreadable: see `ImageFiles`.
+
+    Raises:
+        ValueError: if the sizes do not fit each other, a number is not finite, a box is empty, or
+            the eyes of an image coincide; names the image.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> from instdisc.data import FACE_5
+        >>> root = Path(tempfile.mkdtemp())
+        >>> Image.new("RGB", (9, 9)).save(root / "1.png")
+        >>> points = torch.tensor([[[2.0, 3], [7, 3], [5, 5], [3, 7], [6, 7]]])
+        >>> files = PointFiles(root, ["1.png"], points, FACE_5)
+        >>> files.points(0)[0], float(FACE_5.distance(files.points(0)))
+        (tensor([2., 3., 1.]), 5.0)
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        paths: Sequence[str] | np.ndarray | PackedPaths,
+        points: Tensor,
+        layout: PointLayout,
+        *,
+        boxes: Tensor | None = None,
+        name: str | None = None,
+        on_unreadable: Literal["raise", "skip"] = "raise",
+    ) -> None:
+        unknown = torch.full((len(paths),), -1, dtype=torch.int64)
+        super().__init__(root, paths, unknown, name=name, on_unreadable=on_unreadable)
+        if points.ndim != 3 or points.shape[0] != len(self) or points.shape[2] != 2:
+            raise ValueError(f"`points` must be ({len(self)}, P, 2), got {tuple(points.shape)}")
+        self.layout = check_layout(layout, points.shape[1])
+        self._points = points.float()
+        self._boxes = None if boxes is None else boxes.float()
+        self._refuse(~self._points.isfinite().flatten(1).all(1), "a point that is not finite")
+        self._refuse(
+            layout.distance(self._points) == 0,
+            "eyes in one place: its error over their distance has no value",
+        )
+        if self._boxes is not None:
+            if self._boxes.shape != (len(self), 4):
+                raise ValueError(
+                    f"`boxes` must be ({len(self)}, 4), got {tuple(self._boxes.shape)}"
+                )
+            sides = self._boxes[:, 2:] - self._boxes[:, :2]
+            self._refuse(~(sides > 0).all(1), "an empty box")  # also catches NaN
+
+    def points(self, index: int) -> Tensor:
+        return torch.nn.functional.pad(self._points[index], (0, 1), value=1.0)
+
+    def box(self, index: int) -> Tensor | None:
+        return None if self._boxes is None else self._boxes[index]
+
+    def _refuse(self, bad: Tensor, what: str) -> None:
+        rows = bad.nonzero()[:, 0]
+        if len(rows):
+            raise ValueError(
+                f"{self.paths[int(rows[0])]} of {self.name!r} has {what} ({len(rows)} such "
+                "images). Correct it or leave it out."
+            )

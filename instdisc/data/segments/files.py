@@ -1,0 +1,170 @@
+"""Images and masks that lie in files.
+
+Legend: N images, C classes, H x W size of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from instdisc.types import IGNORED_CLASS
+
+from ..images.files import decode_file
+from .source import SegmentSource, check_classes, no_labels
+
+_UNKNOWN = 254
+
+
+class SegmentFiles(SegmentSource):
+    """Images and masks in listed files below one folder.
+
+    Masks are greyscale or palette images without loss (PNG, BMP, TIFF, GIF), whose pixel values
+    are ids.
+
+    Args:
+        root: the folder.
+        images: ``(N,)`` the images, relative to `root`.
+        masks: ``(N,)`` the mask of each, relative to `root`.
+        classes: names of the C classes.
+        ids: class of each id in the masks; 255 for an ignored one. ``None``: ids are classes, and
+            255 is ignored.
+        colors: ``(C, 3)`` colours for pictures; ``None`` for those of `class_colors`.
+        name: for records and messages; ``None`` for the folder's name.
+        on_unreadable: ``"raise"`` stops at a pair that cannot be used and names it; ``"skip"``
+            logs a warning and puts the next usable pair in its place.
+
+    Raises:
+        ValueError: if there is no image, the numbers of images and masks differ, `classes` or
+            `ids` do not fit, or `on_unreadable` is unknown; while reading, if a file cannot be
+            decoded or a mask holds an unknown id.
+
+    Example:
+        >>> import tempfile
+        >>> root = Path(tempfile.mkdtemp())
+        >>> Image.new("RGB", (8, 6)).save(root / "1.png")
+        >>> Image.new("L", (8, 6), 7).save(root / "1_mask.png")
+        >>> files = SegmentFiles(root, ["1.png"], ["1_mask.png"], classes=["road", "sky"],
+        ...     ids={7: 0, 8: 1})
+        >>> files.mask(0).unique()
+        tensor([0], dtype=torch.uint8)
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        images: Sequence[str],
+        masks: Sequence[str],
+        *,
+        classes: Sequence[str],
+        ids: Mapping[int, int] | None = None,
+        colors: Sequence[Sequence[int]] | None = None,
+        name: str | None = None,
+        on_unreadable: Literal["raise", "skip"] = "raise",
+    ) -> None:
+        if on_unreadable not in ("raise", "skip"):
+            raise ValueError(f"`on_unreadable` must be 'raise' or 'skip', got {on_unreadable!r}")
+        if not len(images) or len(images) != len(masks):
+            raise ValueError(
+                f"`images` and `masks` must name the same number of files below {root}, at least "
+                f"one, got {len(images)} and {len(masks)}"
+            )
+        self.root = Path(root)
+        self.name = self.root.resolve().name if name is None else name
+        self.classes = check_classes(classes)
+        self.labels = no_labels(len(images))
+        self.on_unreadable = on_unreadable
+        self.paths = list(images)
+        self.mask_paths = list(masks)
+        self._table = _class_table(len(self.classes), ids)
+        self._colors = None if colors is None else torch.tensor(colors, dtype=torch.uint8)
+
+    @property
+    def colors(self) -> Tensor:
+        return super().colors if self._colors is None else self._colors
+
+    def path(self, index: int) -> Path:
+        """Where the image at a position lies."""
+        return self.root / self.paths[index]
+
+    def place(self, index: int) -> str:
+        return str(self.path(index))
+
+    def read(self, index: int) -> Tensor:
+        return decode_file(self.path(index))
+
+    def mask(self, index: int) -> Tensor:
+        path = self.root / self.mask_paths[index]
+        ids = decode_ids(path)
+        classes = self._table[ids]
+        if (classes == _UNKNOWN).any():
+            found = np.unique(ids[classes == _UNKNOWN]).tolist()
+            known = np.flatnonzero(self._table != _UNKNOWN).tolist()
+            raise ValueError(
+                f"the mask {path} holds the id {found[0]}"
+                + (f" and {len(found) - 1} others" if len(found) > 1 else "")
+                + f", which is unknown; known are {_ranges(known)}. Say in `ids` what it is: a "
+                f"class, or {IGNORED_CLASS} to ignore it."
+            )
+        return torch.from_numpy(classes)
+
+
+def decode_ids(path: Path) -> np.ndarray:
+    """The ids in a mask, ``(H, W)`` uint8 or uint16.
+
+    Raises:
+        ValueError: if it cannot be decoded or holds colours; names the file.
+    """
+    try:
+        with Image.open(path) as opened:
+            if opened.mode.startswith("I;16"):
+                return np.array(opened).astype(np.uint16)
+            if opened.mode in ("L", "P"):
+                return np.array(opened)
+            if opened.mode == "1":
+                return np.array(opened).astype(np.uint8)
+            mode = opened.mode
+    except Exception as error:  # decoders raise anything at broken bytes
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"cannot read the mask {path} ({reason}). Repair or remove it, or pass "
+            "on_unreadable='skip'."
+        ) from error
+    raise ValueError(
+        f"the mask {path} must hold one id per pixel (modes L, P, 1 or I;16), got mode {mode!r}. "
+        "Convert its colours to ids."
+    )
+
+
+def _class_table(num_classes: int, ids: Mapping[int, int] | None) -> np.ndarray:
+    """``(65536,)`` uint8: the class of each id, 255 where ignored, 254 where unknown."""
+    if ids is None:
+        ids = {**{one: one for one in range(num_classes)}, IGNORED_CLASS: IGNORED_CLASS}
+    table = np.full(2**16, _UNKNOWN, dtype=np.uint8)
+    for one, to in ids.items():
+        if not 0 <= one < len(table):
+            raise ValueError(f"`ids` must lie in 0 to {len(table) - 1}, got {one}")
+        if not (0 <= to < num_classes or to == IGNORED_CLASS):
+            raise ValueError(
+                f"`ids` must lead to a class, 0 to {num_classes - 1}, or to {IGNORED_CLASS} "
+                f"(ignored), got {one} -> {to}"
+            )
+        table[one] = to
+    return table
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """``[0, 1, 2, 5]`` as ``0-2, 5``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)

@@ -1,0 +1,176 @@
+"""What every set of images with a class for each pixel offers.
+
+Legend: N images, C classes, H x W size of an image.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from instdisc.types import IGNORED_CLASS, UNKNOWN_LABEL
+
+from ..images.source import ImageSource
+
+_log = logging.getLogger(__name__)
+MOST_CLASSES = 254  # 255 is ignored, 254 marks an unknown id while a mask is read
+
+
+class SegmentSource(ImageSource):
+    """Images with a class for each pixel; subclass it for masks of another kind.
+
+    As an `ImageSource` its images are unlabelled: the classes are those of the pixels.
+
+    Attributes:
+        name: a short name for records and messages.
+        classes: names of the C classes of pixels.
+        colors: ``(C, 3)`` uint8, how pictures show them.
+    """
+
+    @property
+    def colors(self) -> Tensor:
+        return class_colors(len(self.classes))
+
+    @abstractmethod
+    def mask(self, index: int) -> Tensor:
+        """The classes at a position, ``(H, W)`` uint8; 255 where a pixel is ignored.
+
+        Raises:
+            ValueError: if the mask is unreadable or holds an unknown id; names it.
+        """
+
+    def pair(self, index: int) -> tuple[Tensor, Tensor]:
+        """The image and the mask at a position: ``(3, H, W)`` and ``(H, W)``, uint8.
+
+        Raises:
+            ValueError: if one is unreadable, their sizes differ, or not one pixel has a class.
+        """
+        image, mask = self.read(index), self.mask(index)
+        if image.shape[1:] != mask.shape:
+            raise ValueError(
+                f"{self.place(index)}: the image is {image.shape[2]} x {image.shape[1]} pixels "
+                f"and its mask {mask.shape[1]} x {mask.shape[0]}; they must be of one size"
+            )
+        if bool((mask == IGNORED_CLASS).all()):
+            raise ValueError(
+                f"{self.place(index)}: not one pixel of the mask has a class. Leave the image "
+                "out, or check which ids are ignored."
+            )
+        return image, mask
+
+    def fetch_pair(self, index: int) -> tuple[int, Tensor, Tensor]:
+        """The pair to use at a position, and its own position: another one if this is skipped.
+
+        Raises:
+            ValueError: if the pair is bad; with ``on_unreadable="skip"``, if all are.
+        """
+        if self.on_unreadable == "raise":
+            return index, *self.pair(index)
+        for offset in range(len(self)):
+            candidate = (index + offset) % len(self)
+            try:
+                return candidate, *self.pair(candidate)
+            except ValueError as error:
+                _log.warning("skipped: %s", error)
+        raise ValueError(f"not one of the {len(self)} images of {self.name!r} can be used")
+
+    def place(self, index: int) -> str:
+        """How messages name the image at a position."""
+        return f"image {index} of {self.name!r}"
+
+
+class SegmentSubset(SegmentSource):
+    """Some images of a source.
+
+    Args:
+        segments: the source.
+        positions: ``(M,)`` int64 positions in it; their order is kept.
+
+    Raises:
+        IndexError: if a position is outside the source.
+
+    Example:
+        >>> from instdisc.data import SceneSegments
+        >>> len(SegmentSubset(SceneSegments(4), torch.tensor([2, 0])))
+        2
+    """
+
+    def __init__(self, segments: SegmentSource, positions: Tensor) -> None:
+        outside = positions[(positions < 0) | (positions >= len(segments))]
+        if len(outside):
+            raise IndexError(
+                f"`positions` must lie in 0 to {len(segments) - 1}, got {int(outside[0])}"
+            )
+        self.segments = segments
+        self.positions = positions
+        self.name = segments.name
+        self.classes = segments.classes
+        self.labels = segments.labels[positions]
+        self.on_unreadable = segments.on_unreadable
+
+    @property
+    def colors(self) -> Tensor:
+        return self.segments.colors
+
+    def read(self, index: int) -> Tensor:
+        return self.segments.read(int(self.positions[index]))
+
+    def mask(self, index: int) -> Tensor:
+        return self.segments.mask(int(self.positions[index]))
+
+    def pair(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.segments.pair(int(self.positions[index]))
+
+    def place(self, index: int) -> str:
+        return self.segments.place(int(self.positions[index]))
+
+
+def class_colors(num_classes: int) -> Tensor:
+    """A colour for each class, ``(C, 3)`` uint8: those of PASCAL VOC, class 0 black.
+
+    The bits of the class are dealt out to red, green and blue, the lowest to the highest bits of
+    the colours, so that the first classes differ most.
+
+    Args:
+        num_classes: C.
+
+    Source:
+        The colour map of the PASCAL VOC development kit.
+
+    Example:
+        >>> class_colors(4).tolist()
+        [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0]]
+    """
+    classes = torch.arange(num_classes)
+    colors = torch.zeros(num_classes, 3, dtype=torch.int64)
+    for place in range(8):
+        for channel in range(3):
+            colors[:, channel] |= (classes >> (3 * place + channel) & 1) << (7 - place)
+    return colors.to(torch.uint8)
+
+
+def no_labels(count: int) -> Tensor:
+    """``(N,)`` labels of images of unknown class."""
+    return torch.full((count,), UNKNOWN_LABEL, dtype=torch.int64)
+
+
+def check_classes(classes: Sequence[str]) -> list[str]:
+    """The names of the classes.
+
+    Raises:
+        TypeError: if `classes` is one string.
+        ValueError: if there are fewer than 2 or more than 254, or a name comes twice.
+    """
+    if isinstance(classes, str):
+        raise TypeError(f"`classes` must be a list of names, got the string {classes!r}")
+    names = [str(name) for name in classes]
+    if not 2 <= len(names) <= MOST_CLASSES:
+        raise ValueError(f"`classes` must name 2 to {MOST_CLASSES} classes, got {len(names)}")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"`classes` must differ, got {twice[0]!r} {names.count(twice[0])} times")
+    return names

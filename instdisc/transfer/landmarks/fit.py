@@ -1,0 +1,188 @@
+"""Landmarks with a backbone, from two sets of images to records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities.seed import isolate_rng
+
+from instdisc.data import LandmarkData, PointSource
+from instdisc.data.points.dataset import Crop
+from instdisc.data.points.module import Augment
+from instdisc.models import Backbone
+from instdisc.types import Record
+
+from ..finetuning.module import quiet_trainer
+from .module import Head, LandmarkModule
+from .pictures import curve_figure, landmark_figure
+from .records import landmark_records
+
+
+def fit_landmarks(
+    backbone: Backbone,
+    train: PointSource,
+    test: PointSource,
+    *,
+    dataset: str,
+    method: str,
+    checkpoint: str = "",
+    seed: int = 0,
+    image_size: int = 224,
+    crop: Crop = "image",
+    margin: float = 0.0,
+    augment: Augment = "none",
+    head: Head = "linear",
+    grid: int = 1,
+    hidden: int = 1024,
+    frozen: bool = True,
+    epochs: int = 120,
+    batch_size: int = 32,
+    learning_rate: float = 1e-3,
+    backbone_learning_rate: float | None = None,
+    weight_decay: float = 5e-4,
+    accelerator: str = "auto",
+    devices: int | str | list[int] = 1,
+    precision: str = "32-true",
+    num_workers: int = 0,
+    pictures: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Record]:
+    """Trains a landmark head, tests it after the last epoch; nothing is selected on the test set.
+
+    By default the backbone is frozen and sees each image once, without augmentation: the features
+    are kept, and the head alone takes the epochs.
+
+    Args:
+        backbone: where to start; it is not changed.
+        train: the training set.
+        test: the test set, with the same points.
+        dataset: name for the records.
+        method: how the backbone was made, for the records.
+        checkpoint: file of the backbone, for the records.
+        seed: of the head, the order and the views.
+        image_size: side of the views in pixels.
+        crop: around what views are cut, see `LandmarkData`, like the next two.
+        margin: around it.
+        augment: ``"none"``, ``"weak"`` or ``"strong"``.
+        head: ``"linear"``, ``"mlp"`` or ``"heatmap"``, see `LandmarkModule`, like the next three.
+        grid: cells per side that a regression head sees.
+        hidden: width of the hidden layer of ``"mlp"``.
+        frozen: whether the backbone stays as it is; else all of it trains.
+        epochs: of the training.
+        batch_size: of all devices together; one larger than the set becomes the set. Images that
+            do not fill a batch wait for another epoch.
+        learning_rate: of the head.
+        backbone_learning_rate: ``None`` for a tenth of that.
+        weight_decay: as Adam's L2 penalty.
+        accelerator: Lightning's, like the next two.
+        devices: how many, or which.
+        precision: of the arithmetic.
+        num_workers: processes that read.
+        pictures: folder for ``landmarks.png`` and ``curve.png``; ``None``: no pictures.
+        progress: is told the epochs done and the epochs in all, after each.
+
+    Returns:
+        The records of `landmark_records`: NME first.
+
+    Raises:
+        ValueError: if an argument is out of range, the sets do not fit each other, or training
+            diverged.
+
+    Source:
+        cvl-umass/contrast-landmark for MAFL: Adam 1e-3, decay 5e-4, batch 32, cosine, 120 epochs,
+        frozen features. Zhao et al. (2021) say neither head nor schedule; pooled features, a
+        linear layer and no augmentation are our choice.
+
+    Example:
+        >>> from instdisc.data import Scenes, ScenePoints
+        >>> points = ScenePoints(Scenes(12, image_size=32))
+        >>> records = fit_landmarks(Backbone("test_resnet"), points, points, dataset="scenes",
+        ...     method="random", image_size=32, crop="box", epochs=1, accelerator="cpu")
+        >>> [record.metric for record in records]
+        ['NME', 'failures above 8 %', 'failures above 10 %', 'AUC to 10 %']
+    """
+    start = time.perf_counter()
+    if epochs < 1:
+        raise ValueError(f"`epochs` must be positive, got {epochs}")
+    with isolate_rng(), quiet_trainer(accelerator, devices, precision, epochs, epochs) as trainer:
+        if batch_size % trainer.world_size:
+            raise ValueError(
+                f"`batch_size` must be a multiple of the {trainer.world_size} processes, got "
+                f"{batch_size}"
+            )
+        torch.manual_seed(seed)
+        data = LandmarkData(
+            train,
+            test,
+            image_size=image_size,
+            crop=crop,
+            margin=margin,
+            augment=augment,
+            batch_size=min(batch_size, len(train)) // trainer.world_size,
+            num_workers=num_workers,
+            seed=seed,
+        )
+        module = LandmarkModule(
+            backbone,
+            train.layout,
+            image_size=image_size,
+            head=head,
+            grid=grid,
+            hidden=hidden,
+            frozen=frozen,
+            learning_rate=learning_rate,
+            backbone_learning_rate=backbone_learning_rate,
+            weight_decay=weight_decay,
+        )
+        if module.can_precompute(data):
+            module.precompute(data, trainer.strategy.root_device)
+        if progress is not None:
+            trainer.callbacks.append(_Told(progress, epochs))  # type: ignore[attr-defined]
+        trainer.fit(module, datamodule=data)
+    errors = module.errors
+    assert errors is not None
+    settings = {
+        "image_size": image_size,
+        "crop": crop,
+        "margin": margin,
+        "augment": augment,
+        "head": head,
+        "grid": grid,
+        "hidden": hidden if head == "mlp" else None,
+        "frozen": frozen,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "backbone_learning_rate": None if frozen else module.backbone_learning_rate,
+        "weight_decay": weight_decay,
+        "precision": precision,
+        "train": len(train),
+    }
+    if pictures is not None and trainer.is_global_zero:
+        landmark_figure(test, module.shown, Path(pictures) / "landmarks.png")
+        curve_figure({method: errors}, Path(pictures) / "curve.png")
+    return landmark_records(
+        errors,
+        train.layout,
+        dataset=dataset,
+        method=method,
+        checkpoint=checkpoint,
+        seed=seed,
+        seconds=time.perf_counter() - start,
+        settings=settings,
+    )
+
+
+class _Told(Callback):
+    """Tells how many epochs are done."""
+
+    def __init__(self, progress: Callable[[int, int], None], epochs: int) -> None:
+        self.progress = progress
+        self.epochs = epochs
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.progress(trainer.current_epoch + 1, self.epochs)

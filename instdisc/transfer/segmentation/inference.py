@@ -1,0 +1,79 @@
+"""Logits of whole images, at once or window by window.
+
+Legend: B batch, C classes, H x W size of an image, h x w size of a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+Predict = Callable[[Tensor], Tensor]  # (B, 3, H, W) to (B, C, H, W)
+
+
+def sliding_logits(
+    predict: Predict, images: Tensor, window: tuple[int, int], step: tuple[int, int]
+) -> Tensor:
+    """The mean of the logits of all windows that show a pixel.
+
+    Windows begin every `step` pixels; the last ones are moved inwards to end with the image. An
+    image that is smaller than the window is one window.
+
+    Args:
+        predict: logits of a part of the images.
+        images: ``(B, 3, H, W)``.
+        window: h and w.
+        step: pixels down and across from one window to the next, at most h and w.
+
+    Returns:
+        ``(B, C, H, W)`` float32.
+
+    Raises:
+        ValueError: if a step is not positive or leaves pixels between two windows.
+
+    Example:
+        >>> import torch
+        >>> images = torch.rand(1, 3, 7, 10)
+        >>> mean = sliding_logits(lambda part: part[:, :2], images, (4, 4), (3, 2))
+        >>> torch.allclose(mean, images[:, :2])
+        True
+    """
+    check_window(window, step)
+    height, width = images.shape[2:]
+    total: Tensor | None = None
+    counts = images.new_zeros(1, 1, height, width, dtype=images.dtype)
+    for top in window_starts(height, window[0], step[0]):
+        for left in window_starts(width, window[1], step[1]):
+            part = (..., slice(top, top + window[0]), slice(left, left + window[1]))
+            logits = predict(images[part]).float()
+            if total is None:
+                total = logits.new_zeros(len(images), logits.shape[1], height, width)
+            total[part] += logits
+            counts[part] += 1
+    assert total is not None
+    return total / counts
+
+
+def window_starts(length: int, window: int, step: int) -> list[int]:
+    """Where windows begin along one axis.
+
+    Example:
+        >>> window_starts(10, 4, 4), window_starts(3, 4, 4)
+        ([0, 4, 6], [0])
+    """
+    last = max(0, length - window)
+    starts = list(range(0, last, step))
+    return [*starts, last]
+
+
+def check_window(window: tuple[int, int], step: tuple[int, int]) -> None:
+    """Refuses windows that miss pixels.
+
+    Raises:
+        ValueError: if a step is not positive or larger than the window.
+    """
+    if not all(0 < s <= w for s, w in zip(step, window, strict=True)):
+        raise ValueError(
+            f"`window_step` must be positive and at most the window {window}, got {step}"
+        )

@@ -1,0 +1,251 @@
+"""Semantic segmentation as one function."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities.seed import isolate_rng
+
+from instdisc.data import SegmentData, SegmentSource
+from instdisc.models import Backbone
+from instdisc.types import Record
+
+from .module import Segmenter
+from .network import Head
+from .pictures import SegmentationPictures
+from .records import segmentation_records
+from .schedule import Schedule
+
+# Not part of what is measured, or in the record anyway.
+_NOT_SETTINGS = {
+    *("backbone", "train", "test", "dataset", "method", "checkpoint", "seed", "progress"),
+    *("accelerator", "devices", "num_workers", "pictures", "channels_last"),
+}
+
+
+def segment(
+    backbone: Backbone,
+    train: SegmentSource,
+    test: SegmentSource,
+    *,
+    dataset: str,
+    method: str,
+    checkpoint: str = "",
+    seed: int = 0,
+    head: Head = "deeplab",
+    output_stride: int = 16,
+    width: int = 256,
+    dropout: float | None = None,
+    auxiliary: float = 0.0,
+    steps: int = 2000,
+    batch_size: int = 8,
+    crop_size: int | Sequence[int] = 512,
+    scale: Sequence[float] = (0.5, 2.0),
+    short_side: int | None = None,
+    flip: float = 0.5,
+    max_share: float = 1.0,
+    distort: bool = False,
+    learning_rate: float = 0.01,
+    weight_decay: float = 1e-4,
+    head_rate: float = 1.0,
+    schedule: Schedule = "poly",
+    test_short_side: int | None = None,
+    window: int | Sequence[int] | None = None,
+    window_step: int | Sequence[int] | None = None,
+    test_batch_size: int = 1,
+    channels_last: bool = False,
+    accelerator: str = "auto",
+    devices: int | str | list[int] = 1,
+    precision: str = "32-true",
+    num_workers: int = 0,
+    pictures: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Record]:
+    """Trains a backbone with a segmentation head and tests it, once, after the last step.
+
+    Args:
+        backbone: where to start, a timm ResNet; it is not changed.
+        train: the training set.
+        test: the test set, of the same classes.
+        dataset: name for the records.
+        method: how the backbone was made, for the records.
+        checkpoint: file of the backbone, for the records.
+        seed: of the head, the order, the crops and the intervals.
+        head: see `SegmentationNet`, like the next three.
+        output_stride: pixels per cell of the last map.
+        width: channels of the head.
+        dropout: chance, in the head.
+        auxiliary: weight of the auxiliary head's loss; 0 for none.
+        steps: of the optimiser.
+        batch_size: crops of all devices together; the set's size where that is smaller.
+        crop_size: side of the crops in pixels, or height and width.
+        scale: see `SegmentPolicy`, like the next three.
+        short_side: in training.
+        flip: chance.
+        max_share: of one class in a crop.
+        distort: whether the colours are distorted.
+        learning_rate: of SGD with momentum 0.9.
+        weight_decay: of every weight.
+        head_rate: by what the learning rate of the heads is multiplied.
+        schedule: ``"poly"`` (power 0.9) or ``"step"`` (tenths after 70 % and 90 %).
+        test_short_side: see `Segmenter`, like the next two.
+        window: of sliding evaluation.
+        window_step: of sliding evaluation.
+        test_batch_size: images at a time.
+        channels_last: order in memory.
+        accelerator: Lightning's, like the next two: ``"cpu"``, ``"gpu"``, ``"auto"``.
+        devices: how many of them, or which.
+        precision: e.g. ``"32-true"``, ``"bf16-mixed"`` or ``"16-mixed"``.
+        num_workers: processes that read.
+        pictures: file for a picture of the first test images beside the truth.
+        progress: is told the steps done and the steps in all, after each.
+
+    Returns:
+        Mean IoU and pixel accuracy with an interval over the test images, then each class's IoU.
+
+    Raises:
+        ValueError: if an argument is out of range, the sets do not fit each other, the backbone
+            cannot be dilated, or training diverged.
+
+    Source:
+        The task of Zhao et al. (2021) on Cityscapes; its full recipes are
+        ``examples/configs/segmentation``. The defaults here are a short schedule of our own.
+
+    Example:
+        >>> from instdisc.data import SceneSegments
+        >>> scenes = SceneSegments(4, image_size=32, num_categories=2)
+        >>> records = segment(Backbone("test_resnet"), scenes, scenes, dataset="scenes",
+        ...     method="random", steps=1, batch_size=2, crop_size=32, width=8, accelerator="cpu")
+        >>> [record.metric for record in records][:2]
+        ['mIoU', 'pixel accuracy']
+    """
+    start = time.perf_counter()
+    given = dict(locals())
+    names = inspect.signature(segment).parameters
+    settings = {name: _json(given[name]) for name in names if name not in _NOT_SETTINGS}
+    if steps < 1:
+        raise ValueError(f"`steps` must be positive, got {steps}")
+    if len(train) < 2 or batch_size < 2:
+        raise ValueError(
+            "`train` and `batch_size` must be at least 2, since batch norm needs it, got "
+            f"{len(train)} images and {batch_size}"
+        )
+    watchers: list[Callback] = [_Progress(progress, steps)]
+    if pictures is not None:
+        watchers.append(SegmentationPictures(path=pictures))
+    with isolate_rng(), _quiet_trainer(accelerator, devices, precision, steps, watchers) as trainer:
+        together = min(batch_size, len(train))
+        if together % trainer.world_size:
+            raise ValueError(
+                f"`batch_size` must be a multiple of the {trainer.world_size} processes, got "
+                f"{together}"
+            )
+        data = SegmentData(
+            train,
+            test,
+            crop_size=crop_size,
+            scale=scale,
+            short_side=short_side,
+            flip=flip,
+            max_share=max_share,
+            distort=distort,
+            batch_size=together // trainer.world_size,
+            test_batch_size=test_batch_size,
+            num_workers=num_workers,
+            seed=seed,
+        )
+        torch.manual_seed(seed)
+        segmenter = Segmenter(
+            data.num_classes,
+            backbone=backbone,
+            head=head,
+            output_stride=output_stride,
+            width=width,
+            dropout=dropout,
+            auxiliary=auxiliary,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            head_rate=head_rate,
+            schedule=schedule,
+            test_short_side=test_short_side,
+            window=window,
+            window_step=window_step,
+            channels_last=channels_last,
+        )
+        trainer.fit(segmenter, datamodule=data)
+        trainer.validate(segmenter, datamodule=data, verbose=False)
+    assert segmenter.result is not None
+    return segmentation_records(
+        segmenter.result,
+        data.classes,
+        dataset=dataset,
+        method=method,
+        checkpoint=checkpoint,
+        seed=seed,
+        seconds=time.perf_counter() - start,
+        settings={**settings, "backbone": backbone.name, "train": len(train)},
+    )
+
+
+class _Progress(Callback):
+    """Tells how many steps are done."""
+
+    def __init__(self, tell: Callable[[int, int], None] | None, steps: int) -> None:
+        self.tell = tell
+        self.steps = steps
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.tell is not None:
+            self.tell(trainer.global_step, self.steps)
+
+
+@contextmanager
+def _quiet_trainer(
+    accelerator: str,
+    devices: int | str | list[int],
+    precision: str,
+    steps: int,
+    callbacks: list[Callback],
+) -> Iterator[Trainer]:
+    """A trainer that writes nothing, neither to disk nor on the screen, and tests at the end."""
+    log = logging.getLogger("pytorch_lightning")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # How many workers read is the caller's choice; the second is Lightning's own affair.
+            warnings.filterwarnings("ignore", "The '?\\w+'? does not have many workers")
+            warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.` is deprecated")
+            yield Trainer(
+                accelerator=accelerator,
+                devices=devices,
+                precision=precision,  # type: ignore[arg-type]  # a user's string; Lightning checks it
+                max_steps=steps,
+                limit_val_batches=1.0,
+                check_val_every_n_epoch=None,
+                val_check_interval=steps + 1,
+                num_sanity_val_steps=0,
+                log_every_n_steps=1,
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                callbacks=callbacks,
+            )
+    finally:
+        log.setLevel(level)
+
+
+def _json(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

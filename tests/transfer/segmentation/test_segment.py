@@ -1,0 +1,175 @@
+"""The task as one function: what it learns, reports and refuses."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from instdisc.data import SceneSegments, SegmentData, SegmentSource, SegmentSubset
+from instdisc.data.segments.source import no_labels
+from instdisc.models import Backbone
+from instdisc.transfer import segment
+
+ABOUT = {"dataset": "toy", "method": "random", "accelerator": "cpu"}
+SMALL = {"crop_size": 32, "batch_size": 4, "width": 16, **ABOUT}
+
+
+class Halves(SegmentSource):
+    """Red beside blue, and the class says which: learnt in a few steps."""
+
+    name, classes = "halves", ("red", "blue", "green")
+
+    def __init__(self, count=8):
+        self.labels = no_labels(count)
+
+    def pair(self, index):
+        generator = torch.Generator().manual_seed(index)
+        image = torch.randint(0, 120, (3, 32, 48), dtype=torch.uint8, generator=generator)
+        mask = torch.zeros(32, 48, dtype=torch.uint8)
+        mask[:, 12 + 3 * index % 24 :] = 1
+        image[0] += 120 * (mask == 0)
+        image[2] += 120 * (mask == 1)
+        mask[:2] = 255
+        return image, mask
+
+    def read(self, index):
+        return self.pair(index)[0]
+
+    def mask(self, index):
+        return self.pair(index)[1]
+
+
+def test_learns_reports_and_leaves_the_backbone_as_it_was(tmp_path):
+    net = Backbone("test_resnet").eval()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    told = []
+    records = segment(
+        net, Halves(), Halves(5), steps=16, learning_rate=0.05, auxiliary=0.4, distort=True,
+        scale=(0.7, 1.4), pictures=tmp_path / "seen" / "it.png", checkpoint="it.pt",
+        progress=lambda done, total: told.append((done, total)), **SMALL,
+    )  # fmt: skip
+    assert [r.metric for r in records][:4] == ["mIoU", "pixel accuracy", "IoU, red", "IoU, blue"]
+    assert records[1].value > 80
+    assert records[0].ci is not None
+    assert told == [(step, 16) for step in range(1, 17)]
+    assert all(torch.equal(t, before[name]) for name, t in net.state_dict().items())
+    assert not net.training
+    assert (tmp_path / "seen" / "it.png").stat().st_size > 1000
+    settings = records[0].settings
+    assert {r.task for r in records} == {"segmentation"}
+    assert (settings["steps"], settings["train"], settings["test"]) == (16, 8, 5)
+    assert settings["backbone"] == "test_resnet"
+    assert records[0].to_json()
+
+
+def test_the_same_seed_gives_the_same_result_and_draws_nothing_from_outside():
+    net = Backbone("test_resnet")
+    torch.manual_seed(1)
+    first = segment(net, Halves(), Halves(2), steps=2, seed=3, **SMALL)
+    after = torch.rand(1)
+    torch.manual_seed(2)
+    again = segment(net, Halves(), Halves(2), steps=2, seed=3, **SMALL)
+    assert [r.value for r in first] == [r.value for r in again]
+    torch.manual_seed(1)
+    assert torch.equal(after, torch.rand(1))
+
+
+def test_fcn_with_windows():
+    records = segment(
+        Backbone("test_resnet"), Halves(), Halves(2), steps=2, head="fcn", schedule="step",
+        window=[32, 32], window_step=16, test_short_side=40, test_batch_size=2,
+        precision="bf16-mixed", **SMALL,
+    )  # fmt: skip
+    assert 0 <= records[0].value <= 100
+    assert records[0].settings["window"] == [32, 32]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "`steps` must be positive, got 0"),
+        ({"batch_size": 1}, "`train` and `batch_size` must be at least 2"),
+        ({"crop_size": 0}, "`crop_size` must be a positive side"),
+        ({"output_stride": 5}, "`output_stride` must be one of the strides of 'test_resnet'"),
+        ({"learning_rate": 1e20, "steps": 3}, "the weights are not finite: the training diverged"),
+    ],
+)
+def test_bad_arguments(options, message):
+    with pytest.raises(ValueError, match=message):
+        segment(Backbone("test_resnet"), Halves(), Halves(2), **{**SMALL, "steps": 1, **options})
+
+
+def test_bad_sets():
+    net = Backbone("test_resnet")
+    with pytest.raises(ValueError, match="`train` and `batch_size` must be at least 2"):
+        segment(net, Halves(1), Halves(2), steps=1, **SMALL)
+    with pytest.raises(ValueError, match="`test` has the classes .* they must be the same"):
+        segment(net, Halves(), SceneSegments(2, image_size=32), steps=1, **SMALL)
+    with pytest.raises(ValueError, match="must be a timm ResNet, got 'test_vit'"):
+        segment(Backbone("test_vit"), Halves(), Halves(2), steps=1, **SMALL)
+
+
+TWO = """
+import sys, torch
+from pytorch_lightning import Trainer
+from instdisc.data import SceneSegments, SegmentData
+from instdisc.models import Backbone
+from instdisc.transfer import Segmenter
+
+def score(devices, folder):
+    torch.manual_seed(0)
+    scenes = SceneSegments(5, image_size=32)
+    data = SegmentData(scenes, scenes, crop_size=32, batch_size=2)
+    net = Segmenter(11, backbone=Backbone("test_resnet"), width=8)
+    trainer = Trainer(accelerator="cpu", devices=devices, logger=False,
+                      enable_progress_bar=False, enable_checkpointing=False)
+    trainer.validate(net, datamodule=data, verbose=False)
+    torch.save(net.result, f"{folder}/{devices}-{trainer.global_rank}.pt")
+
+if __name__ == "__main__":
+    score(2, sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_score_as_one(tmp_path):
+    (tmp_path / "two.py").write_text(TWO)
+    names: dict = {}
+    exec(TWO, names)
+    names["score"](1, tmp_path)
+    subprocess.run([sys.executable, tmp_path / "two.py", tmp_path], check=True)
+    alone, *others = (
+        torch.load(tmp_path / f"{name}.pt", weights_only=False) for name in ("1-0", "2-0", "2-1")
+    )
+    assert int(alone.matrix.sum()) == 5 * 32 * 32  # five images on two processes: none twice
+    for other in others:
+        assert torch.equal(other.matrix, alone.matrix)
+        assert len(other.matrices) == 5
+        assert torch.equal(other.class_iou.nan_to_num(), alone.class_iou.nan_to_num())
+
+
+@pytest.mark.slow
+def test_overfits_two_images():
+    scenes = SceneSegments(2, image_size=64, num_categories=2)
+    records = segment(
+        Backbone("test_resnet"), scenes, scenes, steps=150, batch_size=2, crop_size=64,
+        scale=(1.0, 1.0), flip=0.0, output_stride=4, width=32, dropout=0.0, learning_rate=0.05,
+        weight_decay=0.0, **ABOUT,
+    )  # fmt: skip
+    assert records[0].value > 90, records[0].value
+
+
+def test_a_crop_alone_in_its_batch_is_refused():
+    from pytorch_lightning import Trainer
+
+    from instdisc.transfer import Segmenter
+
+    scenes = SegmentSubset(SceneSegments(4, image_size=32), torch.arange(2))
+    data = SegmentData(scenes, scenes, crop_size=32, batch_size=1)
+    trainer = Trainer(
+        accelerator="cpu", max_steps=1, logger=False, enable_progress_bar=False,
+        enable_checkpointing=False, enable_model_summary=False, num_sanity_val_steps=0,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="`batch_size` must be at least 2 on each device"):
+        trainer.fit(Segmenter(11, backbone=Backbone("test_resnet"), width=8), datamodule=data)
