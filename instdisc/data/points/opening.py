@@ -18,6 +18,7 @@ _CELEBA_SPLITS = {
     "mafl": {"train": "mafl_train", "test": "mafl_test"},
     "celeba": {"train": "train_without_mafl_test", "val": "valid", "test": "test"},
 }
+NAMES = (*_CELEBA_SPLITS, "scenes")
 _NUM_SCENES = {"train": 1000, "val": 250, "test": 500}
 
 

@@ -21,6 +21,7 @@ _SETS: dict[str, tuple[_Open, _Open]] = {
     "cityscapes": (Cityscapes, lambda root: Cityscapes(root, split="val")),
     "voc2012_segmentation": (VOCSegmentation, lambda root: VOCSegmentation(root, split="val")),
 }
+NAMES = (*_SETS, "scenes")
 
 
 def open_segments(name: str | Path, root: str | Path | None = None, *, part: Part) -> SegmentSource:

@@ -26,8 +26,10 @@ from instdisc.types import Record
 
 from ..features.cache import cached_features
 from ..features.extract import Features
-from .inputs import Checkpoints, DataSet, ObjectSet, Subject, find_subjects
+from .kinds import LACKS, Kind, kinds_of
 from .results import append_job, read_jobs
+from .sets import AnnotatedSet, ImageSet
+from .subjects import Checkpoints, Subject, find_subjects
 from .tasks import TASKS, check_options, trainer_options
 
 _log = logging.getLogger(__name__)
@@ -47,7 +49,7 @@ class Job(NamedTuple):
     key: str
     task: str
     options: dict[str, Any]
-    data: DataSet | ObjectSet
+    data: ImageSet | AnnotatedSet
     subject: Subject
 
 
@@ -80,8 +82,8 @@ def run_suite(
         checkpoints: files, as ``NAME=FILE`` to name them in the table; ``"random"`` for random
             weights in the architecture of the first file, or ``"random:resnet50"``. Or names with
             such a file or a `Backbone` each.
-        data_sets: names of the catalog, folders or tables; see `open_images`, and `open_objects`
-            for detection.
+        data_sets: names of the catalog, folders or tables; see `open_images`, and
+            `open_objects`, `open_segments` and `open_points` for the tasks on these.
         tasks: names in `TASKS`.
         options: for a task, keywords of its function; JSON values.
         data_root: the folder that holds the data sets.
@@ -139,9 +141,7 @@ def run_suite(
         **trainer_options(device),
     }
     subjects = find_subjects(checkpoints, seed, _skip)
-    sets = [
-        (DataSet(str(name), data_root, keep), ObjectSet(str(name), data_root)) for name in data_sets
-    ]
+    sets = [_open(str(name), data_root, keep) for name in data_sets]
     jobs = _plan(subjects, sets, tasks, options, offered)
     stored = read_jobs(results)
     todo = [job for job in jobs if job.key not in stored]
@@ -176,13 +176,28 @@ def run_suite(
     ]
 
 
+class _Sets(NamedTuple):
+    """A data set as each kind of task sees it."""
+
+    name: str
+    of_kind: dict[Kind, ImageSet | AnnotatedSet]
+
+
+def _open(name: str, root: str | Path, keep: Literal["nothing", "memory"]) -> _Sets:
+    found: dict[Kind, ImageSet | AnnotatedSet] = {
+        kind: ImageSet(name, root, keep) if kind == "images" else AnnotatedSet(kind, name, root)
+        for kind in kinds_of(name, root)
+    }
+    return _Sets(next(iter(found.values())).name, found)
+
+
 class _Runner:
     """Runs jobs; keeps the backbone and the features from one job to the next."""
 
     def __init__(self, extract: Any, offered: Mapping[str, Any]) -> None:
         self._extract = extract
         self._offered = offered
-        self._last: tuple[DataSet | ObjectSet, Subject] | None = None
+        self._last: tuple[ImageSet | AnnotatedSet, Subject] | None = None
         self._backbone: Backbone | None = None
         self._features: dict[int, Features] = {}
 
@@ -195,7 +210,7 @@ class _Runner:
             self._features = {}
         task = TASKS[job.task]
         inputs: list[Any]
-        if task.on == "features" and isinstance(job.data, DataSet):
+        if task.on == "features" and isinstance(job.data, ImageSet):
             inputs = [job.data.features(part, self._features_of) for part in task.parts]
         else:
             inputs = [self._backbone, *(job.data.kept(part) for part in task.parts)]
@@ -208,7 +223,7 @@ class _Runner:
         }
         found = task.call(inputs, {**self._offered, **own}, job.options)
         size = {"image_size": self._offered["image_size"]}  # features do not tell it
-        size = {} if task.on == "objects" else size  # whose images are of many sizes
+        size = size if task.has_image_size else {}
         return [record._replace(settings={**size, **record.settings}) for record in found]
 
     def _features_of(self, images: ImageSource) -> Features:
@@ -219,18 +234,22 @@ class _Runner:
 
 def _plan(
     subjects: Sequence[Subject],
-    sets: Sequence[tuple[DataSet, ObjectSet]],
+    sets: Sequence[_Sets],
     tasks: Sequence[str],
     options: Mapping[str, Mapping[str, Any]],
     offered: Mapping[str, Any],
 ) -> list[Job]:
     """Every job, data set by data set, so that images kept in memory serve every backbone."""
     jobs = []
-    for images, objects in sets:
-        digests: dict[str, tuple[DataSet | ObjectSet, str]] = {}
+    for own in sets:
+        digests: dict[str, tuple[ImageSet | AnnotatedSet, str]] = {}
         for name in tasks:
-            data = objects if TASKS[name].on == "objects" else images
-            why = data.refusal(TASKS[name].parts)
+            task = TASKS[name]
+            if task.kind not in own.of_kind:
+                _skip(f"{name} on {own.name}, which has no {LACKS[task.kind]}")
+                continue
+            data = own.of_kind[task.kind]
+            why = data.refusal(task.parts)
             if why:
                 _skip(f"{name} on {data.name}, {why}")
                 continue
@@ -261,7 +280,7 @@ def _key(
     settings.update(given)
     for name in ("num_workers", "device", "accelerator", "devices"):
         settings.pop(name, None)  # where it is computed does not change the result
-    size = None if TASKS[task].on == "objects" else offered["image_size"]
+    size = offered["image_size"] if TASKS[task].has_image_size else None
     about = [task, dataset, data_digest, weights, size, offered["seed"], settings]
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -16,11 +16,14 @@ from ..few_shot.finetune import finetune_few_shot
 from ..few_shot.frozen import evaluate_few_shot
 from ..finetuning.finetune import finetune
 from ..knn import evaluate_knn
+from ..landmarks.fit import fit_landmarks
 from ..linear.grid import evaluate_linear_grid
 from ..linear.logistic import evaluate_linear
 from ..linear.moco import evaluate_moco_linear
 from ..linear.readout import evaluate_readout
 from ..linear.stages import evaluate_stages
+from ..segmentation.segment import segment
+from .kinds import Kind
 
 Part = Literal["all", "train", "test"]
 # What the suite says itself; options of a user cannot.
@@ -33,15 +36,25 @@ class Task(NamedTuple):
     Attributes:
         function: the task; its keywords are the options that a user may set.
         parts: of a data set, in the order in which the function takes them.
-        on: whether it takes the features of the parts, the backbone and the images, or the
-            backbone and images with objects.
+        on: whether it takes the features of the parts, or the backbone and the images: with a
+            class each, with objects, with a class for each pixel, or with points.
         one_by_one: an option whose values become jobs of their own.
     """
 
     function: Callable[..., Any]
     parts: tuple[Part, ...]
-    on: Literal["features", "images", "objects"]
+    on: Literal["features", "images", "objects", "segments", "points"]
     one_by_one: str = ""
+
+    @property
+    def kind(self) -> Kind:
+        """What the images must come with."""
+        return "images" if self.on == "features" else self.on
+
+    @property
+    def has_image_size(self) -> bool:
+        """Whether all its images are made to one size; else the task has a rule of its own."""
+        return self.on not in ("objects", "segments")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -82,6 +95,8 @@ TASKS: dict[str, Task] = {
     "few_shot_finetune": Task(finetune_few_shot, ("all",), "images", one_by_one="shots"),
     "finetune": Task(finetune, ("train", "test"), "images"),
     "detection": Task(detect, ("train", "test"), "objects"),
+    "segmentation": Task(segment, ("train", "test"), "segments"),
+    "landmarks": Task(fit_landmarks, ("train", "test"), "points"),
 }
 
 

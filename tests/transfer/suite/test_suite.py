@@ -1,8 +1,10 @@
 """The suite: what it runs, what it does not run again, what it skips, and what it leaves."""
 
+import itertools
 import json
 import logging
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -10,7 +12,8 @@ from PIL import Image
 from instdisc.checkpoint import export_backbone
 from instdisc.models import Backbone
 from instdisc.transfer import TASKS, run_suite
-from instdisc.transfer.suite.inputs import DataSet, find_subjects
+from instdisc.transfer.suite.sets import ImageSet
+from instdisc.transfer.suite.subjects import find_subjects
 from instdisc.transfer.suite.tasks import trainer_options
 
 QUICK = {"finetune": {"epochs": 1, "grid": [[0.01, 4, 0.0]]}}
@@ -146,7 +149,7 @@ def test_shots_are_jobs_of_their_own(root, suite, ran, caplog):
 
 
 def test_all_images_take_the_features_of_both_parts(root, monkeypatch):
-    data = DataSet("pets", root / "data", "nothing")
+    data = ImageSet("pets", root / "data", "nothing")
     asked = []
 
     def extract(images):
@@ -209,8 +212,8 @@ def test_detection_takes_sets_with_objects_and_the_others_do_not(root, suite, ra
     assert detected[0].settings["iterations"] == 1
     assert "image_size" not in detected[0].settings
     for line in (
-        "skipped detection on pets, whose images have no objects",
-        "skipped knn on cells, whose images have objects, and no class of their own",
+        "skipped detection on pets, which has no objects",
+        "skipped knn on cells, which has no class for each image",
     ):
         assert line in caplog.messages
     assert any("skipped the data set no_such_set" in line for line in caplog.messages)
@@ -222,7 +225,47 @@ def test_detection_takes_sets_with_objects_and_the_others_do_not(root, suite, ra
     assert ran[3:] == ["detection"]
 
 
-@pytest.mark.parametrize("task", sorted(set(TASKS) - {"detection"}))
+def masks(folder):
+    """A set of images and masks."""
+    for part, place in itertools.product(("train", "test"), ("images", "masks")):
+        (folder / place / part).mkdir(parents=True)
+        for index in range(2):
+            pixels = np.full((40, 48, 3) if place == "images" else (40, 48), index, np.uint8)
+            Image.fromarray(pixels).save(folder / place / part / f"{index}.png")
+    (folder / "classes.txt").write_text("sky\nroad\n")
+
+
+def points(folder):
+    """A set of images with points in tables."""
+    for part in ("train", "test"):
+        (folder / part).mkdir(parents=True)
+        rows = ["image," + ",".join(f"x{i},y{i}" for i in range(5))]
+        for index in range(4):
+            Image.new("RGB", (40, 40), (9, 9, 60 * index)).save(folder / part / f"{index}.png")
+            rows.append(f"{index}.png,{8 + index},12,{25 + index},14,18,20,10,28,25,30")
+        (folder / f"{part}_keypoints.csv").write_text("\n".join(rows) + "\n")
+
+
+def test_segmentation_and_landmarks_take_their_own_sets(root, suite, ran, caplog):
+    masks(root / "data" / "roads")
+    points(root / "data" / "eyes")
+    options = {
+        "segmentation": {"steps": 1, "batch_size": 2, "crop_size": [32, 32], "width": 8},
+        "landmarks": {"epochs": 1, "batch_size": 2},
+    }
+    tasks = ["knn", "segmentation", "landmarks"]
+    sets = ["pets", "roads", "eyes"]
+    records = suite(["random:test_resnet"], sets, tasks, options=options)
+    assert ran == tasks
+    found = {(record.dataset, record.task) for record in records}
+    assert found == {("pets", "knn"), ("roads", "segmentation"), ("eyes", "landmarks")}
+    assert "skipped segmentation on eyes, which has no class for each pixel" in caplog.messages
+    assert "skipped landmarks on pets, which has no points" in caplog.messages
+    assert suite(["random:test_resnet"], sets, tasks, options=options) == records
+    assert ran == tasks
+
+
+@pytest.mark.parametrize("task", [name for name in TASKS if TASKS[name].kind == "images"])
 def test_each_task_runs_from_json_options(task, root, suite):
     images(root / "data" / "many", "abcdef", count=20)
     quick = {
