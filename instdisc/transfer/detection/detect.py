@@ -22,6 +22,7 @@ from .export import export_detector
 from .module import DetectionModule
 from .norms import Norm
 from .pictures import save_pictures
+from .proposals import ProposalCounts
 from .recipe import VOC07_RECIPE, DetectionRecipe, check_recipe
 from .records import detection_records
 from .results import write_results
@@ -43,6 +44,7 @@ def detect(
     norm: Norm = "sync",
     freeze_parts: int = 0,
     anchor_sizes: Sequence[float] | None = None,
+    counts: ProposalCounts | None = None,
     regions_per_image: int = 512,
     weight_decay: float = 1e-4,
     precise_batches: int = 200,
@@ -73,10 +75,11 @@ def detect(
         follow_batch: another batch: rate, iterations, milestones and warm-up of `recipe` follow it
             by the linear rule. ``None`` takes `recipe` as it is.
         masks: whether to predict masks; ``None``: if both sets have them.
-        neck: ``"c4"`` or ``"fpn"``, see `Detector`, like the next four.
+        neck: ``"c4"`` or ``"fpn"``, see `Detector`, like the next five.
         norm: ``"sync"``, ``"plain"`` or ``"frozen"``.
         freeze_parts: of the backbone that stay as they are.
         anchor_sizes: in pixels.
+        counts: proposals to keep; the test of each image costs in proportion to the last.
         regions_per_image: that the losses see.
         weight_decay: of everything but norms.
         precise_batches: for precise batch norm before the test; 0 for none.
@@ -139,6 +142,7 @@ def detect(
             norm=norm,
             freeze_parts=freeze_parts,
             anchor_sizes=anchor_sizes,
+            counts=counts,
             regions_per_image=regions_per_image,
             learning_rate=used.learning_rate,
             weight_decay=weight_decay,

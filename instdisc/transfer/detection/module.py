@@ -26,6 +26,7 @@ from .detector import Detector
 from .evaluation import Evaluation, Evaluator, Protocol, check_protocols
 from .norms import Norm
 from .precise_norm import precise_batch_norm
+from .proposals import ProposalCounts
 from .recipe import DetectionRecipe, check_recipe, rate_factor
 
 _CHECK_EVERY = 20
@@ -44,10 +45,11 @@ class DetectionModule(LightningModule):
             name for random weights.
         num_classes: without the background.
         masks: also predict masks.
-        neck: ``"c4"`` or ``"fpn"``, see `Detector`, like the next five.
+        neck: ``"c4"`` or ``"fpn"``, see `Detector`, like the next six.
         norm: ``"sync"``, ``"plain"`` or ``"frozen"``.
         freeze_parts: of the backbone that stay as they are.
         anchor_sizes: in pixels.
+        counts: proposals to keep.
         regions_per_image: that the losses see.
         min_score: of a detection.
         learning_rate: of SGD, after the warm-up, for the whole batch of all processes. It follows
@@ -92,6 +94,7 @@ class DetectionModule(LightningModule):
         norm: Norm = "sync",
         freeze_parts: int = 0,
         anchor_sizes: Sequence[float] | None = None,
+        counts: ProposalCounts | None = None,
         regions_per_image: int = 512,
         min_score: float = 0.05,
         learning_rate: float = 0.02,
@@ -119,6 +122,7 @@ class DetectionModule(LightningModule):
             norm=norm,
             freeze_parts=freeze_parts,
             anchor_sizes=anchor_sizes,
+            counts=counts,
             regions_per_image=regions_per_image,
             min_score=min_score,
         )
