@@ -15,8 +15,10 @@ from torch import Tensor, nn
 class RegressionHead(nn.Module):
     """Coordinates by a linear layer, or two.
 
-    Batch norm without weights of its own goes before it, so that one learning rate suits the
-    features of any backbone. The loss is the mean distance along an axis, over the points inside.
+    Before it features are standardised by batch norm without weights of its own and divided by the
+    root of their number, so that one learning rate suits any backbone and any width: a step of Adam
+    moves every weight alike, and the answer by as many of them as there are features. The loss is
+    the mean distance along an axis, over the points inside.
 
     Args:
         dim: D.
@@ -39,8 +41,13 @@ class RegressionHead(nn.Module):
         last = nn.Linear(hidden or dim, 2 * num_points)
         nn.init.normal_(last.weight, std=0.01)
         nn.init.constant_(last.bias, 0.5)
-        before = [nn.Linear(dim, hidden), nn.ReLU()] if hidden else []
-        self.layers = nn.Sequential(nn.BatchNorm1d(dim, affine=False), *before, last)
+        layers: list[nn.Module] = [nn.BatchNorm1d(dim, affine=False), _DivideByRoot(dim)]
+        if hidden:
+            first = nn.Linear(dim, hidden)
+            nn.init.normal_(first.weight, std=math.sqrt(2))  # its input is about one long
+            nn.init.zeros_(first.bias)
+            layers += [first, nn.ReLU(), _DivideByRoot(hidden)]
+        self.layers = nn.Sequential(*layers, last)
 
     @torch.no_grad()
     def start_at(self, points: Tensor) -> None:
@@ -68,6 +75,15 @@ class RegressionHead(nn.Module):
         """
         gaps = (output.float() - points).abs().mean(-1)
         return _mean_inside(gaps, inside)
+
+
+class _DivideByRoot(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.factor = width**-0.5
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features * self.factor
 
 
 class HeatmapHead(nn.Module):
