@@ -205,8 +205,8 @@ class DetectionModule(LightningModule):
                 for name, value in self.evaluation.numbers.items()
                 if name.endswith(("AP", "AP50", "AP75"))
             }
-            # Every process computed them from all images.
-            self.log_dict(numbers, rank_zero_only=True, batch_size=1)
+            # Every process has computed the same; Lightning wants to be told to average.
+            self.log_dict(numbers, sync_dist=True, batch_size=1)
         self._evaluator = None
 
     def on_test_start(self) -> None:
