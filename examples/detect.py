@@ -29,18 +29,12 @@ from pathlib import Path
 from typing import Any
 
 import rich
-from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import (
-    LearningRateMonitor,
-    ModelCheckpoint,
-    ProgressBar,
-    RichProgressBar,
-)
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from command_line import RunCLI
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.cli import LightningArgumentParser
 
 from instdisc.callbacks import Throughput
-from instdisc.checkpoint import describe_checkpoint
+from instdisc.checkpoint import backbone_origin
 from instdisc.data import ObjectData
 from instdisc.report import append_records, results_table
 from instdisc.transfer import DetectionModule, DetectionRecipe, run_records, save_run
@@ -54,14 +48,13 @@ def main(args: list[str] | None = None) -> list[Record]:
     cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=cli.config.ckpt_path)
     if cli.model.evaluation is None:  # the run had come to its end before
         cli.trainer.validate(cli.model, datamodule=cli.datamodule, verbose=False)
-    file = str(cli.config.model.backbone)
-    found = describe_checkpoint(file).method or Path(file).stem if Path(file).is_file() else ""
+    method, file = backbone_origin(str(cli.config.model.backbone))
     records = run_records(
         cli.model,
         cli.datamodule,
         dataset=cli.datamodule.test.name,
-        method=cli.config.method or found or "random",
-        checkpoint=file if found else "",
+        method=cli.config.method or method,
+        checkpoint=file,
         seed=cli.datamodule.seed,
         seconds=time.perf_counter() - start,
         settings={"linear_rule_from": cli.config.linear_rule_from},
@@ -81,26 +74,21 @@ def make_cli(args: list[str] | None = None) -> DetectCLI:
         DetectionModule,
         ObjectData,
         # One epoch of the loader is the whole schedule.
-        trainer_defaults={"default_root_dir": "runs/detect", "max_epochs": 1},
-        seed_everything_default=0,
-        save_config_kwargs={"overwrite": True},  # only by a run that goes on: see DetectCLI
-        load_from_checkpoint_support=False,
-        auto_configure_optimizers=False,
-        run=False,
+        trainer={"default_root_dir": "runs/detect", "max_epochs": 1},
         args=args,
     )
 
 
-class DetectCLI(LightningCLI):
-    """LightningCLI with one seed for all, a guarded run folder and the linear rule on demand."""
+class DetectCLI(RunCLI):
+    """The module learns from the data how many classes there are; the linear rule on demand."""
+
+    save_every = 1000
+
+    def watchers(self) -> list[Callback]:
+        return [Throughput(), *super().watchers()]
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument(
-            "--ckpt_path",
-            type=str | None,
-            default=None,
-            help="Checkpoint to go on from; 'last' for the newest one in the run's folder.",
-        )
+        super().add_arguments_to_parser(parser)
         parser.add_argument(
             "--linear_rule_from",
             type=int | None,
@@ -113,16 +101,7 @@ class DetectCLI(LightningCLI):
             default=None,
             help="How the backbone was made, for the table; else what its file says.",
         )
-        parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed)
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
-
-    def before_instantiate_classes(self) -> None:
-        folder = Path(self.config.trainer.default_root_dir or ".")
-        if self.config.ckpt_path is None and any((folder / "checkpoints").glob("*.ckpt")):
-            self.parser.error(
-                f"{folder} holds the checkpoints of a run already. Go on with it by "
-                "--ckpt_path last, or choose another --trainer.default_root_dir."
-            )
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()
@@ -131,30 +110,6 @@ class DetectCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         settings = self.config_init.trainer
-        root = Path(settings.default_root_dir or ".")
-        if settings.logger in (None, True):
-            # A CSVLogger empties its folder: each start gets a version of its own.
-            settings.logger = [
-                TensorBoardLogger(root, name="", version=""),
-                CSVLogger(root, name="csv"),
-            ]
-        given = settings.callbacks or []
-        given = given if isinstance(given, list) else [given]
-        defaults: list[Any] = [Throughput()]
-        if settings.enable_progress_bar is not False and not any(
-            isinstance(one, ProgressBar) for one in given
-        ):
-            defaults.append(RichProgressBar())
-        if settings.logger is not False and not settings.fast_dev_run:
-            defaults.append(LearningRateMonitor("step"))
-        if settings.enable_checkpointing is not False and not settings.fast_dev_run:
-            # A new file, then "last" as a link to it, then the old file goes.
-            defaults.append(
-                ModelCheckpoint(root / "checkpoints", save_last="link", every_n_train_steps=1000)
-            )
-        settings.callbacks = given + [
-            one for one in defaults if not any(isinstance(other, type(one)) for other in given)
-        ]
         if settings.num_sanity_val_steps is None:
             settings.num_sanity_val_steps = 0
         return super().instantiate_trainer(**kwargs)
@@ -172,12 +127,6 @@ def _follow(model: DetectionModule, data: ObjectData, trainer: Trainer, batch: i
     model.milestones = recipe.milestones
     model.warmup = recipe.warmup
     print(f"Linear rule: {written} becomes {recipe}")
-
-
-def _seed(seed: bool | int) -> int:
-    if isinstance(seed, bool):
-        raise ValueError(f"`seed_everything` must be a number, got {seed}: it draws the data too")
-    return seed
 
 
 if __name__ == "__main__":

@@ -24,12 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import rich
-from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar, RichProgressBar
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.loggers import CSVLogger
+from command_line import RunCLI
+from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser
+from pytorch_lightning.loggers import CSVLogger, Logger
 
-from instdisc.checkpoint import describe_checkpoint
+from instdisc.checkpoint import backbone_origin
 from instdisc.data import LandmarkData
 from instdisc.report import append_records, results_table
 from instdisc.transfer import LandmarkModule, curve_figure, landmark_figure, landmark_records
@@ -51,7 +52,7 @@ def main(args: list[str] | None = None) -> list[Record]:
         trainer.validate(module, datamodule=data, verbose=False)
     if not trainer.is_global_zero:
         return []
-    method, checkpoint = _origin(str(cli.config.model.backbone))
+    method, checkpoint = backbone_origin(str(cli.config.model.backbone))
     test = data.test_set.images
     records = landmark_records(
         module.errors,
@@ -77,55 +78,30 @@ def make_cli(args: list[str] | None = None) -> LandmarkCLI:
     return LandmarkCLI(
         LandmarkModule,
         LandmarkData,
-        trainer_defaults={"default_root_dir": "runs/landmarks", "max_epochs": 120},
-        seed_everything_default=0,
-        save_config_kwargs={"overwrite": True},
-        load_from_checkpoint_support=False,
-        auto_configure_optimizers=False,
-        run=False,
+        trainer={"default_root_dir": "runs/landmarks", "max_epochs": 120},
         args=args,
     )
 
 
-class LandmarkCLI(LightningCLI):
-    """LightningCLI with one seed for all; the module learns from the data what the points are."""
+class LandmarkCLI(RunCLI):
+    """The module learns from the data what the points are."""
+
+    def watchers(self) -> list[Callback]:
+        return []
+
+    def loggers(self, root: Path) -> list[Logger]:
+        return [CSVLogger(root, name="csv")]
+
+    def keeper(self, folder: Path) -> ModelCheckpoint:
+        return ModelCheckpoint(folder, filename="last", enable_version_counter=False)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument(
-            "--ckpt_path", type=str | None, default=None, help="Checkpoint to go on from."
-        )
-        parser.link_arguments("seed_everything", "data.seed")
+        super().add_arguments_to_parser(parser)
         parser.link_arguments("data.image_size", "model.image_size")
         parser.link_arguments("data.layout", "model.layout", apply_on="instantiate")
 
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        settings = self.config_init.trainer
-        root = Path(settings.default_root_dir)
-        if settings.logger in (None, True):
-            settings.logger = CSVLogger(root, name="csv")
-        given = settings.callbacks or []
-        given = given if isinstance(given, list) else [given]
-        wanted: list[tuple[type, Any]] = []
-        if settings.enable_progress_bar is not False:
-            wanted.append((ProgressBar, RichProgressBar()))
-        if settings.enable_checkpointing is not False and not settings.fast_dev_run:
-            last = ModelCheckpoint(
-                root / "checkpoints", filename="last", enable_version_counter=False
-            )
-            wanted.append((ModelCheckpoint, last))
-        settings.callbacks = given + [
-            default
-            for kind, default in wanted
-            if not any(isinstance(callback, kind) for callback in given)
-        ]
-        return super().instantiate_trainer(**kwargs)
-
-
-def _origin(backbone: str) -> tuple[str, str]:
-    """Method and file for the records."""
-    if not Path(backbone).is_file():
-        return "random", ""
-    return describe_checkpoint(backbone).method or Path(backbone).stem, backbone
+    def before_instantiate_classes(self) -> None:
+        """No guard: a new run takes the place of the old one in its folder."""
 
 
 def _settings(cli: LandmarkCLI, num_train: int) -> dict[str, Any]:

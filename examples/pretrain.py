@@ -28,15 +28,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from command_line import RunCLI
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.callbacks import (
-    LearningRateMonitor,
-    ModelCheckpoint,
-    ProgressBar,
-    RichProgressBar,
-)
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from instdisc import PretrainModule, ViewData, export_backbone
 from instdisc.callbacks import (
@@ -66,37 +59,21 @@ def make_cli(args: list[str] | None = None) -> PretrainCLI:
     return PretrainCLI(
         PretrainModule,
         ViewData,
-        subclass_mode_model=True,
-        trainer_defaults={"default_root_dir": "runs/pretrain", "max_epochs": 200},
-        seed_everything_default=0,
-        save_config_kwargs={"overwrite": True},  # only by a run that goes on: see PretrainCLI
-        # The recipe in a checkpoint is what the module got, as without this command line.
-        load_from_checkpoint_support=False,
-        auto_configure_optimizers=False,
-        run=False,
+        trainer={"default_root_dir": "runs/pretrain", "max_epochs": 200},
+        subclasses=True,
         args=args,
     )
 
 
-class PretrainCLI(LightningCLI):
-    """LightningCLI with one seed for all, a guarded run folder, default callbacks and loggers."""
+class PretrainCLI(RunCLI):
+    """Any method; what watches the training is among the defaults."""
 
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument(
-            "--ckpt_path",
-            type=str | None,
-            default=None,
-            help="Checkpoint to go on from; 'last' for the newest one in the run's folder.",
-        )
-        parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed)
-
-    def before_instantiate_classes(self) -> None:
-        folder = Path(self.config.trainer.default_root_dir or ".") / "checkpoints"
-        if self.config.ckpt_path is None and any(folder.glob("*.ckpt")):
-            self.parser.error(
-                f"{folder} holds the checkpoints of a run already. Go on with it by "
-                "--ckpt_path last, or choose another --trainer.default_root_dir."
-            )
+    def watchers(self) -> list[Callback]:
+        data = self.datamodule
+        watchers = [ObjectiveMonitor(), Throughput(), ViewPictures(), *super().watchers()]
+        if data.test_images is not None and data.num_classes > 1:
+            watchers += [OnlineKNN(), OnlineLinearProbe(data.num_classes)]
+        return watchers
 
     def instantiate_classes(self) -> None:
         try:
@@ -107,53 +84,9 @@ class PretrainCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         settings = self.config_init.trainer
-        root = Path(settings.default_root_dir or ".")
-        if settings.logger in (None, True):
-            # A CSVLogger empties its folder: each start gets a version of its own.
-            settings.logger = [
-                TensorBoardLogger(root, name="", version=""),
-                CSVLogger(root, name="csv"),
-            ]
         if self.datamodule.test_images is None and settings.limit_val_batches is None:
             settings.limit_val_batches = 0  # else Lightning wonders at loaders without a batch
-        given = settings.callbacks or []
-        given = given if isinstance(given, list) else [given]
-        defaults = [*_watchers(self.datamodule), *_keepers(settings, root / "checkpoints", given)]
-        settings.callbacks = given + [
-            default
-            for default in defaults
-            if not any(isinstance(callback, type(default)) for callback in given)
-        ]
         return super().instantiate_trainer(**kwargs)
-
-
-def _watchers(data: ViewData) -> list[Callback]:
-    watchers = [ObjectiveMonitor(), Throughput(), ViewPictures()]
-    if data.test_images is not None and data.num_classes > 1:
-        watchers += [OnlineKNN(), OnlineLinearProbe(data.num_classes)]
-    return watchers
-
-
-def _keepers(settings: Any, folder: Path, given: list[Callback]) -> list[Callback]:
-    """Those that the Trainer's own settings can forbid."""
-    keepers: list[Callback] = []
-    if settings.enable_progress_bar is not False and not any(
-        isinstance(callback, ProgressBar) for callback in given
-    ):
-        keepers.append(RichProgressBar())
-    if settings.logger is not False and not settings.fast_dev_run:
-        keepers.append(LearningRateMonitor("step"))
-    if settings.enable_checkpointing is not False and not settings.fast_dev_run:
-        # Every epoch a new file, then "last" as a link to it, then the old file goes: whenever
-        # the run is killed, a whole checkpoint is there.
-        keepers.append(ModelCheckpoint(folder, save_last="link", every_n_epochs=1))
-    return keepers
-
-
-def _seed(seed: bool | int) -> int:
-    if isinstance(seed, bool):
-        raise ValueError(f"`seed_everything` must be a number, got {seed}: it draws the views too")
-    return seed
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def test_a_run_leaves_what_it_promises(script, tmp_path, capsys):
     file = export_backbone(Backbone("test_resnet"), tmp_path / "net.safetensors")
     run = tmp_path / "run"
     arguments = [*SCENES, *ONE_CPU, f"--trainer.default_root_dir={run}"]
-    records = script.main([*arguments, f"--model.checkpoint={file}"])
+    records = script.main([*arguments, f"--model.backbone={file}"])
     assert read_records(run / "results.jsonl") == records
     assert records[0].dataset == "scenes"
     assert records[0].method == "net"

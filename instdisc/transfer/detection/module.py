@@ -10,14 +10,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import timm
 import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from instdisc.checkpoint import load_backbone
+from instdisc.checkpoint import open_backbone
 from instdisc.data import ObjectSource
 from instdisc.models import Backbone
 from instdisc.types import Detections, ObjectBatch
@@ -41,8 +40,8 @@ class DetectionModule(LightningModule):
     afterwards. Before each test batch norm gets its statistics anew (`precise_batch_norm`).
 
     Args:
-        backbone: where to start: a `Backbone`, the file of one (see `load_backbone`), or a timm
-            name for random weights.
+        backbone: where to start: a `Backbone`, the file of one, or a timm name for random
+            weights; see `instdisc.checkpoint.open_backbone`. A `Backbone` is copied.
         num_classes: without the background.
         masks: also predict masks.
         neck: ``"c4"`` or ``"fpn"``, see `Detector`, like the next six.
@@ -70,9 +69,8 @@ class DetectionModule(LightningModule):
         evaluation: of the last test, or ``None``.
 
     Raises:
-        ValueError: if an argument is out of range, or `backbone` is neither a file nor a name; in
-            training, if the loss is not finite.
-        TypeError: see `Detector`.
+        ValueError: if an argument is out of range; in training, if the loss is not finite.
+        ValueError, FileNotFoundError, TypeError: see `open_backbone` and `Detector`.
 
     Source:
         MoCo's detection configurations for detectron2: SGD, warm-up, milestones, weight decay,
@@ -257,21 +255,3 @@ class DetectionModule(LightningModule):
         for batch in itertools.islice(loader, self.precise_batches):
             batch = self.trainer.strategy.batch_to_device(batch)
             yield self.prepare(batch.images, batch.sizes), batch.sizes, batch.objects
-
-
-def open_backbone(backbone: Backbone | str | Path) -> Backbone:
-    """A backbone as it is, from its file, or with random weights by its name.
-
-    Raises:
-        ValueError: if it is neither a file nor a timm name.
-    """
-    if not isinstance(backbone, str | Path):
-        return backbone  # what is no Backbone, the Detector refuses
-    if Path(backbone).is_file():
-        return load_backbone(backbone)
-    if not timm.is_model(str(backbone)):
-        raise ValueError(
-            "`backbone` must be a Backbone, the file of one or a timm name, got "
-            f"{str(backbone)!r}, which is no file in {Path.cwd()} and no name"
-        )
-    return Backbone(str(backbone))

@@ -14,12 +14,11 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.nn import functional as F
 
-from instdisc.checkpoint import load_backbone
+from instdisc.checkpoint import open_backbone
 from instdisc.data import LandmarkData, PointLayout
 from instdisc.data.points.dataset import to_image
 from instdisc.metrics import LandmarkErrors, image_errors
 from instdisc.models import Backbone
-from instdisc.models.backbone import as_backbone
 from instdisc.types import LandmarkBatch
 
 from ..finetuning.module import frozen_names
@@ -42,8 +41,8 @@ class LandmarkModule(LightningModule):
     """A backbone and a head that finds points; Adam, and a cosine over the whole training.
 
     Args:
-        backbone: is copied; or a file for `load_backbone`, or the name of a timm model, which is
-            then randomly initialised.
+        backbone: where to start: a `Backbone`, the file of one, or a timm name for random
+            weights; see `instdisc.checkpoint.open_backbone`. A `Backbone` is copied.
         layout: what the points are.
         image_size: S.
         head: ``"linear"`` or ``"mlp"`` (`RegressionHead`), or ``"heatmap"`` (`HeatmapHead`).
@@ -64,6 +63,7 @@ class LandmarkModule(LightningModule):
     Raises:
         ValueError: if an argument is out of range, or has no use beside the others; and from the
             parts.
+        ValueError, FileNotFoundError, TypeError: see `open_backbone`.
 
     Source:
         Adam, rate 1e-3, decay 5e-4, batch 32, cosine: cvl-umass/contrast-landmark's regressor on
@@ -78,7 +78,7 @@ class LandmarkModule(LightningModule):
 
     def __init__(
         self,
-        backbone: str | Path | Backbone,
+        backbone: Backbone | str | Path,
         layout: PointLayout,
         *,
         image_size: int = 224,
@@ -92,7 +92,7 @@ class LandmarkModule(LightningModule):
     ) -> None:
         super().__init__()
         _check(head, grid, frozen, learning_rate, backbone_learning_rate, weight_decay)
-        self.backbone = _own(backbone)
+        self.backbone = copy.deepcopy(open_backbone(backbone)).cpu()
         self.layout = layout
         self.image_size = image_size
         self.grid = grid
@@ -214,16 +214,6 @@ class LandmarkModule(LightningModule):
         features = batch.images if self._precomputed else self.encode(batch.images)
         output: Tensor = self.head(features)
         return output
-
-
-def _own(backbone: str | Path | Backbone) -> Backbone:
-    if isinstance(backbone, Backbone):
-        return copy.deepcopy(backbone).cpu()
-    if Path(backbone).is_file():
-        return load_backbone(backbone)
-    if isinstance(backbone, Path):
-        raise FileNotFoundError(f"`backbone` must be a file, got {str(backbone)!r}")
-    return as_backbone(backbone)
 
 
 def _check(

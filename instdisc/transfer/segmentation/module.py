@@ -14,11 +14,10 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from instdisc.checkpoint import load_backbone
+from instdisc.checkpoint import open_backbone
 from instdisc.data.views.dataset import IMAGENET_MEAN, IMAGENET_STD
 from instdisc.metrics import SegmentationResult, SegmentationScores
 from instdisc.models import Backbone
-from instdisc.models.backbone import as_backbone
 from instdisc.types import IGNORED_CLASS, SegmentBatch
 
 from .inference import check_window, sliding_logits
@@ -33,9 +32,9 @@ class Segmenter(LightningModule):
     auxiliary head times `auxiliary`. Validation scores whole images at their own size.
 
     Args:
+        backbone: where to start: a `Backbone`, the file of one, or a timm name for random
+            weights; see `instdisc.checkpoint.open_backbone`. A `Backbone` is copied.
         num_classes: C.
-        backbone: a timm name (from scratch) or a `Backbone`; it is copied.
-        checkpoint: a file for `load_backbone` instead.
         head: ``"deeplab"`` or ``"fcn"``; see `SegmentationNet`, like the next three.
         output_stride: pixels per cell of the last map.
         width: channels of the head.
@@ -60,12 +59,12 @@ class Segmenter(LightningModule):
         result: of the last validation.
 
     Raises:
-        ValueError: if an argument is out of range, or neither or both of `backbone` and
-            `checkpoint` are given; while training, if the batch of a process is one crop or the
-            training diverged.
+        ValueError: if an argument is out of range; while training, if the batch of a process is
+            one crop or the training diverged.
+        ValueError, FileNotFoundError, TypeError: see `open_backbone`.
 
     Example:
-        >>> Segmenter(5, backbone="test_resnet", width=8).net.backbone.strides
+        >>> Segmenter("test_resnet", 5, width=8).net.backbone.strides
         [4, 8, 16, 16]
     """
 
@@ -74,10 +73,9 @@ class Segmenter(LightningModule):
 
     def __init__(
         self,
+        backbone: Backbone | str | Path,
         num_classes: int,
         *,
-        backbone: str | Backbone | None = None,
-        checkpoint: str | Path | None = None,
         head: Head = "deeplab",
         output_stride: int = 16,
         width: int = 256,
@@ -97,8 +95,6 @@ class Segmenter(LightningModule):
         channels_last: bool = False,
     ) -> None:
         super().__init__()
-        if (backbone is None) == (checkpoint is None):
-            raise ValueError("give either `backbone` or `checkpoint`, got both or neither")
         check_schedule(schedule, power, least_rate, milestones)
         _check_rates(
             learning_rate=learning_rate,
@@ -110,10 +106,8 @@ class Segmenter(LightningModule):
         if test_short_side is not None and test_short_side < 1:
             raise ValueError(f"`test_short_side` must be positive or None, got {test_short_side}")
         self.window, self.window_step = _window(window, window_step)
-        start = load_backbone(checkpoint) if checkpoint is not None else backbone
-        assert start is not None
         self.net = SegmentationNet(
-            as_backbone(start),
+            open_backbone(backbone),
             num_classes,
             head=head,
             output_stride=output_stride,

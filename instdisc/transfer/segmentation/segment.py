@@ -165,8 +165,8 @@ def segment(
         )
         torch.manual_seed(seed)
         segmenter = Segmenter(
+            backbone,
             data.num_classes,
-            backbone=backbone,
             head=head,
             output_stride=output_stride,
             width=width,

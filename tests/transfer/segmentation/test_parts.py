@@ -23,8 +23,8 @@ ABOUT = {"dataset": "toy", "method": "m", "checkpoint": "", "seed": 0, "seconds"
 
 
 def segmenter(**options):
-    options = {"backbone": Backbone("test_resnet"), "width": 8, **options}
-    return Segmenter(3, **options).eval()
+    options = {"width": 8, **options}
+    return Segmenter(Backbone("test_resnet"), 3, **options).eval()
 
 
 def test_one_window_is_the_whole_image():
@@ -184,8 +184,6 @@ def test_picture(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"backbone": None}, "give either `backbone` or `checkpoint`"),
-        ({"checkpoint": "x.safetensors"}, "give either `backbone` or `checkpoint`"),
         ({"learning_rate": 0.0}, "`learning_rate` must be positive, got 0.0"),
         ({"head_rate": -1.0}, "`head_rate` must be positive"),
         ({"weight_decay": -1.0}, "`weight_decay` must be at least 0"),

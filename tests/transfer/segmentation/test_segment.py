@@ -121,7 +121,7 @@ def score(devices, folder):
     torch.manual_seed(0)
     scenes = SceneSegments(5, image_size=32)
     data = SegmentData(scenes, scenes, crop_size=32, batch_size=2)
-    net = Segmenter(11, backbone=Backbone("test_resnet"), width=8)
+    net = Segmenter(Backbone("test_resnet"), 11, width=8)
     trainer = Trainer(accelerator="cpu", devices=devices, logger=False,
                       enable_progress_bar=False, enable_checkpointing=False)
     trainer.validate(net, datamodule=data, verbose=False)
@@ -172,4 +172,4 @@ def test_a_crop_alone_in_its_batch_is_refused():
         enable_checkpointing=False, enable_model_summary=False, num_sanity_val_steps=0,
     )  # fmt: skip
     with pytest.raises(ValueError, match="`batch_size` must be at least 2 on each device"):
-        trainer.fit(Segmenter(11, backbone=Backbone("test_resnet"), width=8), datamodule=data)
+        trainer.fit(Segmenter(Backbone("test_resnet"), 11, width=8), datamodule=data)

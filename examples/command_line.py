@@ -1,0 +1,133 @@
+"""What the command lines of pretrain.py, detect.py, segment.py and landmarks.py share.
+
+It is no script: each of them builds a `RunCLI` with what is its own. A run has one seed and one
+folder, ``--trainer.default_root_dir``, for configuration, logs and checkpoints.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.callbacks import (
+    LearningRateMonitor,
+    ModelCheckpoint,
+    ProgressBar,
+    RichProgressBar,
+)
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+
+
+class RunCLI(LightningCLI):
+    """LightningCLI with one seed for all, a guarded run folder, default callbacks and loggers.
+
+    A callback in ``trainer.callbacks`` takes the place of the default one of its class,
+    ``trainer.logger`` that of all loggers. A script overrides `watchers`, `loggers` or `keeper`,
+    and adds its own arguments and links.
+
+    Args:
+        model: class of the module.
+        data: class of the data module; it has the argument ``seed``.
+        trainer: defaults of the Trainer's arguments, with ``default_root_dir``.
+        subclasses: whether the command line may name a subclass of `model`.
+        args: the command line; ``None``: sys.argv.
+
+    Attributes:
+        save_every: steps from one checkpoint to the next; ``None`` for each epoch.
+    """
+
+    save_every: int | None = None
+
+    def __init__(
+        self,
+        model: type[LightningModule],
+        data: type[LightningDataModule],
+        *,
+        trainer: dict[str, Any],
+        subclasses: bool = False,
+        args: list[str] | None = None,
+    ) -> None:
+        super().__init__(
+            model,
+            data,
+            subclass_mode_model=subclasses,
+            trainer_defaults=trainer,
+            seed_everything_default=0,
+            save_config_kwargs={"overwrite": True},  # only by a run that goes on: see the guard
+            # The recipe in a checkpoint is what the module got, as without this command line.
+            load_from_checkpoint_support=False,
+            auto_configure_optimizers=False,
+            run=False,
+            args=args,
+        )
+
+    def watchers(self) -> list[Callback]:
+        """The default callbacks besides progress bar and keeper."""
+        settings = self.config_init.trainer
+        if settings.logger is False or settings.fast_dev_run:
+            return []
+        return [LearningRateMonitor("step")]
+
+    def loggers(self, root: Path) -> list[Logger]:
+        """The default loggers, in the run's folder."""
+        # A CSVLogger empties its folder: each start gets a version of its own.
+        return [TensorBoardLogger(root, name="", version=""), CSVLogger(root, name="csv")]
+
+    def keeper(self, folder: Path) -> ModelCheckpoint:
+        """The default keeper of checkpoints in `folder`."""
+        # A new file each time, then "last" as a link to it, then the old file goes: whenever the
+        # run is killed, a whole checkpoint is there.
+        steps = self.save_every
+        epochs = 1 if steps is None else None
+        return ModelCheckpoint(
+            folder, save_last="link", every_n_epochs=epochs, every_n_train_steps=steps
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument(
+            "--ckpt_path",
+            type=str | None,
+            default=None,
+            help="Checkpoint to go on from; 'last' for the newest one in the run's folder.",
+        )
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed)
+
+    def before_instantiate_classes(self) -> None:
+        folder = Path(self.config.trainer.default_root_dir or ".") / "checkpoints"
+        if self.config.ckpt_path is None and any(folder.glob("*.ckpt")):
+            self.parser.error(
+                f"{folder} holds the checkpoints of a run already. Go on with it by "
+                "--ckpt_path last, or choose another --trainer.default_root_dir."
+            )
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        settings = self.config_init.trainer
+        root = Path(settings.default_root_dir or ".")
+        if settings.logger in (None, True):
+            settings.logger = self.loggers(root)
+        defaults = self.watchers()
+        if settings.enable_progress_bar is not False:
+            defaults.append(RichProgressBar())
+        if settings.enable_checkpointing is not False and not settings.fast_dev_run:
+            defaults.append(self.keeper(root / "checkpoints"))
+        given = settings.callbacks or []
+        given = given if isinstance(given, list) else [given]
+        settings.callbacks = given + [
+            default
+            for default in defaults
+            if not any(isinstance(callback, _kind(default)) for callback in given)
+        ]
+        return super().instantiate_trainer(**kwargs)
+
+
+def _kind(default: Callback) -> type:
+    """What takes its place: of progress bars there can be only one."""
+    return ProgressBar if isinstance(default, ProgressBar) else type(default)
+
+
+def _seed(seed: bool | int) -> int:
+    if isinstance(seed, bool):
+        raise ValueError(f"`seed_everything` must be a number, got {seed}: it draws the data too")
+    return seed

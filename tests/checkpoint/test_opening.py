@@ -1,0 +1,61 @@
+import pytest
+import torch
+
+from instdisc.checkpoint import backbone_origin, export_backbone, open_backbone
+from instdisc.models import Backbone
+
+
+def test_a_backbone_stays_itself_and_a_name_is_random():
+    backbone = Backbone("test_resnet")
+    assert open_backbone(backbone) is backbone
+    torch.manual_seed(3)
+    first, other = open_backbone("test_resnet"), open_backbone("test_resnet")
+    torch.manual_seed(3)
+    again = Backbone("test_resnet")
+    weights = [one.net.conv1[0].weight for one in (first, other, again)]
+    assert torch.equal(weights[0], weights[2])
+    assert not torch.equal(weights[0], weights[1])
+
+
+@pytest.mark.parametrize("kind", [str, lambda path: path])
+def test_a_file_is_loaded_and_tells_its_origin(kind, tmp_path):
+    backbone = Backbone("test_resnet", stem="no_pool")
+    file = export_backbone(backbone, tmp_path / "net.safetensors")
+    loaded = open_backbone(kind(file))
+    assert loaded.spec == backbone.spec
+    for name, tensor in backbone.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor)
+    assert backbone_origin(kind(file)) == ("net", str(file))  # the file tells no method
+
+
+def test_a_file_goes_before_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = export_backbone(Backbone("test_resnet"), tmp_path / "net.safetensors")
+    file.rename("resnet18")
+    assert open_backbone("resnet18").name == "test_resnet"
+
+
+def test_the_method_that_a_file_tells(tmp_path):
+    backbone = Backbone("test_resnet")
+    state = {f"backbone.{name}": value for name, value in backbone.state_dict().items()}
+    about = {"backbone": backbone.spec, "method": "Mine", "recipe": {}, "version": "1"}
+    file = tmp_path / "last.ckpt"
+    torch.save({"state_dict": state, "instdisc": about}, file)
+    assert backbone_origin(file) == ("Mine", str(file))
+    assert open_backbone(file).name == "test_resnet"
+
+
+def test_what_is_no_file_is_random():
+    assert backbone_origin("resnet50") == ("random", "")
+
+
+def test_bad_sources(tmp_path):
+    with pytest.raises(FileNotFoundError, match="`backbone` must be a file, got .*no"):
+        open_backbone(tmp_path / "no")
+    with pytest.raises(ValueError, match="got 'nothing', which is no file in .* and no name"):
+        open_backbone("nothing")
+    with pytest.raises(TypeError, match="`backbone` must be a Backbone, .* got Linear"):
+        open_backbone(torch.nn.Linear(2, 2))
+    (tmp_path / "bad.pt").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="bad.pt"):
+        backbone_origin(tmp_path / "bad.pt")
