@@ -78,3 +78,16 @@ def test_regression_begins_at_the_mean_shape():
         assert (head.points(head(torch.randn(64, 16))).mean(0) - mean).abs().max() < 0.05
     with pytest.raises(ValueError, match="`hidden` must not be negative, got -1"):
         RegressionHead(4, 3, hidden=-1)
+
+
+@pytest.mark.parametrize("hidden", [0, 256])
+def test_a_step_of_adam_moves_a_wide_head_little(hidden):
+    # Without the root, 8,192 features would each push the answer by the rate: by six views.
+    torch.manual_seed(0)
+    head = RegressionHead(8192, 2, hidden=hidden)
+    features, points = torch.randn(16, 8192), torch.rand(16, 2, 2)
+    optimizer = torch.optim.Adam(head.parameters(), 1e-3)
+    before = head(features)
+    head.loss(before, points, torch.ones(16, 2, dtype=torch.bool)).backward()
+    optimizer.step()
+    assert 1e-4 < (head(features) - before).abs().mean() < 0.2
