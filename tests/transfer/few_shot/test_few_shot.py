@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from instdisc.data import draw_episodes
 from instdisc.transfer import Features, evaluate_base_and_novel, evaluate_few_shot
-from instdisc.transfer import few_shot as module
+from instdisc.transfer.few_shot import frozen as module
 from instdisc.types import Record
 
 ABOUT = {"dataset": "toy", "method": "made up"}
