@@ -10,10 +10,10 @@
 the cost. ``--model.backbone`` is a checkpoint, or the name of a timm model with random weights.
 All options: ``--help``.
 
-The run's folder is ``--trainer.default_root_dir``. It gets the configuration and the losses in
-``csv/``, ``checkpoints/last.ckpt`` (go on with ``--ckpt_path FILE``), the records in
-``results.jsonl``, a picture of predicted and true points, and the cumulative error curve. A frozen
-backbone without random views sees each image once; its features are kept in memory.
+The run's folder is ``--trainer.default_root_dir``. It gets the configuration, TensorBoard and CSV
+logs, checkpoints (go on with ``--ckpt_path last``), the records in ``results.jsonl``, a picture of
+predicted and true points, and the cumulative error curve. A frozen backbone
+without random views sees each image once; its features are kept in memory.
 """
 
 from __future__ import annotations
@@ -25,10 +25,7 @@ from typing import Any
 
 import rich
 from command_line import RunCLI
-from pytorch_lightning import Callback
-from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser
-from pytorch_lightning.loggers import CSVLogger, Logger
 
 from instdisc.checkpoint import backbone_origin
 from instdisc.data import LandmarkData
@@ -86,22 +83,10 @@ def make_cli(args: list[str] | None = None) -> LandmarkCLI:
 class LandmarkCLI(RunCLI):
     """The module learns from the data what the points are."""
 
-    def watchers(self) -> list[Callback]:
-        return []
-
-    def loggers(self, root: Path) -> list[Logger]:
-        return [CSVLogger(root, name="csv")]
-
-    def keeper(self, folder: Path) -> ModelCheckpoint:
-        return ModelCheckpoint(folder, filename="last", enable_version_counter=False)
-
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)
         parser.link_arguments("data.image_size", "model.image_size")
         parser.link_arguments("data.layout", "model.layout", apply_on="instantiate")
-
-    def before_instantiate_classes(self) -> None:
-        """No guard: a new run takes the place of the old one in its folder."""
 
 
 def _settings(cli: LandmarkCLI, num_train: int) -> dict[str, Any]:

@@ -61,7 +61,13 @@ def test_a_run_leaves_what_it_promises(script, tmp_path, capsys):
     assert first.checkpoint == str(file)
     assert first.settings["train"] == 12
     assert first.settings["grid"] == 2
-    names = ("csv/version_0/config.yaml", "landmarks.png", "curve.png", "checkpoints/last.ckpt")
+    names = (
+        "config.yaml",
+        "csv/version_0/metrics.csv",
+        "landmarks.png",
+        "curve.png",
+        "checkpoints/last.ckpt",
+    )
     assert all((tmp_path / "run" / name).is_file() for name in names)
     assert "landmarks NME" in capsys.readouterr().out
 
