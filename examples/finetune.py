@@ -13,7 +13,7 @@ from pathlib import Path
 import rich
 from rich.progress import Progress
 
-from instdisc.checkpoint import describe_checkpoint, load_backbone
+from instdisc.checkpoint import backbone_origin, load_backbone
 from instdisc.data import open_images
 from instdisc.report import append_records, results_table
 from instdisc.transfer import finetune
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> list[Record]:
             train,
             test,
             dataset=train.name,
-            method=describe_checkpoint(options.checkpoint).method or options.checkpoint.stem,
+            method=backbone_origin(options.checkpoint)[0],
             checkpoint=str(options.checkpoint),
             seed=options.seed,
             image_size=options.image_size,

@@ -26,7 +26,7 @@ from rich.progress import (
 from rich.text import Text
 
 import instdisc
-from instdisc.checkpoint import describe_checkpoint, load_backbone
+from instdisc.checkpoint import backbone_origin, load_backbone
 from instdisc.data import ImageFolder, ImageSource
 from instdisc.report import append_records, results_table
 from instdisc.transfer import (
@@ -102,7 +102,7 @@ def names(checkpoints: list[str]) -> list[tuple[str, str]]:
     """Each checkpoint with its method's name, or its path where that would not tell them apart."""
     if not checkpoints:
         return [("", "random")]
-    methods = [describe_checkpoint(path).method or Path(path).stem for path in checkpoints]
+    methods = [backbone_origin(path)[0] for path in checkpoints]
     unique = len(set(methods)) == len(methods)
     return list(zip(checkpoints, methods if unique else checkpoints, strict=True))
 

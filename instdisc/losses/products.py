@@ -3,7 +3,7 @@
 Legend: B queries, C keys of one slice, D width, P parts of a slice, n marked pairs.
 
 What belongs to pairs is laid out (P, B, C / P): each thread of a CPU works on a part of the keys
-of its own, which takes up to a fifth off a product with few queries.
+of its own, which shortens a product with few queries.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Products:
         Args:
             mask: ``(B, C)`` bool.
         """
-        bytes_ = mask.view(torch.uint8)  # a copy of bools takes 7 times as long
+        bytes_ = mask.view(torch.uint8)  # a copy of bools takes several times as long
         return self.spare.copy_(bytes_.view(len(mask), self.parts, -1).transpose(0, 1))
 
     def _parts_of_keys(self) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from ..images.arrays import ImageArray
 from ..images.files import ImageFiles
 from ..images.folders import ImageFolder
-from ..images.source import ImageSource
+from ..images.source import ImageSource, no_labels
 from .entry import CatalogEntry
 from .layout import (
     LayoutError,
@@ -67,7 +67,7 @@ def _read_cached(root: Path, file: str) -> ImageArray:
         raise LayoutError(f"{file} has no entry {min(missing)!r}")
     pixels = np.asarray(content["image_data"])
     classes = sorted(content["class_dict"])
-    labels = torch.full((len(pixels),), -1)
+    labels = no_labels(len(pixels))
     for label, name in enumerate(classes):
         labels[torch.as_tensor(content["class_dict"][name])] = label
     if pixels.ndim != 4 or pixels.shape[3] != 3 or int(labels.min()) < 0:

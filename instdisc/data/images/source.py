@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeVar
 
+import torch
 from torch import Tensor
 
+from instdisc.types import UNKNOWN_LABEL
+
+_Read = TypeVar("_Read")
 _log = logging.getLogger(__name__)
 
 
@@ -45,15 +49,19 @@ class ImageSource(ABC):
         Raises:
             ValueError: if the image is unreadable; with ``on_unreadable="skip"``, if all are.
         """
+        return self._fetch(self.read, index)
+
+    def _fetch(self, read: Callable[[int], _Read], index: int) -> tuple[int, _Read]:
+        """The first position from `index` on that `read` accepts, and what it gave there."""
         if self.on_unreadable == "raise":
-            return index, self.read(index)
+            return index, read(index)
         for offset in range(len(self)):
             candidate = (index + offset) % len(self)
             try:
-                return candidate, self.read(candidate)
+                return candidate, read(candidate)
             except ValueError as error:
                 _log.warning("skipped: %s", error)
-        raise ValueError(f"not one of the {len(self)} images of {self.name!r} can be read")
+        raise ValueError(f"not one of the {len(self)} images of {self.name!r} can be used")
 
 
 class ImageSubset(ImageSource):
@@ -67,9 +75,7 @@ class ImageSubset(ImageSource):
         IndexError: if a position is outside the source.
 
     Example:
-        >>> import torch
         >>> from instdisc.data import Scenes
-        >>> import torch
         >>> scenes = Scenes(10, image_size=32)
         >>> few = ImageSubset(scenes, torch.tensor([7, 2]))
         >>> len(few), torch.equal(few.read(0), scenes.read(7))
@@ -77,11 +83,7 @@ class ImageSubset(ImageSource):
     """
 
     def __init__(self, images: ImageSource, positions: Tensor) -> None:
-        outside = positions[(positions < 0) | (positions >= len(images))]
-        if len(outside):
-            raise IndexError(
-                f"`positions` must lie in 0 to {len(images) - 1}, got {int(outside[0])}"
-            )
+        check_positions(positions, images)
         self.images = images
         self.positions = positions
         self.name = images.name
@@ -91,3 +93,15 @@ class ImageSubset(ImageSource):
 
     def read(self, index: int) -> Tensor:
         return self.images.read(int(self.positions[index]))
+
+
+def check_positions(positions: Tensor, images: ImageSource) -> None:
+    """Raises an IndexError if a position lies outside a source."""
+    outside = positions[(positions < 0) | (positions >= len(images))]
+    if len(outside):
+        raise IndexError(f"`positions` must lie in 0 to {len(images) - 1}, got {int(outside[0])}")
+
+
+def no_labels(count: int) -> Tensor:
+    """``(N,)`` int64 labels of images of unknown class."""
+    return torch.full((count,), UNKNOWN_LABEL)

@@ -64,8 +64,8 @@ class ObjectDataset(Dataset):
         ValueError: if `seed` is out of range or `multiple` is not positive.
 
     Example:
-        >>> from instdisc.data import SceneObjects
-        >>> data = ObjectDataset(SceneObjects(8, image_size=48), ObjectPolicy([40, 80]))
+        >>> from instdisc.data import SceneObjects, Scenes
+        >>> data = ObjectDataset(SceneObjects(Scenes(8, image_size=48)), ObjectPolicy([40, 80]))
         >>> batch = data.batch([(0, 3, 0), (0, 2, 0)])  # epoch 0, images 3 and 2
         >>> batch.images.shape, batch.sizes
         (torch.Size([2, 3, 96, 96]), tensor([[40, 40],

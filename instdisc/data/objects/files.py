@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from instdisc.types import Objects
 
 from ..catalog.layout import require_files
 from ..images.files import ImageFiles
+from ..images.source import no_labels
 from .source import ObjectSource
 from .table import ObjectTable
 
@@ -55,7 +55,7 @@ class ObjectFiles(ObjectSource):
             raise ValueError(f"{listed_in} must name at least one image, got none")
         self.name = name
         self.classes = list(classes)
-        self.labels = torch.full((len(paths),), -1)
+        self.labels = no_labels(len(paths))
         self.on_unreadable = on_unreadable
         self.image_ids = list(image_ids)
         self.category_ids = list(category_ids)

@@ -38,8 +38,8 @@ class ObjectLoader(ResumableLoader):
         ValueError: if `batch_size` or `iterations` is not positive.
 
     Example:
-        >>> from instdisc.data import ObjectPolicy, SceneObjects
-        >>> data = ObjectDataset(SceneObjects(4, image_size=48), ObjectPolicy([48]))
+        >>> from instdisc.data import ObjectPolicy, SceneObjects, Scenes
+        >>> data = ObjectDataset(SceneObjects(Scenes(4, image_size=48)), ObjectPolicy([48]))
         >>> [batch.indices.tolist() for batch in ObjectLoader(data, 2, iterations=3)]
         [[0, 1], [3, 2], [1, 3]]
     """

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from ..scenes import Scenes
 from .coco import COCOObjects
 from .pennfudan import PennFudan
 from .scenes import SceneObjects
@@ -95,7 +96,7 @@ def split_objects(
         ValueError: if one part would be empty.
 
     Example:
-        >>> train, test = split_objects(SceneObjects(10, image_size=32))
+        >>> train, test = split_objects(SceneObjects(Scenes(10, image_size=32)))
         >>> len(train), test.image_ids
         (7, [2, 4, 8])
     """
@@ -115,7 +116,7 @@ def split_objects(
 
 def _open_named(key: str, base: Path, part: Part, masks: bool) -> ObjectSource:
     if key == "scenes":
-        return SceneObjects(400 if part == "train" else 100, split=part)
+        return SceneObjects(Scenes(400 if part == "train" else 100, image_size=128, split=part))
     if key == "coco":
         folder = base if (base / "annotations").is_dir() else base / "coco"
         split = "train2017" if part == "train" else "val2017"

@@ -105,8 +105,8 @@ class ObjectPolicy:
             ``(3, h, w)`` uint8, and the objects in its pixels.
 
         Example:
-            >>> from instdisc.data import SceneObjects
-            >>> scenes = SceneObjects(1, image_size=64)
+            >>> from instdisc.data import SceneObjects, Scenes
+            >>> scenes = SceneObjects(Scenes(1, image_size=64))
             >>> policy = ObjectPolicy([96])
             >>> image, found = policy.apply(scenes.read(0), scenes.objects(0), 96, flipped=False)
             >>> image.shape, torch.equal(found.boxes, 1.5 * scenes.objects(0).boxes)
@@ -156,7 +156,7 @@ def for_training(objects: Objects, height: int, width: int) -> Objects:
 
 
 def _resize_masks(masks: Tensor, height: int, width: int, flipped: bool) -> Tensor:
-    """The nearest pixel of ``(N, H, W)``; numpy takes twice as fast as torch selects."""
+    """The nearest pixel of ``(N, H, W)``; numpy takes faster than torch selects."""
     rows = _nearest(masks.shape[1], height)
     columns = _nearest(masks.shape[2], width)
     if flipped:

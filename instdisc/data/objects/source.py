@@ -13,7 +13,7 @@ from torch import Tensor
 
 from instdisc.types import Objects
 
-from ..images.source import ImageSource
+from ..images.source import ImageSource, check_positions
 
 
 class ObjectSource(ImageSource):
@@ -65,8 +65,8 @@ class ObjectSubset(ObjectSource):
         IndexError: if a position is outside the source.
 
     Example:
-        >>> from instdisc.data import SceneObjects
-        >>> few = ObjectSubset(SceneObjects(10, image_size=32), torch.tensor([7, 2]))
+        >>> from instdisc.data import SceneObjects, Scenes
+        >>> few = ObjectSubset(SceneObjects(Scenes(10, image_size=32)), torch.tensor([7, 2]))
         >>> len(few), few.image_ids
         (2, [7, 2])
     """
@@ -74,11 +74,7 @@ class ObjectSubset(ObjectSource):
     def __init__(self, source: ObjectSource, positions: Tensor) -> None:
         if not len(positions):
             raise ValueError(f"`positions` must name at least one image of {source.name!r}")
-        outside = positions[(positions < 0) | (positions >= len(source))]
-        if len(outside):
-            raise IndexError(
-                f"`positions` must lie in 0 to {len(source) - 1}, got {int(outside[0])}"
-            )
+        check_positions(positions, source)
         self.source = source
         self.positions = positions
         self.name = source.name
@@ -113,8 +109,8 @@ class JoinedObjects(ObjectSource):
             the same id.
 
     Example:
-        >>> from instdisc.data import SceneObjects
-        >>> scenes = SceneObjects(3, image_size=32)
+        >>> from instdisc.data import SceneObjects, Scenes
+        >>> scenes = SceneObjects(Scenes(3, image_size=32))
         >>> few = [ObjectSubset(scenes, torch.tensor([i])) for i in (2, 0)]
         >>> JoinedObjects(few).image_ids
         [2, 0]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from instdisc.types import LandmarkBatch
 
-from ..views.dataset import RawViews, ViewDataset, ViewPolicy, _epoch_order
+from ..views.dataset import RawViews, ViewDataset, ViewPolicy, epoch_order
 from ..views.draws import Draws
 from ..views.finish import ViewFinisher
 from .frames import SquareFrame
@@ -111,7 +111,7 @@ class PointDataset(ViewDataset):
             for row, index in enumerate(indices)
         ]
         batch = LandmarkBatch(*(torch.stack(column) for column in zip(*rows_of, strict=True)))
-        return RawLandmarks(batch, drawn.photometric, _epoch_order(self.seed, epoch, 0))
+        return RawLandmarks(batch, drawn.photometric, epoch_order(self.seed, epoch, 0))
 
     def _view(self, index: int, numbers: Sequence[float], flipped: bool) -> LandmarkBatch:
         """One row of a batch."""

@@ -14,8 +14,8 @@ from torch.utils.data import Dataset
 
 from instdisc.types import SegmentBatch
 
+from ..views.dataset import epoch_order
 from ..views.draws import Draws
-from ..views.photometric import NUM_ORDERS
 from .policy import SegmentPolicy, pad_pair
 from .source import SegmentSource
 
@@ -54,8 +54,8 @@ class SegmentDataset(Dataset):
         ValueError: if `segments` is empty or `seed` is out of range.
 
     Example:
-        >>> from instdisc.data import SceneSegments
-        >>> dataset = SegmentDataset(SceneSegments(8, image_size=32), SegmentPolicy(24))
+        >>> from instdisc.data import SceneSegments, Scenes
+        >>> dataset = SegmentDataset(SceneSegments(Scenes(8, image_size=32)), SegmentPolicy(24))
         >>> raw = dataset.batch([(0, 5), (0, 2)])  # epoch 0, images 5 and 2
         >>> raw.batch.images.shape, raw.batch.indices
         (torch.Size([2, 3, 24, 24]), tensor([5, 2]))
@@ -99,7 +99,7 @@ class SegmentDataset(Dataset):
         ]
         cut = [(crop.image, crop.mask) for crop in crops]
         batch = _stack(cut, torch.tensor([crop.size for crop in crops]), positions)
-        return RawSegments(batch, drawn.photometric, epoch % NUM_ORDERS)
+        return RawSegments(batch, drawn.photometric, epoch_order(self.seed, epoch, 0))
 
 
 def _stack(

@@ -17,7 +17,8 @@ from torch import Tensor
 from instdisc.types import IGNORED_CLASS
 
 from ..images.files import decode_file
-from .source import SegmentSource, check_classes, no_labels
+from ..images.source import no_labels
+from .source import SegmentSource, check_classes
 
 _UNKNOWN = 254
 

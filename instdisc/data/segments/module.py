@@ -43,8 +43,8 @@ class SegmentData(LightningDataModule):
             classes.
 
     Example:
-        >>> from instdisc.data import SceneSegments
-        >>> segments = SceneSegments(16, image_size=32)
+        >>> from instdisc.data import SceneSegments, Scenes
+        >>> segments = SceneSegments(Scenes(16, image_size=32))
         >>> data = SegmentData(segments, segments, crop_size=32, batch_size=8)
         >>> len(data.train_dataloader()), data.num_classes
         (2, 11)

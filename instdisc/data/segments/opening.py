@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..opening import TEST_FOLDERS, TRAIN_FOLDERS
+from ..scenes import Scenes
 from .folder import SegmentFolder
 from .layouts import CamVid, Cityscapes, VOCSegmentation
 from .scenes import SceneSegments
@@ -59,7 +60,7 @@ def open_segments(name: str | Path, root: str | Path | None = None, *, part: Par
     key, given, place = str(name).partition("=")
     base = Path() if root is None else Path(root)
     if key == "scenes" and not given:
-        return SceneSegments(512 if part == "train" else 128, split=part)
+        return SceneSegments(Scenes(512 if part == "train" else 128, split=part))
     if key in _SETS:
         return _SETS[key][part == "test"](Path(place) if given else base / key)
     path = base / name if (base / name).is_dir() else Path(name)

@@ -5,18 +5,16 @@ Legend: N images, C classes, H x W size of an image.
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from instdisc.types import IGNORED_CLASS, UNKNOWN_LABEL
+from instdisc.types import IGNORED_CLASS
 
-from ..images.source import ImageSource
+from ..images.source import ImageSource, check_positions
 
-_log = logging.getLogger(__name__)
 MOST_CLASSES = 254  # 255 is ignored, 254 marks an unknown id while a mask is read
 
 
@@ -68,15 +66,8 @@ class SegmentSource(ImageSource):
         Raises:
             ValueError: if the pair is bad; with ``on_unreadable="skip"``, if all are.
         """
-        if self.on_unreadable == "raise":
-            return index, *self.pair(index)
-        for offset in range(len(self)):
-            candidate = (index + offset) % len(self)
-            try:
-                return candidate, *self.pair(candidate)
-            except ValueError as error:
-                _log.warning("skipped: %s", error)
-        raise ValueError(f"not one of the {len(self)} images of {self.name!r} can be used")
+        position, (image, mask) = self._fetch(self.pair, index)
+        return position, image, mask
 
     def place(self, index: int) -> str:
         """How messages name the image at a position."""
@@ -94,17 +85,13 @@ class SegmentSubset(SegmentSource):
         IndexError: if a position is outside the source.
 
     Example:
-        >>> from instdisc.data import SceneSegments
-        >>> len(SegmentSubset(SceneSegments(4), torch.tensor([2, 0])))
+        >>> from instdisc.data import SceneSegments, Scenes
+        >>> len(SegmentSubset(SceneSegments(Scenes(4)), torch.tensor([2, 0])))
         2
     """
 
     def __init__(self, segments: SegmentSource, positions: Tensor) -> None:
-        outside = positions[(positions < 0) | (positions >= len(segments))]
-        if len(outside):
-            raise IndexError(
-                f"`positions` must lie in 0 to {len(segments) - 1}, got {int(outside[0])}"
-            )
+        check_positions(positions, segments)
         self.segments = segments
         self.positions = positions
         self.name = segments.name
@@ -151,11 +138,6 @@ def class_colors(num_classes: int) -> Tensor:
         for channel in range(3):
             colors[:, channel] |= (classes >> (3 * place + channel) & 1) << (7 - place)
     return colors.to(torch.uint8)
-
-
-def no_labels(count: int) -> Tensor:
-    """``(N,)`` labels of images of unknown class."""
-    return torch.full((count,), UNKNOWN_LABEL, dtype=torch.int64)
 
 
 def check_classes(classes: Sequence[str]) -> list[str]:

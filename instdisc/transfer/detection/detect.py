@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from instdisc.data import ObjectData, ObjectPolicy, ObjectSource
@@ -16,7 +15,7 @@ from instdisc.data.objects.policy import VOC_SHORT_SIDES
 from instdisc.models import Backbone
 from instdisc.types import Record
 
-from ..finetuning.module import quiet_trainer
+from ..training import StepTeller, quiet_trainer
 from .evaluation import Evaluation, Protocol
 from .export import export_detector
 from .module import DetectionModule
@@ -103,8 +102,8 @@ def detect(
             not part over the devices, or training diverged.
 
     Example:
-        >>> from instdisc.data import SceneObjects
-        >>> scenes = SceneObjects(2, image_size=64)
+        >>> from instdisc.data import SceneObjects, Scenes
+        >>> scenes = SceneObjects(Scenes(2, image_size=64))
         >>> records = detect(Backbone("test_resnet"), scenes, scenes, dataset="scenes",
         ...     method="random", recipe=DetectionRecipe(1, 2, 0.001, (), 0), masks=False,
         ...     norm="plain", precise_batches=1, short_sides=[64], regions_per_image=8,
@@ -118,7 +117,12 @@ def detect(
     used = recipe if follow_batch is None else recipe.for_batch(follow_batch)
     masks = train.masks and test.masks if masks is None else masks
     # One epoch is the whole schedule; the test follows it.
-    with isolate_rng(), quiet_trainer(accelerator, devices, precision, 1, 1) as trainer:
+    with (
+        isolate_rng(),
+        quiet_trainer(
+            accelerator, devices, precision, epochs=1, callbacks=[StepTeller(progress)]
+        ) as trainer,
+    ):
         torch.manual_seed(seed)
         if used.batch_size % trainer.world_size:
             raise ValueError(
@@ -151,8 +155,6 @@ def detect(
             precise_batches=precise_batches,
             protocols=protocols,
         )
-        if progress is not None:
-            trainer.callbacks.append(_Progress(progress, used.iterations))  # type: ignore[attr-defined]
         trainer.fit(module, datamodule=data)
     if folder is not None and trainer.is_global_zero:
         save_run(module, data, folder)
@@ -256,16 +258,3 @@ def _tested(module: DetectionModule) -> Evaluation:
     if module.evaluation is None:
         raise ValueError("`module` must have been tested: its `evaluation` is None")
     return module.evaluation
-
-
-class _Progress(Callback):
-    """Tells how many iterations are done."""
-
-    def __init__(self, tell: Callable[[int, int], None], total: int) -> None:
-        self._tell = tell
-        self._total = total
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        self._tell(batch_idx + 1, self._total)

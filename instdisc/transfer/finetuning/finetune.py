@@ -28,8 +28,9 @@ from ..labelled import count_classes
 from ..linear.grid import ISLAM_GRID, islam_test_policy
 from ..linear.heads import Recipe
 from ..scores import score_records
+from ..training import quiet_trainer
 from ..tuning import labelled_sets, tuning_split
-from .module import FineTuner, quiet_trainer
+from .module import FineTuner
 
 
 def finetune(
@@ -126,7 +127,12 @@ def finetune(
     done = itertools.count(1)
 
     def fit(recipe: Recipe, on: ImageSource, scored: ImageSource, last: int, every: int) -> _Runs:
-        with isolate_rng(), quiet_trainer(accelerator, devices, precision, last, every) as trainer:
+        with (
+            isolate_rng(),
+            quiet_trainer(
+                accelerator, devices, precision, epochs=last, test_every=every
+            ) as trainer,
+        ):
             torch.manual_seed(seed)
             tuner = FineTuner(
                 backbone,

@@ -6,14 +6,11 @@ Legend: B batch, D width, C classes, N images.
 from __future__ import annotations
 
 import copy
-import logging
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import Metric
@@ -184,43 +181,3 @@ class _Collected(Metric):
 
 def _joined(parts: list[Tensor] | Tensor) -> Tensor:
     return parts if isinstance(parts, Tensor) else torch.cat(parts)
-
-
-@contextmanager
-def quiet_trainer(
-    accelerator: str, devices: int | str | list[int], precision: str, epochs: int, every: int
-) -> Iterator[Trainer]:
-    """A trainer that writes nothing, neither to disk nor on the screen.
-
-    Args:
-        accelerator: Lightning's, like the next two.
-        devices: how many, or which.
-        precision: of the arithmetic.
-        epochs: to train.
-        every: epochs between two tests.
-    """
-    log = logging.getLogger("pytorch_lightning")
-    level = log.level
-    log.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            # How many workers read is the caller's choice, and the frozen stages are in eval mode
-            # on purpose; the last is Lightning's own affair.
-            warnings.filterwarnings("ignore", "Found .* in eval mode at the start of training")
-            warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.` is deprecated")
-            warnings.filterwarnings("ignore", "The '?\\w+'? does not have many workers")
-            yield Trainer(
-                accelerator=accelerator,
-                devices=devices,
-                precision=precision,  # type: ignore[arg-type]  # a user's string; Lightning checks it
-                max_epochs=epochs,
-                check_val_every_n_epoch=min(every, epochs),
-                num_sanity_val_steps=0,
-                log_every_n_steps=1,
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-            )
-    finally:
-        log.setLevel(level)

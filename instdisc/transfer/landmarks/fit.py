@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from instdisc.data import LandmarkData, PointSource
@@ -16,7 +15,7 @@ from instdisc.data.points.module import Augment
 from instdisc.models import Backbone
 from instdisc.types import Record
 
-from ..finetuning.module import quiet_trainer
+from ..training import StepTeller, quiet_trainer
 from .module import Head, LandmarkModule
 from .pictures import curve_figure, landmark_figure
 from .records import landmark_records
@@ -83,7 +82,7 @@ def fit_landmarks(
         precision: of the arithmetic.
         num_workers: processes that read.
         pictures: folder for ``landmarks.png`` and ``curve.png``; ``None``: no pictures.
-        progress: is told the epochs done and the epochs in all, after each.
+        progress: is told the steps done and the steps in all, after each.
 
     Returns:
         The records of `landmark_records`: NME first.
@@ -108,7 +107,12 @@ def fit_landmarks(
     start = time.perf_counter()
     if epochs < 1:
         raise ValueError(f"`epochs` must be positive, got {epochs}")
-    with isolate_rng(), quiet_trainer(accelerator, devices, precision, epochs, epochs) as trainer:
+    with (
+        isolate_rng(),
+        quiet_trainer(
+            accelerator, devices, precision, epochs=epochs, callbacks=[StepTeller(progress)]
+        ) as trainer,
+    ):
         if batch_size % trainer.world_size:
             raise ValueError(
                 f"`batch_size` must be a multiple of the {trainer.world_size} processes, got "
@@ -140,8 +144,6 @@ def fit_landmarks(
         )
         if module.can_precompute(data):
             module.precompute(data, trainer.strategy.root_device)
-        if progress is not None:
-            trainer.callbacks.append(_Told(progress, epochs))  # type: ignore[attr-defined]
         trainer.fit(module, datamodule=data)
     errors = module.errors
     assert errors is not None
@@ -175,14 +177,3 @@ def fit_landmarks(
         seconds=time.perf_counter() - start,
         settings=settings,
     )
-
-
-class _Told(Callback):
-    """Tells how many epochs are done."""
-
-    def __init__(self, progress: Callable[[int, int], None], epochs: int) -> None:
-        self.progress = progress
-        self.epochs = epochs
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.progress(trainer.current_epoch + 1, self.epochs)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from instdisc.data import SegmentData, SegmentSource
 from instdisc.models import Backbone
 from instdisc.types import Record
 
+from ..training import StepTeller, quiet_trainer
 from .module import Segmenter
 from .network import Head
 from .pictures import SegmentationPictures
@@ -121,8 +119,8 @@ def segment(
         ``examples/configs/segmentation``. The defaults here are a short schedule of our own.
 
     Example:
-        >>> from instdisc.data import SceneSegments
-        >>> scenes = SceneSegments(4, image_size=32, num_categories=2)
+        >>> from instdisc.data import SceneSegments, Scenes
+        >>> scenes = SceneSegments(Scenes(4, image_size=32, num_categories=2))
         >>> records = segment(Backbone("test_resnet"), scenes, scenes, dataset="scenes",
         ...     method="random", steps=1, batch_size=2, crop_size=32, width=8, accelerator="cpu")
         >>> [record.metric for record in records][:2]
@@ -139,10 +137,13 @@ def segment(
             "`train` and `batch_size` must be at least 2, since batch norm needs it, got "
             f"{len(train)} images and {batch_size}"
         )
-    watchers: list[Callback] = [_Progress(progress, steps)]
+    watchers: list[Callback] = [StepTeller(progress)]
     if pictures is not None:
         watchers.append(SegmentationPictures(path=pictures))
-    with isolate_rng(), _quiet_trainer(accelerator, devices, precision, steps, watchers) as trainer:
+    with (
+        isolate_rng(),
+        quiet_trainer(accelerator, devices, precision, steps=steps, callbacks=watchers) as trainer,
+    ):
         together = min(batch_size, len(train))
         if together % trainer.world_size:
             raise ValueError(
@@ -194,57 +195,6 @@ def segment(
         seconds=time.perf_counter() - start,
         settings={**settings, "backbone": backbone.name, "train": len(train)},
     )
-
-
-class _Progress(Callback):
-    """Tells how many steps are done."""
-
-    def __init__(self, tell: Callable[[int, int], None] | None, steps: int) -> None:
-        self.tell = tell
-        self.steps = steps
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if self.tell is not None:
-            self.tell(trainer.global_step, self.steps)
-
-
-@contextmanager
-def _quiet_trainer(
-    accelerator: str,
-    devices: int | str | list[int],
-    precision: str,
-    steps: int,
-    callbacks: list[Callback],
-) -> Iterator[Trainer]:
-    """A trainer that writes nothing, neither to disk nor on the screen, and tests at the end."""
-    log = logging.getLogger("pytorch_lightning")
-    level = log.level
-    log.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            # How many workers read is the caller's choice; the second is Lightning's own affair.
-            warnings.filterwarnings("ignore", "The '?\\w+'? does not have many workers")
-            warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.` is deprecated")
-            yield Trainer(
-                accelerator=accelerator,
-                devices=devices,
-                precision=precision,  # type: ignore[arg-type]  # a user's string; Lightning checks it
-                max_steps=steps,
-                limit_val_batches=1.0,
-                check_val_every_n_epoch=None,
-                val_check_interval=steps + 1,
-                num_sanity_val_steps=0,
-                log_every_n_steps=1,
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                callbacks=callbacks,
-            )
-    finally:
-        log.setLevel(level)
 
 
 def _json(value: Any) -> Any:

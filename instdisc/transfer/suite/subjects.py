@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 
-from instdisc.checkpoint import describe_checkpoint, load_backbone
+from instdisc.checkpoint import backbone_origin, load_backbone
 from instdisc.models import Backbone
 
 from ..features.cache import hash_weights
@@ -110,7 +110,7 @@ def _random(architecture: str, files: list[Path], seed: int) -> Backbone:
 
 def _file_names(files: list[tuple[str, Path]]) -> dict[Path, str]:
     """How each file was made; and where it lies, if several were made alike."""
-    names = {path: name or describe_checkpoint(path).method or path.stem for name, path in files}
+    names = {path: name or backbone_origin(path)[0] for name, path in files}
     alike: dict[str, list[Path]] = {}
     for path, name in names.items():
         alike.setdefault(name, []).append(path)

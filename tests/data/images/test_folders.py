@@ -280,7 +280,7 @@ def test_skip_gives_up_when_nothing_is_readable(tmp_path):
     for name in ("a.png", "b.png"):
         broken(save(tmp_path / name))
     images = ImageFolder(tmp_path, on_unreadable="skip")
-    with pytest.raises(ValueError, match="not one of the 2 images of .* can be read"):
+    with pytest.raises(ValueError, match="not one of the 2 images of .* can be used"):
         images.fetch(0)
 
 

@@ -12,6 +12,7 @@ from instdisc.data import (
     ObjectSource,
     ObjectSubset,
     SceneObjects,
+    Scenes,
     VOCObjects,
 )
 from instdisc.data.objects import loader as loader_file
@@ -169,7 +170,7 @@ def test_processes_test_each_image_once(monkeypatch):
 
 
 def test_images_of_a_batch_share_a_short_side_by_choice():
-    source = SceneObjects(40, image_size=48)
+    source = SceneObjects(Scenes(40, image_size=48))
     alone = list(loader(source, 4, 10))
     together = list(loader(source, 4, 10, policy=ObjectPolicy([32, 48, 64], per_batch=True)))
     assert {len(set(batch.sizes[:, 0].tolist())) for batch in together} == {1}
@@ -178,7 +179,7 @@ def test_images_of_a_batch_share_a_short_side_by_choice():
 
 
 def test_numbers_come_from_seed_epoch_and_image_alone():
-    data = ObjectDataset(SceneObjects(6, image_size=48), POLICY)
+    data = ObjectDataset(SceneObjects(Scenes(6, image_size=48)), POLICY)
     pair, alone = data.batch([(2, 5, 0), (2, 1, 0)]), data.batch([(2, 1, 0)])
     height, width = alone.sizes[0].tolist()
     assert torch.equal(pair.images[1, :, :height, :width], alone.images[0, :, :height, :width])
@@ -234,7 +235,7 @@ def test_data_by_name_and_by_source():
     data = ObjectData("scenes", policy=ObjectPolicy([48]), batch_size=3, iterations=2)
     assert (len(data.train), len(data.test), data.num_classes) == (400, 100, 10)
     assert [len(batch.images) for batch in data.train_dataloader()] == [3, 3]
-    mixed = ObjectData(SceneObjects(4, image_size=32), "scenes")
+    mixed = ObjectData(SceneObjects(Scenes(4, image_size=32)), "scenes")
     assert len(mixed.val_dataloader()) == len(mixed.predict_dataloader()) == 100
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.ops import masks_to_boxes
 
-from instdisc.data import Draws, ObjectPolicy, SceneObjects
+from instdisc.data import Draws, ObjectPolicy, SceneObjects, Scenes
 from instdisc.data.objects.policy import for_training
 from instdisc.types import Objects
 
@@ -32,7 +32,7 @@ def test_sizes_are_those_of_detectron2(size, expected):
 
 
 def test_resized_boxes_and_masks_stay_together():
-    scenes = SceneObjects(4, image_size=64)
+    scenes = SceneObjects(Scenes(4, image_size=64))
     policy = ObjectPolicy([96])
     for index in range(4):
         for flipped in (False, True):
@@ -45,7 +45,7 @@ def test_resized_boxes_and_masks_stay_together():
 
 
 def test_the_same_size_leaves_everything_as_it_is():
-    scenes = SceneObjects(1, image_size=64)
+    scenes = SceneObjects(Scenes(1, image_size=64))
     image, before = scenes.read(0), scenes.objects(0)
     same, found = ObjectPolicy([64]).apply(image, before, 64, False)
     assert torch.equal(same, image)

@@ -9,6 +9,7 @@ from instdisc.data import (
     ObjectSource,
     ObjectSubset,
     SceneObjects,
+    Scenes,
     VOCObjects,
     open_objects,
     split_objects,
@@ -22,7 +23,7 @@ def same_objects(found, expected):
 
 
 def test_scenes_are_those_of_the_generator():
-    objects = SceneObjects(5, image_size=48, num_categories=4, split="val", seed=3)
+    objects = SceneObjects(Scenes(5, image_size=48, num_categories=4, split="val", seed=3))
     scene = objects.scenes[2]
     found = objects.objects(2)
     assert torch.equal(objects.read(2), scene.image)
@@ -38,14 +39,14 @@ def test_the_area_of_a_box_where_there_is_nothing_else():
         def objects(self, index):
             return super().objects(index)._replace(masks=None)
 
-    found = Boxes(1, image_size=48)
+    found = Boxes(Scenes(1, image_size=48))
     assert found.areas(0).tolist() == ObjectSource.areas(found, 0).tolist()
     left, top, right, bottom = found.objects(0).boxes[0].tolist()
     assert found.areas(0)[0] == (right - left) * (bottom - top)
 
 
 def test_a_subset_and_a_join_give_the_objects_of_their_sources():
-    scenes = SceneObjects(6, image_size=48)
+    scenes = SceneObjects(Scenes(6, image_size=48))
     few = ObjectSubset(scenes, torch.tensor([5, 2]))
     joined = JoinedObjects([few, ObjectSubset(scenes, torch.tensor([0]))], name="both")
     assert joined.image_ids == [5, 2, 0]
@@ -57,7 +58,7 @@ def test_a_subset_and_a_join_give_the_objects_of_their_sources():
 
 
 def test_bad_subsets_and_joins():
-    scenes = SceneObjects(6, image_size=48)
+    scenes = SceneObjects(Scenes(6, image_size=48))
     with pytest.raises(IndexError, match="`positions` must lie in 0 to 5, got 6"):
         ObjectSubset(scenes, torch.tensor([0, 6]))
     with pytest.raises(ValueError, match="`positions` must name at least one image"):
@@ -67,15 +68,18 @@ def test_bad_subsets_and_joins():
     with pytest.raises(ValueError, match="must not share an image; two have the id 0"):
         JoinedObjects([scenes, scenes])
     with pytest.raises(ValueError, match="must be alike in their `classes`"):
-        JoinedObjects([scenes, SceneObjects(1, image_size=48, num_categories=3)])
+        JoinedObjects([scenes, SceneObjects(Scenes(1, image_size=48, num_categories=3))])
 
 
 def test_a_split_keeps_the_order_and_shares_nothing():
-    train, test = split_objects(SceneObjects(20, image_size=32))
+    train, test = split_objects(SceneObjects(Scenes(20, image_size=32)))
     assert len(test) == 6
     assert sorted(train.image_ids + test.image_ids) == list(range(20))
     assert train.image_ids == sorted(train.image_ids)
-    assert split_objects(SceneObjects(20, image_size=32), 6, seed=1)[1].image_ids != test.image_ids
+    assert (
+        split_objects(SceneObjects(Scenes(20, image_size=32)), 6, seed=1)[1].image_ids
+        != test.image_ids
+    )
     with pytest.raises(ValueError, match="`num_test` must be above 0 and below the 20 .* got 20"):
         split_objects(train.source, 20)
 

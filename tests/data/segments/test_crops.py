@@ -8,14 +8,15 @@ from torch.utils.data import DataLoader
 from instdisc.data import (
     Draws,
     PhotometricDistortion,
+    Scenes,
     SceneSegments,
     SegmentData,
     SegmentDataset,
     SegmentPolicy,
     SegmentSource,
 )
+from instdisc.data.images.source import no_labels
 from instdisc.data.segments.policy import PADDING_COLOR
-from instdisc.data.segments.source import no_labels
 from instdisc.types import SegmentBatch
 
 
@@ -123,7 +124,7 @@ def batches(data, workers=0):
 
 
 def test_numbers_do_not_depend_on_workers_and_a_loader_goes_on():
-    scenes = SceneSegments(12, image_size=32)
+    scenes = SceneSegments(Scenes(12, image_size=32))
     data = SegmentData(scenes, scenes, crop_size=24, distort=True, batch_size=4, seed=3)
     alone, worked = batches(data), batches(data, 1)
     for one, other in zip(alone, worked, strict=True):

@@ -9,6 +9,7 @@ from torchvision.datasets import Cityscapes as TorchvisionCityscapes
 from instdisc.data import (
     CamVid,
     Cityscapes,
+    Scenes,
     SceneSegments,
     SegmentData,
     SegmentFiles,
@@ -216,7 +217,7 @@ def test_bad_arguments(options, error, message):
 
 
 def test_scenes():
-    source = SceneSegments(6, image_size=32, num_categories=3)
+    source = SceneSegments(Scenes(6, image_size=32, num_categories=3))
     image, mask = source.pair(4)
     scene = source.scenes[4]
     assert torch.equal(image, source.read(4))
@@ -248,7 +249,7 @@ def test_colors_differ():
 
 
 def test_data_module_refuses(pairs):
-    scenes = SceneSegments(4, image_size=32)
+    scenes = SceneSegments(Scenes(4, image_size=32))
     with pytest.raises(ValueError, match="`test` must be given where `train` is a SegmentSource"):
         SegmentData(scenes)
     with pytest.raises(ValueError, match="`test` has the classes .* they must be the same"):

@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning import Trainer
 
 from instdisc.checkpoint import export_backbone, load_backbone
-from instdisc.data import ObjectData, ObjectPolicy, SceneObjects
+from instdisc.data import ObjectData, ObjectPolicy, SceneObjects, Scenes
 from instdisc.models import Backbone
 from instdisc.transfer import (
     DetectionModule,
@@ -30,7 +30,7 @@ QUICK = DetectionRecipe(3, 2, 0.005, (2,), 1)
 
 
 def scenes(count=3, **options):
-    return SceneObjects(count, image_size=64, **options)
+    return SceneObjects(Scenes(count, image_size=64, **options))
 
 
 def data(source=None, **options):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from instdisc.data import ObjectSubset, SceneObjects
+from instdisc.data import ObjectSubset, SceneObjects, Scenes
 from instdisc.models import Backbone
 from instdisc.transfer import DetectionRecipe, detect
 
@@ -13,7 +13,7 @@ from instdisc.transfer import DetectionRecipe, detect
 def test_one_batch_can_be_overfitted(masks):
     torch.manual_seed(0)
     # Images with one object each: a minute must do.
-    source = ObjectSubset(SceneObjects(22, image_size=96), torch.tensor([12, 21]))
+    source = ObjectSubset(SceneObjects(Scenes(22, image_size=96)), torch.tensor([12, 21]))
     records = detect(
         Backbone("test_resnet", zero_init_last=False), source, source, dataset="scenes",
         method="random", masks=masks, norm="frozen", precise_batches=0, weight_decay=0.0,

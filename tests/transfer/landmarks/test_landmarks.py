@@ -9,7 +9,7 @@ from instdisc.checkpoint import export_backbone
 from instdisc.data import FACE_5, LandmarkData, PointSource, ScenePoints, Scenes
 from instdisc.models import Backbone
 from instdisc.transfer import LandmarkModule, fit_landmarks, landmark_records
-from instdisc.transfer.finetuning.module import quiet_trainer
+from instdisc.transfer.training import quiet_trainer
 
 ABOUT = {"dataset": "toy", "method": "random", "accelerator": "cpu"}
 
@@ -66,7 +66,8 @@ def test_learns_and_leaves_the_backbone_as_it_was(options):
         net, Dots(), Dots(16, seed=1), **options, **ABOUT,
         progress=lambda done, total: told.append((done, total)),
     )  # fmt: skip
-    assert told == [(done + 1, options["epochs"]) for done in range(options["epochs"])]
+    steps = 4 * options["epochs"]
+    assert told == [(done, steps) for done in range(1, steps + 1)]
     assert 0 < first.value < 100
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
     assert net.training
@@ -97,7 +98,7 @@ def test_kept_features_give_what_views_give():
         own = LandmarkModule(reference, FACE_5, image_size=32, grid=2)
         if precompute:
             own.precompute(data, "cpu")
-        with quiet_trainer("cpu", 1, "32-true", 2, 2) as trainer:
+        with quiet_trainer("cpu", 1, "32-true", epochs=2) as trainer:
             trainer.fit(own, datamodule=data)
         values.append(own.errors)
     torch.testing.assert_close(*values, rtol=1e-3, atol=1e-4)
@@ -145,7 +146,7 @@ def test_pictures_show_images_of_the_whole_test_set(tmp_path):
     test = ScenePoints(Scenes(40, image_size=32))
     data = LandmarkData(test, test, image_size=32, crop="box", batch_size=16)
     own = LandmarkModule(reference, test.layout, image_size=32)
-    with quiet_trainer("cpu", 1, "32-true", 1, 1) as trainer:
+    with quiet_trainer("cpu", 1, "32-true", epochs=1) as trainer:
         trainer.validate(own, datamodule=data, verbose=False)
     assert [one.position for one in own.shown] == list(range(0, 40, 3))
     for one in own.shown:

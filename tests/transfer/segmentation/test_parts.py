@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from instdisc.data import SceneSegments, class_colors
+from instdisc.data import Scenes, SceneSegments, class_colors
 from instdisc.metrics import SegmentationScores, mean_iou
 from instdisc.models import Backbone
 from instdisc.transfer import (
@@ -165,7 +165,7 @@ def test_records():
 
 
 def test_picture(tmp_path):
-    image, mask = SceneSegments(1, image_size=32).pair(0)
+    image, mask = SceneSegments(Scenes(1, image_size=32)).pair(0)
     mask[:4] = 255
     figure = segments_figure(
         [image], [mask], [mask % 3], classes=[str(i) for i in range(11)], colors=class_colors(11)

@@ -6,8 +6,8 @@ import sys
 import pytest
 import torch
 
-from instdisc.data import SceneSegments, SegmentData, SegmentSource, SegmentSubset
-from instdisc.data.segments.source import no_labels
+from instdisc.data import Scenes, SceneSegments, SegmentData, SegmentSource, SegmentSubset
+from instdisc.data.images.source import no_labels
 from instdisc.models import Backbone
 from instdisc.transfer import segment
 
@@ -105,7 +105,7 @@ def test_bad_sets():
     with pytest.raises(ValueError, match="`train` and `batch_size` must be at least 2"):
         segment(net, Halves(1), Halves(2), steps=1, **SMALL)
     with pytest.raises(ValueError, match="`test` has the classes .* they must be the same"):
-        segment(net, Halves(), SceneSegments(2, image_size=32), steps=1, **SMALL)
+        segment(net, Halves(), SceneSegments(Scenes(2, image_size=32)), steps=1, **SMALL)
     with pytest.raises(ValueError, match="must be a timm ResNet, got 'test_vit'"):
         segment(Backbone("test_vit"), Halves(), Halves(2), steps=1, **SMALL)
 
@@ -113,13 +113,13 @@ def test_bad_sets():
 TWO = """
 import sys, torch
 from pytorch_lightning import Trainer
-from instdisc.data import SceneSegments, SegmentData
+from instdisc.data import SceneSegments, Scenes, SegmentData
 from instdisc.models import Backbone
 from instdisc.transfer import Segmenter
 
 def score(devices, folder):
     torch.manual_seed(0)
-    scenes = SceneSegments(5, image_size=32)
+    scenes = SceneSegments(Scenes(5, image_size=32))
     data = SegmentData(scenes, scenes, crop_size=32, batch_size=2)
     net = Segmenter(Backbone("test_resnet"), 11, width=8)
     trainer = Trainer(accelerator="cpu", devices=devices, logger=False,
@@ -151,7 +151,7 @@ def test_two_processes_score_as_one(tmp_path):
 
 @pytest.mark.slow
 def test_overfits_two_images():
-    scenes = SceneSegments(2, image_size=64, num_categories=2)
+    scenes = SceneSegments(Scenes(2, image_size=64, num_categories=2))
     records = segment(
         Backbone("test_resnet"), scenes, scenes, steps=150, batch_size=2, crop_size=64,
         scale=(1.0, 1.0), flip=0.0, output_stride=4, width=32, dropout=0.0, learning_rate=0.05,
@@ -165,7 +165,7 @@ def test_a_crop_alone_in_its_batch_is_refused():
 
     from instdisc.transfer import Segmenter
 
-    scenes = SegmentSubset(SceneSegments(4, image_size=32), torch.arange(2))
+    scenes = SegmentSubset(SceneSegments(Scenes(4, image_size=32)), torch.arange(2))
     data = SegmentData(scenes, scenes, crop_size=32, batch_size=1)
     trainer = Trainer(
         accelerator="cpu", max_steps=1, logger=False, enable_progress_bar=False,

@@ -1,0 +1,93 @@
+"""How the tasks that train use Lightning's Trainer: silently, and telling how far they are."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+
+@contextmanager
+def quiet_trainer(
+    accelerator: str,
+    devices: int | str | list[int],
+    precision: str,
+    *,
+    epochs: int | None = None,
+    test_every: int | None = None,
+    steps: int | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Iterator[Trainer]:
+    """A trainer that writes nothing, neither to disk nor on the screen.
+
+    Args:
+        accelerator: Lightning's, like the next two.
+        devices: how many, or which.
+        precision: of the arithmetic.
+        epochs: to train.
+        test_every: epochs between two tests; ``None`` tests after the last alone.
+        steps: to train instead of `epochs`; the test is left to the caller.
+        callbacks: more of them.
+    """
+    schedule: dict[str, Any]
+    if steps is not None:
+        schedule = {
+            "max_steps": steps,
+            "check_val_every_n_epoch": None,
+            "val_check_interval": steps + 1,
+            "limit_val_batches": 1.0,
+        }
+    else:
+        assert epochs is not None
+        every = epochs if test_every is None else min(test_every, epochs)
+        schedule = {"max_epochs": epochs, "check_val_every_n_epoch": every}
+    log = logging.getLogger("pytorch_lightning")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # How many workers read is the caller's choice, and the frozen stages are in eval mode
+            # on purpose; the last is Lightning's own affair.
+            warnings.filterwarnings("ignore", "Found .* in eval mode at the start of training")
+            warnings.filterwarnings("ignore", "The '?\\w+'? does not have many workers")
+            warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.` is deprecated")
+            yield Trainer(
+                accelerator=accelerator,
+                devices=devices,
+                precision=precision,  # type: ignore[arg-type]  # a user's string; Lightning checks it
+                num_sanity_val_steps=0,
+                log_every_n_steps=1,
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                callbacks=list(callbacks),
+                **schedule,
+            )
+    finally:
+        log.setLevel(level)
+
+
+class StepTeller(Callback):
+    """Tells how many steps of the optimiser are done, after each.
+
+    Args:
+        tell: gets the steps done and the steps in all; ``None``: nobody is told.
+    """
+
+    def __init__(self, tell: Callable[[int, int], None] | None) -> None:
+        self._tell = tell
+        self._total = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._total = int(trainer.estimated_stepping_batches)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._tell is not None:
+            self._tell(trainer.global_step, self._total)
