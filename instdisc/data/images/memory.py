@@ -20,7 +20,7 @@ _PROBES = 64  # images read to estimate the size of all
 class ImagesInMemory(ImageSource):
     """Every image of a source read once and kept: for small sets that are read many times.
 
-    Views of images of one size up to 64 px are cut by matrix products, many at once; a value of
+    Views of images of one size up to 32 px are cut by matrix products, many at once; a value of
     them may differ by 1 of 255 from that cut one by one, where torch rounds its weights.
 
     Args:

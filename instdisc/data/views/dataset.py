@@ -240,7 +240,7 @@ class ViewDataset(Dataset):
         # Matrix products beat torch's sparse resize only while the matrices are small.
         _, height, _, width = images.stack.shape
         sides = [height, width, *(policy.frame.size for policy in self.policies)]
-        return not self.cut or max(sides) <= 64
+        return not self.cut or max(sides) <= 32
 
     def _boxes(self, images: ImagesInMemory, drawn: Sequence[PolicyNumbers]) -> list[Tensor]:
         assert images.stack is not None

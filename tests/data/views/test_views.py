@@ -108,7 +108,7 @@ def test_one_image_is_a_batch_of_one():
 class Square(Noise):
     """Noise images of one size."""
 
-    side = 40
+    side = 30
 
     def read(self, index):
         generator = torch.Generator().manual_seed(index)
@@ -117,7 +117,7 @@ class Square(Noise):
 
 
 class LargeSquare(Square):
-    side = 72  # above what is cut by matrix products
+    side = 40  # above what is cut by matrix products
 
 
 @pytest.mark.parametrize("source", [Noise, Square, LargeSquare])
