@@ -5,22 +5,19 @@ Legend: N images, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 
 from instdisc.metrics import (
     accuracy,
-    bootstrap_interval,
     calibration_error,
     mean_per_class_accuracy,
 )
 from instdisc.types import Record
 
+from .intervals import bootstrap_records
 from .labelled import check_labels
-
-_RESAMPLES = 1000
 
 
 def score_records(
@@ -71,32 +68,19 @@ def score_records(
             "Lower the learning rate."
         )
     confidences, predictions = logits.softmax(1).max(1)
-    hits = predictions == labels
-    scores: list[tuple[str, Callable[..., Tensor], list[Tensor]]] = [
-        ("top-1", accuracy, [predictions, labels]),
-        ("mean per class", mean_per_class_accuracy, [predictions, labels]),
-        ("ECE", calibration_error, [confidences, hits]),
-    ]
-    records = []
-    for metric, statistic, columns in scores:
-        interval = bootstrap_interval(statistic, columns, num_resamples=_RESAMPLES, seed=seed)
-        records.append(
-            Record(
-                task=task,
-                dataset=dataset,
-                metric=metric,
-                value=100 * float(statistic(*columns)),
-                ci=100 * interval.half_width,
-                unit="%",
-                method=method,
-                checkpoint=checkpoint,
-                seed=seed,
-                seconds=seconds,
-                settings={
-                    **settings,
-                    "test": len(labels),
-                    "interval": f"bootstrap, {_RESAMPLES} resamples",
-                },
-            )
-        )
-    return records
+    statistics = {
+        "top-1": lambda guessed, true, _: accuracy(guessed, true),
+        "mean per class": lambda guessed, true, _: mean_per_class_accuracy(guessed, true),
+        "ECE": lambda guessed, true, sure: calibration_error(sure, guessed == true),
+    }
+    return bootstrap_records(
+        task,
+        statistics,
+        [predictions, labels, confidences],
+        dataset=dataset,
+        method=method,
+        checkpoint=checkpoint,
+        seed=seed,
+        seconds=seconds,
+        settings=settings,
+    )

@@ -14,7 +14,6 @@ from torch import Tensor
 from instdisc.data import PointLayout
 from instdisc.metrics import (
     area_under_curve,
-    bootstrap_interval,
     cumulative_errors,
     failure_rate,
     image_errors,
@@ -23,7 +22,8 @@ from instdisc.metrics import (
 )
 from instdisc.types import Record
 
-_RESAMPLES = 1000
+from ..intervals import bootstrap_records
+
 _CURVE = [step / 2 for step in range(31)]  # 0 to 15 %
 
 
@@ -80,7 +80,6 @@ def landmark_records(
     eyes = (" + ".join(layout.names[point] for point in eye) for eye in layout.eyes)
     settings = {
         **settings,
-        "test": len(of_images),
         "points_not_counted": int((~counts).sum()),
         "normalised_by": " to ".join(eyes),
         "per_point": {
@@ -88,30 +87,21 @@ def landmark_records(
             for name, error in zip(layout.names, of_points, strict=True)
         },
         "curve": {"error": _CURVE, "share": shares.tolist()},
-        "interval": f"bootstrap, {_RESAMPLES} resamples",
     }
-    scores: list[tuple[str, Callable[..., Tensor]]] = [
-        ("NME", mean_error),
-        ("failures above 8 %", lambda some: failure_rate(some, 0.08)),
-        ("failures above 10 %", lambda some: failure_rate(some, 0.10)),
-        ("AUC to 10 %", lambda some: area_under_curve(some, 0.10)),
-    ]
-    records = []
-    for metric, statistic in scores:
-        interval = bootstrap_interval(statistic, [of_images], num_resamples=_RESAMPLES, seed=seed)
-        records.append(
-            Record(
-                task="landmarks",
-                dataset=dataset,
-                metric=metric,
-                value=100 * float(statistic(of_images)),
-                ci=100 * interval.half_width,
-                unit="%",
-                method=method,
-                checkpoint=checkpoint,
-                seed=seed,
-                seconds=seconds,
-                settings=settings,
-            )
-        )
-    return records
+    statistics: dict[str, Callable[..., Tensor]] = {
+        "NME": mean_error,
+        "failures above 8 %": lambda some: failure_rate(some, 0.08),
+        "failures above 10 %": lambda some: failure_rate(some, 0.10),
+        "AUC to 10 %": lambda some: area_under_curve(some, 0.10),
+    }
+    return bootstrap_records(
+        "landmarks",
+        statistics,
+        [of_images],
+        dataset=dataset,
+        method=method,
+        checkpoint=checkpoint,
+        seed=seed,
+        seconds=seconds,
+        settings=settings,
+    )

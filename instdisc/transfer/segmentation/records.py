@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from instdisc.metrics import SegmentationResult, bootstrap_interval, mean_iou, pixel_accuracy
+from instdisc.metrics import SegmentationResult, mean_iou, pixel_accuracy
 from instdisc.types import Record
 
-_RESAMPLES = 1000
+from ..intervals import bootstrap_records
 
 
 def segmentation_records(
@@ -52,48 +52,29 @@ def segmentation_records(
         >>> [(record.metric, round(record.value)) for record in records]
         [('mIoU', 50), ('pixel accuracy', 67), ('IoU, road', 50), ('IoU, sky', 50)]
     """
-    count = len(result.matrices)
     flat = result.matrices.flatten(1).double().cpu()  # (N, C * C)
 
-    def half_width(metric: Callable[[Tensor], Tensor]) -> float | None:
-        if count < 2:
-            return None
-
-        def resampled(rows: Tensor) -> Tensor:
+    def pooled(metric: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        def of_images(rows: Tensor) -> Tensor:
             times = torch.zeros(rows.shape, dtype=torch.float64)
             times.scatter_add_(1, rows, torch.ones_like(times))
             return metric((times @ flat).view(-1, len(classes), len(classes)))
 
-        interval = bootstrap_interval(
-            resampled, [torch.arange(count)], num_resamples=_RESAMPLES, seed=seed
-        )
-        return 100 * interval.half_width
+        return of_images
 
-    scores: list[tuple[str, Tensor, float | None]] = [
-        ("mIoU", result.mean_iou, half_width(mean_iou)),
-        ("pixel accuracy", result.pixel_accuracy, half_width(pixel_accuracy)),
-    ]
-    scores += [
-        (f"IoU, {name}", value, None)
+    overall = bootstrap_records(
+        "segmentation",
+        {"mIoU": pooled(mean_iou), "pixel accuracy": pooled(pixel_accuracy)},
+        [torch.arange(len(flat))],
+        dataset=dataset,
+        method=method,
+        checkpoint=checkpoint,
+        seed=seed,
+        seconds=seconds,
+        settings={**settings, "num_classes": len(classes)},
+    )
+    return overall + [
+        overall[0]._replace(metric=f"IoU, {name}", value=100 * float(value), ci=None)
         for name, value in zip(classes, result.class_iou, strict=True)
         if not bool(value.isnan())
-    ]
-    settings = {**settings, "num_classes": len(classes), "test": count}
-    if count > 1:
-        settings["interval"] = f"bootstrap, {_RESAMPLES} resamples"
-    return [
-        Record(
-            task="segmentation",
-            dataset=dataset,
-            metric=metric,
-            value=100 * float(value),
-            ci=ci,
-            unit="%",
-            method=method,
-            checkpoint=checkpoint,
-            seed=seed,
-            seconds=seconds,
-            settings=settings,
-        )
-        for metric, value, ci in scores
     ]
