@@ -290,7 +290,9 @@ def cut_boxes(
     for policy, own in zip(policies, boxes, strict=True):
         parts = zip(indices.split(piece), own.split(piece), strict=True)
         size = policy.frame.size
-        views.append(torch.cat([resample(stack[rows], box, size) for rows, box in parts]))
+        views.append(
+            torch.cat([resample(stack.index_select(0, rows), box, size) for rows, box in parts])
+        )
     return views
 
 

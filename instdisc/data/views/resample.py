@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+_FAR = 1e9  # pixels, where no triangle reaches
+
 
 def resample(images: Tensor, boxes: Tensor, size: int) -> Tensor:
     """Cuts a box out of each image, resizes it (antialiased bilinear) and may mirror it.
@@ -41,7 +43,7 @@ def resample(images: Tensor, boxes: Tensor, size: int) -> Tensor:
     rows = images.to(across.dtype).reshape(count, height * 3, width)
     narrow = torch.bmm(rows, across.transpose(1, 2))  # (B, 3 H, S)
     views = torch.bmm(down, narrow.view(count, height, 3 * size))  # (B, S, 3 S)
-    views = views.add_(0.5).clamp_(0, 255).to(torch.uint8)
+    views = views.add_(0.5).to(torch.uint8)  # means of values up to 255: nothing to clamp
     return views.view(count, size, 3, size).transpose(1, 2).contiguous()
 
 
@@ -54,9 +56,10 @@ def _weights(
     places = torch.where(mirrored[:, None] > 0, size - places, places)  # (B, S)
     centres = start[:, None] + places * step[:, None]  # (B, S)
     middles = torch.arange(pixels, device=start.device, dtype=start.dtype) + 0.5  # (pixels,)
-    distance = (middles - centres[:, :, None]).abs()
-    weights = (1 - distance / step.clamp(min=1)[:, None, None]).clamp_(min=0)
     low = torch.where(inside > 0, start, 0.0)[:, None]
     high = torch.where(inside > 0, start + length, float(pixels))[:, None]
-    weights *= ((middles > low) & (middles < high))[:, None]
-    return weights / weights.sum(2, keepdim=True)
+    outside = (middles <= low) | (middles >= high)  # (B, pixels)
+    width = step.clamp(min=1)[:, None]  # (B, 1) of half a triangle
+    pixel, centre = middles.where(~outside, _FAR) / width, centres / width
+    weights = pixel[:, None].sub(centre[:, :, None]).abs_().neg_().add_(1).clamp_(min=0)
+    return weights.div_(weights.sum(2, keepdim=True))
