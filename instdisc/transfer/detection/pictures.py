@@ -127,7 +127,9 @@ def _draw(
     colours = [_colour(label, len(classes)) for label in labels.tolist()]
     if masks is not None:
         enlarged = masks.cpu().repeat_interleave(scale, 1).repeat_interleave(scale, 2)
-        image = draw_segmentation_masks(image, enlarged, alpha=0.45, colors=colours)
+        # One by one: torchvision leaves out what two masks share.
+        for mask, colour in zip(enlarged, colours, strict=True):
+            image = draw_segmentation_masks(image, mask, alpha=0.45, colors=[colour])
     limits = torch.tensor([width, height, width, height]) * scale - 1
     corners = (boxes.cpu().double() * scale).clamp(min=0).minimum(limits)
     names = [classes[label] + note for label, note in zip(labels.tolist(), notes, strict=True)]
