@@ -13,9 +13,10 @@ from torch import Tensor
 
 from instdisc.types import LandmarkBatch
 
-from ..views.dataset import RawViews, ViewDataset, ViewPolicy, epoch_order
+from ..views.dataset import RawViews, ViewDataset, ViewPolicy
 from ..views.draws import Draws
 from ..views.finish import ViewFinisher
+from ..views.photometric import epoch_order
 from .frames import SquareFrame
 from .source import PointSource
 

@@ -14,8 +14,8 @@ from torch.utils.data import Dataset
 
 from instdisc.types import SegmentBatch
 
-from ..views.dataset import epoch_order
 from ..views.draws import Draws
+from ..views.photometric import epoch_order
 from .policy import SegmentPolicy, pad_pair
 from .source import SegmentSource
 

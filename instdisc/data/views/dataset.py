@@ -17,12 +17,11 @@ from ..images.memory import ImagesInMemory
 from ..images.source import ImageSource
 from .draws import Draws
 from .frames import Frame
-from .photometric import NUM_ORDERS, PhotometricStep, check_chance
+from .photometric import PhotometricStep, check_chance, epoch_order
 from .resample import resample
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-_NO_VIEW = 2**32 - 1  # the stream of numbers for what is drawn once per epoch
 
 
 class ViewPolicy:
@@ -294,8 +293,3 @@ def cut_boxes(
             torch.cat([resample(stack.index_select(0, rows), box, size) for rows, box in parts])
         )
     return views
-
-
-def epoch_order(seed: int, epoch: int, view: int) -> int:
-    """The order of the photometric steps of a view in an epoch; see `PhotometricStep.apply`."""
-    return int(Draws(seed, epoch, [view], _NO_VIEW).uniform(0, NUM_ORDERS)[0])

@@ -20,6 +20,7 @@ from .operators import brightness, contrast, gaussian_blur, grayscale, hue, satu
 # once. Four orders instead of all 24, since each is a graph of its own under torch.compile.
 _JITTER_ORDERS = ((0, 1, 3, 2), (1, 2, 0, 3), (2, 3, 1, 0), (3, 0, 2, 1))
 NUM_ORDERS = len(_JITTER_ORDERS)
+_NO_VIEW = 2**32 - 1  # the stream of numbers for what is drawn once per epoch
 
 
 class PhotometricStep(ABC):
@@ -224,3 +225,8 @@ def check_chance(p: float) -> float:
     if not 0 <= p <= 1:
         raise ValueError(f"`p` is a chance and must lie in [0, 1], got {p}")
     return p
+
+
+def epoch_order(seed: int, epoch: int, view: int) -> int:
+    """The order of the steps for a view in an epoch; see `PhotometricStep.apply`."""
+    return int(Draws(seed, epoch, [view], _NO_VIEW).uniform(0, NUM_ORDERS)[0])
