@@ -108,7 +108,7 @@ class PointDataset(ViewDataset):
         policy = self.policies[0]
         drawn = policy.draw(Draws(self.seed, epoch, indices, 0))
         rows_of = [
-            self._view(index, drawn.frame[row], drawn.flipped[row])
+            self._view(index, drawn.frame[row].tolist(), drawn.flipped[row])
             for row, index in enumerate(indices)
         ]
         batch = LandmarkBatch(*(torch.stack(column) for column in zip(*rows_of, strict=True)))

@@ -43,7 +43,7 @@ class ViewPolicy:
         >>> policy = ViewPolicy(RandomResizedCrop(32), [ColorJitter(0.4, 0.4, 0.4, 0.1)])
         >>> numbers = policy.draw(Draws(seed=0, epoch=0, indices=[7], view=0))
         >>> image = torch.zeros(3, 40, 40, dtype=torch.uint8)
-        >>> view = policy.cut(image, numbers.frame[0], numbers.flipped[0])
+        >>> view = policy.cut(image, numbers.frame[0].tolist(), numbers.flipped[0])
         >>> policy.finish(view[None], numbers.photometric, order=0).shape
         torch.Size([1, 3, 32, 32])
     """
@@ -69,7 +69,7 @@ class ViewPolicy:
         flipped = draws.chance(self.flip)
         frame = self.frame.draw(draws)
         numbers = np.concatenate([*colours, np.empty((len(draws), 0))], axis=1)
-        return PolicyNumbers(frame.tolist(), flipped.tolist(), torch.from_numpy(numbers).float())
+        return PolicyNumbers(frame, flipped, torch.from_numpy(numbers).float())
 
     def cut(self, image: Tensor, frame: Sequence[float], flipped: bool) -> Tensor:
         """The worker's part: a ``(3, S, S)`` uint8 view of a ``(3, H, W)`` uint8 image."""
@@ -104,13 +104,13 @@ class PolicyNumbers(NamedTuple):
     """The random numbers of B views.
 
     Attributes:
-        frame: B lists, for `Frame.cut`.
-        flipped: B truth values.
+        frame: ``(B, n)`` float64, for the frame.
+        flipped: ``(B,)`` bool.
         photometric: ``(B, n)`` float32, for the steps on the colours.
     """
 
-    frame: list[list[float]]
-    flipped: list[bool]
+    frame: np.ndarray
+    flipped: np.ndarray
     photometric: Tensor
 
 
@@ -246,11 +246,9 @@ class ViewDataset(Dataset):
         _, height, _, width = images.stack.shape
         boxes = []
         for policy, own in zip(self.policies, drawn, strict=True):
-            rows = [
-                (*policy.frame.box(height, width, numbers), flipped)
-                for numbers, flipped in zip(own.frame, own.flipped, strict=True)
-            ]
-            boxes.append(torch.from_numpy(np.array(rows, dtype=np.float32)))
+            found = policy.frame.boxes(height, width, own.frame)
+            numbers = np.concatenate([found, own.flipped[:, None]], 1)
+            boxes.append(torch.from_numpy(numbers).float())
         return boxes
 
     def _cut_one_by_one(
@@ -260,12 +258,13 @@ class ViewDataset(Dataset):
             torch.empty(len(indices), 3, policy.frame.size, policy.frame.size, dtype=torch.uint8)
             for policy in self.policies
         ]
+        ways = [(own.frame.tolist(), own.flipped.tolist()) for own in drawn]  # arrays are slow here
         positions = []
         for row, index in enumerate(indices):
             position, image = self.images.fetch(index)
             positions.append(position)
-            for policy, own, out in zip(self.policies, drawn, views, strict=True):
-                out[row] = policy.cut(image, own.frame[row], own.flipped[row])
+            for policy, (frame, flipped), out in zip(self.policies, ways, views, strict=True):
+                out[row] = policy.cut(image, frame[row], flipped[row])
         return torch.tensor(positions), views
 
 

@@ -43,7 +43,7 @@ class Box(NamedTuple):
 class Frame(ABC):
     """How a view is cut out of the image and brought to its size; subclass it to add your own.
 
-    A worker calls `draw` once for a batch, and for each image `cut`; or `box`, where many images
+    A worker calls `draw` once for a batch, and for each image `cut`; or `boxes`, where many images
     of one size are cut at once.
 
     Attributes:
@@ -63,6 +63,11 @@ class Frame(ABC):
     @abstractmethod
     def box(self, height: int, width: int, numbers: Sequence[float]) -> Box:
         """The part of an H x W image that `cut` resamples."""
+
+    def boxes(self, height: int, width: int, numbers: np.ndarray) -> np.ndarray:
+        """`box` of B views of images of one size, by their numbers ``(B, n)``: ``(B, 5)``."""
+        rows = [self.box(height, width, row) for row in numbers.tolist()]
+        return np.array(rows, dtype=float).reshape(-1, len(Box._fields))
 
 
 class RandomResizedCrop(Frame):
@@ -116,6 +121,22 @@ class RandomResizedCrop(Frame):
             w, h = round(side * root), round(side / root)
             if 0 < w <= width and 0 < h <= height:
                 return Box(int(down * (height - h + 1)), int(right * (width - w + 1)), h, w, True)
+        return self._centre(height, width)
+
+    def boxes(self, height: int, width: int, numbers: np.ndarray) -> np.ndarray:
+        # `box`, for all views and tries at once.
+        down, right, *_ = numbers.T
+        sides, roots = np.sqrt(height * width * numbers[:, 2::2]), np.exp(numbers[:, 3::2] / 2)
+        widths, heights = np.rint(sides * roots), np.rint(sides / roots)  # (B, tries)
+        fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
+        chosen = np.arange(len(numbers)), fits.argmax(1)  # the first that fits
+        w, h = widths[chosen], heights[chosen]
+        top, left = np.floor(down * (height - h + 1)), np.floor(right * (width - w + 1))
+        found = np.stack([top, left, h, w, np.ones_like(top)], 1)
+        found[~fits[chosen]] = self._centre(height, width)
+        return found
+
+    def _centre(self, height: int, width: int) -> Box:
         w, h = min(width, round(height * 4 / 3)), min(height, round(width * 4 / 3))
         return Box((height - h) // 2, (width - w) // 2, h, w, True)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -227,6 +228,7 @@ def check_chance(p: float) -> float:
     return p
 
 
+@lru_cache  # every batch of an epoch asks
 def epoch_order(seed: int, epoch: int, view: int) -> int:
     """The order of the steps for a view in an epoch; see `PhotometricStep.apply`."""
     return int(Draws(seed, epoch, [view], _NO_VIEW).uniform(0, NUM_ORDERS)[0])

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from instdisc.data import CenterCrop, Draws, RandomResizedCrop
+from instdisc.data.views import resample as module
 from instdisc.data.views.resample import resample
 
 
@@ -66,3 +67,32 @@ def test_white_stays_white():
     frame = RandomResizedCrop(50)
     rows = frame.draw(Draws(0, 0, range(8), 0)).tolist()
     assert resampled(frame, white, rows, [True] * 8).eq(255).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (20, 32), (31, 7)])
+def test_weights_that_were_kept_are_those_that_are_computed(height, width, monkeypatch):
+    pictures, frame = images(200, height, width), RandomResizedCrop(24, (0.05, 1.0))
+    rows = frame.draw(Draws(3, 0, range(200), 0)).tolist()
+    mirrored = [index % 2 == 0 for index in range(200)]
+    found = resampled(frame, pictures, rows, mirrored)
+    monkeypatch.setattr(module, "_look_up", None)  # nothing is looked up any more
+    with pytest.raises(TypeError):
+        resampled(frame, pictures, rows, mirrored)
+    monkeypatch.setattr(module, "_TABLE_SIZE", 0)
+    assert torch.equal(found, resampled(frame, pictures, rows, mirrored))
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (0.5, 0.0, 8.0, 8.0, True),  # of fractions
+        (0.0, 0.0, 8.0, 8.0, False),  # with what lies around it
+        (-2.0, 0.0, 8.0, 8.0, True),  # beyond the image
+        (10.0, 0.0, 8.0, 8.0, True),
+    ],
+)
+def test_of_boxes_of_another_kind_nothing_is_looked_up(box, monkeypatch):
+    monkeypatch.setattr(module, "_look_up", None)
+    boxes = torch.tensor([(*box, False), (0.0, 0.0, 8.0, 8.0, True, False)])
+    views = resample(images(2, 16, 16).transpose(1, 2), boxes, 12)
+    assert views.shape == (2, 3, 12, 12)

@@ -208,6 +208,21 @@ def test_extreme_shapes_fall_back_to_the_centre(height, width, box):
     assert boxes_of(RandomResizedCrop(32, (0.9, 1.0)), height, width, 1).tolist() == [list(box)]
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        RandomResizedCrop(32),
+        RandomResizedCrop(32, (0.9, 1.0)),  # often at the tenth try, or in the centre
+        CenterCrop(24, resize=28),
+    ],
+)
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (375, 500), (10, 1000)])
+def test_boxes_of_many_views_are_those_of_each(frame, height, width):
+    numbers = frame.draw(Draws(4, 0, range(2000), 0))
+    found = frame.boxes(height, width, numbers)
+    assert found.tolist() == [list(frame.box(height, width, row)) for row in numbers.tolist()]
+
+
 def test_crop_is_torchvisions_of_the_same_box():
     crop, image = RandomResizedCrop(24), noise(60, 80)
     (numbers,) = crop.draw(Draws(0, 0, [3], 0)).tolist()
