@@ -51,7 +51,18 @@ class MomentumEncoder(nn.Module):
     @torch.no_grad()
     def update(self, encoder: nn.Module) -> None:
         """One step towards `encoder`; call it once per optimiser step."""
-        slow: list[Tensor] = list(self.module.parameters())
-        fast: list[Tensor] = list(encoder.parameters())
+        slow, fast = _parameters(self.module), _parameters(encoder)
         if slow:
             torch._foreach_lerp_(slow, fast, 1 - self.momentum)
+
+
+def _parameters(module: nn.Module) -> list[Tensor]:
+    """Each parameter once, as `nn.Module.parameters`, which takes a tenth of an update for it."""
+    modules, seen = [module], {module}
+    for part in modules:
+        for child in part._modules.values():
+            if child is not None and child not in seen:
+                seen.add(child)
+                modules.append(child)
+    found = [own for part in modules for own in part._parameters.values() if own is not None]
+    return list(dict.fromkeys(found))

@@ -37,6 +37,22 @@ class TestMomentumEncoder:
             slow.update(encoder)
             assert torch.equal(before, mean)
 
+    def test_what_is_shared_moves_once(self):
+        shared = nn.Linear(2, 2)
+        tied = nn.Linear(2, 2)
+        tied.weight = shared.weight
+        encoder = nn.Sequential(shared, nn.Sequential(shared, nn.ReLU()), tied)
+        encoder.register_module("nothing", None)
+        encoder.register_parameter("none", None)
+        slow = MomentumEncoder(encoder, 0.9)
+        with torch.no_grad():
+            for parameter in slow.module.parameters():
+                parameter.zero_()
+        slow.update(encoder)
+        pairs = zip(slow.module.parameters(), encoder.parameters(), strict=True)
+        for ours, its in pairs:
+            torch.testing.assert_close(ours, 0.1 * its)
+
     @pytest.mark.parametrize("momentum", [-0.1, 1.0])
     def test_bad_momentum(self, momentum):
         with pytest.raises(ValueError, match=r"`momentum` must lie in \[0, 1\), got"):

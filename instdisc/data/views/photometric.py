@@ -138,7 +138,7 @@ class RandomGrayscale(PhotometricStep):
         return draws.chance(self.p)[:, None]
 
     def apply(self, images: Tensor, numbers: Tensor, order: int) -> Tensor:
-        return torch.where(numbers[:, :, None, None] > 0, grayscale(images), images)
+        return torch.lerp(images, grayscale(images), numbers[:, :, None, None])
 
 
 class GaussianBlur(PhotometricStep):
