@@ -25,7 +25,8 @@ from instdisc.data import (
     resize_copy,
     view_policy,
 )
-from instdisc.data.views.dataset import RawViews, cut_boxes
+from instdisc.data.views.dataset import RawViews
+from instdisc.data.views.resample import cut_boxes
 
 Contenders = dict[str, Callable[[], Any]]
 
@@ -134,7 +135,7 @@ def from_device(options: argparse.Namespace) -> Contenders:
 
     def make(compiled: bool) -> Callable[[], object]:
         def call() -> object:
-            views = cut_boxes(stack, boxes, indices, policies)
+            views = cut_boxes(stack, boxes, indices, [64, 64])
             raw = RawViews(views, numbers, uncut.labels, indices, uncut.orders)
             return finisher(policies, compiled=compiled)(raw)
 

@@ -14,9 +14,10 @@ from .images.folders import ImageFolder
 from .images.memory import ImagesInMemory, check_memory
 from .images.source import ImageSource, ImageSubset
 from .loader import ViewLoader
-from .views.dataset import RawViews, UncutViews, ViewDataset, ViewPolicy, cut_boxes
+from .views.dataset import RawViews, UncutViews, ViewDataset, ViewPolicy
 from .views.finish import ViewFinisher
 from .views.policies import evaluation_policy, view_policy
+from .views.resample import cut_boxes
 
 Keep = Literal["nothing", "memory", "device"]
 
@@ -137,7 +138,8 @@ class ViewData(LightningDataModule):
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         if isinstance(batch, UncutViews):
             stack = self._stack_on(batch.indices.device)
-            views = cut_boxes(stack, batch.boxes, batch.indices, self.policies)
+            sizes = [policy.frame.size for policy in self.policies]
+            views = cut_boxes(stack, batch.boxes, batch.indices, sizes)
             batch = RawViews(views, *batch[1:])
         elif not isinstance(batch, RawViews):
             return batch

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as TF
@@ -108,6 +109,7 @@ class RandomResizedCrop(Frame):
     def cut(self, image: Tensor, numbers: Sequence[float]) -> Tensor:
         top, left, height, width, _ = self.box(image.shape[1], image.shape[2], numbers)
         part = image[None, :, int(top) : int(top + height), int(left) : int(left + width)]
+        part = part.contiguous(memory_format=torch.channels_last)  # which torch resizes fastest
         view: Tensor = F.interpolate(
             part, (self.size, self.size), mode="bilinear", align_corners=False, antialias=True
         )[0]

@@ -1,10 +1,11 @@
 """Many views of images of one size, cut at once by matrix products.
 
-Legend: B images, H x W size of an image, S size of a view.
+Legend: B images, V views of each, H x W size of an image, S size of a view.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -12,6 +13,31 @@ from torch import Tensor
 
 _FAR = 1e9  # pixels, where no triangle reaches
 _TABLE_SIZE = 16 * 2**20  # bytes of weights that are kept instead of computed, per axis
+
+
+def cut_boxes(
+    stack: Tensor, boxes: Sequence[Tensor], indices: Tensor, sizes: Sequence[int]
+) -> list[Tensor]:
+    """The views of a batch of images that are kept in one tensor, on the device where it lies.
+
+    Args:
+        stack: ``(N, H, 3, W)`` uint8, see `ImagesInMemory`.
+        boxes: V tensors ``(B, 6)``, see `UncutViews`.
+        indices: ``(B,)`` int64.
+        sizes: V numbers, S of each view.
+
+    Returns:
+        V tensors ``(B, 3, S, S)`` uint8.
+    """
+    # On the CPU in pieces that stay in the processor's cache, which is faster.
+    piece = 64 if stack.device.type == "cpu" else len(indices)
+    views = []
+    for size, own in zip(sizes, boxes, strict=True):
+        parts = zip(indices.split(piece), own.split(piece), strict=True)
+        views.append(
+            torch.cat([resample(stack.index_select(0, rows), box, size) for rows, box in parts])
+        )
+    return views
 
 
 def resample(images: Tensor, boxes: Tensor, size: int) -> Tensor:

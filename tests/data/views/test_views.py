@@ -19,7 +19,8 @@ from instdisc.data import (
     ViewPolicy,
     view_policy,
 )
-from instdisc.data.views.dataset import IMAGENET_MEAN, IMAGENET_STD, cut_boxes
+from instdisc.data.views.dataset import IMAGENET_MEAN, IMAGENET_STD
+from instdisc.data.views.resample import cut_boxes
 
 
 class Noise(ImageSource):
@@ -139,7 +140,7 @@ def test_uncut_views_are_cut_where_the_images_are():
     keys = [(2, index) for index in (5, 0, 3)]
     expected = ViewDataset(images, policies, seed=1).batch(keys)
     uncut = ViewDataset(images, policies, seed=1, cut=False).batch(keys)
-    views = cut_boxes(images.stack, uncut.boxes, uncut.indices, policies)
+    views = cut_boxes(images.stack, uncut.boxes, uncut.indices, [32, 32])
     for view in range(2):
         assert torch.equal(views[view], expected.views[view])
     assert uncut.orders == expected.orders
