@@ -7,9 +7,10 @@
 
 Peers are lightly from its package, plain PyTorch and torchvision; a limit is what no program of
 this kind can beat (decoding alone, the bare network, the matrix products alone). The contenders of
-a row take turns within the run, so that what else the machine does hits all alike. Printed are
-medians with half the distance between the quartiles, and the peer's time over each contender's:
-timings differ from machine to machine, ratios hold better.
+a row take turns within the run, so that what else the machine does hits all alike; each row has a
+process of its own, so that it finds what it would find alone. Printed are medians with half the
+distance between the quartiles, and the peer's time over each contender's: timings differ from
+machine to machine, ratios hold better.
 
 Rows marked "per core" run on one thread. On a machine with a GPU (``--device cuda``, the default
 there) the rows of the GPU run too: bf16, channels_last, compiled and not, peak memory, and training
@@ -18,14 +19,15 @@ from JPEG files with all cores.
 
 import argparse
 import functools
-import gc
 import os
 import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -218,6 +220,31 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
+def measure_row(name: str, options: argparse.Namespace) -> list[list[str]]:
+    """The lines of a row in the table, one for each contender."""
+    row = ROWS[name]
+    torch.set_num_threads(row.threads or torch.get_num_threads())
+    contenders = row.make(options)
+    times = measure(contenders, options.repeats, options.device)
+    peer = statistics.median(next(iter(times.values())))
+    lines = []
+    for contender, taken in times.items():
+        median = statistics.median(taken)
+        low, _, high = statistics.quantiles(taken, n=4) if len(taken) > 1 else (median,) * 3
+        pairs = getattr(options, row.pairs) if row.pairs else 0
+        memory = peak_memory(contenders[contender], options.device) if row.memory else 0
+        lines.append(
+            [
+                contender,
+                f"{median:.3g} ± {(high - low) / 2:.2g}",
+                f"{1000 * pairs / median:,.0f}" if pairs else "",
+                f"{memory / 2**20:,.0f}" if row.memory else "",
+                f"{peer / median:.2f}",
+            ]
+        )
+    return lines
+
+
 def measure(contenders: Contenders, repeats: int, device: str) -> dict[str, list[float]]:
     """Milliseconds of each call, the contenders taking turns; a call may time itself."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
@@ -244,34 +271,15 @@ def main(arguments: list[str] | None = None) -> Table:
     for column in columns:
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     lines = []
-    threads = torch.get_num_threads()
     for name in options.rows:
-        row = ROWS[name]
-        torch.set_num_threads(row.threads or threads)
-        contenders = row.make(options)
-        times = measure(contenders, options.repeats, options.device)
-        peer = statistics.median(next(iter(times.values())))
-        table.add_row(f"[bold]{row.title}")
-        lines.append([f"**{row.title}**", "", "", "", ""])
-        for contender, taken in times.items():
-            median = statistics.median(taken)
-            low, _, high = statistics.quantiles(taken, n=4) if len(taken) > 1 else (median,) * 3
-            pairs = getattr(options, row.pairs) if row.pairs else 0
-            memory = peak_memory(contenders[contender], options.device) if row.memory else 0
-            cells = [
-                contender,
-                f"{median:.3g} ± {(high - low) / 2:.2g}",
-                f"{1000 * pairs / median:,.0f}" if pairs else "",
-                f"{memory / 2**20:,.0f}" if row.memory else "",
-                f"{peer / median:.2f}",
-            ]
-            table.add_row(*cells)
-            lines.append(cells)
-        del contenders
-        gc.collect()
-        if options.device == "cuda":
-            torch.cuda.empty_cache()
-    torch.set_num_threads(threads)
+        # Memory that one row leaves with the allocator changed the times of the next by a tenth.
+        with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            cells = process.submit(measure_row, name, options).result()
+        title = ROWS[name].title
+        table.add_row(f"[bold]{title}")
+        for line in cells:
+            table.add_row(*line)
+        lines += [[f"**{title}**", "", "", "", ""], *cells]
     Console(width=max(110, rich.get_console().width)).print(table)
     if options.append:
         append(options.append, columns, lines, options.device, arguments)
