@@ -118,7 +118,7 @@ class RawViews(NamedTuple):
     """A batch between worker and device.
 
     Attributes:
-        views: V tensors ``(B, 3, S, S)`` uint8.
+        views: V tensors ``(B, 3, S, S)`` uint8, in any memory format.
         numbers: V tensors ``(B, n)`` float32 for the photometric steps.
         labels: ``(B,)`` int64.
         indices: ``(B,)`` int64.

@@ -69,6 +69,7 @@ class ViewFinisher:
         finished = torch.empty(views.shape, dtype=self.dtype, device=views.device)
         pieces = zip(*(each.split(piece) for each in (views, numbers, finished)), strict=True)
         for part, part_numbers, out in pieces:
+            # Operators work on whole colour planes.
             images = part.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
             for step, own in policy.split(part_numbers):
                 images = self._apply(step, images, own, order, passes_over=on_cpu)

@@ -138,7 +138,8 @@ class RandomGrayscale(PhotometricStep):
         return draws.chance(self.p)[:, None]
 
     def apply(self, images: Tensor, numbers: Tensor, order: int) -> Tensor:
-        return torch.lerp(images, grayscale(images), numbers[:, :, None, None])
+        happens = numbers[:, :, None, None].to(images.dtype)  # 0 or 1, which lerp takes exactly
+        return torch.lerp(images, grayscale(images), happens)
 
 
 class GaussianBlur(PhotometricStep):

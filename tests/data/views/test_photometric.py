@@ -67,6 +67,13 @@ def test_grayscale_is_torchvisions():
     torch.testing.assert_close(grayscale(images), TF.rgb_to_grayscale(images, 3))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_grey_are_those_that_were_drawn(dtype):
+    images = torch.rand(2, 3, 4, 5, dtype=dtype)
+    found = RandomGrayscale().apply(images, torch.tensor([[1.0], [0.0]]), 0)
+    assert torch.equal(found, torch.stack([grayscale(images)[0], images[1]]))
+
+
 def test_hue_turns_back():
     images = pictures()
     there = adjust_hue(images, torch.full((5,), 0.2))
