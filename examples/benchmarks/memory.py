@@ -16,7 +16,9 @@ def peak_memory(call: Callable[[], Any], device: str) -> int:
         call()
         torch.cuda.synchronize()
         return torch.cuda.max_memory_allocated() - before
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+    # torch 2.11 warns unless events are to be kept beyond a cycle; there is one cycle here.
+    only = [ProfilerActivity.CPU]
+    with profile(activities=only, profile_memory=True, acc_events=True) as profiled:
         call()
     events = profiled.profiler.kineto_results.events()
     changes = [event for event in events if event.name() == "[memory]"]

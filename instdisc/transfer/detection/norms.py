@@ -19,7 +19,7 @@ class FrozenBatchNorm(nn.BatchNorm2d):
 
     Args:
         num_features: channels C.
-        eps: added to the variance.
+        eps: added to the variance; positive.
 
     Differs from it:
         `torchvision.ops.FrozenBatchNorm2d` multiplies in float32 under autocast, which sends all
@@ -27,9 +27,9 @@ class FrozenBatchNorm(nn.BatchNorm2d):
 
     Example:
         >>> import torch
-        >>> norm = FrozenBatchNorm(1, eps=0.0).train()
+        >>> norm = FrozenBatchNorm(1).train()
         >>> norm(torch.full((1, 1, 1, 2), 3.0)).flatten()
-        tensor([3., 3.])
+        tensor([3.0000, 3.0000])
     """
 
     def __init__(self, num_features: int, eps: float = 1e-5) -> None:
