@@ -91,7 +91,9 @@ def sweep(
     )
     if gradient is None:
         return terms
-    return terms._replace(log_sum=_WithGradient.apply(query, terms.log_sum, gradient))
+    log_sum = _WithGradient.apply(query, terms.log_sum, gradient)
+    # Not `_replace`: the compiler of torch 2.11 stumbles over what it returns.
+    return BankTerms(log_sum, terms.positive_sum, terms.num_positives)
 
 
 def slices(bank: Bank, num_queries: int) -> Iterator[Bank]:
