@@ -77,7 +77,10 @@ def _per_step(
     module: pl.LightningModule, num_steps: int, data: Any = None, **trainer_options: Any
 ) -> float:
     """Seconds per step, the first tenth of the run left out."""
-    clock = _Clock(num_steps // 10)
+    if num_steps < 2:
+        raise ValueError(f"`--steps` must be at least 2: the first is not timed, got {num_steps}")
+    warm_up = max(1, num_steps // 10)
+    clock = _Clock(warm_up)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -93,7 +96,7 @@ def _per_step(
             **{"accelerator": "cpu", **trainer_options},
         )
         run.fit(copy.deepcopy(module), data if data is not None else _Fixed())
-    return clock.seconds / (num_steps - num_steps // 10)
+    return clock.seconds / (num_steps - warm_up)
 
 
 class _Clock(pl.Callback):

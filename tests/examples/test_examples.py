@@ -120,6 +120,15 @@ def test_rows_that_compile_or_train(benchmark, row, count):
     assert len(benchmark.measure_row(row, benchmark.parse_arguments(SMALL))) == count
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+def test_a_short_run_is_timed_too(benchmark):
+    few = ["--steps", "2", "--files", "16", "--device-images", "8", "--workers", "0"]
+    options = benchmark.parse_arguments([*SMALL, *few])
+    bare, ours = benchmark.measure_row("end_to_end_18", options)
+    assert float(ours[1].split()[0]) < 1000 * float(bare[1].split()[0])
+
+
 def test_benchmark_of_growth(benchmark, tmp_path):
     growth = importlib.import_module("benchmark_growth")
     points = growth.main(["--scale", "64", "--repeats", "1", "--out", str(tmp_path / "g.svg")])
