@@ -12,6 +12,8 @@ from torch.nn import functional as F
 
 import instdisc
 from instdisc.losses import ContrastiveLoss, ExemplarLoss, InstanceDiscriminationLoss, SupConLoss
+from instdisc.losses.products import Products
+from instdisc.losses.sweep import slices
 from instdisc.models import FeatureQueue
 
 Contenders = dict[str, Callable[[], Any]]
@@ -46,10 +48,17 @@ def losses(
 
         return call
 
-    def products() -> None:
+    def plain_products() -> None:
         features = queues[torch.float32].features
         weights = query @ features.T
         weights @ features
+
+    def products() -> None:
+        bank = queues[torch.float32].bank()
+        ours, total = Products(query, torch.float32, length), torch.zeros_like(query)
+        for keys, _ in slices(bank, batch):
+            ours.load(keys)
+            ours.add_weighted(total, ours.scores())
 
     exemplar = ExemplarLoss(_TEMPERATURE)
     return {
@@ -58,7 +67,8 @@ def losses(
         "ours: ExemplarLoss": ours(exemplar),
         "ours: SupConLoss": ours(SupConLoss(_TEMPERATURE)),
         "ours: ExemplarLoss, bfloat16 bank": ours(exemplar, torch.bfloat16),
-        "limit: two matrix products": products,
+        "plain PyTorch: two matrix products, no loss": plain_products,
+        "limit: the two products in slices": products,
     }
 
 

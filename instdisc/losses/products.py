@@ -1,12 +1,11 @@
-"""The matrix products of a sweep with one slice of the bank, in the dtype that pays.
+"""The matrix products of a sweep with one slice of the bank, by the dtype and library that pay.
 
-Legend: B queries, C keys of one slice, D width, P parts of a slice, n marked pairs.
-
-What belongs to pairs is laid out (P, B, C / P): each thread of a CPU works on a part of the keys
-of its own, which shortens a product with few queries.
+Legend: B queries, C keys of one slice, D width, n marked pairs.
 """
 
 from __future__ import annotations
+
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -16,13 +15,13 @@ from torch.nn import functional as F
 class Products:
     """Similarities of the queries to a slice of keys, and weighted sums of these keys.
 
-    Everything written is of the queries' dtype, in buffers that all slices share. A bfloat16 slice
-    is multiplied in bfloat16 where the hardware does so natively, with sums in float32; elsewhere,
-    and in any other dtype, the slice is converted first. What bfloat16 products cost: queries and
-    weights are rounded to 8 bits (relative error up to 0.4 %, random), and on a CPU the
-    similarities too, for torch has no bfloat16 product with a float32 result there. On features in
-    100 clusters, at T = 0.07 and 0.2, that changed the loss by less than 1e-4 and the gradient by
-    less than 1 %; the rounded keys alone by less than 0.1 %.
+    Everything written is of the queries' dtype. A bfloat16 slice is multiplied in bfloat16 where
+    the hardware does so natively, with sums in float32; elsewhere, and in any other dtype, the
+    slice is converted first. What bfloat16 products cost: queries and weights are rounded to 8 bits
+    (relative error up to 0.4 %, random), and on a CPU the similarities too, for torch has no
+    bfloat16 product with a float32 result there. On features in 100 clusters, at T = 0.07 and 0.2,
+    that changed the loss by less than 1e-4 and the gradient by less than 1 %; the rounded keys
+    alone by less than 0.1 %.
 
     Args:
         query: ``(B, D)``.
@@ -33,76 +32,48 @@ class Products:
     def __init__(self, query: Tensor, bank_dtype: torch.dtype, length: int) -> None:
         (count, dim), self.query = query.shape, query
         self.narrow = query.dtype == torch.float32 and multiplies_natively(bank_dtype, query.device)
-        self._sizes = count, dim, length
+        self._sizes = {"keys": length * dim, "pairs": count * length}
         self._buffers: dict[str, Tensor] = {}
         self._keys = query  # (C, D), set by `load`
         self._wide: Tensor | None = None
         if self.narrow:
             self._narrow_query = query.to(bank_dtype)
-        self._most_parts = torch.get_num_threads() if query.device.type == "cpu" else 1
-        self.parts = 1
 
     def load(self, keys: Tensor) -> None:
         """Takes the next slice ``(C, D)``."""
         self._keys = keys
-        self.parts = 1 if self.narrow or len(keys) % self._most_parts else self._most_parts
         self._wide = keys if keys.dtype == self.query.dtype else None
 
     @property
     def keys(self) -> Tensor:
         """The slice ``(C, D)`` in the queries' dtype."""
         if self._wide is None:
-            _, dim, length = self._sizes
-            self._wide = self._buffer("keys", len(self._keys), dim, length * dim)
+            self._wide = self._buffer("keys", *self._keys.shape)
             self._wide.copy_(self._keys)
         return self._wide
 
-    @property
-    def spare(self) -> Tensor:
-        """A buffer ``(P, B, C / P)`` for whatever the caller likes."""
-        return self._of_pairs("spare")
-
     def scores(self) -> Tensor:
-        """The similarities ``(P, B, C / P)``, in a buffer that the next slice overwrites."""
-        scores = self._of_pairs("scores")
+        """The similarities ``(B, C)``."""
         if self.narrow:
-            return scores.copy_(_mm(self._narrow_query, self._keys.T))
-        if self.parts == 1:
-            torch.mm(self.query, self.keys.T, out=scores[0])
-            return scores
-        queries = self.query.expand(self.parts, -1, -1)
-        return torch.bmm(queries, self._parts_of_keys().transpose(1, 2), out=scores)
+            return _mm(self._narrow_query, self._keys.T).to(self.query.dtype)
+        return _mm(self.query, self.keys.T)
 
     def add_weighted(self, total: Tensor, weights: Tensor) -> None:
-        """Adds ``weights @ keys``, (P, B, C / P) times (C, D), to `total` in place."""
+        """Adds ``weights @ keys``, (B, C) times (C, D), to `total` in place."""
         if self.narrow:
-            total.add_(_mm(weights[0].to(self._keys.dtype), self._keys))
-        elif self.parts == 1:
-            total.addmm_(weights[0], self.keys)
+            total.add_(_mm(weights.to(self._keys.dtype), self._keys))
         else:
-            total.add_(torch.bmm(weights, self._parts_of_keys()).sum(0))
+            total.add_(_mm(weights, self.keys))
 
     def as_float(self, mask: Tensor) -> Tensor:
-        """Writes 1 where `mask` is set and 0 elsewhere to `spare`, and returns it.
-
-        Args:
-            mask: ``(B, C)`` bool.
-        """
+        """1 where `mask`, ``(B, C)`` bool, is set and 0 elsewhere; the next call overwrites it."""
         bytes_ = mask.view(torch.uint8)  # a copy of bools takes several times as long
-        return self.spare.copy_(bytes_.view(len(mask), self.parts, -1).transpose(0, 1))
+        return self._buffer("pairs", *mask.shape).copy_(bytes_)
 
-    def _parts_of_keys(self) -> Tensor:
-        return self.keys.view(self.parts, -1, self.keys.shape[1])
-
-    def _of_pairs(self, name: str) -> Tensor:
-        count, _, length = self._sizes
-        pairs = self._buffer(name, count, len(self._keys), count * length)
-        return pairs.view(self.parts, count, -1)
-
-    def _buffer(self, name: str, rows: int, columns: int, size: int) -> Tensor:
+    def _buffer(self, name: str, rows: int, columns: int) -> Tensor:
         # A flat buffer of the largest size, so that a shorter last slice is contiguous too.
         if name not in self._buffers:
-            self._buffers[name] = self.query.new_empty(size)
+            self._buffers[name] = self.query.new_empty(self._sizes[name])
         return self._buffers[name][: rows * columns].view(rows, columns)
 
 
@@ -123,16 +94,14 @@ def lower_where(mask: Tensor, products: Products, scores: Tensor, by: float) -> 
     Args:
         mask: ``(B, C)`` bool.
         products: has the slice loaded.
-        scores: ``(P, B, C / P)``.
+        scores: ``(B, C)``.
         by: far more than any two scores differ.
     """
     marked = _few_marked(mask)
     if marked is None:
         scores.sub_(products.as_float(mask), alpha=by)
     else:
-        rows, columns = marked  # (n,), (n,)
-        length = scores.shape[2]
-        scores[columns // length, rows, columns % length] = -by
+        scores[marked] = -by
 
 
 def add_masked_rows(mask: Tensor, products: Products, total: Tensor, num_marked: Tensor) -> None:
@@ -147,7 +116,7 @@ def add_masked_rows(mask: Tensor, products: Products, total: Tensor, num_marked:
     marked = _few_marked(mask)
     if marked is None:
         weights = products.as_float(mask)
-        num_marked += weights.sum((0, 2))
+        num_marked += weights.sum(1)
         products.add_weighted(total, weights)
     else:
         rows, columns = marked  # (n,), (n,)
@@ -179,6 +148,24 @@ def _few_marked(mask: Tensor) -> tuple[Tensor, Tensor] | None:
 
 
 def _mm(left: Tensor, right: Tensor) -> Tensor:
-    if left.device.type == "cuda":
+    """Their product; of bfloat16 on a GPU in float32."""
+    if left.device.type == "cuda" and left.dtype == torch.bfloat16:
         return torch.mm(left, right, out_dtype=torch.float32)
+    if left.device.type == "cpu" and left.dtype == torch.float32 and _has_onednn():
+        linear = torch.ops.mkldnn._linear_pointwise  # takes the second factor transposed
+        return cast(Tensor, linear(left, right.T, None, "none", [], ""))
     return torch.mm(left, right)
+
+
+def _has_onednn() -> bool:
+    """Whether torch can multiply float32 matrices by oneDNN on a CPU.
+
+    `torch.mm` takes MKL, which on an AMD processor with AVX-512 reached the speed of AVX2 only;
+    oneDNN took half its time there, and 0.9 of it when held to AVX2. The way to it is private:
+    without it the products are `torch.mm`'s.
+    """
+    return (
+        torch.backends.mkldnn.is_available()
+        and bool(torch.backends.mkldnn.enabled)
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    )

@@ -6,6 +6,7 @@ Legend: B queries, K bank keys, C keys of one slice.
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from instdisc.losses import (
     ContrastiveLoss,
@@ -39,6 +40,19 @@ LOSSES = [
     SupConLoss,
     Partial,
 ]
+
+
+class Called(TorchDispatchMode):
+    """The names of torch's operators, in the order of their calls, those of views left out."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if not func.is_view:
+            self.names.append(func.name())
+        return func(*args, **(kwargs or {}))
 
 
 @pytest.fixture
@@ -228,6 +242,23 @@ def test_multiplies_natively_asks_the_hardware(monkeypatch):
         for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
             monkeypatch.setattr(torch.cpu, name, lambda supported=supported: supported)
         assert products.multiplies_natively(torch.bfloat16, device) is supported
+
+
+@pytest.mark.parametrize("loss_class", LOSSES)
+def test_equals_the_plain_formula_without_onednn(short, monkeypatch, loss_class):
+    monkeypatch.setattr(products, "_has_onednn", lambda: False)
+    assert_equals_plain(loss_class(0.07), *inputs(64))
+
+
+def test_takes_onednn_where_it_is_and_is_wanted():
+    if not torch.backends.mkldnn.is_available():
+        pytest.skip("this torch has no oneDNN")
+    left, right = torch.randn(3, 8), torch.randn(8, 5)
+    for enabled in (True, False):
+        with torch.backends.mkldnn.flags(enabled=enabled, allow_tf32=None), Called() as called:
+            product = products._mm(left, right)
+        assert called.names == ["mkldnn::_linear_pointwise" if enabled else "aten::mm"]
+        torch.testing.assert_close(product, left @ right)
 
 
 def test_an_empty_bank_leaves_the_own_key():
