@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from instdisc.heap import keep_freed_blocks
 from instdisc.types import Bank
 
 from .products import Products, add_masked_rows, lower_where
@@ -138,6 +139,8 @@ def _accumulate(
     negatives: Rule,
     needs_gradient: bool,
 ) -> tuple[BankTerms, Tensor | None]:
+    if query.device.type == "cpu":
+        keep_freed_blocks()
     count, dim = query.shape
     top = query.new_full((count,), -_EXCLUDED / 2)  # running maximum of s_j, in bits
     total = query.new_zeros(count)  # sum of exp(s_j - top)

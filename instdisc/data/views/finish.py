@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from instdisc.heap import keep_freed_blocks
 from instdisc.types import Views
 
 from .dataset import RawViews, ViewPolicy
@@ -52,9 +53,7 @@ class ViewFinisher:
         self.compile = compile
         self._operators: dict[tuple[PhotometricStep, int], _Apply] = {}
         self._constants: dict[object, Tensor] = {}
-        # glibc gives freed blocks back to the system above a threshold that it raises when a
-        # larger block is freed. Without this every piece pays for fresh pages: 1.7 times slower.
-        torch.empty(31 * 2**20, dtype=torch.uint8)
+        keep_freed_blocks()
 
     def __call__(self, raw: RawViews) -> Views:
         """A batch of views on the device where the raw ones lie."""
