@@ -58,11 +58,10 @@ class MomentumEncoder(nn.Module):
 
 def _parameters(module: nn.Module) -> list[Tensor]:
     """Each parameter once, as `nn.Module.parameters`, which takes a tenth of an update for it."""
-    modules, seen = [module], {module}
+    modules: list[nn.Module | None] = [module]
+    found: list[Tensor | None] = []
     for part in modules:
-        for child in part._modules.values():
-            if child is not None and child not in seen:
-                seen.add(child)
-                modules.append(child)
-    found = [own for part in modules for own in part._parameters.values() if own is not None]
-    return list(dict.fromkeys(found))
+        if part is not None:
+            found += part._parameters.values()
+            modules += part._modules.values()
+    return [parameter for parameter in dict.fromkeys(found) if parameter is not None]

@@ -102,9 +102,9 @@ def test_benchmark_makes_one_table(benchmark, tmp_path):
     page = tmp_path / "benchmarks.md"
     rows = ["loss_64", "momentum"]
     table = benchmark.main(["--rows", *rows, *SMALL, "--append", str(page)])
-    assert table.row_count == 10
+    assert table.row_count == 11
     lines = page.read_text().splitlines()
-    assert sum(line.startswith("| ") for line in lines) == 12  # heading and rule
+    assert sum(line.startswith("| ") for line in lines) == 13  # heading and rule
     assert "python examples/benchmark.py --rows loss_64 momentum" in page.read_text()
 
 
