@@ -12,7 +12,7 @@ PACKAGE = ROOT / "instdisc"
 # Each level may import the levels before it; rooms on one level never import each other.
 LEVELS = [
     {"version"},
-    {"types", "distributed"},
+    {"types", "distributed", "heap"},
     {"data", "models", "losses", "metrics"},
     {"methods", "callbacks", "checkpoint"},
     {"transfer", "analysis"},
