@@ -75,7 +75,8 @@ def draw(points: list[dict[str, object]], path: Path, device: str) -> None:
             panel.grid(alpha=0.3)
             if column == 0:
                 panel.set_ylabel(unit)
-    panels[0][0].legend(LOSSES, fontsize="small", loc="lower right")
+    lines = panels[0][0].lines
+    figure.legend(lines, LOSSES, fontsize="small", loc="outside lower center", ncols=len(LOSSES))
     figure.suptitle(f"Loss, backward and enqueue ({benchmark.hardware(device)})", fontsize="medium")
     figure.savefig(path)
 
