@@ -55,7 +55,7 @@ def losses(
 
     def products() -> None:
         bank = queues[torch.float32].bank()
-        ours, total = Products(query, torch.float32, length), torch.zeros_like(query)
+        ours, total = Products(query, torch.float32), torch.zeros_like(query)
         for keys, _ in slices(bank, batch):
             ours.load(keys)
             ours.add_weighted(total, ours.scores())

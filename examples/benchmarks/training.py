@@ -76,7 +76,7 @@ def _end_to_end(
 def _per_step(
     module: pl.LightningModule, num_steps: int, data: Any = None, **trainer_options: Any
 ) -> float:
-    """Seconds per step, the first tenth of the run left out."""
+    """Seconds per step, the first tenth of the run left out, and always the first step."""
     if num_steps < 2:
         raise ValueError(f"`--steps` must be at least 2: the first is not timed, got {num_steps}")
     warm_up = max(1, num_steps // 10)

@@ -26,55 +26,31 @@ class Products:
     Args:
         query: ``(B, D)``.
         bank_dtype: of the slices.
-        length: the largest C.
     """
 
-    def __init__(self, query: Tensor, bank_dtype: torch.dtype, length: int) -> None:
-        (count, dim), self.query = query.shape, query
-        self.narrow = query.dtype == torch.float32 and multiplies_natively(bank_dtype, query.device)
-        self._sizes = {"keys": length * dim, "pairs": count * length}
-        self._buffers: dict[str, Tensor] = {}
-        self._keys = query  # (C, D), set by `load`
-        self._wide: Tensor | None = None
-        if self.narrow:
-            self._narrow_query = query.to(bank_dtype)
+    def __init__(self, query: Tensor, bank_dtype: torch.dtype) -> None:
+        self.dtype = query.dtype
+        narrow = query.dtype == torch.float32 and multiplies_natively(bank_dtype, query.device)
+        self._factor_dtype = bank_dtype if narrow else query.dtype
+        self._query = query.to(self._factor_dtype)
+        self._keys = self._query  # (C, D), set by `load`
 
     def load(self, keys: Tensor) -> None:
         """Takes the next slice ``(C, D)``."""
-        self._keys = keys
-        self._wide = keys if keys.dtype == self.query.dtype else None
+        self._keys = keys.to(self._factor_dtype)
 
     @property
     def keys(self) -> Tensor:
         """The slice ``(C, D)`` in the queries' dtype."""
-        if self._wide is None:
-            self._wide = self._buffer("keys", *self._keys.shape)
-            self._wide.copy_(self._keys)
-        return self._wide
+        return self._keys.to(self.dtype)
 
     def scores(self) -> Tensor:
-        """The similarities ``(B, C)``."""
-        if self.narrow:
-            return _mm(self._narrow_query, self._keys.T).to(self.query.dtype)
-        return _mm(self.query, self.keys.T)
+        """The similarities ``(B, C)``, which are the caller's to change."""
+        return _mm(self._query, self._keys.T).to(self.dtype)
 
     def add_weighted(self, total: Tensor, weights: Tensor) -> None:
         """Adds ``weights @ keys``, (B, C) times (C, D), to `total` in place."""
-        if self.narrow:
-            total.add_(_mm(weights.to(self._keys.dtype), self._keys))
-        else:
-            total.add_(_mm(weights, self.keys))
-
-    def as_float(self, mask: Tensor) -> Tensor:
-        """1 where `mask`, ``(B, C)`` bool, is set and 0 elsewhere; the next call overwrites it."""
-        bytes_ = mask.view(torch.uint8)  # a copy of bools takes several times as long
-        return self._buffer("pairs", *mask.shape).copy_(bytes_)
-
-    def _buffer(self, name: str, rows: int, columns: int) -> Tensor:
-        # A flat buffer of the largest size, so that a shorter last slice is contiguous too.
-        if name not in self._buffers:
-            self._buffers[name] = self.query.new_empty(self._sizes[name])
-        return self._buffers[name][: rows * columns].view(rows, columns)
+        total.add_(_mm(weights.to(self._factor_dtype), self._keys))
 
 
 def multiplies_natively(dtype: torch.dtype, device: torch.device) -> bool:
@@ -88,18 +64,17 @@ def multiplies_natively(dtype: torch.dtype, device: torch.device) -> bool:
     return device.type == "cpu" and any(getattr(torch.cpu, name, bool)() for name in names)
 
 
-def lower_where(mask: Tensor, products: Products, scores: Tensor, by: float) -> None:
+def lower_where(mask: Tensor, scores: Tensor, by: float) -> None:
     """Lowers the scores that `mask` marks, in place.
 
     Args:
         mask: ``(B, C)`` bool.
-        products: has the slice loaded.
         scores: ``(B, C)``.
         by: far more than any two scores differ.
     """
     marked = _few_marked(mask)
     if marked is None:
-        scores.sub_(products.as_float(mask), alpha=by)
+        scores.sub_(_as_float(mask, scores.dtype), alpha=by)
     else:
         scores[marked] = -by
 
@@ -115,7 +90,7 @@ def add_masked_rows(mask: Tensor, products: Products, total: Tensor, num_marked:
     """
     marked = _few_marked(mask)
     if marked is None:
-        weights = products.as_float(mask)
+        weights = _as_float(mask, products.dtype)
         num_marked += weights.sum(1)
         products.add_weighted(total, weights)
     else:
@@ -124,6 +99,10 @@ def add_masked_rows(mask: Tensor, products: Products, total: Tensor, num_marked:
         first = count.cumsum(0) - count
         total += F.embedding_bag(columns, products.keys, first, mode="sum")
         num_marked += count
+
+
+def _as_float(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    return mask.view(torch.uint8).to(dtype)  # a copy of bools takes several times as long
 
 
 def _few_marked(mask: Tensor) -> tuple[Tensor, Tensor] | None:

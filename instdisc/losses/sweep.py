@@ -148,11 +148,7 @@ def _accumulate(
     positive_sum = query.new_zeros(count, dim)
     num_positives = query.new_zeros(count)
     # Powers of 2 take half the time of powers of e.
-    products = Products(
-        query * (math.log2(math.e) / temperature),
-        bank.features.dtype,
-        min(len(bank.features), slice_length(count, dim, query.device)),
-    )
+    products = Products(query * (math.log2(math.e) / temperature), bank.features.dtype)
     for keys, bank_labels in slices(bank, count):
         attract = _checked(positives(labels, bank_labels), "positives", count, len(keys))
         repel = _checked(negatives(labels, bank_labels), "negatives", count, len(keys))
@@ -162,7 +158,7 @@ def _accumulate(
         scores = products.scores()  # (B, C)
         if repel is not None:
             excluded = ~(repel if attract is None else repel | attract)
-            lower_where(excluded, products, scores, _EXCLUDED)
+            lower_where(excluded, scores, _EXCLUDED)
         higher = torch.maximum(top, scores.amax(1))
         shrink = torch.exp2(top - higher)
         scores.sub_(higher[:, None]).exp2_()
