@@ -1,5 +1,7 @@
 """Files and generated images to batches of views."""
 
+import warnings
+
 from .catalog import CATALOG as CATALOG
 from .catalog import TRANSFER_SETS as TRANSFER_SETS
 from .catalog import CatalogEntry as CatalogEntry
@@ -25,6 +27,20 @@ from .images import read_split as read_split
 from .images import resize_copy as resize_copy
 from .images import split_per_class as split_per_class
 from .images import write_split as write_split
+from .landmarks import FACE_5 as FACE_5
+from .landmarks import FACE_68 as FACE_68
+from .landmarks import SCENE_5 as SCENE_5
+from .landmarks import CelebALandmarks as CelebALandmarks
+from .landmarks import LandmarkData as LandmarkData
+from .landmarks import LandmarkDataset as LandmarkDataset
+from .landmarks import LandmarkFiles as LandmarkFiles
+from .landmarks import LandmarkFinisher as LandmarkFinisher
+from .landmarks import LandmarkLayout as LandmarkLayout
+from .landmarks import LandmarkSource as LandmarkSource
+from .landmarks import LandmarkTable as LandmarkTable
+from .landmarks import SceneLandmarks as SceneLandmarks
+from .landmarks import SquareFrame as SquareFrame
+from .landmarks import open_landmarks as open_landmarks
 from .loader import ViewLoader as ViewLoader
 from .module import ViewData as ViewData
 from .objects import VOC_CLASSES as VOC_CLASSES
@@ -42,20 +58,6 @@ from .objects import VOCObjects as VOCObjects
 from .objects import open_objects as open_objects
 from .objects import split_objects as split_objects
 from .opening import open_images as open_images
-from .points import FACE_5 as FACE_5
-from .points import FACE_68 as FACE_68
-from .points import SCENE_5 as SCENE_5
-from .points import CelebALandmarks as CelebALandmarks
-from .points import LandmarkData as LandmarkData
-from .points import PointDataset as PointDataset
-from .points import PointFiles as PointFiles
-from .points import PointFinisher as PointFinisher
-from .points import PointLayout as PointLayout
-from .points import PointSource as PointSource
-from .points import PointTable as PointTable
-from .points import ScenePoints as ScenePoints
-from .points import SquareFrame as SquareFrame
-from .points import open_points as open_points
 from .scenes import CATEGORIES as CATEGORIES
 from .scenes import FLIP_PAIRS as FLIP_PAIRS
 from .scenes import KEYPOINTS as KEYPOINTS
@@ -92,3 +94,23 @@ from .views import ViewPolicy as ViewPolicy
 from .views import evaluation_policy as evaluation_policy
 from .views import multi_crop as multi_crop
 from .views import view_policy as view_policy
+
+_RENAMED = {
+    "PointDataset": "LandmarkDataset",
+    "PointFiles": "LandmarkFiles",
+    "PointFinisher": "LandmarkFinisher",
+    "PointLayout": "LandmarkLayout",
+    "PointSource": "LandmarkSource",
+    "PointTable": "LandmarkTable",
+    "ScenePoints": "SceneLandmarks",
+    "open_points": "open_landmarks",
+}
+
+
+def __getattr__(name: str) -> object:
+    """The names of release 0.1.0, for one more release."""
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    new = _RENAMED[name]
+    warnings.warn(f"instdisc.data.{name} is called {new} now", DeprecationWarning, stacklevel=2)
+    return globals()[new]

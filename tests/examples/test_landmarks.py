@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from instdisc.checkpoint import export_backbone
-from instdisc.data import CATALOG, LandmarkData, ScenePoints, Scenes
+from instdisc.data import CATALOG, LandmarkData, SceneLandmarks, Scenes
 from instdisc.models import Backbone
 from instdisc.report import read_records
 
@@ -37,7 +37,7 @@ def test_a_run_leaves_what_it_promises(script, tmp_path, capsys):
     file = export_backbone(Backbone("test_resnet"), tmp_path / "net.safetensors")
     scenes = json.dumps(
         {
-            "class_path": "instdisc.data.ScenePoints",
+            "class_path": "instdisc.data.SceneLandmarks",
             "init_args": {
                 "scenes": {
                     "class_path": "instdisc.Scenes",
@@ -74,7 +74,7 @@ def test_a_run_leaves_what_it_promises(script, tmp_path, capsys):
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_recipe_builds(path, script, tmp_path, monkeypatch):
-    few = ScenePoints(Scenes(8, image_size=32))
+    few = SceneLandmarks(Scenes(8, image_size=32))
 
     def opened(self, train, test=None, **options):
         assert isinstance(train, str)

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from .contents import Keys, file_keys
 from .packed import PackedPaths
 from .source import ImageSource
 
@@ -92,6 +93,13 @@ class ImageFiles(ImageSource):
 
     def read(self, index: int) -> Tensor:
         return decode_file(self.path(index))
+
+    def image_keys(self, positions: Tensor | None = None) -> Keys:
+        if type(self).read is not ImageFiles.read:  # images are more than what the files show
+            return super().image_keys(positions)
+        if positions is None:
+            return file_keys(self.root, self._paths)
+        return file_keys(self.root, [self._paths[row] for row in positions.tolist()])
 
 
 def decode_file(path: Path) -> Tensor:

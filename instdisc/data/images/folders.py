@@ -9,8 +9,9 @@ import torch
 
 from instdisc.types import UNKNOWN_LABEL
 
+from .contents import cache_folder
 from .files import SUFFIXES, ImageFiles
-from .index import cache_folder, find_images
+from .index import find_images
 from .packed import PackedPaths
 
 

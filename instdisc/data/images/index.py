@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -63,22 +62,6 @@ def find_images(root: str | Path, index: Path | None = None) -> dict[str, Packed
         if not fresh:
             _save(file, place, found)
     return {name: branch.files for name, branch in found.items()}
-
-
-def cache_folder() -> Path | None:
-    """Where this user's programs keep what they can make again; ``None`` if there is no home."""
-    try:
-        if os.environ.get("XDG_CACHE_HOME"):
-            base = Path(os.environ["XDG_CACHE_HOME"])
-        elif sys.platform == "darwin":
-            base = Path.home() / "Library" / "Caches"
-        elif sys.platform == "win32":
-            base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-        else:
-            base = Path.home() / ".cache"
-    except RuntimeError:  # of Path.home
-        return None
-    return base / "instdisc"
 
 
 def _scan(root: str, known: dict[str, Branch]) -> dict[str, Branch]:

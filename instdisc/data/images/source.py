@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from instdisc.types import UNKNOWN_LABEL
 
+from .contents import Keys, as_keys, hash_parts
+
 _Read = TypeVar("_Read")
 _log = logging.getLogger(__name__)
+
+
+class Fingerprint(NamedTuple):
+    """What a set of images holds, in one hash.
+
+    Attributes:
+        digest: 32 hexadecimal digits.
+        by_content: whether it is of what all files hold; else of paths and sizes, see `file_keys`.
+    """
+
+    digest: str
+    by_content: bool
 
 
 class ImageSource(ABC):
@@ -50,6 +66,52 @@ class ImageSource(ABC):
             ValueError: if the image is unreadable; with ``on_unreadable="skip"``, if all are.
         """
         return self._fetch(self.read, index)
+
+    def image_keys(self, positions: Tensor | None = None) -> Keys:
+        """A hash of what each image shows: here of its pixels, for files of their bytes.
+
+        Args:
+            positions: ``(M,)`` int64; ``None`` for all.
+        """
+        return Keys(as_keys(self._pixel_key(index) for index in self._rows(positions)), True)
+
+    def annotation_keys(self, positions: Tensor | None = None) -> Keys | None:
+        """A hash of all that is annotated on each image; ``None`` for nothing but its label.
+
+        Args:
+            positions: ``(M,)`` int64; ``None`` for all.
+        """
+        return None
+
+    def context(self) -> dict[str, Any]:
+        """What is true of the set as a whole and changes results; JSON values."""
+        return {"classes": list(self.classes), "on_unreadable": self.on_unreadable}
+
+    def fingerprint(self) -> Fingerprint:
+        """A hash of all that a result on this set depends on, and of nothing else.
+
+        Images, annotations, labels, classes and the order are part of it; names, places and times
+        of files are not, so that a copy elsewhere has the same one.
+        """
+        digest = hashlib.sha256(json.dumps(self.context(), sort_keys=True).encode())
+        digest.update(self.labels.to(torch.int64).numpy().tobytes())
+        by_content = True
+        for keys in (self.image_keys(), self.annotation_keys()):
+            digest.update(b"none" if keys is None else keys.keys.tobytes())
+            by_content = by_content and (keys is None or keys.by_content)
+        return Fingerprint(digest.hexdigest()[:32], by_content)
+
+    def _rows(self, positions: Tensor | None) -> Sequence[int]:
+        return range(len(self)) if positions is None else positions.tolist()
+
+    def _pixel_key(self, index: int) -> bytes:
+        try:
+            image = self.read(index)
+        except ValueError:  # the reader's business; what is read in its place has its own key
+            return hash_parts(b"unreadable")
+        return hash_parts(
+            str(tuple(image.shape)).encode(), image.contiguous().numpy().data.cast("B")
+        )
 
     def _fetch(self, read: Callable[[int], _Read], index: int) -> tuple[int, _Read]:
         """The first position from `index` on that `read` accepts, and what it gave there."""
@@ -93,6 +155,10 @@ class ImageSubset(ImageSource):
 
     def read(self, index: int) -> Tensor:
         return self.images.read(int(self.positions[index]))
+
+    def image_keys(self, positions: Tensor | None = None) -> Keys:
+        chosen = self.positions if positions is None else self.positions[positions]
+        return self.images.image_keys(chosen)
 
 
 def check_positions(positions: Tensor, images: ImageSource) -> None:

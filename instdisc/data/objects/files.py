@@ -11,6 +11,7 @@ from torch import Tensor
 from instdisc.types import Objects
 
 from ..catalog.layout import require_files
+from ..images.contents import Keys
 from ..images.files import ImageFiles
 from ..images.source import no_labels
 from .source import ObjectSource
@@ -94,6 +95,11 @@ class ObjectFiles(ObjectSource):
                 f"annotation says {width} x {height}: its boxes do not fit it"
             )
         return image
+
+    def image_keys(self, positions: Tensor | None = None) -> Keys:
+        if self._files is None or type(self).read is not ObjectFiles.read:
+            return super().image_keys(positions)
+        return self._files.image_keys(positions)
 
     def objects(self, index: int) -> Objects:
         return self._table.objects(index)

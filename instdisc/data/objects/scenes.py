@@ -7,6 +7,7 @@ from torch import Tensor
 
 from instdisc.types import Objects
 
+from ..images.contents import Keys
 from ..images.source import no_labels
 from ..scenes import Scenes
 from .source import ObjectSource
@@ -39,6 +40,12 @@ class SceneObjects(ObjectSource):
 
     def read(self, index: int) -> Tensor:
         return self.scenes.read(index)
+
+    def image_keys(self, positions: Tensor | None = None) -> Keys:
+        return self.scenes.image_keys(positions)
+
+    def annotation_keys(self, positions: Tensor | None = None) -> Keys:
+        return self.scenes.image_keys(positions)  # what draws an image draws its truth
 
     def objects(self, index: int) -> Objects:
         scene = self.scenes[index]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from instdisc.types import Objects
 
+from ..images.contents import Keys, as_keys, hash_parts, join_keys
 from ..images.source import ImageSource, check_positions
 
 
@@ -52,6 +53,15 @@ class ObjectSource(ImageSource):
         width, height = (found.boxes[:, 2:] - found.boxes[:, :2]).double().unbind(1)
         return width * height
 
+    def annotation_keys(self, positions: Tensor | None = None) -> Keys:
+        return Keys(as_keys(self._truth_key(index) for index in self._rows(positions)), True)
+
+    def _truth_key(self, index: int) -> bytes:
+        objects = self.objects(index)
+        columns = [column for column in objects if column is not None]
+        columns += [self.areas(index), self.sizes[index]]
+        return hash_parts(*(column.contiguous().numpy().tobytes() for column in columns))
+
 
 class ObjectSubset(ObjectSource):
     """Some images of a source.
@@ -89,6 +99,14 @@ class ObjectSubset(ObjectSource):
 
     def read(self, index: int) -> Tensor:
         return self.source.read(int(self.positions[index]))
+
+    def image_keys(self, positions: Tensor | None = None) -> Keys:
+        chosen = self.positions if positions is None else self.positions[positions]
+        return self.source.image_keys(chosen)
+
+    def annotation_keys(self, positions: Tensor | None = None) -> Keys:
+        chosen = self.positions if positions is None else self.positions[positions]
+        return self.source.annotation_keys(chosen)
 
     def objects(self, index: int) -> Objects:
         return self.source.objects(int(self.positions[index]))
@@ -147,6 +165,14 @@ class JoinedObjects(ObjectSource):
     def read(self, index: int) -> Tensor:
         source, position = self._find(index)
         return source.read(position)
+
+    def image_keys(self, positions: Tensor | None = None) -> Keys:
+        keys = join_keys([source.image_keys() for source in self.sources])
+        return keys if positions is None else keys._replace(keys=keys.keys[positions.numpy()])
+
+    def annotation_keys(self, positions: Tensor | None = None) -> Keys:
+        keys = join_keys([source.annotation_keys() for source in self.sources])
+        return keys if positions is None else keys._replace(keys=keys.keys[positions.numpy()])
 
     def objects(self, index: int) -> Objects:
         source, position = self._find(index)

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..images.contents import Keys, as_keys, hash_parts
 from ..images.source import ImageSource
 from .layout import OBJECT_DRAWS, SCENE_DRAWS, lay_out
 from .masks import LARGEST, Part, annotate, uncover
@@ -117,6 +118,13 @@ class Scenes(ImageSource):
     def read(self, index: int) -> Tensor:
         """The image alone, (3, H, W) uint8: the same bits as `scenes[index].image`, sooner."""
         return torch.from_numpy(self._render(index)[0])
+
+    def image_keys(self, positions: Tensor | None = None) -> Keys:
+        """Of the numbers that draw each image, and of one image: a new way to draw shows."""
+        numbers = (self.seed, self.split, self.image_size, self.max_others, self.first_category)
+        drawing = hash_parts(repr((numbers, self.classes)).encode(), self._pixel_key(0))
+        rows = self._rows(positions)
+        return Keys(as_keys(hash_parts(drawing, str(row).encode()) for row in rows), True)
 
     def _render(self, index: int) -> tuple[NDArray[np.uint8], list[Part], int]:
         if not 0 <= index < len(self):

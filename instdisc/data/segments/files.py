@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from instdisc.types import IGNORED_CLASS
 
+from ..images.contents import Keys, file_keys
 from ..images.files import decode_file
 from ..images.source import no_labels
 from .source import SegmentSource, check_classes
@@ -99,6 +100,20 @@ class SegmentFiles(SegmentSource):
 
     def read(self, index: int) -> Tensor:
         return decode_file(self.path(index))
+
+    def image_keys(self, positions: Tensor | None = None) -> Keys:
+        if type(self).read is not SegmentFiles.read:
+            return super().image_keys(positions)
+        return file_keys(self.root, [self.paths[row] for row in self._rows(positions)])
+
+    def annotation_keys(self, positions: Tensor | None = None) -> Keys:
+        if type(self).mask is not SegmentFiles.mask:
+            return super().annotation_keys(positions)
+        return file_keys(self.root, [self.mask_paths[row] for row in self._rows(positions)])
+
+    def context(self) -> dict[str, Any]:
+        ids = np.flatnonzero(self._table != _UNKNOWN)
+        return {**super().context(), "ids": [ids.tolist(), self._table[ids].tolist()]}
 
     def mask(self, index: int) -> Tensor:
         path = self.root / self.mask_paths[index]

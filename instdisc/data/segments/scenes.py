@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..images.contents import Keys
 from ..images.source import no_labels
 from ..scenes import Scenes
 from .source import SegmentSource
@@ -31,6 +32,12 @@ class SceneSegments(SegmentSource):
 
     def read(self, index: int) -> Tensor:
         return self.scenes.read(index)
+
+    def image_keys(self, positions: Tensor | None = None) -> Keys:
+        return self.scenes.image_keys(positions)
+
+    def annotation_keys(self, positions: Tensor | None = None) -> Keys:
+        return self.scenes.image_keys(positions)  # what draws an image draws its truth
 
     def mask(self, index: int) -> Tensor:
         return self.scenes[index].semantic.to(torch.uint8)

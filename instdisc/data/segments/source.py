@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from instdisc.types import IGNORED_CLASS
 
+from ..images.contents import Keys, as_keys, hash_parts
 from ..images.source import ImageSource, check_positions
 
 MOST_CLASSES = 254  # 255 is ignored, 254 marks an unknown id while a mask is read
@@ -69,6 +71,16 @@ class SegmentSource(ImageSource):
         position, (image, mask) = self._fetch(self.pair, index)
         return position, image, mask
 
+    def annotation_keys(self, positions: Tensor | None = None) -> Keys:
+        return Keys(as_keys(self._mask_key(index) for index in self._rows(positions)), True)
+
+    def _mask_key(self, index: int) -> bytes:
+        try:
+            mask = self.mask(index)
+        except ValueError:  # the reader's business
+            return hash_parts(b"unreadable")
+        return hash_parts(str(tuple(mask.shape)).encode(), mask.contiguous().numpy().tobytes())
+
     def place(self, index: int) -> str:
         """How messages name the image at a position."""
         return f"image {index} of {self.name!r}"
@@ -105,6 +117,17 @@ class SegmentSubset(SegmentSource):
 
     def read(self, index: int) -> Tensor:
         return self.segments.read(int(self.positions[index]))
+
+    def image_keys(self, positions: Tensor | None = None) -> Keys:
+        chosen = self.positions if positions is None else self.positions[positions]
+        return self.segments.image_keys(chosen)
+
+    def annotation_keys(self, positions: Tensor | None = None) -> Keys:
+        chosen = self.positions if positions is None else self.positions[positions]
+        return self.segments.annotation_keys(chosen)
+
+    def context(self) -> dict[str, Any]:
+        return self.segments.context()
 
     def mask(self, index: int) -> Tensor:
         return self.segments.mask(int(self.positions[index]))

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 
-from instdisc.data import LandmarkData, PointSource
-from instdisc.data.points.dataset import Crop
-from instdisc.data.points.module import Augment
+from instdisc.data import LandmarkData, LandmarkSource
+from instdisc.data.landmarks.dataset import Crop
+from instdisc.data.landmarks.module import Augment
 from instdisc.models import Backbone
 from instdisc.types import Record
 
@@ -23,8 +23,8 @@ from .records import landmark_records
 
 def fit_landmarks(
     backbone: Backbone,
-    train: PointSource,
-    test: PointSource,
+    train: LandmarkSource,
+    test: LandmarkSource,
     *,
     dataset: str,
     method: str,
@@ -97,8 +97,8 @@ def fit_landmarks(
         linear layer and no augmentation are our choice.
 
     Example:
-        >>> from instdisc.data import Scenes, ScenePoints
-        >>> points = ScenePoints(Scenes(12, image_size=32))
+        >>> from instdisc.data import Scenes, SceneLandmarks
+        >>> points = SceneLandmarks(Scenes(12, image_size=32))
         >>> records = fit_landmarks(Backbone("test_resnet"), points, points, dataset="scenes",
         ...     method="random", image_size=32, crop="box", epochs=1, accelerator="cpu")
         >>> [record.metric for record in records]

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc.checkpoint import open_backbone
-from instdisc.data import LandmarkData, PointLayout
-from instdisc.data.points.dataset import to_image
+from instdisc.data import LandmarkData, LandmarkLayout
+from instdisc.data.landmarks.dataset import to_image
 from instdisc.metrics import LandmarkErrors, image_errors
 from instdisc.models import Backbone
 from instdisc.types import LandmarkBatch
@@ -79,7 +79,7 @@ class LandmarkModule(LightningModule):
     def __init__(
         self,
         backbone: Backbone | str | Path,
-        layout: PointLayout,
+        layout: LandmarkLayout,
         *,
         image_size: int = 224,
         head: Head = "linear",

@@ -12,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from instdisc.data import PointSource
+from instdisc.data import LandmarkSource
 from instdisc.metrics import cumulative_errors, image_errors
 
 from .module import Shown
@@ -20,7 +20,7 @@ from .module import Shown
 _MOST = 0.15  # right end of the curve
 
 
-def landmark_figure(images: PointSource, shown: Sequence[Shown], path: str | Path) -> Path:
+def landmark_figure(images: LandmarkSource, shown: Sequence[Shown], path: str | Path) -> Path:
     """Test images with their points: the true ones green, the predicted ones red, a line between.
 
     Points that do not count are left out.

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from instdisc.data import PointLayout
+from instdisc.data import LandmarkLayout
 from instdisc.metrics import (
     area_under_curve,
     cumulative_errors,
@@ -29,7 +29,7 @@ _CURVE = [step / 2 for step in range(31)]  # 0 to 15 %
 
 def landmark_records(
     errors: Tensor,
-    layout: PointLayout,
+    layout: LandmarkLayout,
     *,
     dataset: str,
     method: str,

@@ -7,29 +7,29 @@ from typing import Literal
 
 from instdisc.data import CATALOG
 from instdisc.data.images.tables import column_names
+from instdisc.data.landmarks.opening import NAMES as LANDMARK_NAMES
 from instdisc.data.objects.opening import NAMES as OBJECT_NAMES
-from instdisc.data.points.opening import NAMES as POINT_NAMES
 from instdisc.data.segments.opening import NAMES as SEGMENT_NAMES
 
-Kind = Literal["images", "objects", "segments", "points"]
+Kind = Literal["images", "objects", "segments", "landmarks"]
 
 # What a set lacks that is not of the kind.
 LACKS: dict[Kind, str] = {
     "images": "class for each image",
     "objects": "objects",
     "segments": "class for each pixel",
-    "points": "points",
+    "landmarks": "landmarks",
 }
 _NAMES: dict[Kind, tuple[str, ...]] = {
     "objects": OBJECT_NAMES,
     "segments": SEGMENT_NAMES,
-    "points": POINT_NAMES,
+    "landmarks": LANDMARK_NAMES,
 }
 # Files that only a set of the kind has.
 _SIGNS: dict[Kind, tuple[str, ...]] = {
     "objects": ("Annotations/", "PedMasks/", "annotations/instances_*.json"),
     "segments": ("masks/*/", "*/masks/"),
-    "points": ("*_keypoints.csv",),
+    "landmarks": ("*_keypoints.csv",),
 }
 
 
@@ -37,7 +37,7 @@ def kinds_of(name: str, root: str | Path) -> set[Kind]:
     """The kinds of tasks that a set can serve.
 
     Args:
-        name: what `open_images`, `open_objects`, `open_segments` or `open_points` understands.
+        name: what `open_images`, `open_objects`, `open_segments` or `open_landmarks` understands.
         root: the folder that holds the sets.
 
     Returns:
@@ -46,7 +46,7 @@ def kinds_of(name: str, root: str | Path) -> set[Kind]:
 
     Example:
         >>> sorted(kinds_of("voc07", "data")), sorted(kinds_of("mafl", "data"))
-        (['objects'], ['points'])
+        (['objects'], ['landmarks'])
     """
     key = name.partition("=")[0]
     found: set[Kind] = {kind for kind, names in _NAMES.items() if key in names}
@@ -56,7 +56,7 @@ def kinds_of(name: str, root: str | Path) -> set[Kind]:
         return found
     place = Path(root) / name if (Path(root) / name).exists() else Path(name)
     if place.suffix.lower() in (".csv", ".tsv") and place.is_file():
-        return {"images"} if "label" in column_names(place) else {"points"}
+        return {"images"} if "label" in column_names(place) else {"landmarks"}
     if not place.exists():
         return set(LACKS)
     for kind, signs in _SIGNS.items():

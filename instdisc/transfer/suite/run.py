@@ -83,7 +83,7 @@ def run_suite(
             weights in the architecture of the first file, or ``"random:resnet50"``. Or names with
             such a file or a `Backbone` each.
         data_sets: names of the catalog, folders or tables; see `open_images`, and
-            `open_objects`, `open_segments` and `open_points` for the tasks on these.
+            `open_objects`, `open_segments` and `open_landmarks` for the tasks on these.
         tasks: names in `TASKS`.
         options: for a task, keywords of its function; JSON values.
         data_root: the folder that holds the data sets.

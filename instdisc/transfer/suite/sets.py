@@ -13,12 +13,12 @@ from instdisc.data import (
     CATALOG,
     ImagesInMemory,
     ImageSource,
+    LandmarkSource,
     ObjectSource,
-    PointSource,
     SegmentSource,
     open_images,
+    open_landmarks,
     open_objects,
-    open_points,
     open_segments,
 )
 
@@ -30,7 +30,7 @@ from .tasks import Part
 _OPEN: dict[Kind, Callable[..., ImageSource]] = {
     "objects": open_objects,
     "segments": open_segments,
-    "points": open_points,
+    "landmarks": open_landmarks,
 }
 
 
@@ -124,8 +124,8 @@ class AnnotatedSet:
     """A set of images with objects, masks or points, whose parts are opened when they are needed.
 
     Args:
-        kind: ``"objects"``, ``"segments"`` or ``"points"``.
-        name: what `open_objects`, `open_segments` or `open_points` understands.
+        kind: ``"objects"``, ``"segments"`` or ``"landmarks"``.
+        name: what `open_objects`, `open_segments` or `open_landmarks` understands.
         root: the folder that holds the sets.
 
     Attributes:
@@ -175,7 +175,7 @@ def _annotation(images: Any, index: int) -> bytes:
     if isinstance(images, ObjectSource):
         areas: bytes = images.areas(index).numpy().tobytes()
         return repr(images.image_ids[index]).encode() + areas
-    if isinstance(images, PointSource):
+    if isinstance(images, LandmarkSource):
         points: bytes = images.points(index).numpy().tobytes()
         return points
     assert isinstance(images, SegmentSource)

@@ -43,7 +43,7 @@ class Task(NamedTuple):
 
     function: Callable[..., Any]
     parts: tuple[Part, ...]
-    on: Literal["features", "images", "objects", "segments", "points"]
+    on: Literal["features", "images", "objects", "segments", "landmarks"]
     one_by_one: str = ""
 
     @property
@@ -96,7 +96,7 @@ TASKS: dict[str, Task] = {
     "finetune": Task(finetune, ("train", "test"), "images"),
     "detection": Task(detect, ("train", "test"), "objects"),
     "segmentation": Task(segment, ("train", "test"), "segments"),
-    "landmarks": Task(fit_landmarks, ("train", "test"), "points"),
+    "landmarks": Task(fit_landmarks, ("train", "test"), "landmarks"),
 }
 
 

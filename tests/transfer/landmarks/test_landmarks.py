@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from instdisc.checkpoint import export_backbone
-from instdisc.data import FACE_5, LandmarkData, PointSource, ScenePoints, Scenes
+from instdisc.data import FACE_5, LandmarkData, LandmarkSource, SceneLandmarks, Scenes
 from instdisc.models import Backbone
 from instdisc.transfer import LandmarkModule, fit_landmarks, landmark_records
 from instdisc.transfer.training import quiet_trainer
@@ -14,7 +14,7 @@ from instdisc.transfer.training import quiet_trainer
 ABOUT = {"dataset": "toy", "method": "random", "accelerator": "cpu"}
 
 
-class Dots(PointSource):
+class Dots(LandmarkSource):
     """A bright dot on black; the five points lie around it."""
 
     name, classes, layout = "dots", (), FACE_5
@@ -143,7 +143,7 @@ def test_a_checkpoint_is_a_backbone(tmp_path):
 
 
 def test_pictures_show_images_of_the_whole_test_set(tmp_path):
-    test = ScenePoints(Scenes(40, image_size=32))
+    test = SceneLandmarks(Scenes(40, image_size=32))
     data = LandmarkData(test, test, image_size=32, crop="box", batch_size=16)
     own = LandmarkModule(reference, test.layout, image_size=32)
     with quiet_trainer("cpu", 1, "32-true", epochs=1) as trainer:
@@ -216,13 +216,13 @@ def test_features_are_kept_only_where_they_stay():
             own.precompute(data, "cpu")
 
 
-class Again(PointSource):
+class Again(LandmarkSource):
     """Two images in turn: a batch of two alone would hardly tell batch norm their variance."""
 
     name, classes = "two", ()
 
     def __init__(self, count):
-        self._two = ScenePoints(Scenes(2, image_size=64))
+        self._two = SceneLandmarks(Scenes(2, image_size=64))
         self.layout, self.labels = self._two.layout, torch.full((count,), -1)
 
     def read(self, index):

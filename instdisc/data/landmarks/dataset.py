@@ -18,7 +18,7 @@ from ..views.draws import Draws
 from ..views.finish import ViewFinisher
 from ..views.photometric import epoch_order
 from .frames import SquareFrame
-from .source import PointSource
+from .source import LandmarkSource
 
 Crop = Literal["image", "box", "points"]
 
@@ -37,7 +37,7 @@ class RawLandmarks(NamedTuple):
     order: int
 
 
-class PointDataset(ViewDataset):
+class LandmarkDataset(ViewDataset):
     """One view of each image with its points; a `ViewLoader` with ``raw=True`` loads it.
 
     Args:
@@ -59,22 +59,22 @@ class PointDataset(ViewDataset):
             has none; `seed` is out of range.
 
     Example:
-        >>> from instdisc.data import Scenes, ScenePoints, ViewLoader
-        >>> points = ScenePoints(Scenes(8, image_size=48))
-        >>> dataset = PointDataset(points, ViewPolicy(SquareFrame(32), flip=0.5), crop="box")
+        >>> from instdisc.data import Scenes, SceneLandmarks, ViewLoader
+        >>> points = SceneLandmarks(Scenes(8, image_size=48))
+        >>> dataset = LandmarkDataset(points, ViewPolicy(SquareFrame(32), flip=0.5), crop="box")
         >>> raw = next(iter(ViewLoader(dataset, 4, raw=True)))
-        >>> batch = PointFinisher(dataset.policies[0])(raw)
+        >>> batch = LandmarkFinisher(dataset.policies[0])(raw)
         >>> batch.images.shape, batch.points.shape
         (torch.Size([4, 3, 32, 32]), torch.Size([4, 5, 2]))
     """
 
-    images: PointSource
+    images: LandmarkSource
 
     def __init__(
-        self, images: PointSource, policy: ViewPolicy, *, crop: Crop = "image", seed: int = 0
+        self, images: LandmarkSource, policy: ViewPolicy, *, crop: Crop = "image", seed: int = 0
     ) -> None:
-        if not isinstance(images, PointSource):
-            raise TypeError(f"`images` must be a PointSource, got {type(images).__name__}")
+        if not isinstance(images, LandmarkSource):
+            raise TypeError(f"`images` must be a LandmarkSource, got {type(images).__name__}")
         if not isinstance(policy.frame, SquareFrame):
             raise TypeError(
                 f"`policy` must have a SquareFrame, got {type(policy.frame).__name__}: a view's "
@@ -151,7 +151,7 @@ class PointDataset(ViewDataset):
         return [0.0, 0.0, float(width), float(height)]
 
 
-class PointFinisher:
+class LandmarkFinisher:
     """Computes the colours of raw batches, on the device where they lie; see `ViewFinisher`.
 
     Args:

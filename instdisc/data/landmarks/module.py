@@ -18,11 +18,11 @@ from instdisc.types import LandmarkBatch
 from ..loader import ViewLoader
 from ..views.dataset import ViewPolicy
 from ..views.photometric import ColorJitter, GaussianBlur, PhotometricStep, RandomGrayscale
-from .dataset import Crop, PointDataset, PointFinisher, RawLandmarks
+from .dataset import Crop, LandmarkDataset, LandmarkFinisher, RawLandmarks
 from .frames import SquareFrame
-from .layouts import PointLayout
-from .opening import open_points
-from .source import PointSource
+from .layouts import LandmarkLayout
+from .opening import open_landmarks
+from .source import LandmarkSource
 
 Augment = Literal["none", "weak", "strong"]
 
@@ -39,12 +39,12 @@ class LandmarkData(LightningDataModule):
     ============  ==================================================================================
 
     Args:
-        train: a `PointSource`, or a name for `open_points`, whose part ``"train"`` is meant.
+        train: a `LandmarkSource`, or a name for `open_landmarks`, whose part ``"train"`` is meant.
         test: likewise, part ``"test"``; ``None`` for that of the name in `train`.
         root: the folder that holds the sets, for names.
         image_size: S, side of a view in pixels.
         crop: around what the square is cut: ``"image"``, the face's ``"box"``, or the ``"points"``;
-            see `PointDataset`.
+            see `LandmarkDataset`.
         margin: of the square, see `SquareFrame`.
         augment: see above.
         batch_size: images per process and step.
@@ -56,8 +56,8 @@ class LandmarkData(LightningDataModule):
             the points of the two sets are others; and from the parts.
 
     Example:
-        >>> from instdisc.data import Scenes, ScenePoints
-        >>> points = ScenePoints(Scenes(16, image_size=32))
+        >>> from instdisc.data import Scenes, SceneLandmarks
+        >>> points = SceneLandmarks(Scenes(16, image_size=32))
         >>> data = LandmarkData(points, points, image_size=32, crop="box", batch_size=8)
         >>> len(data.train_dataloader()), len(data.val_dataloader())
         (2, 2)
@@ -65,8 +65,8 @@ class LandmarkData(LightningDataModule):
 
     def __init__(
         self,
-        train: PointSource | str | Path,
-        test: PointSource | str | Path | None = None,
+        train: LandmarkSource | str | Path,
+        test: LandmarkSource | str | Path | None = None,
         *,
         root: str | Path | None = None,
         image_size: int = 224,
@@ -81,13 +81,13 @@ class LandmarkData(LightningDataModule):
         if batch_size < 2:
             raise ValueError(f"`batch_size` must be at least 2, for batch norm, got {batch_size}")
         if test is None:
-            if isinstance(train, PointSource):
+            if isinstance(train, LandmarkSource):
                 raise ValueError("`test` must be given where `train` is not a name")
             test = train
-        if not isinstance(train, PointSource):
-            train = open_points(train, root, part="train")
-        if not isinstance(test, PointSource):
-            test = open_points(test, root, part="test")
+        if not isinstance(train, LandmarkSource):
+            train = open_landmarks(train, root, part="train")
+        if not isinstance(test, LandmarkSource):
+            test = open_landmarks(test, root, part="test")
         if train.layout != test.layout:
             raise ValueError(
                 f"`test` has the points {', '.join(test.layout.names[:5])}... and `train` "
@@ -96,17 +96,17 @@ class LandmarkData(LightningDataModule):
         self.image_size = image_size
         self.batch_size = batch_size
         self.num_workers = num_workers
-        self.train_set = PointDataset(
+        self.train_set = LandmarkDataset(
             train, _policy(augment, image_size, margin), crop=crop, seed=seed
         )
-        self.test_set = PointDataset(
+        self.test_set = LandmarkDataset(
             test, _policy("none", image_size, margin), crop=crop, seed=seed
         )
-        self._finish = PointFinisher(self.train_set.policies[0])
-        self._finish_plain = PointFinisher(self.test_set.policies[0])
+        self._finish = LandmarkFinisher(self.train_set.policies[0])
+        self._finish_plain = LandmarkFinisher(self.test_set.policies[0])
 
     @property
-    def layout(self) -> PointLayout:
+    def layout(self) -> LandmarkLayout:
         """What the points are."""
         return self.train_set.images.layout
 
@@ -122,7 +122,7 @@ class LandmarkData(LightningDataModule):
             num_images: at most so many images, in equal steps over the set.
         """
         train = self.train_set
-        plain = PointDataset(train.images, self.test_set.policies[0], crop=train.crop)
+        plain = LandmarkDataset(train.images, self.test_set.policies[0], crop=train.crop)
         step = -(-len(plain) // num_images)
         batch = plain.batch([(0, index) for index in range(0, len(plain), step)]).batch
         counts = batch.inside[..., None]
@@ -169,7 +169,7 @@ class LandmarkData(LightningDataModule):
         training = self.trainer is not None and self.trainer.training
         return self._finish(batch) if training else self._finish_plain(batch)
 
-    def _loader(self, views: PointDataset, *, shuffle: bool) -> ViewLoader:
+    def _loader(self, views: LandmarkDataset, *, shuffle: bool) -> ViewLoader:
         return ViewLoader(
             views,
             self.batch_size,

@@ -8,26 +8,27 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..images.contents import Keys, as_keys, hash_parts
 from ..images.files import ImageFiles
 from ..images.packed import PackedPaths
 from ..images.source import ImageSource
-from .layouts import PointLayout, check_layout
+from .layouts import LandmarkLayout, check_layout
 
 
-class PointSource(ImageSource):
+class LandmarkSource(ImageSource):
     """Images with P points each; subclass it for images of another kind.
 
     Attributes:
         layout: what the points are.
     """
 
-    layout: PointLayout
+    layout: LandmarkLayout
 
     @abstractmethod
     def points(self, index: int) -> Tensor:
@@ -41,8 +42,18 @@ class PointSource(ImageSource):
         """The face or object, ``(4,)`` left, top, right, bottom in pixels; ``None``: unknown."""
         return None
 
+    def annotation_keys(self, positions: Tensor | None = None) -> Keys:
+        return Keys(as_keys(self._truth_key(index) for index in self._rows(positions)), True)
 
-class PointFiles(ImageFiles, PointSource):
+    def context(self) -> dict[str, Any]:
+        return {**super().context(), "layout": self.layout._asdict()}
+
+    def _truth_key(self, index: int) -> bytes:
+        columns = [self.points(index), self.box(index)]
+        return hash_parts(*(b"" if c is None else c.numpy().tobytes() for c in columns))
+
+
+class LandmarkFiles(ImageFiles, LandmarkSource):
     """Images in files, with points.
 
     Args:
@@ -66,7 +77,7 @@ class PointFiles(ImageFiles, PointSource):
         >>> root = Path(tempfile.mkdtemp())
         >>> Image.new("RGB", (9, 9)).save(root / "1.png")
         >>> points = torch.tensor([[[2.0, 3], [7, 3], [5, 5], [3, 7], [6, 7]]])
-        >>> files = PointFiles(root, ["1.png"], points, FACE_5)
+        >>> files = LandmarkFiles(root, ["1.png"], points, FACE_5)
         >>> files.points(0)[0], float(FACE_5.distance(files.points(0)))
         (tensor([2., 3., 1.]), 5.0)
     """
@@ -76,7 +87,7 @@ class PointFiles(ImageFiles, PointSource):
         root: str | Path,
         paths: Sequence[str] | np.ndarray | PackedPaths,
         points: Tensor,
-        layout: PointLayout,
+        layout: LandmarkLayout,
         *,
         boxes: Tensor | None = None,
         name: str | None = None,

@@ -12,27 +12,27 @@ from instdisc.data import (
     CelebALandmarks,
     Draws,
     LandmarkData,
-    PointDataset,
-    PointFiles,
-    PointFinisher,
-    PointLayout,
-    PointSource,
-    PointTable,
-    ScenePoints,
+    LandmarkDataset,
+    LandmarkFiles,
+    LandmarkFinisher,
+    LandmarkLayout,
+    LandmarkSource,
+    LandmarkTable,
+    SceneLandmarks,
     Scenes,
     SquareFrame,
     ViewLoader,
     ViewPolicy,
     evaluation_policy,
-    open_points,
+    open_landmarks,
 )
-from instdisc.data.points.dataset import to_image
+from instdisc.data.landmarks.dataset import to_image
 
-EYES = PointLayout(("left", "right"), ((0, 1),), ((0,), (1,)))
+EYES = LandmarkLayout(("left", "right"), ((0, 1),), ((0,), (1,)))
 FACE = torch.tensor([[4.0, 5], [11, 5], [8, 9], [5, 12], [10, 12]])  # of 16 x 20 pixels
 
 
-class HandMade(PointSource):
+class HandMade(LandmarkSource):
     """An image that is black but for one bright pixel under each point."""
 
     name, classes, layout = "hand-made", (), FACE_5
@@ -58,7 +58,7 @@ class HandMade(PointSource):
 
 
 def only(source, policy, *, epoch=0, **options):
-    return PointDataset(source, policy, **options).batch([(epoch, 0)]).batch
+    return LandmarkDataset(source, policy, **options).batch([(epoch, 0)]).batch
 
 
 def plain(size, **options):
@@ -105,7 +105,7 @@ def test_distance_is_between_the_means_of_the_eyes():
 )
 def test_a_layout_must_fit(layout, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        PointFiles(tmp_path, ["1.png"], FACE[None], layout)
+        LandmarkFiles(tmp_path, ["1.png"], FACE[None], layout)
 
 
 # Views
@@ -188,7 +188,7 @@ def test_random_squares_have_the_right_size_and_place():
 
 
 def test_views_do_not_depend_on_workers_or_neighbours():
-    source = ScenePoints(Scenes(8, image_size=32))
+    source = SceneLandmarks(Scenes(8, image_size=32))
     data = LandmarkData(source, source, image_size=32, crop="box", augment="strong", batch_size=4)
     views = data.train_set
     whole = views.batch([(1, i) for i in range(8)])
@@ -203,14 +203,14 @@ def test_views_do_not_depend_on_workers_or_neighbours():
             assert torch.equal(one, other)
     again = views.batch([(2, 3)]).batch
     assert not torch.equal(again.boxes[0], whole.batch.boxes[3])
-    finished = PointFinisher(views.policies[0])(whole)
+    finished = LandmarkFinisher(views.policies[0])(whole)
     assert finished.images.dtype == torch.float32
     assert finished.images.isfinite().all()
 
 
 def test_scenes_hide_what_is_covered():
     scenes = Scenes(20, image_size=48, max_others=4)
-    source = ScenePoints(scenes)
+    source = SceneLandmarks(scenes)
     assert source.layout == SCENE_5
     seen = torch.stack([source.points(index) for index in range(20)])
     assert 0 < seen[..., 2].mean() < 1
@@ -264,7 +264,7 @@ def test_mean_shape_leaves_out_what_is_not_seen():
         ({"image_size": 0}, "`size` must be a positive number of pixels, got 0"),
         ({"margin": -0.5}, "`margin` must be above -0.5"),
         ({"test": None}, "`test` must be given where `train` is not a name"),
-        ({"test": ScenePoints(Scenes(2))}, "`test` has the points centre.*must be the same"),
+        ({"test": SceneLandmarks(Scenes(2))}, "`test` has the points centre.*must be the same"),
     ],
 )
 def test_data_refuses(options, message):
@@ -279,10 +279,10 @@ def test_random_views_cannot_be_kept():
 
 
 def test_a_data_set_needs_points_and_a_square():
-    with pytest.raises(TypeError, match="`images` must be a PointSource, got Scenes"):
-        PointDataset(Scenes(2), plain(8))
+    with pytest.raises(TypeError, match="`images` must be a LandmarkSource, got Scenes"):
+        LandmarkDataset(Scenes(2), plain(8))
     with pytest.raises(TypeError, match="must have a SquareFrame, got CenterCrop"):
-        PointDataset(HandMade(), evaluation_policy(8))
+        LandmarkDataset(HandMade(), evaluation_policy(8))
 
 
 @pytest.mark.parametrize(("name", "value"), [("scale", 1.0), ("shift", -0.1)])
@@ -303,7 +303,7 @@ def table(tmp_path):
 
     def write(text=GOOD, **options):
         (tmp_path / "eyes.csv").write_text(text)
-        return PointTable(None, tmp_path / "eyes.csv", **{"layout": EYES, **options})
+        return LandmarkTable(None, tmp_path / "eyes.csv", **{"layout": EYES, **options})
 
     return write
 
@@ -349,9 +349,9 @@ def test_table_refuses_more(table, tmp_path):
     with pytest.raises(ValueError, match="`layout` must name 2 points"):
         table(layout=FACE_5)
     with pytest.raises(FileNotFoundError, match="`table` must be a CSV file"):
-        PointTable(None, tmp_path / "no.csv")
+        LandmarkTable(None, tmp_path / "no.csv")
     with pytest.raises(FileNotFoundError, match="`root` must be the folder of the images"):
-        PointTable(tmp_path / "no", tmp_path / "eyes.csv")
+        LandmarkTable(tmp_path / "no", tmp_path / "eyes.csv")
 
 
 @pytest.mark.parametrize(
@@ -365,7 +365,7 @@ def test_table_refuses_more(table, tmp_path):
 )
 def test_files_refuse(points, boxes, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        PointFiles(tmp_path, ["1.png"], points, FACE_5, boxes=boxes)
+        LandmarkFiles(tmp_path, ["1.png"], points, FACE_5, boxes=boxes)
 
 
 # CelebA and MAFL
@@ -424,10 +424,10 @@ def test_celeba_in_the_wild_has_boxes(celeba):
 
 
 def test_training_by_name_never_sees_mafls_test(celeba):
-    test = set(open_points("mafl", celeba, part="test").paths)
+    test = set(open_landmarks("mafl", celeba, part="test").paths)
     for name in ("mafl", "celeba"):
-        assert not test & set(open_points(name, celeba, part="train").paths)
-    assert len(open_points("celeba", celeba, part="val")) == 1
+        assert not test & set(open_landmarks(name, celeba, part="train").paths)
+    assert len(open_landmarks("celeba", celeba, part="val")) == 1
 
 
 @pytest.mark.parametrize(
@@ -472,35 +472,35 @@ def test_names(table, tmp_path):
     split = "image,x0,y0,x1,y1,x2,y2,x3,y3,x4,y4,split\n"
     split += "a.png,1,1,5,1,3,3,1,5,5,5,train\nb.png,1,1,5,1,3,3,1,5,5,5,test\n"
     (tmp_path / "faces.csv").write_text(split)
-    assert len(open_points("faces.csv", tmp_path, part="train")) == 1
+    assert len(open_landmarks("faces.csv", tmp_path, part="train")) == 1
     for part in ("train", "test"):
         (tmp_path / "faces" / part).mkdir(parents=True)
         Image.new("RGB", (9, 7)).save(tmp_path / "faces" / part / "c.png")
         text = split.splitlines()[0].removesuffix(",split") + "\nc.png,1,1,5,1,3,3,1,5,5,5\n"
         (tmp_path / "faces" / f"{part}_keypoints.csv").write_text(text)
-    source = open_points("faces", tmp_path, part="test")
+    source = open_landmarks("faces", tmp_path, part="test")
     assert (source.name, source.layout, len(source)) == ("faces", FACE_5, 1)
     assert len(LandmarkData("faces", root=tmp_path).test_set) == 1
     with pytest.raises(ValueError, match="must hold val_keypoints.csv for `part`='val'"):
-        open_points("faces", tmp_path, part="val")
+        open_landmarks("faces", tmp_path, part="val")
     with pytest.raises(ValueError, match="`part` must be 'train', 'val' or 'test', got 'all'"):
-        open_points("faces", tmp_path, part="all")
+        open_landmarks("faces", tmp_path, part="all")
     with pytest.raises(ValueError, match="`part` of 'mafl' must be one of train, test, got 'val'"):
-        open_points("mafl", tmp_path, part="val")
+        open_landmarks("mafl", tmp_path, part="val")
     with pytest.raises(FileNotFoundError, match="one of mafl, celeba, scenes, a folder"):
-        open_points("nothing", tmp_path, part="test")
+        open_landmarks("nothing", tmp_path, part="test")
     (tmp_path / "faces.csv").write_text(GOOD)
     with pytest.raises(ValueError, match="must have a column 'split'"):
-        open_points("faces.csv", tmp_path, part="test")
+        open_landmarks("faces.csv", tmp_path, part="test")
 
 
 def test_real_faces(real_data):
     folder = real_data("faces68")
-    source = open_points(folder, part="test")
+    source = open_landmarks(folder, part="test")
     assert (len(source), source.layout) == (400, FACE_68)
     # The one face of the test set that reaches beyond its picture.
     position = list(source.paths).index("Eliza_Dushku_21.jpg")
-    batch = PointDataset(source, plain(64)).batch([(0, position)]).batch
+    batch = LandmarkDataset(source, plain(64)).batch([(0, position)]).batch
     assert 6 <= int((~batch.visible).sum()) < 20
     # Left and right as the layout has them: the right corner of a mouth is left in the picture.
     right, left = (torch.stack([source.points(i)[p, 0] for i in range(400)]) for p in (48, 54))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..images.contents import Keys
 from ..scenes import Scenes
 from .layouts import SCENE_5
-from .source import PointSource
+from .source import LandmarkSource
 
 
-class ScenePoints(PointSource):
+class SceneLandmarks(LandmarkSource):
     """`Scenes` with the five keypoints of the main object, and its box.
 
     A keypoint that another object covers does not count.
@@ -19,7 +20,7 @@ class ScenePoints(PointSource):
         scenes: the images.
 
     Example:
-        >>> points = ScenePoints(Scenes(8, image_size=48))
+        >>> points = SceneLandmarks(Scenes(8, image_size=48))
         >>> points.points(3).shape, points.box(3).shape
         (torch.Size([5, 3]), torch.Size([4]))
     """
@@ -33,6 +34,12 @@ class ScenePoints(PointSource):
 
     def read(self, index: int) -> Tensor:
         return self.scenes.read(index)
+
+    def image_keys(self, positions: Tensor | None = None) -> Keys:
+        return self.scenes.image_keys(positions)
+
+    def annotation_keys(self, positions: Tensor | None = None) -> Keys:
+        return self.scenes.image_keys(positions)  # what draws an image draws its truth
 
     def points(self, index: int) -> Tensor:
         return self._main(index)[0]

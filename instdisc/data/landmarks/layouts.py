@@ -13,7 +13,7 @@ from torch import Tensor
 from ..scenes.shapes import FLIP_PAIRS, KEYPOINTS
 
 
-class PointLayout(NamedTuple):
+class LandmarkLayout(NamedTuple):
     """The points of a set of images.
 
     Attributes:
@@ -53,7 +53,7 @@ class PointLayout(NamedTuple):
         return torch.linalg.vector_norm(left - right, dim=-1)
 
 
-def check_layout(layout: PointLayout, num_points: int) -> PointLayout:
+def check_layout(layout: LandmarkLayout, num_points: int) -> LandmarkLayout:
     """The layout, if it fits points of that number.
 
     Raises:
@@ -80,7 +80,7 @@ def _pairs(text: str) -> tuple[tuple[int, int], ...]:
     return tuple((int(left), int(right)) for left, right in pairs)
 
 
-FACE_5 = PointLayout(
+FACE_5 = LandmarkLayout(
     ("left eye", "right eye", "nose", "left mouth", "right mouth"),
     ((0, 1), (3, 4)),
     ((0,), (1,)),
@@ -91,7 +91,7 @@ _PARTS = (
     *(("jaw", 17), ("right brow", 5), ("left brow", 5), ("nose", 9)),
     *(("right eye", 6), ("left eye", 6), ("mouth", 20)),
 )
-FACE_68 = PointLayout(
+FACE_68 = LandmarkLayout(
     tuple(f"{part} {number + 1}" for part, count in _PARTS for number in range(count)),
     (
         *((left, 16 - left) for left in range(8)),
@@ -104,5 +104,5 @@ FACE_68 = PointLayout(
 """The 68 points of Multi-PIE and 300-W, left and right of the person; errors over the distance
 between the outer corners of the eyes, as 300-W measures them."""
 
-SCENE_5 = PointLayout(KEYPOINTS, FLIP_PAIRS, ((3,), (4,)))
+SCENE_5 = LandmarkLayout(KEYPOINTS, FLIP_PAIRS, ((3,), (4,)))
 """Keypoints of the main object of `Scenes`; errors over its width."""

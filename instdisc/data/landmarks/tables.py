@@ -9,14 +9,14 @@ from typing import Literal
 import torch
 
 from ..images.tables import column_names, read_columns
-from .layouts import FACE_5, FACE_68, PointLayout
-from .source import PointFiles
+from .layouts import FACE_5, FACE_68, LandmarkLayout
+from .source import LandmarkFiles
 
 _BOX = ("left", "top", "right", "bottom")
 _USUAL = {5: FACE_5, 68: FACE_68}
 
 
-class PointTable(PointFiles):
+class LandmarkTable(LandmarkFiles):
     r"""Images and points as listed in a CSV file.
 
     The first row names the columns: ``image``, the path; for each point two columns side by side
@@ -38,17 +38,17 @@ class PointTable(PointFiles):
         FileNotFoundError: if there is no such table or folder.
         ValueError: if the columns are others, a row misses a value or has one that is no number,
             or names an image that is missing: then it names the line; if no row is left, or
-            `layout` does not fit; and from `PointFiles`.
+            `layout` does not fit; and from `LandmarkFiles`.
 
     Example:
         >>> import tempfile
         >>> from PIL import Image
-        >>> from instdisc.data import PointLayout
+        >>> from instdisc.data import LandmarkLayout
         >>> root = Path(tempfile.mkdtemp())
         >>> Image.new("RGB", (8, 6)).save(root / "1.png")
         >>> _ = (root / "eyes.csv").write_text("image,x0,y0,x1,y1\n1.png,2,3,5,3\n")
-        >>> eyes = PointLayout(("left", "right"), ((0, 1),), ((0,), (1,)))
-        >>> PointTable(None, root / "eyes.csv", layout=eyes).points(0)
+        >>> eyes = LandmarkLayout(("left", "right"), ((0, 1),), ((0,), (1,)))
+        >>> LandmarkTable(None, root / "eyes.csv", layout=eyes).points(0)
         tensor([[2.5000, 3.5000, 1.0000],
                 [5.5000, 3.5000, 1.0000]])
     """
@@ -58,7 +58,7 @@ class PointTable(PointFiles):
         root: str | Path | None,
         table: str | Path,
         *,
-        layout: PointLayout | None = None,
+        layout: LandmarkLayout | None = None,
         offset: float = 0.5,
         only: tuple[str, str] | None = None,
         name: str | None = None,

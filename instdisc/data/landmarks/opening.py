@@ -8,9 +8,9 @@ from typing import Literal
 from ..images.tables import column_names
 from ..scenes import Scenes
 from .celeba import CelebALandmarks
-from .scenes import ScenePoints
-from .source import PointSource
-from .tables import PointTable
+from .scenes import SceneLandmarks
+from .source import LandmarkSource
+from .tables import LandmarkTable
 
 Part = Literal["train", "val", "test"]
 # No image of MAFL's test is trained on, whichever set the test is of.
@@ -22,7 +22,9 @@ NAMES = (*_CELEBA_SPLITS, "scenes")
 _NUM_SCENES = {"train": 1000, "val": 250, "test": 500}
 
 
-def open_points(name: str | Path, root: str | Path | None = None, *, part: Part) -> PointSource:
+def open_landmarks(
+    name: str | Path, root: str | Path | None = None, *, part: Part
+) -> LandmarkSource:
     """The images of a landmark task, by what a command line says.
 
     ======================  ======================================================================
@@ -31,7 +33,7 @@ def open_points(name: str | Path, root: str | Path | None = None, *, part: Part)
     ``mafl``, ``celeba``    `CelebALandmarks` in ``root/celeba``; CelebA's part ``train`` leaves
                             out MAFL's test
     ``scenes``              generated: 1,000 images of 64 px to train, 500 to test
-    ``faces.csv``           a `PointTable`, split by its column ``split``
+    ``faces.csv``           a `LandmarkTable`, split by its column ``split``
     ``faces68``             a folder with ``train_keypoints.csv``, whose images are in ``train``,
                             and likewise for the other parts
     ======================  ======================================================================
@@ -47,7 +49,7 @@ def open_points(name: str | Path, root: str | Path | None = None, *, part: Part)
             layout.
 
     Example:
-        >>> len(open_points("scenes", part="test"))
+        >>> len(open_landmarks("scenes", part="test"))
         500
     """
     if part not in ("train", "val", "test"):
@@ -60,7 +62,7 @@ def open_points(name: str | Path, root: str | Path | None = None, *, part: Part)
             raise ValueError(f"`part` of {key!r} must be one of {', '.join(splits)}, got {part!r}")
         return CelebALandmarks(base, splits[part])
     if key == "scenes":
-        return ScenePoints(Scenes(_NUM_SCENES[part], image_size=64, split=part))
+        return SceneLandmarks(Scenes(_NUM_SCENES[part], image_size=64, split=part))
     path = base / name if (base / name).exists() else Path(name)
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv"):
         if "split" not in column_names(path):
@@ -68,7 +70,7 @@ def open_points(name: str | Path, root: str | Path | None = None, *, part: Part)
                 f"{path} must have a column 'split' that says train, val or test, so that "
                 f"`part`={part!r} means something"
             )
-        return PointTable(None, path, only=("split", part))
+        return LandmarkTable(None, path, only=("split", part))
     if not path.is_dir():
         raise FileNotFoundError(
             f"`name` must be one of {', '.join(_CELEBA_SPLITS)}, scenes, a folder or a .csv file, "
@@ -77,4 +79,4 @@ def open_points(name: str | Path, root: str | Path | None = None, *, part: Part)
     table = path / f"{part}_keypoints.csv"
     if not table.is_file():
         raise ValueError(f"{path} must hold {table.name} for `part`={part!r}, and does not")
-    return PointTable(path / part, table, name=path.resolve().name)
+    return LandmarkTable(path / part, table, name=path.resolve().name)

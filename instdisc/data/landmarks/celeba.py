@@ -18,7 +18,7 @@ from ..catalog.layout import (
     require_folder,
 )
 from .layouts import FACE_5
-from .source import PointFiles
+from .source import LandmarkFiles
 
 MAFL_TRAIN = "MAFL/training.txt"
 MAFL_SPLITS = ("mafl_train", "mafl_test")
@@ -41,7 +41,7 @@ celeba/list_bbox_celeba.txt              202599
                                          000001.jpg 95 71 226 313"""
 
 
-class CelebALandmarks(PointFiles):
+class CelebALandmarks(LandmarkFiles):
     """CelebA's faces with their five points, and MAFL, which is 20,000 of them.
 
     The annotations are whole numbers of pixels; half a pixel is added, since they count centres.
@@ -56,7 +56,7 @@ class CelebALandmarks(PointFiles):
     Raises:
         FileNotFoundError: if `root` is not a folder.
         ValueError: if there is no such split, or the folder has another layout; then it says what
-            was expected and what was found; and from `PointFiles`.
+            was expected and what was found; and from `LandmarkFiles`.
 
     Source:
         Liu et al., "Deep Learning Face Attributes in the Wild" (2015), CelebA; Zhang et al.,

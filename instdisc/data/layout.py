@@ -1,0 +1,143 @@
+"""How sets lie on disk: one table that the openers, the suite and users read.
+
+Each kind of set has its own layouts, in its own room; `instdisc.data.LAYOUTS` joins them. A user
+adds an own one by ``LAYOUTS.append(Layout(...))``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from instdisc.checks import choice
+
+from .images.source import ImageSource
+
+Part = Literal["all", "train", "val", "test"]
+TRAIN_FOLDERS = ("train", "training")
+TEST_FOLDERS = ("test", "testing", "val", "valid", "validation")
+
+
+class Layout(NamedTuple):
+    """One way in which a set lies on disk.
+
+    Attributes:
+        kind: what its images come with: ``"images"`` (a class each), ``"objects"``,
+            ``"segments"``, ``"landmarks"``, or a kind of your own.
+        name: of the layout, for messages; or of the one set that lies so, e.g. ``"voc07"``, by
+            which a user asks for it.
+        open: opens a part; gets the path and the part, and raises a ValueError for a part that is
+            not there.
+        matches: whether a path (a folder or a file) lies so. ``None`` for a set that is known by
+            its name alone.
+        folder: of a set that is known by its name: where it lies below the root; ``""`` is the
+            root itself.
+    """
+
+    kind: str
+    name: str
+    open: Callable[..., ImageSource]
+    matches: Callable[[Path], bool] | None = None
+    folder: str = ""
+
+
+class Place(NamedTuple):
+    """What a user's text means.
+
+    Attributes:
+        name: what tables call it.
+        path: where it lies; for a known set its folder, whether it is there or not.
+        known: the layouts of the known set of that name; else none.
+    """
+
+    name: str
+    path: Path
+    known: list[Layout]
+
+
+def locate(name: str | Path, root: str | Path | None, layouts: Sequence[Layout]) -> Place:
+    """What ``NAME``, ``NAME=FOLDER`` or ``FOLDER`` means; the same for every kind of set.
+
+    The name of a known set is that set, in its folder below `root` or in the ``FOLDER`` that is
+    given. Any other name before ``=`` is what tables call the folder.
+
+    Args:
+        name: what the user wrote.
+        root: the folder that relative paths are looked for in first; ``None`` for the working
+            folder.
+        layouts: those whose names count.
+
+    Example:
+        >>> place = locate("pets=/data/pets.v1", None, [])
+        >>> place.name, str(place.path), place.known
+        ('pets', '/data/pets.v1', [])
+    """
+    text, base = str(name), Path() if root is None else Path(root)
+    exists = (base / text).exists() or Path(text).exists()
+    key, given, folder = text.partition("=")
+    if exists or not given:
+        key, folder = text, ""
+    known = [one for one in layouts if one.matches is None and one.name == key]
+    if known:
+        return Place(key, Path(folder) if folder else base / known[0].folder, known)
+    written = folder or text
+    path = base / written if (base / written).exists() else Path(written)
+    # Not `stem`: of a folder "pets.v1" the suffix is part of the name.
+    shown = path.resolve().stem if path.is_file() else path.resolve().name
+    return Place(key if folder else shown, path, [])
+
+
+def open_by_layout(
+    name: str | Path, root: str | Path | None, *, part: Part, layouts: Sequence[Layout], **more: Any
+) -> ImageSource:
+    """Opens a part of a set by the first layout that it lies in.
+
+    Args:
+        name: see `locate`, like the next.
+        root: the folder of the sets.
+        part: ``"train"``, ``"val"``, ``"test"`` or ``"all"``.
+        layouts: all of one kind, in the order in which they are tried.
+        more: keywords for `Layout.open`.
+
+    Raises:
+        FileNotFoundError: if there is nothing of that name.
+        ValueError: if `part` is unknown, or the set lies in none of the layouts; names them.
+    """
+    choice("part", part, ("all", "train", "val", "test"))
+    place = locate(name, root, layouts)
+    if place.known:
+        return place.known[0].open(place.path, part, **more)
+    sets = ", ".join(one.name for one in layouts if one.matches is None)
+    if not place.path.exists():
+        raise FileNotFoundError(
+            f"`name` must be a folder or a file{f' or one of {sets}' if sets else ''}, got "
+            f"{str(name)!r}, which is not in {(Path() if root is None else Path(root)).resolve()}"
+        )
+    for layout in layouts:
+        if layout.matches is not None and layout.matches(place.path):
+            images = layout.open(place.path, part, **more)
+            images.name = place.name
+            return images
+    ways = "; ".join(one.name for one in layouts if one.matches is not None)
+    raise ValueError(f"{place.path} lies in no layout that is known here: {ways}")
+
+
+def kinds_of(name: str | Path, root: str | Path | None, layouts: Sequence[Layout]) -> list[str]:
+    """The kinds of tasks that a set can serve, in the order of the layouts.
+
+    Args:
+        name: see `locate`, like the next.
+        root: the folder of the sets.
+        layouts: of all kinds.
+
+    Returns:
+        For what is not there every kind, so that whatever opens it says so.
+    """
+    place = locate(name, root, layouts)
+    if place.known:
+        return list(dict.fromkeys(one.kind for one in place.known))
+    if not place.path.exists():
+        return list(dict.fromkeys(one.kind for one in layouts))
+    fitting = [one for one in layouts if one.matches is not None and one.matches(place.path)]
+    return list(dict.fromkeys(one.kind for one in fitting))
