@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from pytorch_lightning import LightningDataModule
 
+from instdisc.types import InputSpec
+
 from .dataset import ObjectDataset
 from .loader import ObjectLoader
 from .opening import open_objects
@@ -105,6 +107,11 @@ class ObjectData(LightningDataModule):
         self._test_set = ObjectDataset(
             self.test, self.policy.for_test(), seed=seed, training=False, multiple=multiple
         )
+
+    def show_as(self, seen: InputSpec) -> None:
+        """Resizes images as those were that a backbone was trained on; its module says so."""
+        for policy in (self.policy, self._train_set.policy, self._test_set.policy):
+            policy.interpolation = seen.interpolation
 
     @property
     def num_classes(self) -> int:

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningDataModule
 
+from instdisc.types import InputSpec
+
 from ..loader import ViewLoader
 from .dataset import RawSegments, SegmentDataset
 from .distortion import PhotometricDistortion
@@ -95,6 +97,10 @@ class SegmentData(LightningDataModule):
         self.num_workers = num_workers
         self.seed = seed
 
+    def show_as(self, seen: InputSpec) -> None:
+        """Resizes images as those were that a backbone was trained on; its module says so."""
+        self.policy.interpolation = seen.interpolation
+
     @property
     def classes(self) -> list[str]:
         """Names of the classes."""
@@ -111,6 +117,12 @@ class SegmentData(LightningDataModule):
 
     def val_dataloader(self) -> ViewLoader:
         return self._loader(SegmentDataset(self.test), self.test_batch_size, shuffle=False)
+
+    def test_dataloader(self) -> ViewLoader:
+        return self.val_dataloader()
+
+    def predict_dataloader(self) -> ViewLoader:
+        return self.val_dataloader()
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         return batch.finish(self.policy) if isinstance(batch, RawSegments) else batch

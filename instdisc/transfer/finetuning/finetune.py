@@ -187,7 +187,7 @@ def finetune(
         "num_classes": num_classes,
     }
 
-    names, device = image_names(test), accelerator_device(accelerator)
+    names = image_names(test)
 
     def records(epoch: int, kept: str | Path | None) -> list[Record]:
         outputs = run[epoch]
