@@ -13,10 +13,10 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchmetrics import Metric
 
 from instdisc.data import ViewFinisher, evaluation_policy
 from instdisc.data.views.dataset import RawViews
+from instdisc.metrics import ImageRows
 from instdisc.models import Backbone
 from instdisc.types import Views
 
@@ -60,7 +60,12 @@ class FineTuner(LightningModule):
         )
         self._on_epoch = on_epoch
         self._epochs_begun = 0
-        self._collected = _Collected()
+        self._collected = ImageRows(
+            {
+                "logits": torch.zeros(0, num_classes),
+                "labels": torch.zeros(0, dtype=torch.int64),
+            }
+        )
         # Both kinds of view end with the same step: the normalisation.
         self._finish = ViewFinisher([evaluation_policy()])
         if last_stages is not None:
@@ -89,10 +94,12 @@ class FineTuner(LightningModule):
         self._on_epoch()
 
     def validation_step(self, batch: Views, batch_idx: int) -> None:
-        self._collected.update(self._logits(batch).float(), batch.labels)
+        logits = self._logits(batch).float()
+        self._collected.update(batch.indices, logits=logits, labels=batch.labels)
 
     def on_validation_epoch_end(self) -> None:
-        self.outputs[self._epochs_begun] = self._collected.compute()
+        tables = self._collected.compute()
+        self.outputs[self._epochs_begun] = (tables["logits"].cpu(), tables["labels"].cpu())
         self._collected.reset()
 
     def configure_optimizers(self) -> Any:
@@ -158,26 +165,3 @@ def frozen_names(backbone: Backbone) -> list[str]:
     names = {name for name, weight in backbone.named_parameters() if not weight.requires_grad}
     names |= {name for name in backbone.state_dict() if name.rpartition(".")[0] in inside}
     return sorted(names)
-
-
-class _Collected(Metric):
-    """The logits and labels of a test set, from all processes."""
-
-    logits: list[Tensor]
-    labels: list[Tensor]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("logits", [], dist_reduce_fx="cat")
-        self.add_state("labels", [], dist_reduce_fx="cat")
-
-    def update(self, logits: Tensor, labels: Tensor) -> None:
-        self.logits.append(logits)
-        self.labels.append(labels)
-
-    def compute(self) -> tuple[Tensor, Tensor]:
-        return _joined(self.logits).cpu(), _joined(self.labels).cpu()
-
-
-def _joined(parts: list[Tensor] | Tensor) -> Tensor:
-    return parts if isinstance(parts, Tensor) else torch.cat(parts)
