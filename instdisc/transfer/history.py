@@ -60,7 +60,8 @@ class History:
 
     def show(self, module: LightningModule) -> None:
         """Tells a data module of this library how the backbone sees images."""
-        data = getattr(module.trainer, "datamodule", None)
+        # `module.trainer` raises where there is none, as when a module is read from its file.
+        data = getattr(module._trainer, "datamodule", None)
         if hasattr(data, "show_as"):
             data.show_as(self.seen)
 
@@ -72,12 +73,13 @@ class History:
             "training": self.training,
         }
 
-    def load(self, checkpoint: Mapping[str, Any]) -> None:
+    def load(self, module: LightningModule, checkpoint: Mapping[str, Any]) -> None:
         """Becomes that of a checkpoint, if it has one; release 0.1.0 kept none."""
         stored = checkpoint.get(_KEY)
         if stored is not None:
             self.about, self.seen = About(**stored["about"]), InputSpec(**stored["seen"])
             self.training = dict(stored["training"])
+            self.show(module)
 
 
 def training_run(

@@ -13,6 +13,7 @@ from instdisc.types import Record
 from .keys import job_key
 from .predictions import save_predictions
 
+_MEASURED = {"per_point", "curve", "points_not_counted"}  # settings that are results
 # Of a task's arithmetic: rises when the same inputs give another result.
 TASK_VERSION = {"detection": 2, "segmentation": 2, "landmarks": 2}
 
@@ -41,7 +42,7 @@ def run_key(records: Sequence[Record], train: ImageSource, test: ImageSource) ->
             "test": test.fingerprint().digest,
             "images": first.n,
             "view": dict(first.view),
-            "settings": dict(first.settings),
+            "settings": {k: v for k, v in first.settings.items() if k not in _MEASURED},
             "seed": first.seed,
         }
     )

@@ -11,7 +11,7 @@ from pytorch_lightning import LightningDataModule
 
 from instdisc.types import InputSpec
 
-from ..loader import ViewLoader
+from ..loader import PredictLoader, ViewLoader
 from .dataset import RawSegments, SegmentDataset
 from .distortion import PhotometricDistortion
 from .opening import Part, open_segments
@@ -121,8 +121,8 @@ class SegmentData(LightningDataModule):
     def test_dataloader(self) -> ViewLoader:
         return self.val_dataloader()
 
-    def predict_dataloader(self) -> ViewLoader:
-        return self.val_dataloader()
+    def predict_dataloader(self) -> PredictLoader:
+        return PredictLoader(self.val_dataloader())
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         return batch.finish(self.policy) if isinstance(batch, RawSegments) else batch

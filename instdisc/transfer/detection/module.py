@@ -184,7 +184,7 @@ class DetectionModule(LightningModule):
         self.history.save(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history.load(checkpoint)
+        self.history.load(self, checkpoint)
         self._see()
 
     def training_step(self, batch: ObjectBatch, batch_idx: int) -> Tensor:

@@ -205,6 +205,11 @@ class LandmarkModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         self.history.show(self)
+        size = getattr(getattr(self.trainer, "datamodule", None), "image_size", self.image_size)
+        if size != self.image_size:
+            refuse(
+                "image_size", f"that of the data, {size}", self.image_size, "Give both the same."
+            )
         # Before a checkpoint is restored, which then says where the head stands.
         data = getattr(self.trainer, "datamodule", None)
         if stage == "fit" and isinstance(self.head, RegressionHead) and data is not None:
@@ -217,7 +222,15 @@ class LandmarkModule(LightningModule):
         self.history.save(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history.load(checkpoint)
+        before = self.history.about.weights
+        self.history.load(self, checkpoint)
+        if self._precomputed and before != self.history.about.weights:
+            refuse(
+                "backbone",
+                "the one that the checkpoint began with, since its features are kept already",
+                before,
+                "Load the checkpoint before `precompute`, or build the module from that backbone.",
+            )
         self.backbone.input = self.history.seen
 
     def training_step(self, batch: LandmarkBatch, batch_idx: int) -> Tensor:

@@ -28,7 +28,7 @@ from .inference import check_window, sliding_logits
 from .network import Head, SegmentationNet
 from .schedule import Schedule, check_schedule, segmentation_rate
 
-_REMEDY = "Lower `learning_rate`."
+_REMEDY = "Lower the `learning_rate`."
 
 
 class Segmenter(LightningModule):
@@ -156,7 +156,7 @@ class Segmenter(LightningModule):
         self.history.save(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history.load(checkpoint)
+        self.history.load(self, checkpoint)
         self.net.backbone.input = self.history.seen
         self.normalise.follow(self.history.seen)
 
