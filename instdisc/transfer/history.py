@@ -61,7 +61,7 @@ class History:
     def show(self, module: LightningModule) -> None:
         """Tells a data module of this library how the backbone sees images."""
         # `module.trainer` raises where there is none, as when a module is read from its file.
-        data = getattr(module._trainer, "datamodule", None)
+        data: Any = getattr(module._trainer, "datamodule", None)
         if hasattr(data, "show_as"):
             data.show_as(self.seen)
 

@@ -84,6 +84,9 @@ def test_a_run_leaves_what_it_promises(script, tmp_path, capsys):
     assert (run / "segments.png").stat().st_size > 1000
     assert (run / "config.yaml").exists()
     assert "segmentation mIoU" in capsys.readouterr().out
+    again = script.main([*arguments, f"--model.backbone={file}", "--ckpt_path=last"])
+    assert again == records == read_records(run / "results.jsonl")  # it had ended
+    assert [file.stem for file in (run / "predictions").iterdir()] == [records[0].job]
 
 
 def test_a_killed_run_goes_on_as_if_it_had_not_been(script, tmp_path):

@@ -3,7 +3,10 @@
 # ruff: noqa: RUF012  # nothing changes the dictionaries of the cases
 
 import copy
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -339,3 +342,56 @@ def test_images_are_seen_as_the_backbone_was_trained(case):
     assert not seen[1, :, 5:].any()
     assert not seen[1, :, :, 4:].any()
     assert case.data.policy.interpolation == "bicubic"
+
+
+TWO = """
+import sys, torch
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_dense_rooms import Detection, Landmarks, Segmentation, trainer
+from instdisc.models import Backbone
+
+def score(devices, folder):
+    for case in (Detection, Segmentation, Landmarks):
+        torch.manual_seed(0)
+        module, data = case.module(Backbone("test_resnet")), case.data()
+        module.precise_batches = 0  # measured on other batches by two
+        run = trainer(folder, devices=devices)
+        run.test(module, datamodule=data, verbose=False)
+        module.history.training = {}
+        file = Path(folder) / f"{case.__name__}-{devices}.npz"
+        records = case.room.run_records(module, data, predictions=file)
+        values = {record.metric: (record.value, record.n) for record in records}
+        name = f"{case.__name__}-{devices}-{run.global_rank}.pt"
+        found = run.predict(module, datamodule=data)
+        torch.save((values, sum(len(batch) for batch in found)), f"{folder}/{name}")
+
+if __name__ == "__main__":
+    score(2, sys.argv[2])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+def test_two_processes_find_what_one_finds(tmp_path, monkeypatch):
+    here = Path(__file__).parent
+    (tmp_path / "two.py").write_text(TWO)
+    monkeypatch.setattr(sys, "argv", ["two.py", str(here), str(tmp_path)])
+    names = {"__name__": "one"}
+    exec(TWO, names)
+    names["score"](1, tmp_path)
+    subprocess.run([sys.executable, tmp_path / "two.py", here, tmp_path], check=True)
+    for name in ("Detection", "Segmentation", "Landmarks"):
+        alone, *others = (
+            torch.load(tmp_path / f"{name}-{which}.pt") for which in ("1-0", "2-0", "2-1")
+        )
+        for values, _ in others:
+            assert values.keys() == alone[0].keys()
+            for metric, (value, count) in values.items():
+                assert value == pytest.approx(alone[0][metric][0], abs=1e-3), metric
+                assert count == alone[0][metric][1]
+        assert others[0][1] + others[1][1] == alone[1] == 5
+        one, two = (read_predictions(tmp_path / f"{name}-{n}.npz") for n in (1, 2))
+        assert one["image"].tolist() == two["image"].tolist()
+        for column in one.keys() - {"image"}:
+            np.testing.assert_allclose(one[column], two[column], atol=1e-3)
