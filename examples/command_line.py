@@ -153,7 +153,7 @@ class TaskCLI(RunCLI):
         """
         start, trainer, data = time.perf_counter(), self.trainer, self.datamodule
         trainer.fit(self.model, datamodule=data, ckpt_path=self.config.ckpt_path)
-        if self.model.result is None:  # trained to its end before, or stopped before a test
+        if self.model.result is None:  # the last weights have not been tested
             trainer.validate(self.model, datamodule=data, verbose=False)
         records: list[Record] = room.run_records(
             self.model,

@@ -11,6 +11,7 @@ from typing import Any
 
 from pytorch_lightning import LightningModule
 
+from instdisc.checks import refuse
 from instdisc.models import Backbone
 from instdisc.records import Run
 from instdisc.types import About, InputSpec
@@ -82,6 +83,12 @@ class History:
             self.show(module)
 
 
+def chosen(thing: object, *names: str) -> dict[str, Any]:
+    """Attributes as settings of a record: JSON values."""
+    values = {name: getattr(thing, name) for name in names}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
+
+
 def training_run(
     module: Any,
     data: Any,
@@ -102,9 +109,11 @@ def training_run(
         seconds: that it took.
 
     Raises:
-        ValueError: if the module was not tested.
+        ValueError: if `data` is not what the Trainer had last.
         TypeError: if `about` is something else.
     """
+    if module.trainer.datamodule is not data:
+        refuse("data", "what the Trainer tested `module` on", data)
     history: History = module.history
     normal = {"mean": list(history.seen.mean), "std": list(history.seen.std)}
     whose = history.about._replace(dataset=data.test.name, view={**normal, **view})

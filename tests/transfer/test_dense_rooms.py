@@ -176,6 +176,8 @@ def test_about_overrides_and_nothing_else_may(case):
     assert (first.method, first.dataset, first.weights) == ("ours", "v2", case.records[0].weights)
     with pytest.raises(TypeError, match="`about` must be an instdisc.types.About"):
         case.room.run_records(case.module, case.data, "ours")
+    with pytest.raises(ValueError, match="`data` must be what the Trainer tested `module` on"):
+        case.room.run_records(case.module, type(case).data())
     (first, *_) = case.room.run_records(case.module, case.data, settings={"more": 1}, seconds=2.0)
     assert (first.settings["more"], first.seconds) == (1, 2.0)
 

@@ -74,7 +74,7 @@ class DetectionModule(LightningModule):
     Attributes:
         detector: the `Detector`.
         history: whose result it is, and how it was trained; see `History`.
-        result: of the last test or validation, or ``None``.
+        result: of a test or validation of the weights as they are; else ``None``.
 
     Raises:
         ValueError: if an argument is out of range; in training, if the loss is not finite.
@@ -188,6 +188,7 @@ class DetectionModule(LightningModule):
         self._see()
 
     def training_step(self, batch: ObjectBatch, batch_idx: int) -> Tensor:
+        self.result = None  # of weights that are no more
         images = self.prepare(batch.images, batch.sizes)
         losses: dict[str, Tensor] = self.detector(images, batch.sizes, batch.objects)
         loss = torch.stack(list(losses.values())).sum()
@@ -225,14 +226,9 @@ class DetectionModule(LightningModule):
             self.log_dict(numbers, sync_dist=True, batch_size=1)
         self._evaluator = None
 
-    def on_test_start(self) -> None:
-        self.on_validation_start()
-
-    def test_step(self, batch: ObjectBatch, batch_idx: int) -> None:
-        self.validation_step(batch, batch_idx)
-
-    def on_test_epoch_end(self) -> None:
-        self.on_validation_epoch_end()
+    on_test_start = on_validation_start
+    test_step = validation_step
+    on_test_epoch_end = on_validation_epoch_end
 
     def on_predict_start(self) -> None:
         self._measure_norms()

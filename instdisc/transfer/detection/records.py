@@ -15,7 +15,7 @@ from instdisc.metrics import RunLengths
 from instdisc.records import Run
 from instdisc.types import About, Record
 
-from ..history import training_run
+from ..history import chosen, training_run
 from ..predictions import save_predictions
 from ..provenance import former_keywords
 from .evaluation import Evaluation
@@ -61,22 +61,14 @@ def run_records(
         about,
         view={
             "short_side": max(policy.short_sides),
-            "longest_side": policy.longest_side,
-            "interpolation": policy.interpolation,
+            **chosen(policy, "longest_side", "interpolation"),
         },
         settings={
             "iterations": module.history.training.get("steps"),
             **spec,
-            "learning_rate": module.learning_rate,
-            "momentum": module.momentum,
-            "weight_decay": module.weight_decay,
-            "warmup": module.warmup,
-            "milestones": list(module.milestones),
-            "precise_batches": module.precise_batches,
-            "short_sides": list(policy.short_sides),
-            "longest_side": policy.longest_side,
-            "side_per_batch": policy.per_batch,
-            "flip": policy.flip,
+            **chosen(module, "learning_rate", "momentum", "weight_decay", "warmup", "milestones"),
+            **chosen(module, "precise_batches"),
+            **chosen(policy, "short_sides", "longest_side", "per_batch", "flip"),
             "num_classes": data.num_classes,
             **(settings or {}),
         },
@@ -174,4 +166,5 @@ def tested(module: DetectionModule) -> Evaluation:
 
 def _areas(runs: RunLengths) -> torch.Tensor:
     rows = [{"size": list(runs.size), "counts": one} for one in runs.counts]
-    return torch.tensor([int(area) for area in coco_masks.area(rows)] if rows else [])
+    found = [int(area) for area in coco_masks.area(rows)] if rows else []
+    return torch.tensor(found, dtype=torch.int64)

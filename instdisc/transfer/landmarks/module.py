@@ -81,7 +81,7 @@ class LandmarkModule(LightningModule):
 
     Attributes:
         history: whose result it is, and how it was trained; see `History`.
-        result: of the last test or validation, or ``None``.
+        result: of a test or validation of the weights as they are; else ``None``.
         shown: up to 16 images of the last test, in equal steps over the set, for pictures; on
             several processes those that this one saw.
 
@@ -234,6 +234,7 @@ class LandmarkModule(LightningModule):
         self.backbone.input = self.history.seen
 
     def training_step(self, batch: LandmarkBatch, batch_idx: int) -> Tensor:
+        self.result = None  # of weights that are no more
         loss = self.head.loss(self._output(batch), batch.points / self.image_size, batch.inside)
         check_losses({"loss": loss}, self.global_step, _REMEDY)
         self.log("loss", loss, prog_bar=True)
@@ -269,14 +270,9 @@ class LandmarkModule(LightningModule):
         self._metric.reset()
         self._found.reset()
 
-    def on_test_epoch_start(self) -> None:
-        self.on_validation_epoch_start()
-
-    def test_step(self, batch: LandmarkBatch, batch_idx: int) -> None:
-        self.validation_step(batch, batch_idx)
-
-    def on_test_epoch_end(self) -> None:
-        self.on_validation_epoch_end()
+    on_test_epoch_start = on_validation_epoch_start
+    test_step = validation_step
+    on_test_epoch_end = on_validation_epoch_end
 
     def on_predict_epoch_start(self) -> None:
         check_weights(self, _REMEDY)

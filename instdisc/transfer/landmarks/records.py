@@ -24,7 +24,7 @@ from instdisc.metrics import (
 from instdisc.records import Run
 from instdisc.types import About, Record
 
-from ..history import training_run
+from ..history import chosen, training_run
 from ..intervals import bootstrap_records
 from ..predictions import save_predictions
 from ..provenance import former_keywords
@@ -67,15 +67,10 @@ def run_records(
         about,
         view={**describe_view(data.test_set.policies[0]), "crop": data.crop},
         settings={
-            "image_size": module.image_size,
-            "crop": data.crop,
-            "margin": data.margin,
-            "augment": data.augment,
             **module.spec,
-            "frozen": module.frozen,
-            "learning_rate": module.learning_rate,
-            "backbone_learning_rate": (None if module.frozen else module.backbone_learning_rate),
-            "weight_decay": module.weight_decay,
+            **chosen(module, "image_size", "frozen", "learning_rate", "weight_decay"),
+            "backbone_learning_rate": None if module.frozen else module.backbone_learning_rate,
+            **chosen(data, "crop", "margin", "augment"),
             "left_out": result.left_out,
             **(settings or {}),
         },

@@ -65,7 +65,7 @@ class Segmenter(LightningModule):
 
     Attributes:
         history: whose result it is, and how it was trained; see `History`.
-        result: of the last test or validation, or ``None``.
+        result: of a test or validation of the weights as they are; else ``None``.
         tested: ``(N,)`` int64 positions of its images in the test set, or ``None``.
 
     Raises:
@@ -171,6 +171,7 @@ class Segmenter(LightningModule):
                 "`batch_size` must be at least 2 on each device, since batch norm needs it, got "
                 f"{len(batch.images)}. Or train on several devices with sync_batchnorm."
             )
+        self.result = self.tested = None  # of weights that are no more
         logits = self.net(self._normalise(batch.images, batch.sizes))
         loss = pixel_loss(logits.classes, batch.masks)
         if logits.auxiliary is not None:
@@ -200,17 +201,9 @@ class Segmenter(LightningModule):
         self.scores.reset()
         self._positions.reset()
 
-    def on_test_epoch_start(self) -> None:
-        self.on_validation_epoch_start()
-
-    def test_step(self, batch: SegmentBatch, batch_idx: int) -> None:
-        self.validation_step(batch, batch_idx)
-
-    def on_test_epoch_end(self) -> None:
-        self.on_validation_epoch_end()
-
-    def on_predict_epoch_start(self) -> None:
-        self.on_validation_epoch_start()
+    on_test_epoch_start = on_predict_epoch_start = on_validation_epoch_start
+    test_step = validation_step
+    on_test_epoch_end = on_validation_epoch_end
 
     def predict_step(self, batch: SegmentBatch, batch_idx: int) -> list[Tensor]:
         return [

@@ -17,7 +17,7 @@ from instdisc.metrics import SegmentationResult, class_iou, mean_iou, pixel_accu
 from instdisc.records import Run
 from instdisc.types import About, Record
 
-from ..history import training_run
+from ..history import chosen, training_run
 from ..intervals import bootstrap_records
 from ..predictions import save_predictions
 from ..provenance import former_keywords
@@ -52,33 +52,20 @@ def run_records(
         TypeError: if `about` is something else.
     """
     result, policy = _tested(module)[0], data.policy
-    window, step = (side and list(side) for side in (module.window, module.window_step))
     run = training_run(
         module,
         data,
         about,
         view={
             "short_side": module.test_short_side,
-            "window": window,
-            "window_step": step,
+            **chosen(module, "window", "window_step"),
             "interpolation": module.history.seen.interpolation,
         },
         settings={
             **module.spec,
-            "auxiliary": module.auxiliary,
-            "learning_rate": module.learning_rate,
-            "momentum": module.momentum,
-            "weight_decay": module.weight_decay,
-            "head_rate": module.head_rate,
-            "schedule": module.schedule,
-            "power": module.power,
-            "least_rate": module.least_rate,
-            "milestones": list(module.milestones),
-            "crop_size": list(policy.crop_size),
-            "scale": list(policy.scale),
-            "short_side": policy.short_side,
-            "flip": policy.flip,
-            "max_share": policy.max_share,
+            **chosen(module, "auxiliary", "learning_rate", "momentum", "weight_decay", "head_rate"),
+            **chosen(module, "schedule", "power", "least_rate", "milestones"),
+            **chosen(policy, "crop_size", "scale", "short_side", "flip", "max_share"),
             "distort": bool(policy.photometric),
             "num_classes": data.num_classes,
             **(settings or {}),
