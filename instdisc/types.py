@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
@@ -190,7 +189,7 @@ class About(NamedTuple):
     parameters: int = 0
     weights: str = ""
     dataset: str = ""
-    view: Mapping[str, Any] = MappingProxyType({})
+    view: Mapping[str, Any] = {}
 
     def update(self, other: About | None) -> About:
         """This with all that `other` says."""
@@ -255,11 +254,11 @@ class Record(NamedTuple):
     architecture: str = ""
     parameters: int = 0
     weights: str = ""
-    view: Mapping[str, Any] = MappingProxyType({})
+    view: Mapping[str, Any] = {}
     seed: int = 0
     seconds: float = 0.0
-    settings: Mapping[str, Any] = MappingProxyType({})
-    versions: Mapping[str, str] = MappingProxyType({})
+    settings: Mapping[str, Any] = {}
+    versions: Mapping[str, str] = {}
     date: str = ""
     device: str = ""
     job: str = ""

@@ -8,7 +8,19 @@ import torch
 from instdisc.types import Bank, Record, Views
 
 RECORD = Record(
-    "knn", "scenes", "top-1", 71.5, 1.25, "%", "MoCo", "a.safetensors", 3, 0.5, {"k": 20, "x": [1]}
+    "knn",
+    "scenes",
+    "top-1",
+    71.5,
+    70.25,
+    72.75,
+    "Wilson, 600 images",
+    600,
+    method="MoCo",
+    checkpoint="a.safetensors",
+    seed=3,
+    seconds=0.5,
+    settings={"k": 20, "x": [1]},
 )
 
 
@@ -19,11 +31,11 @@ def test_views_and_banks_are_plain_tuples():
     assert len(features) == len(labels)
 
 
-@pytest.mark.parametrize("record", [RECORD, RECORD._replace(ci=None, checkpoint="", settings={})])
+@pytest.mark.parametrize("record", [RECORD, RECORD._replace(low=None, high=None)])
 def test_record_survives_json(record):
     line = record.to_json()
     assert "\n" not in line
-    assert json.loads(line) == record._asdict()
+    assert json.loads(line) == {"format": 2, **record._asdict()}
     assert Record.from_json(line) == record
 
 

@@ -28,6 +28,7 @@ class LandmarkSource(ImageSource):
         layout: what the points are.
     """
 
+    kind = "landmarks"
     layout: LandmarkLayout
 
     @abstractmethod

@@ -31,6 +31,7 @@ class ObjectSource(ImageSource):
         has_objects: ``(N,)`` bool, whether there is something to train on: crowds do not count.
     """
 
+    kind = "objects"
     image_ids: list[int | str]
     category_ids: list[int]
     masks: bool
@@ -52,6 +53,9 @@ class ObjectSource(ImageSource):
             return found.masks.flatten(1).sum(1).double()
         width, height = (found.boxes[:, 2:] - found.boxes[:, :2]).double().unbind(1)
         return width * height
+
+    def subset(self, positions: Tensor) -> ObjectSubset:
+        return ObjectSubset(self, positions)
 
     def annotation_keys(self, positions: Tensor | None = None) -> Keys:
         return Keys(as_keys(self._truth_key(index) for index in self._rows(positions)), True)

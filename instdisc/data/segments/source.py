@@ -31,6 +31,8 @@ class SegmentSource(ImageSource):
         colors: ``(C, 3)`` uint8, how pictures show them.
     """
 
+    kind = "segments"
+
     @property
     def colors(self) -> Tensor:
         return class_colors(len(self.classes))
@@ -70,6 +72,9 @@ class SegmentSource(ImageSource):
         """
         position, (image, mask) = self._fetch(self.pair, index)
         return position, image, mask
+
+    def subset(self, positions: Tensor) -> SegmentSubset:
+        return SegmentSubset(self, positions)
 
     def annotation_keys(self, positions: Tensor | None = None) -> Keys:
         return Keys(as_keys(self._mask_key(index) for index in self._rows(positions)), True)
