@@ -154,7 +154,10 @@ def test_nothing_known_is_nothing_logged():
 
 
 def test_a_label_outside_the_classes_is_refused():
-    with pytest.raises(ValueError, match="label 2 is outside `num_classes`=2 of the probe"):
+    with pytest.raises(
+        ValueError,
+        match="`labels` must be classes below `num_classes`=2 of the probe, or -1, got 2",
+    ):
         trainer_of(OnlineLinearProbe(2)).fit(
             module_of(), datamodule=data_of((0, 1, 2, 2) * 4, num_classes=3)
         )
@@ -163,8 +166,11 @@ def test_a_label_outside_the_classes_is_refused():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_classes": 1}, "`num_classes` must be at least 2, got 1"),
-        ({"num_classes": 2, "learning_rate": 0.0}, "`learning_rate` must be positive, got 0.0"),
+        ({"num_classes": 1}, "`num_classes` must be a whole number of at least 2, got 1"),
+        (
+            {"num_classes": 2, "learning_rate": 0.0},
+            "`learning_rate` must be a finite number above 0, got 0.0",
+        ),
     ],
 )
 def test_bad_arguments(arguments, message):

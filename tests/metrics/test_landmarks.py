@@ -98,9 +98,9 @@ def test_points_that_do_not_count_change_nothing():
 @pytest.mark.parametrize(
     ("predicted", "points", "distances", "message"),
     [
-        ((2, 5, 2), (2, 4, 2), (2,), r"both be \(N, P, 2\), got \(2, 5, 2\) and \(2, 4, 2\)"),
-        ((2, 5, 3), (2, 5, 3), (2,), r"both be \(N, P, 2\)"),
-        ((2, 5, 2), (2, 5, 2), (3,), r"`distances` must be \(2,\), got \(3,\)"),
+        ((2, 5, 2), (2, 4, 2), (2,), r"`predicted` must be a tensor \(2, 4, 2\), got \(2, 5, 2\)"),
+        ((2, 5, 3), (2, 5, 3), (2,), r"`points` must be a tensor \(N, P, 2\), got \(2, 5, 3\)"),
+        ((2, 5, 2), (2, 5, 2), (3,), r"`distances` must be a tensor \(2,\), got \(3,\)"),
     ],
 )
 def test_shapes(predicted, points, distances, message):
@@ -110,11 +110,15 @@ def test_shapes(predicted, points, distances, message):
 
 def test_refuses():
     points = torch.rand(2, 5, 2)
-    with pytest.raises(ValueError, match="positive, got 0.0 for image 1: its eyes coincide"):
+    with pytest.raises(
+        ValueError, match="`distances` must be positive, .*, got 0.0. The eyes of image 1 coincide"
+    ):
         landmark_errors(points, points, torch.tensor([1.0, 0.0]))
-    with pytest.raises(ValueError, match="`predicted` must be finite: the training diverged"):
+    with pytest.raises(
+        ValueError, match="`predicted` must be finite, got inf in image 0. The training diverged"
+    ):
         landmark_errors(points / 0, points, torch.ones(2))
-    with pytest.raises(ValueError, match="`threshold` must be positive, got 0"):
+    with pytest.raises(ValueError, match="`threshold` must be a finite number above 0, got 0"):
         failure_rate(torch.rand(2), 0)
-    with pytest.raises(ValueError, match="`threshold` must be positive, got -1"):
+    with pytest.raises(ValueError, match="`threshold` must be a finite number above 0, got -1"):
         area_under_curve(torch.rand(2), -1)

@@ -162,13 +162,13 @@ class Segmenter(LightningModule):
     def validation_step(self, batch: SegmentBatch, batch_idx: int) -> None:
         whole = (batch.sizes == batch.sizes.new_tensor(batch.masks.shape[1:])).all()
         if bool(whole):
-            self.scores.update(self.predict_classes(batch.images), batch.masks)
+            self.scores.update(self.predict_classes(batch.images), batch.masks, batch.indices)
             return
-        for image, mask, (height, width) in zip(
-            batch.images, batch.masks, batch.sizes.tolist(), strict=True
+        for image, mask, (height, width), index in zip(
+            batch.images, batch.masks, batch.sizes.tolist(), batch.indices, strict=True
         ):
             found = self.predict_classes(image[None, :, :height, :width])
-            self.scores.update(found, mask[None, :height, :width])
+            self.scores.update(found, mask[None, :height, :width], index[None])
 
     def on_validation_epoch_end(self) -> None:
         result: SegmentationResult = self.scores.compute()

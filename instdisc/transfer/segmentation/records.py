@@ -53,6 +53,7 @@ def segmentation_records(
         [('mIoU', 50), ('pixel accuracy', 67), ('IoU, road', 50), ('IoU, sky', 50)]
     """
     flat = result.matrices.flatten(1).double().cpu()  # (N, C * C)
+    flat = flat[flat.any(1)]  # an image of nothing but ignored pixels has no score
 
     def pooled(metric: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         def of_images(rows: Tensor) -> Tensor:

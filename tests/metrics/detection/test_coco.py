@@ -180,9 +180,18 @@ def test_run_lengths_are_exact():
     ("call", "message"),
     [
         (lambda m: m.update([], [one()], torch.tensor([0])), "must be of the same images, got 0"),
-        (lambda m: m.update([one(score=1, label=1)], [one()], torch.tensor([0])), r"in \[0, 1\)"),
-        (lambda m: m.update([one(score=1)], [one(label=1)], torch.tensor([0])), "of `objects`"),
-        (lambda m: COCOAveragePrecision(0), "`num_classes` must be positive, got 0"),
+        (
+            lambda m: m.update([one(score=1, label=1)], [one()], torch.tensor([0])),
+            r"`detections\[0\].labels` must be classes from 0 to 0, got 1",
+        ),
+        (
+            lambda m: m.update([one(score=1)], [one(label=1)], torch.tensor([0])),
+            r"`objects\[0\].labels` must be classes from 0 to 0, got 1",
+        ),
+        (
+            lambda m: COCOAveragePrecision(0),
+            "`num_classes` must be a whole number of at least 1, got 0",
+        ),
         (lambda m: COCOAveragePrecision(1, kinds=("boxes",)), "`kinds` must be of 'box' and"),
     ],
 )

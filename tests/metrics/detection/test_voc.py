@@ -119,7 +119,7 @@ def test_a_recall_of_three_tenths_reaches_its_level():
     places = [(20 * k, 0, 20 * k + 10, 10) for k in range(10)]
     true = [objects(*((place, 0, False) for place in places))]
     found = [detections(*((place, 0, 0.9) for place in places[:3]))]
-    assert ap(found, true, "eleven_points") == pytest.approx(4 / 11)
+    assert ap(found, true, "eleven_points") == pytest.approx(3 / 11)
 
 
 def test_a_second_detection_of_an_object_is_wrong():
@@ -192,9 +192,18 @@ def test_equal_scores_go_by_image_in_any_order_of_the_batches():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: VOCAveragePrecision(0), "`num_classes` must be positive, got 0"),
-        (lambda: VOCAveragePrecision(1, rule="all"), "`rule` must be 'eleven_points' or .* 'all'"),
-        (lambda: VOCAveragePrecision(1, thresholds=[1.0]), r"`thresholds` must lie in \[0, 1\)"),
+        (
+            lambda: VOCAveragePrecision(0),
+            "`num_classes` must be a whole number of at least 1, got 0",
+        ),
+        (
+            lambda: VOCAveragePrecision(1, rule="all"),
+            "`rule` must be one of 'eleven_points', .* 'all'",
+        ),
+        (
+            lambda: VOCAveragePrecision(1, thresholds=[1.0]),
+            "`thresholds` must be .* of at least 0 and below 1, got 1.0",
+        ),
         (
             lambda: VOCAveragePrecision(1).update([], [objects()], torch.tensor([0])),
             "must be of the same images, got 0, 1 and 1",
@@ -203,7 +212,7 @@ def test_equal_scores_go_by_image_in_any_order_of_the_batches():
             lambda: VOCAveragePrecision(1).update(
                 [detections((SQUARE, 1, 0.9))], [objects()], torch.tensor([0])
             ),
-            r"labels of `detections` must lie in \[0, 1\), got 1 to 1",
+            r"`detections\[0\].labels` must be classes from 0 to 0, got 1",
         ),
     ],
 )
