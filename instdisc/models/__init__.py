@@ -2,6 +2,7 @@
 
 from .backbone import Backbone as Backbone
 from .backbone import as_backbone as as_backbone
+from .few_shot import ResNet12 as ResNet12
 from .momentum import MomentumEncoder as MomentumEncoder
 from .projector import Projector as Projector
 from .queue import FeatureQueue as FeatureQueue
