@@ -156,7 +156,8 @@ class FewShotAccuracy(Callback):
             return
         self._done = True
         values = {}
-        # A validation runs in inference mode, whose tensors must not reach the weights.
+        # Not in a validation's inference mode: what a source or a backbone keeps of it, training
+        # could not use.
         with torch.inference_mode(False), torch.no_grad(), isolate_rng(include_cuda=False):
             for one in self._sets:
                 by_shots = self._accuracies(one, pl_module)

@@ -6,6 +6,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from instdisc import checks
 from instdisc.metrics import KNNAccuracy
 
 
@@ -21,10 +22,13 @@ class OnlineKNN(Callback):
         temperature: of their votes.
 
     Raises:
-        ValueError: if `k` or `temperature` is not positive.
+        TypeError: if `k` or `temperature` is no number, or `k` not a whole one.
+        ValueError: if `k` or `temperature` is not positive and finite.
     """
 
     def __init__(self, k: int = 20, *, temperature: float = 0.07) -> None:
+        checks.whole("k", k, remedy="Give the number of neighbours.")
+        checks.positive("temperature", temperature)
         self._metric = KNNAccuracy(k, temperature=temperature)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

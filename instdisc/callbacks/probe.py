@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
+from instdisc import checks
 from instdisc.distributed import average
 
 
@@ -26,8 +27,9 @@ class OnlineLinearProbe(Callback):
         learning_rate: of Adam.
 
     Raises:
-        ValueError: if `num_classes` is below 2 or `learning_rate` is not positive; in training,
-            if a label is outside the classes.
+        TypeError: if `num_classes` is no whole number or `learning_rate` no number.
+        ValueError: if `num_classes` is below 2 or `learning_rate` is not positive and finite; in
+            training, if a label is outside the classes.
 
     Source:
         Islam et al. (2021) train such a probe with SGD at ten times the method's rate, after
@@ -36,12 +38,8 @@ class OnlineLinearProbe(Callback):
     """
 
     def __init__(self, num_classes: int, *, learning_rate: float = 1e-3) -> None:
-        if num_classes < 2:
-            raise ValueError(f"`num_classes` must be at least 2, got {num_classes}")
-        if not learning_rate > 0:
-            raise ValueError(f"`learning_rate` must be positive, got {learning_rate}")
-        self.num_classes = num_classes
-        self.learning_rate = learning_rate
+        self.num_classes = checks.whole("num_classes", num_classes, at_least=2)
+        self.learning_rate = checks.positive("learning_rate", learning_rate)
         self._head: nn.Linear | None = None
         self._optimizer: torch.optim.Optimizer | None = None
         self._restored: dict[str, Any] | None = None
