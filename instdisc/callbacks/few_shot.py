@@ -1,20 +1,13 @@
-"""Few-shot accuracy on other sets, now and then during pretraining.
-
-Legend: N images, D width.
-"""
+"""Few-shot accuracy on other sets, now and then during pretraining."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
-from pytorch_lightning.utilities.seed import isolate_rng
-from torch import Tensor
 
 from instdisc import checks
 from instdisc.data import (
@@ -25,9 +18,10 @@ from instdisc.data import (
     draw_episodes,
     open_images,
 )
-from instdisc.distributed import broadcast, gather_uneven, world_size
 from instdisc.models import Backbone
-from instdisc.transfer import Features, evaluate_few_shot, extract_features, islam_test_policy
+from instdisc.transfer import Features, evaluate_few_shot, islam_test_policy
+
+from .features import current_features
 
 Classifier = Literal["logistic", "euclidean", "cosine"]
 Images = ImageSource | str | Path
@@ -155,40 +149,33 @@ class FewShotAccuracy(Callback):
         if epochs % self.every and not last:
             return
         self._done = True
-        values = {}
-        # Not in a validation's inference mode: what a source or a backbone keeps of it, training
-        # could not use.
-        with torch.inference_mode(False), torch.no_grad(), isolate_rng(include_cuda=False):
-            for one in self._sets:
-                by_shots = self._accuracies(one, pl_module)
-                values[f"few_shot/{one.name}"] = sum(by_shots) / len(by_shots)
-                if len(by_shots) > 1:
-                    for count, value in zip(self.shots, by_shots, strict=True):
-                        values[f"few_shot/{one.name}/{count}_shot"] = value
-        mean = sum(values[f"few_shot/{one.name}"] for one in self._sets) / len(self._sets)
+        values, means = {}, []
+        for image_set in self._sets:
+            by_shots = self._accuracies(image_set, pl_module)
+            means.append(sum(by_shots) / len(by_shots))
+            values[f"few_shot/{image_set.name}"] = means[-1]
+            if len(by_shots) > 1:
+                for count, value in zip(self.shots, by_shots, strict=True):
+                    values[f"few_shot/{image_set.name}/{count}_shot"] = value
         # Equal on all processes already; sync_dist lets ModelCheckpoint monitor it on each.
         pl_module.log_dict(values, sync_dist=True)
-        pl_module.log("few_shot", mean, prog_bar=True, sync_dist=True)
+        pl_module.log("few_shot", sum(means) / len(means), prog_bar=True, sync_dist=True)
 
-    def _accuracies(self, one: _Set, pl_module: LightningModule) -> list[float]:
+    def _accuracies(self, image_set: _Set, pl_module: LightningModule) -> list[float]:
         """The mean accuracy for each number of shots, in [0, 1]."""
-        backbone, device = pl_module.backbone, pl_module.device
-        assert isinstance(backbone, Backbone)
-        with _as_saved(backbone), _takes_float32(backbone):
-            share = extract_features(
-                backbone,
-                one.images,
-                policy=self.policy,
-                batch_size=self.batch_size,
-                num_workers=self.num_workers,
-                device=device,
-            )
-        table = _joined(share.features, len(one.images), device)
-        settings: dict[str, Any] = {"ways": self.ways, "queries": self.queries, "device": device}
-        settings |= {"episodes": one.episodes, "classifier": self.classifier}
-        features = Features(table, one.images.labels)
+        table = current_features(
+            pl_module,
+            image_set.images,
+            policy=self.policy,
+            batch_size=self.batch_size,
+            num_workers=self.num_workers,
+        )
+        settings: dict[str, Any] = {"ways": self.ways, "queries": self.queries}
+        settings |= {"episodes": image_set.episodes, "classifier": self.classifier}
+        settings["device"] = pl_module.device
+        features = Features(table, image_set.images.labels)
         records = evaluate_few_shot(
-            features, shots=self.shots, dataset=one.name, method="", **settings
+            features, shots=self.shots, dataset=image_set.name, method="", **settings
         )
         return [record.value / 100 for record in records]
 
@@ -219,52 +206,6 @@ class _Set(NamedTuple):
     episodes: Episodes
 
 
-def _joined(share: Tensor, count: int, device: torch.device) -> Tensor:
-    """``(N, D)`` features of all processes on the CPU, in the order of the images.
-
-    Args:
-        share: ``(n, D)`` of this process: of every W-th image of W processes.
-        count: N.
-        device: where the processes exchange them.
-    """
-    if world_size() == 1:
-        return share
-    gathered = gather_uneven(share.to(device)).cpu()
-    starts = range(world_size())
-    order = torch.cat([torch.arange(first, count, world_size()) for first in starts])
-    return torch.empty_like(gathered).index_copy_(0, order, gathered)
-
-
-@contextmanager
-def _as_saved(backbone: Backbone) -> Iterator[None]:
-    """Gives every process the buffers of the first, which a checkpoint holds, for the block.
-
-    Batch norm's running statistics are each process's own between two training steps.
-    """
-    buffers = list(backbone.buffers()) if world_size() > 1 else []
-    own = [buffer.clone() for buffer in buffers]
-    broadcast(buffers)
-    try:
-        yield
-    finally:
-        for buffer, value in zip(buffers, own, strict=True):
-            buffer.copy_(value)
-
-
-@contextmanager
-def _takes_float32(backbone: Backbone) -> Iterator[None]:
-    """Lets a backbone of another precision, as in bf16-true, have images in float32."""
-    dtype = next(backbone.parameters()).dtype
-    if dtype == torch.float32:
-        yield
-        return
-    hook = backbone.register_forward_pre_hook(lambda _, inputs: (inputs[0].to(dtype),))
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
 def _checked_shots(shots: Sequence[int]) -> tuple[int, ...]:
     checks.instance("shots", shots, Sequence, "a sequence of whole numbers")
     counts = tuple(checks.whole("shots", count) for count in shots)
@@ -279,11 +220,11 @@ def _opened(images: Images | Sequence[Images] | Mapping[str, Images]) -> dict[st
     if isinstance(images, kinds):
         images = [images]
     checks.instance("images", images, (Mapping, Sequence), rule)
-    named = images.items() if isinstance(images, Mapping) else [(None, one) for one in images]
+    named = images.items() if isinstance(images, Mapping) else [(None, entry) for entry in images]
     sets: dict[str, ImageSource] = {}
-    for name, one in named:
-        checks.instance("images", one, kinds, rule)
-        source = one if isinstance(one, ImageSource) else open_images(one, part="all")
+    for name, entry in named:
+        checks.instance("images", entry, kinds, rule)
+        source = entry if isinstance(entry, ImageSource) else open_images(entry, part="all")
         name = source.name if name is None else checks.instance("images", name, str, "named by str")
         if name in sets:
             checks.refuse("images", "of different names", name, "Name them: {'a': ..., 'b': ...}.")

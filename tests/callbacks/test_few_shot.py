@@ -241,6 +241,22 @@ def test_a_checkpoint_is_chosen_by_it(tmp_path, on_train_end):
     assert record.value / 100 == pytest.approx(float(best.best_model_score))
 
 
+def test_a_resumed_run_logs_the_same(tmp_path):
+    class Save(Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            if trainer.current_epoch == 0:
+                trainer.save_checkpoint(tmp_path / "half.ckpt")
+
+    whole, resumed = Logged(), Logged()
+    trainer_of(FewShotAccuracy(Colours(), every=1, **SMALL), whole, Save(), epochs=3).fit(
+        module_of(), datamodule=data_of()
+    )
+    trainer_of(FewShotAccuracy(Colours(), every=1, **SMALL), resumed, epochs=3).fit(
+        module_of(), datamodule=data_of(), ckpt_path=tmp_path / "half.ckpt"
+    )
+    assert resumed.values == {epoch: whole.values[epoch] for epoch in (2, 3)}
+
+
 class Restless(Colours):
     """Draws random numbers when it is read, as a source of one's own may."""
 
