@@ -25,11 +25,8 @@ from .detection import decode_masks as decode_masks
 from .detection import encode_masks as encode_masks
 from .detection import score_images as score_images
 from .detection import voc_average_precision as voc_average_precision
-<<<<<<< HEAD
-=======
 from .intervals import Interval as Interval
 from .intervals import t_interval as t_interval
->>>>>>> h/metrics
 from .intervals import wilson_interval as wilson_interval
 from .knn import KNNAccuracy as KNNAccuracy
 from .knn import knn_scores as knn_scores
