@@ -92,7 +92,7 @@ def _text(name: str, item: Mapping[str, Any]) -> str:
     if word in ("size", "image size") and isinstance(value, int):
         return f"{value} px"
     if isinstance(value, bool):
-        return word if value else f"no {word}"
+        return word if value else f"{'not' if word.endswith('ed') else 'no'} {word}"
     if isinstance(value, list | tuple) and all(isinstance(v, int | float | str) for v in value):
         text = ", ".join(map(str, value))
     else:

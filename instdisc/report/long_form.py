@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 
 from .grid import Grid
 
@@ -21,16 +22,16 @@ def long_form_text(grid: Grid) -> str:
             "metric": result.metric,
             "dataset": grid.datasets[result.dataset],
             "variant": result.variant,
-            "value": cell.pooled.value,
-            "low": "" if cell.pooled.low is None else cell.pooled.low,
-            "high": "" if cell.pooled.high is None else cell.pooled.high,
+            "value": float(cell.pooled.value),
+            "low": "" if cell.pooled.low is None else float(cell.pooled.low),
+            "high": "" if cell.pooled.high is None else float(cell.pooled.high),
             "interval": cell.pooled.interval,
             "n": cell.pooled.records[0].n or "",
             "unit": result.unit,
             "higher_is_better": result.higher_is_better,
             "best": cell.bold,
             "seeds": _joined(record.seed for record in cell.pooled.records),
-            "values": _joined(cell.pooled.values),
+            "values": _joined(map(float, cell.pooled.values)),
             "architecture": cell.pooled.records[0].architecture,
             "checkpoints": _joined(
                 dict.fromkeys(r.checkpoint for r in cell.pooled.records if r.checkpoint)
@@ -46,5 +47,5 @@ def long_form_text(grid: Grid) -> str:
     return buffer.getvalue()
 
 
-def _joined(values: object) -> str:
-    return " ".join(map(str, values))  # type: ignore[call-overload]
+def _joined(values: Iterable[object]) -> str:
+    return " ".join(map(str, values))

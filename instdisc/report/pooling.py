@@ -112,7 +112,7 @@ def method_labels(records: Sequence[Record]) -> list[str]:
     Args:
         records: all of the table.
     """
-    items = [_method(record, records) for record in records]
+    items = _method_parts(records)
     groups: dict[str, list[int]] = defaultdict(list)
     for place, item in enumerate(items):
         groups[canonical(item, list(item))].append(place)
@@ -122,11 +122,15 @@ def method_labels(records: Sequence[Record]) -> list[str]:
             files = _checkpoint_names(group)
             for place in places:
                 items[place]["checkpoint"] = files[_source(records[place])]
-    texts: dict[str, str] = {}
+    namesakes: dict[str, list[dict[str, str]]] = defaultdict(list)
     for item in items:
-        told = differing(other for other in items if other["name"] == item["name"])
-        parts = [item[part] for part in told if part in item]
-        texts[canonical(item, list(item))] = item["name"] + (f" ({', '.join(parts)})" * bool(parts))
+        namesakes[item["name"]].append(item)
+    texts: dict[str, str] = {}
+    for name, alike in namesakes.items():
+        told = differing(alike)
+        for item in alike:
+            parts = [item[part] for part in told if part in item]
+            texts[canonical(item, list(item))] = name + (f" ({', '.join(parts)})" * bool(parts))
     unique = unlike(texts)
     return [unique[canonical(item, list(item))] for item in items]
 
@@ -213,15 +217,22 @@ def _has_several(items: Iterable[dict[str, Any]], name: str) -> bool:
     return len({canonical(item, [name]) for item in items if name in item}) > 1
 
 
-def _method(record: Record, records: Sequence[Record]) -> dict[str, str]:
-    """What tells methods apart; without what the record does not tell."""
-    architecture = record.architecture
-    alike = {other.parameters for other in records if other.architecture == architecture}
-    if record.parameters and len(alike) > 1:
-        architecture = f"{architecture or 'of'} {record.parameters:,} parameters"
-    item = {"architecture": architecture, "pretraining": record.pretraining}
-    name = record.method or record.architecture or "unnamed"
-    return {"name": name, **{part: text for part, text in item.items() if text}}
+def _method_parts(records: Sequence[Record]) -> list[dict[str, str]]:
+    """Of each record what tells methods apart; without what the record does not tell."""
+    sizes: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for record in records:
+        if record.parameters:
+            sizes[record.method, record.architecture].add(record.parameters)
+    items = []
+    for record in records:
+        architecture = record.architecture
+        # Options of one architecture show in its size alone.
+        if record.parameters and len(sizes[record.method, architecture]) > 1:
+            architecture = f"{architecture or 'of'} {record.parameters:,} parameters"
+        parts = {"architecture": architecture, "pretraining": record.pretraining}
+        name = record.method or record.architecture or "unnamed"
+        items.append({"name": name, **{part: text for part, text in parts.items() if text}})
+    return items
 
 
 def _source(record: Record) -> str:

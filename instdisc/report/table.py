@@ -71,13 +71,12 @@ def results_table(
         caption_justify="left",
     )
     for place, lines in enumerate(sheet.header):
+        # Folded where the terminal is narrow: a name or a number that is cut would be another.
         header = Text("\n".join(lines))
         if place < sheet.labels:
-            table.add_column(header, overflow="fold" if sheet.labels > 1 else "ellipsis")
-        elif rows == "results":
-            table.add_column(header, justify="right", overflow="fold", min_width=10)
+            table.add_column(header, overflow="fold")
         else:
-            table.add_column(header, justify="right")
+            table.add_column(header, justify="right", overflow="fold", min_width=10)
     for place, row in enumerate(sheet.rows):
         texts = (Text(text, style="bold" if bold else "") for text, bold in row)
         table.add_row(*texts, end_section=place in sheet.ends)
