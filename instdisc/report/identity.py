@@ -16,9 +16,11 @@ from instdisc.types import Record
 _OF_THE_RUN = {
     *("gradient", "iterations", "epoch", "per_point", "curve", "points_not_counted", "interval"),
     *("seed", "seconds", "job", "job_records", "predictions", "pictures", "folder", "progress"),
-    *("num_workers", "workers", "device", "devices", "accelerator"),
+    *("num_workers", "workers", "device", "devices", "accelerator", "episodes_digest"),
 }
 _OF_THE_RUN_ENDS = ("_seed", "_seconds")
+# Drawn by the seed, if nothing else was given: two lists of episodes under one seed are two tests.
+DRAWN = ("settings.episode_seed", "settings.episodes_digest")
 _SCORE = "validation"  # of a candidate in a grid of recipes or penalties
 
 
@@ -52,6 +54,12 @@ def asked(record: Record) -> dict[str, Any]:
         **_flat("settings", settings),
         **({"release": release} if release else {}),
     }
+
+
+def drawn(record: Record) -> dict[str, Any]:
+    """What the seed drew, by the names of `DRAWN`."""
+    settings = {f"settings.{name}": value for name, value in record.settings.items()}
+    return {name: settings[name] for name in DRAWN if name in settings}
 
 
 def differing(items: Iterable[Mapping[str, Any]]) -> list[str]:

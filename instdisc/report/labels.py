@@ -85,6 +85,8 @@ def _text(name: str, item: Mapping[str, Any]) -> str:
     if name not in item:
         return f"{word} not given"
     value = item[name]
+    if word == "keep aspect":
+        return "not squeezed" if value else "squeezed"
     if word == "better":
         return str(value)
     if word == "n":

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 from instdisc import checks
 from instdisc.types import Record
 
-from .identity import asked, canonical, differing
+from .identity import DRAWN, asked, canonical, differing, drawn
 from .labels import labels, shortest_names, unlike
 
 # These say what was measured: records that differ in them never share a row, whoever they are of.
@@ -152,7 +152,9 @@ def split_results(records: Sequence[Record], methods: Sequence[str]) -> list[Res
     results: dict[int, Result] = {}
     for group, places in groups.items():
         items = {place: _identity(records[place]) for place in places}
-        names = _splitting(items, methods)
+        names = _splitting(
+            items, {place: (methods[place], records[place].seed) for place in places}
+        )
         variants = {canonical(items[place], names): items[place] for place in places}
         # A view is told with its size: "224 px, resize 256" beside "224 px, resize 257".
         of_view = any(name.startswith("view.") for name in names)
@@ -199,18 +201,23 @@ def pool(records: Sequence[Record]) -> Pooled:
 def _identity(record: Record) -> dict[str, Any]:
     better = "higher" if record.higher_is_better else "lower"
     known = {"n": record.n} if record.n else {}
-    return {**asked(record), **known, "better": f"{better} is better"}
+    return {**asked(record), **drawn(record), **known, "better": f"{better} is better"}
 
 
-def _splitting(items: dict[int, dict[str, Any]], methods: Sequence[str]) -> list[str]:
+def _splitting(
+    items: Mapping[int, dict[str, Any]], owners: Mapping[int, tuple[str, int]]
+) -> list[str]:
     """The names in which records of one method differ, or that say what was measured."""
     of_method: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    of_seed: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
     for place, item in items.items():
-        of_method[methods[place]].append(item)
-    within = {name for own in of_method.values() for name in differing(own)}
+        of_method[owners[place][0]].append(item)
+        of_seed[owners[place]].append(item)
+    within = {n for own in of_method.values() for n in differing(own) if n not in DRAWN}
+    within |= {n for own in of_seed.values() for n in differing(own)}
     # A record that does not tell its n is no sign of another test set.
-    measured = [name for name in _MEASURED if _has_several(items.values(), name)]
-    return [name for name in differing(items.values()) if name in within or name in measured]
+    within |= {name for name in _MEASURED if _has_several(items.values(), name)}
+    return [name for name in differing(items.values()) if name in within]
 
 
 def _has_several(items: Iterable[dict[str, Any]], name: str) -> bool:
@@ -263,6 +270,7 @@ def _checkpoint_names(records: Sequence[Record]) -> dict[str, str]:
 
 
 def t_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Student's 95 % interval of the mean."""
     from scipy.stats import t
 
     mean = fmean(values)

@@ -87,7 +87,7 @@ def test_one_seed_twice_is_no_second_seed():
     "settings",
     [
         {"penalty": 1.0, "gradient": 1e-9},  # with its list below
-        {"episode_seed": 3},
+        {"episode_seed": 3, "episodes_digest": "ab"},
         {"epoch": 7},
         {"per_point": {"left eye": 3.0}, "curve": {"share": [1.0]}, "points_not_counted": 4},
         {"pretraining_seconds": 12.0, "seconds": 3.0, "job": "ab", "job_records": 3},
@@ -129,8 +129,8 @@ def test_the_recipe_that_a_grid_chose_does_not_part_its_seeds_but_another_grid_d
 
 
 def test_few_shot_at_two_views_is_two_results():
-    wide = {**VIEW, "resize": 257, "squeezed": True}
-    narrow = {**VIEW, "squeezed": False}
+    wide = {**VIEW, "resize": 257, "keep_aspect": False}
+    narrow = {**VIEW, "keep_aspect": True}
     records = [record(50.0, seed=0, view=narrow), record(60.0, seed=1, view=wide)]
     assert cells(records) == {
         ("MoCo", "224 px, resize 256, not squeezed"): "50.0 ± 1.0",
@@ -178,6 +178,17 @@ def test_records_that_differ_are_never_averaged(one, other, labels):
     for seed in (0, 1):
         shown = cells([record(50.0, **one), record(60.0, seed=seed, **other)])
         assert shown == {("MoCo", labels[0]): "50.0 ± 1.0", ("MoCo", labels[1]): "60.0 ± 1.0"}
+
+
+def test_two_lists_of_episodes_under_one_seed_are_two_results():
+    lists = [
+        record(50.0 + n, seed=0, settings={"episode_seed": 0, "episodes_digest": digest})
+        for n, digest in enumerate(["ab", "cd"])
+    ]
+    assert cells(lists) == {
+        ("MoCo", "episodes digest ab"): "50.0 ± 1.0",
+        ("MoCo", "episodes digest cd"): "51.0 ± 1.0",
+    }
 
 
 def test_a_label_tells_only_what_differs_and_stays_short_and_unique():
