@@ -174,9 +174,7 @@ class FewShotAccuracy(Callback):
         settings |= {"episodes": image_set.episodes, "classifier": self.classifier}
         settings["device"] = pl_module.device
         features = Features(table, image_set.images.labels)
-        records = evaluate_few_shot(
-            features, shots=self.shots, dataset=image_set.name, method="", **settings
-        )
+        records = evaluate_few_shot(features, shots=self.shots, **settings)
         return [record.value / 100 for record in records]
 
     def _drawn(self, name: str, images: ImageSource, num_episodes: int, seed: int) -> _Set:

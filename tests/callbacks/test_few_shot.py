@@ -97,7 +97,7 @@ def test_it_is_the_number_of_the_transfer_room(classifier):
     assert len(set(images.reads)) < 6 * 3 * 7 + 1 < 200
     features = extract_features(module.backbone, images, policy=islam_test_policy(16))
     episodes = draw_episodes(images.labels, ways=3, shots=3, queries=4, episodes=6, seed=5)
-    records = evaluate_few_shot(features, episodes=episodes, dataset="", method="", **settings)
+    records = evaluate_few_shot(features, episodes=episodes, **settings)
     one, three = (record.value / 100 for record in records)
     values = logged.values[1]
     assert values["few_shot/colours/1_shot"] == pytest.approx(one)
@@ -130,7 +130,7 @@ def test_the_square_view_and_one_of_ones_own():
         )
         drawn = draw_episodes(tall.labels, ways=3, shots=2, queries=4, episodes=30)
         (record,) = evaluate_few_shot(
-            seen, shots=[2], ways=3, queries=4, episodes=drawn, dataset="", method=""
+            seen, shots=[2], ways=3, queries=4, episodes=drawn
         )
         assert logged.values[1]["few_shot"] == pytest.approx(record.value / 100)
         values.append(record.value)
@@ -236,7 +236,7 @@ def test_a_checkpoint_is_chosen_by_it(tmp_path, on_train_end):
     )
     drawn = draw_episodes(images.labels, ways=3, shots=2, queries=4, episodes=30)
     (record,) = evaluate_few_shot(
-        features, shots=[2], ways=3, queries=4, episodes=drawn, dataset="", method=""
+        features, shots=[2], ways=3, queries=4, episodes=drawn
     )
     assert record.value / 100 == pytest.approx(float(best.best_model_score))
 
@@ -371,7 +371,7 @@ def test_two_processes_share_the_work(tmp_path):
     images = Colours(41)
     features = extract_features(backbone, images, policy=islam_test_policy(16))
     (record,) = evaluate_few_shot(
-        features, shots=[2], ways=3, queries=4, episodes=30, dataset="", method=""
+        features, shots=[2], ways=3, queries=4, episodes=30
     )
     assert first == pytest.approx(record.value / 100)
 
