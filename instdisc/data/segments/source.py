@@ -140,7 +140,7 @@ class SegmentSubset(SegmentSource):
         return self.segments.annotation_keys(chosen)
 
     def context(self) -> dict[str, Any]:
-        return self.segments.context()
+        return {**self.segments.context(), "on_unreadable": self.on_unreadable}
 
     def mask(self, index: int) -> Tensor:
         return self.segments.mask(int(self.positions[index]))

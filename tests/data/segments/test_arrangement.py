@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from instdisc.data import open_segments
+from instdisc.data import SegmentFolder, open_segments
 from instdisc.data.layout import kinds_of
 from instdisc.data.segments import LAYOUTS
 
@@ -108,6 +108,15 @@ def test_test_images_without_masks_leave_val_to_be_tested_on(tmp_path, draw):
     assert len(open_segments(tmp_path, part="test")) == 2
 
 
+@pytest.mark.parametrize("only", ["val", "test"])
+def test_what_is_no_split_has_no_validation_part(tmp_path, draw, only):
+    write_pairs(draw, f"{only}/images", f"{only}/masks", 10)
+    (tmp_path / "classes.txt").write_text(CLASSES)
+    assert len(open_segments(tmp_path, part="train")) == 7
+    with pytest.raises(ValueError, match="`part` must be one that .* has, got 'val'"):
+        open_segments(tmp_path, part="val")
+
+
 def test_a_part_alone_is_split(tmp_path, draw, caplog):
     write_pairs(draw, "train/images", "train/masks", 10)
     (tmp_path / "classes.txt").write_text(CLASSES)
@@ -163,6 +172,31 @@ def test_files_that_are_links(tmp_path, draw):
             os.symlink(file, tmp_path / "set" / folder / file.name)
     (tmp_path / "set" / "classes.txt").write_text(CLASSES)
     assert open_segments("set", tmp_path, part="all").pair(0)[0].shape == (3, 8, 12)
+    folder = SegmentFolder(tmp_path / "set/images", tmp_path / "set/masks", classes=["a", "b"])
+    assert folder.pair(1)[0].shape == (3, 8, 12)
+
+
+def test_folders_that_are_links(tmp_path, draw):
+    write_pairs(draw, "elsewhere/i", "other/m")
+    (tmp_path / "set").mkdir()
+    os.symlink(tmp_path / "elsewhere" / "i", tmp_path / "set" / "images")
+    os.symlink(tmp_path / "other" / "m", tmp_path / "set" / "masks")
+    (tmp_path / "set" / "classes.txt").write_text(CLASSES)
+    assert open_segments("set", tmp_path, part="all").pair(0)[0].shape == (3, 8, 12)
+
+
+def test_pairs_that_cannot_be_used_are_skipped_on_demand(tmp_path, draw):
+    write_pairs(draw, "images", "masks")
+    (tmp_path / "classes.txt").write_text(CLASSES)
+    (tmp_path / "masks" / "1.png").write_bytes(b"")
+    for part in ("all", "train"):  # both hold image 1 at position 1
+        source = open_segments(tmp_path, part=part, on_unreadable="skip")
+        assert source.fetch_pair(1)[0] == 2
+        assert source.context()["on_unreadable"] == "skip"
+    with pytest.raises(ValueError, match="cannot read the mask"):
+        open_segments(tmp_path, part="all").fetch_pair(1)
+    with pytest.raises(ValueError, match="`on_unreadable` must be one of 'raise', 'skip'"):
+        open_segments(tmp_path, part="all", on_unreadable="hope")
 
 
 def test_accents_written_in_two_ways(tmp_path, draw):
@@ -254,6 +288,11 @@ def test_lists_of_voc_in_a_folder_of_any_name(tmp_path, draw, caplog):
     }  # fmt: skip
     assert parts["train"].classes == ["class 0", "class 1"]
     assert "test.txt is passed over: not one of its 2 images has a mask" in caplog.text
+    (lists / "train.txt").unlink()
+    (lists / "val.txt").write_text("2\n")
+    (lists / "trainval.txt").write_text("0\n1\n")
+    assert len(open_segments(tmp_path, part="train")) == 2
+    assert len(open_segments(tmp_path, part="test")) == 1
     (lists / "val.txt").write_text("2\n2\n")
     with pytest.raises(ValueError, match="val.txt must list each image once, got '2' 2 times"):
         open_segments(tmp_path, part="test")
