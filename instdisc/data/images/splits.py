@@ -17,6 +17,7 @@ import torch
 from .arrays import ImageArray
 from .files import ImageFiles
 from .source import ImageSource, ImageSubset
+from .text import read_text
 
 _FORMAT = 1
 
@@ -171,7 +172,7 @@ def _read_json(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise FileNotFoundError(f"`file` must be a split file, got {str(file)!r}")
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(read_text(file))
         if content["format"] != _FORMAT:
             raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
         for part in ImageSplit._fields:
