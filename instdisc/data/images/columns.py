@@ -39,7 +39,8 @@ def read_columns(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, lis
         raise ValueError(
             f"{table.name} has no column {missing[0]!r}; its first line has "
             f"{', '.join(map(repr, header[:10])) or 'none'}"
-            + ". Part its columns by commas, not by semicolons." * parted
+            + ". Part its columns by commas, not by semicolons."
+            * parted
         )
     places = [header.index(name) for name in columns]
     for line, row in rows:

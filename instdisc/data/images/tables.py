@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -34,8 +34,8 @@ class ImageTable(ImageFiles):
     Raises:
         FileNotFoundError: if there is no such table or folder.
         ValueError: if a column is missing, `classes` has a name twice, or no row is left; if a row
-            is too short or too long, is not in UTF-8, has no label or one that is not in `classes`, or names an
-            image that is missing or that another row names too: then it names the row.
+            is too short or too long, is not in UTF-8, has no label or one that is not in `classes`,
+            or names an image that is missing or that another row names too: then it names the row.
 
     Example:
         >>> import tempfile
