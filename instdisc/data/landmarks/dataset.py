@@ -152,7 +152,7 @@ class LandmarkDataset(ViewDataset):
             self._refuse(
                 position, "no visible point to lay `crop`='points' around. Take 'image' or 'box'"
             )
-        return image, torch.where(points.isfinite(), points, 0.0), visible
+        return image, torch.where(points.isfinite(), points, -1.0), visible
 
     def _refuse(self, position: int, what: str) -> NoReturn:
         name = image_names(self.images)[position]

@@ -155,7 +155,8 @@ class LandmarkFiles(ImageFiles, LandmarkSource):
                 self.name,
                 self.paths[int(outside.any(1).nonzero()[0])],
             )
-        places = torch.where(finite[..., None], places, 0.0)  # 0 * NaN would be NaN
+        # Not NaN: 0 * NaN would be NaN. Outside, for whoever looks at positions alone.
+        places = torch.where(finite[..., None], places, -1.0)
         return torch.cat([places, (visible & ~outside)[..., None].float()], 2)
 
     def _refuse(self, bad: Tensor, what: str) -> None:

@@ -74,8 +74,8 @@ class LandmarkTable(LandmarkFiles):
         >>> _ = (root / "eyes.csv").write_text("image,x0,y0,x1,y1\n1.png,2,3,,\n")
         >>> eyes = LandmarkLayout(("left", "right"), ((0, 1),), ((0,), (1,)))
         >>> LandmarkTable(None, root / "eyes.csv", layout=eyes, missing="empty").points(0)
-        tensor([[2.5000, 3.5000, 1.0000],
-                [0.0000, 0.0000, 0.0000]])
+        tensor([[ 2.5000,  3.5000,  1.0000],
+                [-1.0000, -1.0000, 0.0000]])
     """
 
     def __init__(
@@ -116,10 +116,11 @@ class LandmarkTable(LandmarkFiles):
             points = points * sizes[:, None]
             boxes = None if boxes is None else boxes * sizes.repeat(1, 2)
         shift = (0.0 if unit == "share" else 0.5) if offset is None else offset
+        points = torch.where(there[..., None], points + shift, torch.nan)
         super().__init__(
             root,
             rows.paths,
-            torch.cat([points + shift, there[..., None]], 2),
+            torch.cat([points, there[..., None]], 2),
             layout,
             boxes=None if boxes is None else boxes + shift,
             name=table.stem if name is None else name,
@@ -194,10 +195,8 @@ def _layout(layout: LandmarkLayout | None, num_points: int, table: Path) -> Land
     if layout is not None or num_points in _USUAL:
         return _USUAL[num_points] if layout is None else layout
     raise ValueError(
-        f"`layout` must be given for {num_points} points: None is for "
-        f"{' or '.join(map(str, _USUAL))}. In Python: open_landmarks(..., layout=LandmarkLayout("
-        "names, flip_pairs, eyes)); in a YAML file for the command line: data: {train: "
-        f"{{class_path: instdisc.data.LandmarkTable, init_args: {{root: null, table: {table}, "
-        "only: [split, train], layout: {names: [...], flip_pairs: [[0, 1]], eyes: [[0], [1]]}}}}, "
-        "test: ...}"
+        f"`layout` must be given for the {num_points} points of {table}: None is for "
+        f"{' or '.join(map(str, _USUAL))}. In Python: layout=LandmarkLayout(names, flip_pairs, "
+        "eyes); on the command line: --data.layout "
+        "'{names: [a, b, ...], flip_pairs: [[0, 1]], eyes: [[0], [1]]}'"
     )
