@@ -33,15 +33,7 @@ def read_columns(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, lis
     """
     rows = _rows(table)
     _, header = next(rows, (1, []))
-    missing = [name for name in columns if name not in header]
-    if missing:
-        parted = len(header) == 1 and ";" in header[0]
-        raise ValueError(
-            f"{table.name} has no column {missing[0]!r}; its first line has "
-            f"{', '.join(map(repr, header[:10])) or 'none'}"
-            + ". Part its columns by commas, not by semicolons."
-            * parted
-        )
+    require_columns(table, header, columns)
     places = [header.index(name) for name in columns]
     for line, row in rows:
         if not any(row):
@@ -51,6 +43,19 @@ def read_columns(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, lis
                 f"line {line} of {table.name} has {len(row)} columns instead of {len(header)}"
             )
         yield line, [row[place] for place in places]
+
+
+def require_columns(table: Path, header: Sequence[str], columns: Sequence[str]) -> None:
+    """Raises a ValueError if a column is not among those of the first row."""
+    missing = [name for name in columns if name not in header]
+    if missing:
+        parted = len(header) == 1 and ";" in header[0]
+        raise ValueError(
+            f"{table.name} has no column {missing[0]!r}; its first line has "
+            f"{', '.join(map(repr, header[:10])) or 'none'}"
+            + ". Part its columns by commas, not by semicolons."
+            * parted
+        )
 
 
 def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:

@@ -15,7 +15,7 @@ import torch
 
 from instdisc.checks import choice, finite
 
-from ..images.columns import column_names, read_columns
+from ..images.columns import column_names, read_columns, require_columns
 from ..images.listed import ListedFiles
 from .columns import PointColumns, order_points, point_columns
 from .layouts import FACE_5, FACE_68, LandmarkLayout
@@ -172,11 +172,7 @@ class _Rows:
 
 def _columns(table: Path, image: str, passed: set[str]) -> PointColumns:
     names = column_names(table)
-    if image not in names:
-        raise ValueError(
-            f"{table.name} has no column {image!r}; its first line has "
-            f"{', '.join(map(repr, names[:10])) or 'none'}. Name the column of the paths by `image`"
-        )
+    require_columns(table, names, [image])
     try:
         columns = point_columns([name for name in names if name not in {image, *passed}])
     except ValueError as error:

@@ -150,8 +150,8 @@ def test_columns_named_otherwise(table):
     [
         ("image,x0,y0,x1,y2", "eyes.csv: .* the column 'x1' without its partner.* `ignore`"),
         ("image,x0,y0,x1,x1", "eyes.csv must have each column once, got 'x1' twice"),
-        ("image;x0;y0;x1;y1", "no column 'image'.*commas, not by semicolons|no column 'image'"),
-        ("name,x0,y0,x1,y1", "no column 'image'; its first line has 'name'.* by `image`"),
+        ("image;x0;y0;x1;y1", "no column 'image'.*commas, not by semicolons"),
+        ("name,x0,y0,x1,y1", "no column 'image'; its first line has 'name'"),
         ("image,a,b,c,d", "eyes.csv: it has no columns of points, such as x0 and y0"),
     ],
 )
@@ -179,9 +179,7 @@ def test_encodings(encoding, end, table):
 
 
 def test_an_unknown_encoding_is_named(table, tmp_path):
-    with pytest.raises(
-        ValueError, match="line 3 of .*eyes.csv must be in UTF-8, got the byte 0xe4"
-    ):
+    with pytest.raises(ValueError, match="line 3 of .* must be in UTF-8, got the byte 0xe4"):
         table("a.png,5,6,9,8", "ä.png,5,6,9,8", encoding="latin-1")
 
 
