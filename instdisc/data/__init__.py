@@ -37,10 +37,13 @@ from .landmarks import LandmarkFiles as LandmarkFiles
 from .landmarks import LandmarkFinisher as LandmarkFinisher
 from .landmarks import LandmarkLayout as LandmarkLayout
 from .landmarks import LandmarkSource as LandmarkSource
+from .landmarks import LandmarkSplit as LandmarkSplit
+from .landmarks import LandmarkSubset as LandmarkSubset
 from .landmarks import LandmarkTable as LandmarkTable
 from .landmarks import SceneLandmarks as SceneLandmarks
 from .landmarks import SquareFrame as SquareFrame
 from .landmarks import open_landmarks as open_landmarks
+from .landmarks import split_landmarks as split_landmarks
 from .layout import Layout as Layout
 from .layout import kinds_of as kinds_of
 from .layout import locate as locate

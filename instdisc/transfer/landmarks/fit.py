@@ -19,6 +19,7 @@ from ..training import StepTeller, quiet_trainer
 from .module import Head, LandmarkModule
 from .pictures import curve_figure, landmark_figure
 from .records import landmark_records
+from .sets import check_sets
 
 
 def fit_landmarks(
@@ -107,6 +108,7 @@ def fit_landmarks(
     start = time.perf_counter()
     if epochs < 1:
         raise ValueError(f"`epochs` must be positive, got {epochs}")
+    check_sets(train, test)
     with (
         isolate_rng(),
         quiet_trainer(

@@ -181,7 +181,7 @@ class LandmarkModule(LightningModule):
         predicted, points = (
             to_image(some, batch.boxes, self.image_size) for some in (seen, batch.points)
         )
-        distances = self.layout.distance(points)
+        distances = self.layout.distance(points, batch.visible)
         self._metric.update(predicted, points, batch.visible, distances, batch.indices)
         found = (batch.indices, predicted, points, batch.visible)
         chosen = batch.indices % self._show_every == 0

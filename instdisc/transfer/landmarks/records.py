@@ -42,7 +42,7 @@ def landmark_records(
 
     The error of an image is the mean over its points that count, over the distance between its
     eyes (NME). The settings hold the error of each point, the cumulative error curve, and how
-    many points did not count.
+    many points did not count and how many faces had none that did.
 
     Args:
         errors: ``(N, P)``, of `LandmarkErrors`: NaN where a point does not count.
@@ -81,6 +81,7 @@ def landmark_records(
     settings = {
         **settings,
         "points_not_counted": int((~counts).sum()),
+        "faces_left_out": int((~counts).all(1).sum()),
         "normalised_by": " to ".join(eyes),
         "per_point": {
             name: None if error.isnan() else float(error)
