@@ -116,10 +116,8 @@ class COCOObjects(ObjectFiles):
 
     _tabled = objects
 
-    def _outlines_of(self, index: int) -> tuple[bytes, ...]:
-        if self._outlines is None:
-            return ()
-        return self._outlines.packed(self._table.rows(index))
+    def _outlines_of(self, rows: slice) -> tuple[bytes, ...]:
+        return () if self._outlines is None else self._outlines.packed(rows)
 
 
 def _folders(images: str | Path | Sequence[str | Path]) -> list[Path]:
@@ -199,7 +197,7 @@ def _sizes(
         sizes.append((height, width))
     report(
         unknown,
-        f"{name}: %d images have no size in {file.path.name} and that of their file, first: image ",
+        f"{name}: %d images have no size in {file.path.name} and get that of their file, first: image ",
         lambda row: str(file.image_ids[row]),
         most=1,
     )
@@ -223,7 +221,7 @@ def _reads_masks(file: COCOFile, masks: bool | None, name: str) -> bool:
         report(
             lacking,
             f"{name}: masks are not read, since %d of {len(bare)} objects have no outline (give "
-            "them one, or pass masks=False), first: ",
+            "them one, or open with masks=False), first: ",
             file.where,
             most=1,
         )
@@ -252,7 +250,7 @@ def _pack(file: COCOFile, sizes: torch.Tensor, name: str) -> list[bytes]:
         packed.append(outline.data)
     report(
         bare,
-        f"{name}: %d crowds have no outline, and their box for one, first: ",
+        f"{name}: %d crowds have no outline, and get their box for one, first: ",
         file.where,
         most=1,
     )
@@ -270,7 +268,7 @@ def _areas(
 ) -> np.ndarray:
     report(
         file.wrong_areas,
-        f"{name}: %d objects have an 'area' that cannot be one, and that of their "
+        f"{name}: %d objects have an impossible 'area', and get that of their "
         f"{'box' if outlines is None else 'mask'}, first: ",
         file.where,
         most=1,

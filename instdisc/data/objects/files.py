@@ -118,10 +118,14 @@ class ObjectFiles(ObjectSource):
         """Of the rows of the table and of packed outlines: no mask is decoded."""
         if not self._is_tabled():
             return super().annotation_keys(positions)
-        columns = self._table.as_bytes()
-        sizes = self.sizes.numpy()
+        columns, sizes = self._table.as_bytes(), self.sizes.tolist()
+        ends = self._table.ends.tolist()  # of lists, since a tensor's numbers cost a second
         return Keys(
-            as_keys(self._row_key(row, columns, sizes) for row in self._rows(positions)), True
+            as_keys(
+                self._truth_of(row, sizes[row], slice(ends[row], ends[row + 1]), columns)
+                for row in self._rows(positions)
+            ),
+            True,
         )
 
     _tabled = objects  # what the table and `_outlines_of` tell; a subclass may give other objects
@@ -130,15 +134,15 @@ class ObjectFiles(ObjectSource):
         own = type(self)
         return own.objects is own._tabled and own.areas is ObjectFiles.areas
 
-    def _row_key(self, index: int, columns: np.ndarray, sizes: np.ndarray) -> bytes:
-        rows = self._table.rows(index)
+    def _truth_of(self, index: int, size: list[int], rows: slice, columns: np.ndarray) -> bytes:
         one = self.image_ids[index]
         # The order of numbers as ids settles ties between scores; a text is the name of a file.
-        number = str(one).encode() if isinstance(one, int) else b""
-        parts = (sizes[index].tobytes(), number, columns[rows].tobytes())
-        return hash_parts(*parts, *self._outlines_of(index))
+        number = one if isinstance(one, int) else ""
+        return hash_parts(
+            f"{size} {number}".encode(), columns[rows].tobytes(), *self._outlines_of(rows)
+        )
 
-    def _outlines_of(self, index: int) -> tuple[bytes, ...]:
+    def _outlines_of(self, rows: slice) -> tuple[bytes, ...]:
         return ()
 
 

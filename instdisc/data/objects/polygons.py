@@ -60,14 +60,15 @@ def read_polygons(outline: list[Any]) -> Polygons:
 def is_blank(outline: Any) -> bool:
     """Whether there is no outline at all: null, ``[]``, ``{}``, ``[[]]``."""
     if isinstance(outline, list):
-        return all(is_blank(piece) for piece in outline) if outline else True
+        return not outline or all(is_blank(piece) for piece in outline)
     return outline is None or outline == {}
 
 
 def _pieces(node: list[Any]) -> list[list[Any]]:
-    if not any(isinstance(child, list) for child in node):
+    kinds = set(map(type, node))
+    if list not in kinds:
         return [node] if node else []
-    if not all(isinstance(child, list) for child in node):
+    if kinds != {list}:
         raise ValueError(f"its outline must be a list of polygons, got {str(node)[:60]}")
     if all(len(child) == 2 and not isinstance(child[0], list) for child in node):
         return [[number for pair in node for number in pair]]
