@@ -197,7 +197,8 @@ def _sizes(
         sizes.append((height, width))
     report(
         unknown,
-        f"{name}: %d images have no size in {file.path.name} and get that of their file, first: image ",
+        f"{name}: %d images have no size in {file.path.name} and get that of their file, first: "
+        "image ",
         lambda row: str(file.image_ids[row]),
         most=1,
     )

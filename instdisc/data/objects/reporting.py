@@ -24,9 +24,9 @@ def report(
         rows: what it is about.
         message: with a ``%d`` for their number; the names follow it.
         describe: the name of a row.
-        most: names in the line.
+        most: names in the line; 1 for a message that ends with "first: ".
     """
     if len(rows):
         named = ", ".join(describe(int(row)) for row in rows[:most])
-        more = ", ..." if len(rows) > most else ""
+        more = ", ..." if len(rows) > most > 1 else ""
         _log.warning("%s", message % len(rows) + named + more)

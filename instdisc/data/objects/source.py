@@ -124,14 +124,9 @@ def check_classes(train: ObjectSource, test: ObjectSource) -> None:
         row = next(row for row, one in enumerate(ours) if one != theirs[row])
         what = f"them in another order: number {row} is {theirs[row]!r} instead of {ours[row]!r}"
     else:
-        only = (
-            [one for one in theirs if one not in ours],
-            [one for one in ours if one not in theirs],
-        )
-        parts = [", ".join(repr(one) for one in some[:5]) or "none" for some in only]
-        what = (
-            f"{len(theirs)} for {len(ours)}: only in `test` {parts[0]}, only in `train` {parts[1]}"
-        )
+        more, fewer = set(theirs) - set(ours), set(ours) - set(theirs)
+        shown = [", ".join(map(repr, sorted(some)[:5])) or "nothing" for some in (more, fewer)]
+        what = f"{len(theirs)} for {len(ours)}: with {shown[0]} and without {shown[1]}"
     raise ValueError(
         f"`test` ({test.name!r}) must have the classes of `train` ({train.name!r}) in their order, "
         f"got {what}. Give both the same list of classes."

@@ -215,8 +215,8 @@ def _judge(files: Sequence[VOCFile], images: _Images, name: str) -> bool:
         return False
     report(
         np.flatnonzero(at_zero),
-        f"{name}: counted from 0 (pass one_based=True if not): %d objects have a corner at 0, "
-        "first: ",
+        f"{name}: counted from 0 (VOCObjects(one_based=True) if not): %d objects have a "
+        "corner at 0, first: ",
         lambda row: rows[row][0].path.name,
         most=1,
     )
@@ -237,8 +237,8 @@ def _from_one(corners: np.ndarray, paths: Sequence[Path], name: str) -> np.ndarr
     boxes[:, :2][stray] = 0
     report(
         np.flatnonzero(stray.any(1)),
-        f"{name}: counted from 1 (pass one_based=False if not): %d objects have a corner at 0, "
-        "which is taken for the first pixel, first: ",
+        f"{name}: counted from 1 (VOCObjects(one_based=False) if not): %d objects have a "
+        "corner at 0, which is taken for the first pixel, first: ",
         lambda row: paths[row].name,
         most=1,
     )
