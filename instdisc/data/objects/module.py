@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import torch
@@ -12,9 +11,8 @@ from .dataset import ObjectDataset
 from .loader import ObjectLoader
 from .opening import open_objects
 from .policy import ObjectPolicy
-from .source import ObjectSource, ObjectSubset
-
-_log = logging.getLogger(__name__)
+from .reporting import report
+from .source import ObjectSource, ObjectSubset, check_classes
 
 
 class ObjectData(LightningDataModule):
@@ -87,11 +85,7 @@ class ObjectData(LightningDataModule):
         if not isinstance(test, ObjectSource):
             assert test is not None
             test = open_objects(test, root, part="test", masks=masks)
-        if list(train.classes) != list(test.classes):
-            raise ValueError(
-                f"`test` must have the classes of `train`, {list(train.classes)[:5]}..., got "
-                f"{list(test.classes)[:5]}..."
-            )
+        check_classes(train, test)
         self.train: ObjectSource = _without_empty(train) if skip_empty else train
         self.test: ObjectSource = test
         self.policy = ObjectPolicy() if policy is None else policy
@@ -141,5 +135,10 @@ def _without_empty(source: ObjectSource) -> ObjectSource:
         raise ValueError(f"`skip_empty` leaves no image of {source.name!r}: none has an object")
     if len(kept) == len(source):
         return source
-    _log.info("%s: %d images without objects are left out", source.name, len(source) - len(kept))
+    report(
+        torch.nonzero(~source.has_objects)[:, 0].tolist(),
+        f"{source.name}: left out %d images without objects, first: ",
+        lambda row: str(source.image_ids[row]),
+        most=1,
+    )
     return ObjectSubset(source, kept)

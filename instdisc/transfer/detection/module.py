@@ -27,6 +27,7 @@ from .norms import Norm
 from .precise_norm import precise_batch_norm
 from .proposals import ProposalCounts
 from .recipe import DetectionRecipe, check_recipe, rate_factor
+from .sets import check_sets, check_test
 
 _CHECK_EVERY = 20
 
@@ -159,6 +160,13 @@ class DetectionModule(LightningModule):
             normal.contiguous(memory_format=torch.channels_last) if self.channels_last else normal
         )
 
+    def on_fit_start(self) -> None:
+        train = getattr(getattr(self.trainer, "datamodule", None), "train", None)
+        if isinstance(train, ObjectSource):
+            check_sets(train, self._truth())
+        else:
+            check_test(self._truth())
+
     def training_step(self, batch: ObjectBatch, batch_idx: int) -> Tensor:
         images = self.prepare(batch.images, batch.sizes)
         losses: dict[str, Tensor] = self.detector(images, batch.sizes, batch.objects)
@@ -208,6 +216,7 @@ class DetectionModule(LightningModule):
         self._evaluator = None
 
     def on_test_start(self) -> None:
+        check_test(self._truth())
         self.on_validation_start()
 
     def test_step(self, batch: ObjectBatch, batch_idx: int) -> None:
