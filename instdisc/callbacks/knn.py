@@ -26,13 +26,9 @@ class OnlineKNN(Callback):
         temperature: of their votes.
 
     Raises:
-<<<<<<< HEAD
-        TypeError, ValueError: if `k` or `temperature` is not positive; in validation, if a feature
-            is not finite.
-=======
         TypeError: if `k` or `temperature` is no number, or `k` not a whole one.
-        ValueError: if `k` or `temperature` is not positive and finite.
->>>>>>> h/fewshot
+        ValueError: if `k` or `temperature` is not positive and finite; in validation, if a feature
+            is not finite.
     """
 
     def __init__(self, k: int = 20, *, temperature: float = 0.07) -> None:

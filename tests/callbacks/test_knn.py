@@ -103,11 +103,6 @@ def test_without_two_loaders_nothing_is_logged():
     assert all("knn" not in metrics for metrics in collect.metrics)
 
 
-<<<<<<< HEAD
-@pytest.mark.parametrize("options", [{"k": 0}, {"temperature": 0.0}])
-def test_bad_settings(options):
-    with pytest.raises(ValueError, match="`(k|temperature)` must be a .* number"):
-=======
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -125,5 +120,4 @@ def test_bad_settings(options):
 )
 def test_bad_settings(options, error, message):
     with pytest.raises(error, match=message):
->>>>>>> h/fewshot
         OnlineKNN(**options)

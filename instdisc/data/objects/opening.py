@@ -11,7 +11,8 @@ from .coco import COCOObjects
 from .pennfudan import PennFudan
 from .scenes import SceneObjects
 from .source import JoinedObjects, ObjectSource
-from .splitting import drawn_part
+from ..images.splits import say_drawn
+from .splitting import split_objects
 from .voc import VOCObjects
 
 _EXPORTS = ("_annotations.coco.json", "annotations.json")
@@ -180,7 +181,9 @@ def _drawn(source: ObjectSource, part: Part, num_test: int | None = None) -> Obj
             f"`part` must be 'train', 'test' or 'all' for {source.name!r}, which has no official "
             f"split, got {part!r}"
         )
-    return drawn_part(source, part, num_test)
+    train, test = split_objects(source, num_test)
+    say_drawn(source.name, len(train), len(test))
+    return train if part == "train" else test
 
 
 def _both_parts(name: str, part: Part) -> None:

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from typing import Literal
-
-import numpy as np
-import torch
-
+from ..images.splits import draw_positions
 from .source import ObjectSource, ObjectSubset
-
-_log = logging.getLogger(__name__)
 
 
 def split_objects(
@@ -35,29 +28,5 @@ def split_objects(
         >>> len(train), test.image_ids
         (7, [2, 4, 8])
     """
-    count = round(0.3 * len(source)) if num_test is None else num_test
-    if not 0 < count < len(source):
-        raise ValueError(
-            f"`num_test` must be above 0 and below the {len(source)} images of {source.name!r}, "
-            f"got {count}"
-        )
-    order = np.random.RandomState(seed).permutation(len(source))  # fixed for all time by numpy
-    test, train = np.sort(order[:count]), np.sort(order[count:])
-    return (
-        ObjectSubset(source, torch.from_numpy(train)),
-        ObjectSubset(source, torch.from_numpy(test)),
-    )
-
-
-def drawn_part(
-    source: ObjectSource, part: Literal["train", "test"], num_test: int | None = None
-) -> ObjectSource:
-    """One part of `split_objects` by seed 0, with a line in the log that says so."""
-    train, test = split_objects(source, num_test)
-    _log.warning(
-        "%s: no official split; %d images to train on and %d to test on, drawn by seed 0",
-        source.name,
-        len(train),
-        len(test),
-    )
-    return train if part == "train" else test
+    train, test = draw_positions(len(source), num_test, seed=seed, name=source.name)
+    return ObjectSubset(source, train), ObjectSubset(source, test)
