@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +13,9 @@ from instdisc import checks
 from instdisc.types import Record
 
 from .grid import Grid, make_grid
+from .notes import intervals
+
+_PER_INCH = 17  # small characters
 
 
 def results_figure(records: Iterable[Record], path: str | Path, *, title: str = "") -> Path:
@@ -71,6 +75,12 @@ def results_figure(records: Iterable[Record], path: str | Path, *, title: str = 
     axes.set_title(_plain(title))
     axes.margins(y=0.1)
     axes.spines[["top", "right"]].set_visible(False)
+    kinds = intervals(
+        {(grid.methods[m], grid.results[p]): cell.pooled for (m, p), cell in grid.cells.items()}
+    )
+    if kinds:
+        characters = int(_PER_INCH * figure.get_size_inches()[0])
+        figure.supxlabel(_plain(textwrap.fill(f"Lines: {kinds}", characters)), fontsize=7)
     names = [_plain(name) for name in grid.methods]
     axes.legend(handles, names, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(path, dpi=150)

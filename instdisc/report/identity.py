@@ -19,6 +19,7 @@ _OF_THE_RUN = {
     *("num_workers", "workers", "device", "devices", "accelerator", "episodes_digest"),
 }
 _OF_THE_RUN_ENDS = ("_seed", "_seconds")
+_MISSING = object()
 # Drawn by the seed, if nothing else was given: two lists of episodes under one seed are two tests.
 DRAWN = ("settings.episode_seed", "settings.episodes_digest")
 _SCORE = "validation"  # of a candidate in a grid of recipes or penalties
@@ -71,7 +72,12 @@ def differing(items: Iterable[Mapping[str, Any]]) -> list[str]:
     """
     items = list(items)
     names = dict.fromkeys(name for item in items for name in item)
-    return [name for name in names if len({canonical(item, [name]) for item in items}) > 1]
+    first = items[0] if items else {}
+    return [
+        name
+        for name in names
+        if any(item.get(name, _MISSING) != first.get(name, _MISSING) for item in items)
+    ]
 
 
 def canonical(item: Mapping[str, Any], names: Sequence[str]) -> str:
@@ -84,7 +90,7 @@ def _flat(prefix: str, value: Any) -> dict[str, Any]:
     if _are_candidates(value):
         return {prefix: [_flat_candidate(candidate) for candidate in value]}
     if not isinstance(value, Mapping):
-        return {prefix: value}
+        return {prefix: _as_read(value)}
     parts: dict[str, Any] = {}
     for name, part in value.items():
         if not _is_of_the_run(str(name)):
@@ -94,10 +100,19 @@ def _flat(prefix: str, value: Any) -> dict[str, Any]:
 
 def _flat_candidate(candidate: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name: value
+        name: _as_read(value)
         for name, value in candidate.items()
         if name != _SCORE and not _is_of_the_run(name)
     }
+
+
+def _as_read(value: Any) -> Any:
+    """A value as JSON gives it back: a tuple is a list."""
+    if isinstance(value, list | tuple):
+        return [_as_read(part) for part in value]
+    if isinstance(value, Mapping):
+        return {str(name): _as_read(part) for name, part in value.items()}
+    return value
 
 
 def _are_candidates(value: Any) -> bool:

@@ -23,13 +23,14 @@ def notes(cells: _Cells, datasets: Mapping[str, str]) -> list[str]:
         cells: by method and result.
         datasets: what each data set is called in the table.
     """
-    lines = [_intervals(cells), _pairs(cells), _agreeing(cells), _lower(cells)]
+    kinds = intervals(cells)
+    lines = [f"± and [ ]: {kinds}" if kinds else "", _pairs(cells), _agreeing(cells), _lower(cells)]
     lines += [*_protocols(cells, datasets), _superseded(cells)]
     return [line for line in lines if line]
 
 
-def _intervals(cells: _Cells) -> str:
-    """Every kind of interval, and of which cells it is if there are several."""
+def intervals(cells: _Cells) -> str:
+    """Every kind of interval, and of which cells it is if there are several; ``""`` for none."""
     kinds: dict[str, list[tuple[str, Result]]] = defaultdict(list)
     texts: dict[str, list[str]] = defaultdict(list)
     for key, pooled in cells.items():
@@ -44,7 +45,7 @@ def _intervals(cells: _Cells) -> str:
         others = {key for other, rest in kinds.items() if other != kind for key in rest}
         where = f" ({_where(keys, others)})" if others else ""
         told.append(_range(texts[kind]) + where)
-    return f"± and [ ]: 95 % intervals: {'; '.join(told)}."
+    return f"95 % intervals: {'; '.join(told)}."
 
 
 def _where(keys: Iterable[tuple[str, Result]], others: set[tuple[str, Result]]) -> str:

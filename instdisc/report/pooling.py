@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any, NamedTuple
 
 from instdisc import checks
+from instdisc.metrics import t_interval
 from instdisc.types import Record
 
 from .identity import DRAWN, asked, canonical, differing, drawn
@@ -267,12 +268,3 @@ def _checkpoint_names(records: Sequence[Record]) -> dict[str, str]:
         else:
             names[source] = short[file] + (f", {digest}" if taken.count(file) > 1 else "")
     return unlike(names)
-
-
-def t_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Student's 95 % interval of the mean."""
-    from scipy.stats import t
-
-    mean = fmean(values)
-    half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
-    return mean - half, mean + half

@@ -69,6 +69,20 @@ def test_intervals_are_drawn_from_end_to_end(tmp_path, axes, value, low, high):
 def test_a_record_without_an_interval_has_none_drawn(tmp_path, axes):
     results_figure([record("a", half=None)], tmp_path / "x.png")
     assert not axes[0].collections
+    assert axes[0].figure.get_supxlabel() == ""
+
+
+def test_the_figure_says_what_its_intervals_are(tmp_path, axes):
+    records = [
+        record("a", interval="Wilson, 600 images"),
+        record("a", "linear", interval="bootstrap over 600 images, 1000 resamples"),
+    ]
+    results_figure(records, tmp_path / "x.png")
+    said = axes[0].figure.get_supxlabel().replace("\n", " ")
+    assert said == (
+        "Lines: 95 % intervals: Wilson, 600 images (knn top-1); bootstrap over 600 images, 1000 "
+        "resamples (linear top-1)."
+    )
 
 
 def test_names_are_shown_as_they_are(tmp_path, axes):

@@ -180,6 +180,13 @@ def test_records_that_differ_are_never_averaged(one, other, labels):
         assert shown == {("MoCo", labels[0]): "50.0 ± 1.0", ("MoCo", labels[1]): "60.0 ± 1.0"}
 
 
+def test_a_record_is_the_same_before_and_after_it_is_written():
+    settings = {"steps": (1, 2), "grid": [{"rates": (0.1,), "validation": 5.0}], "of": {"a": (1,)}}
+    records = [record(50.0 + s, seed=s, settings=settings, view={"size": 9}) for s in range(3)]
+    records[0] = Record.from_json(records[0].to_json())
+    assert len(cells(records)) == 1
+
+
 def test_two_lists_of_episodes_under_one_seed_are_two_results():
     lists = [
         record(50.0 + n, seed=0, settings={"episode_seed": 0, "episodes_digest": digest})
