@@ -22,6 +22,7 @@ from .images.source import ImageSource, ImageSubset
 from .images.splits import say_drawn, split_per_class
 from .images.tables import ImageTable
 from .layout import TEST_FOLDERS, TRAIN_FOLDERS, Layout, open_by_layout
+from .parts import split_value
 
 Part = Literal["all", "train", "test"]
 _log = logging.getLogger(__name__)
@@ -96,8 +97,9 @@ def _open_entry(key: str, path: Path, part: Part) -> ImageSource:
 
 
 def _open_table(path: Path, part: Part) -> ImageSource:
-    if part != "all" and "split" in column_names(path):
-        return ImageTable(None, path, only=("split", part))
+    chosen = None if part == "all" else split_value(path, part)
+    if chosen is not None:
+        return ImageTable(None, path, only=("split", chosen))
     return _part_of(ImageTable(None, path), part, path)
 
 

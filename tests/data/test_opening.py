@@ -213,3 +213,15 @@ def test_kinds_by_name(tmp_path):
     names = ("eurosat", "eurosat=/data/e", "pets.csv", "faces.csv", "empty", "none")
     found = [kinds_of(name, tmp_path, LAYOUTS) for name in names]
     assert found == [["images"], ["images"], ["images"], [], [], ["images"]]
+
+
+@pytest.mark.parametrize("names", [("Train", "Test"), ("training", "val")])
+def test_parts_by_other_words(names, tmp_path):
+    make(tmp_path / "pets", ["cat", "dog"])
+    rows = [f"pets/{name}/{i}.png,{name}" for name in ("cat", "dog") for i in range(10)]
+    rows = [f"{row},{names[i % 4 == 0]}" for i, row in enumerate(rows)]
+    (tmp_path / "table.csv").write_text("\n".join(["image,label,split", *rows]))
+    assert [len(images) for images in opened("table.csv", tmp_path)] == [20, 15, 5]
+    (tmp_path / "table.csv").write_text("\n".join(["image,label,split", *rows[1:4]]))
+    with pytest.raises(ValueError, match="the column 'split' of .* must name 'test'"):
+        open_images("table.csv", tmp_path, part="test")

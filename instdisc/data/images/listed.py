@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class ListedFiles:
-    r"""Finds the files that a table names, with one look into each folder; none comes twice.
+    r"""Finds the files that a table names, with one look into each folder; no line comes twice.
 
     A path may be written with the separators of Windows, and its letters in another form of
     Unicode than on the disk, as macOS does.
@@ -30,21 +30,31 @@ class ListedFiles:
         self._root = root
         self._table = table
         self._present: dict[str, dict[str, str]] = {}
-        self._lines: dict[str, int] = {}
+        self._lines: dict[tuple[object, ...], int] = {}
 
-    def add(self, line: int, path: str) -> None:
+    def add(self, line: int, path: str, *truth: object) -> int:
         """Notes that a line names an image.
 
+        Args:
+            line: its number.
+            path: of the image.
+            truth: what the line says of the image, where several lines may say different things
+                of one.
+
+        Returns:
+            The first line that names the image: `line` itself if it is new.
+
         Raises:
-            ValueError: if another line names it too.
+            ValueError: if another line says the same of the image.
         """
-        key = unicodedata.normalize("NFC", os.path.normpath(path.replace("\\", "/")))
-        first = self._lines.setdefault(key, line)
+        image = unicodedata.normalize("NFC", os.path.normpath(path.replace("\\", "/")))
+        first = self._lines.setdefault((image, *truth), line)
         if first != line:
             raise ValueError(
                 f"line {line} of {self._table} names {path!r} again, after line {first}. Remove "
                 "one of them."
             )
+        return self._lines.setdefault((image,), line)
 
     def find(self, line: int, path: str) -> str:
         """The path of the file, relative to the root.

@@ -15,6 +15,7 @@ from ..images.columns import column_names, read_columns
 from ..images.listing import list_folder, matching
 from ..images.splits import say_drawn
 from ..layout import TEST_FOLDERS, TRAIN_FOLDERS, Layout, Part, open_by_layout
+from ..parts import PART_NAMES, spelled, split_value
 from ..scenes import Scenes
 from .celeba import CelebALandmarks
 from .columns import point_columns
@@ -26,8 +27,6 @@ from .tables import LandmarkTable, Unit
 
 _SUFFIX = "_keypoints.csv"
 _TABLES = (".csv", ".tsv")
-# How the parts of a split may be called; of a test part the first that is there.
-_PARTS = {"train": TRAIN_FOLDERS, "val": TEST_FOLDERS[2:], "test": TEST_FOLDERS}
 # No image of MAFL's test is trained on, whichever set the test is of.
 _CELEBA_SPLITS = {
     "mafl": {"train": "mafl_train", "test": "mafl_test"},
@@ -128,7 +127,7 @@ def _open_table(path: Path, part: Part, **options: Any) -> LandmarkSource:
 
 def _open_folder(path: Path, part: Part, **options: Any) -> LandmarkSource:
     tables = {file.name[: -len(_SUFFIX)].lower(): file for file in matching(path, f"*{_SUFFIX}")}
-    if not all(any(name in tables for name in _PARTS[one]) for one in ("train", "test")):
+    if not all(any(name in tables for name in PART_NAMES[one]) for one in ("train", "test")):
         files = list(tables.values()) or _point_tables(path)
         if len(files) != 1:
             raise ValueError(
@@ -137,7 +136,7 @@ def _open_folder(path: Path, part: Part, **options: Any) -> LandmarkSource:
             )
         return _open_one(files[0], _images_of(path, files[0]), part, options)
     _refuse_shared(tables.values())
-    parts = [_spelled(tables, part, str(path))] if part != "all" else _all_parts(tables)
+    parts = [spelled(tables, part, str(path))] if part != "all" else _all_parts(tables)
     opened = [
         LandmarkTable(_images_of(path, tables[one]), tables[one], name=path.name, **options)
         for one in parts
@@ -148,9 +147,8 @@ def _open_folder(path: Path, part: Part, **options: Any) -> LandmarkSource:
 def _open_one(table: Path, root: Path, part: Part, options: dict[str, Any]) -> LandmarkSource:
     """A part of a table that holds all of them."""
     ignore = [*options.pop("ignore", ()), "split"]
-    if part != "all" and "split" in column_names(table):
-        values = {value.lower(): value for _, (value,) in read_columns(table, ["split"])}
-        chosen = values[_spelled(values, part, f"the column 'split' of {table}")]
+    chosen = None if part == "all" else split_value(table, part)
+    if chosen is not None:
         return LandmarkTable(root, table, only=("split", chosen), ignore=ignore, **options)
     images = LandmarkTable(root, table, ignore=ignore, **options)
     if part == "all":
@@ -159,14 +157,6 @@ def _open_one(table: Path, root: Path, part: Part, options: dict[str, Any]) -> L
     split = split_landmarks(images)
     say_drawn(str(table), len(split.train), len(split.test))
     return split.train if part == "train" else split.test
-
-
-def _spelled(names: dict[str, Any], part: Part, whose: str) -> str:
-    """What the names call a part."""
-    for name in _PARTS[part]:
-        if name in names:
-            return name
-    raise ValueError(f"{whose} must name {part!r} for `part`={part!r}, it has {', '.join(names)}")
 
 
 def _all_parts(names: dict[str, Any]) -> list[str]:

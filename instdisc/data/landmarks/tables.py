@@ -33,7 +33,8 @@ class LandmarkTable(LandmarkFiles):
     The first row names the columns, in any order: ``image``, the path; for each point two columns
     whose names differ in an ``x`` and a ``y`` alone (``x0,y0``, ``nose_x,nose_y``); and if there
     are face boxes, ``left``, ``top``, ``right``, ``bottom`` in the same unit as the points. Other
-    columns are passed over, with one line in the log. Points that have the names of the layout's,
+    columns are passed over, with one line in the log. Several rows may name one image, with other
+    points: each is a face. Points that have the names of the layout's,
     or numbers, are taken in the layout's order; others in that of the table.
 
     A point with a negative position lies outside its image and counts as not visible: so does one
@@ -60,10 +61,10 @@ class LandmarkTable(LandmarkFiles):
     Raises:
         FileNotFoundError: if there is no such table or folder.
         ValueError: if a column is missing or has no partner; a row misses a value or has one that
-            is no number, or names an image that is missing or that another row names with the
-            same box (or none): then it names the line; if no row is left, the numbers look like
-            shares of the image or like points that are not there, or `layout` does not fit; and
-            from `LandmarkFiles`.
+            is no number, or names an image that is missing, that another row names with the same
+            numbers, or that a row of another part names: then it names the line; if no row is
+            left, the numbers look like shares of the image or like points that are not there, or
+            `layout` does not fit; and from `LandmarkFiles`.
 
     Example:
         >>> import tempfile
@@ -144,7 +145,9 @@ class _Rows:
         order = order_points([stem for stem, _, _ in columns.points], layout)
         cells = [cell for place in order for cell in columns.points[place][1:]]
         wanted = [image, image if only is None else only[0], *cells, *columns.box]
-        listed: dict[tuple[float, ...], ListedFiles] = {}
+        listed = ListedFiles(root, table)
+        parts: dict[int, str] = {}
+        again: list[str] = []
         self.lines: list[int] = []
         self.paths: list[str] = []
         self.numbers: list[list[float]] = []
@@ -158,14 +161,28 @@ class _Rows:
             box = row[len(cells) :]
             if any(math.isnan(number) for number in box):
                 raise ValueError(f"line {line} of {table} must have all numbers of the box")
-            # Several faces of one image differ in their boxes.
-            files = listed.setdefault(tuple(box), ListedFiles(root, table))
-            files.add(line, path)
+            # Several faces of one image differ in their points; so do two opinions on one face.
+            first = listed.add(line, path, repr(row))
+            if parts.setdefault(first, value) != value and only is not None:
+                raise ValueError(
+                    f"line {line} of {table} names {path!r} for {value!r}, and line {first} for "
+                    f"{parts[first]!r}. Leave one of them out."
+                )
             if only is not None and value != only[1]:
                 continue
             self.lines.append(line)
-            self.paths.append(files.find(line, path))
+            self.paths.append(listed.find(line, path))
+            if first != line:
+                again.append(path)
             self.numbers.append(row)
+        if again:
+            _log.warning(
+                "%d rows of %s name an image that another row names with other points, %s first: "
+                "each row counts as a face",
+                len(again),
+                table,
+                again[0],
+            )
         if not self.paths:
             raise ValueError(f"{table} lists no image" + f" with {only}" * (only is not None))
 

@@ -57,6 +57,17 @@ def test_a_table_with_a_split(names, tmp_path, caplog):
     assert "split" not in caplog.text
 
 
+def test_faces_of_one_image_stay_together(tmp_path):
+    names = make(tmp_path)
+    write(tmp_path / "faces.csv", [*names, *names])
+    text = (tmp_path / "faces.csv").read_text().splitlines()
+    text[11:] = [f"{row}.5" for row in text[11:]]
+    (tmp_path / "faces.csv").write_text("\n".join(text))
+    every, train, test = opened("faces.csv", tmp_path)
+    assert [len(images) for images in (every, train, test)] == [20, 14, 6]
+    assert test.positions.tolist() == [2, 4, 8, 12, 14, 18]
+
+
 def test_a_split_without_a_part(tmp_path):
     write(tmp_path / "faces.csv", make(tmp_path), f"{HEAD},split", ["train"] * 10)
     with pytest.raises(ValueError, match="column 'split' of .* must name 'test' .* it has train"):

@@ -191,13 +191,25 @@ def test_separators_of_windows(table):
 @pytest.mark.parametrize("again", ["a.png", "./a.png", "in/../a.png", ".\\a.png"])
 def test_an_image_named_twice(again, table):
     with pytest.raises(ValueError, match="line 4 of .* again, after line 2. Remove one of them"):
-        table("a.png,5,6,9,8", "b.png,5,6,9,8", f"{again},5,6,9,7")
+        table("a.png,5,6,9,8", "b.png,5,6,9,8", f"{again},5,6.0,9,8")
 
 
 def test_an_image_named_in_two_parts(table):
     with pytest.raises(ValueError, match="line 3 of .* names 'a.png' again, after line 2"):
         table("a.png,5,6,9,8,train", "a.png,5,6,9,8,test", head=f"{HEAD},split",
               only=("split", "test"))  # fmt: skip
+
+
+def test_opinions_on_one_image(table, caplog):
+    images = table("a.png,5,6,9,8", "b.png,5,6,9,8", "a.png,5,6,9,7")
+    assert list(images.paths) == ["a.png", "b.png", "a.png"]
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("1 rows of ")
+    assert caplog.messages[0].endswith("with other points, a.png first: each row counts as a face")
+    head = f"{HEAD},split"
+    rows = ("a.png,5,6,9,8,train", "b.png,5,6,9,8,test", "a.png,5,6,9,7,test")
+    with pytest.raises(ValueError, match="line 4 of .* 'a.png' for 'test', and line 2 for 'train'"):
+        table(*rows, head=head, only=("split", "test"))
 
 
 def test_faces_of_one_image_differ_in_their_boxes(table):
