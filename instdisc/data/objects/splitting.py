@@ -39,7 +39,7 @@ def split_objects(
     if not 0 < count < len(source):
         raise ValueError(
             f"`num_test` must be above 0 and below the {len(source)} images of {source.name!r}, "
-            f"got {count}"
+            f"got {count}. A set must have two images to be split."
         )
     order = np.random.RandomState(seed).permutation(len(source))  # fixed for all time by numpy
     test, train = np.sort(order[:count]), np.sort(order[count:])
