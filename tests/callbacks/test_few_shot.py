@@ -129,9 +129,7 @@ def test_the_square_view_and_one_of_ones_own():
             module.backbone, tall, policy=options.get("policy") or islam_test_policy(16)
         )
         drawn = draw_episodes(tall.labels, ways=3, shots=2, queries=4, episodes=30)
-        (record,) = evaluate_few_shot(
-            seen, shots=[2], ways=3, queries=4, episodes=drawn
-        )
+        (record,) = evaluate_few_shot(seen, shots=[2], ways=3, queries=4, episodes=drawn)
         assert logged.values[1]["few_shot"] == pytest.approx(record.value / 100)
         values.append(record.value)
     assert values[0] != values[1]
@@ -235,9 +233,7 @@ def test_a_checkpoint_is_chosen_by_it(tmp_path, on_train_end):
         load_backbone(best.best_model_path), images, policy=islam_test_policy(16)
     )
     drawn = draw_episodes(images.labels, ways=3, shots=2, queries=4, episodes=30)
-    (record,) = evaluate_few_shot(
-        features, shots=[2], ways=3, queries=4, episodes=drawn
-    )
+    (record,) = evaluate_few_shot(features, shots=[2], ways=3, queries=4, episodes=drawn)
     assert record.value / 100 == pytest.approx(float(best.best_model_score))
 
 
@@ -370,9 +366,7 @@ def test_two_processes_share_the_work(tmp_path):
     backbone.load_state_dict(state)
     images = Colours(41)
     features = extract_features(backbone, images, policy=islam_test_policy(16))
-    (record,) = evaluate_few_shot(
-        features, shots=[2], ways=3, queries=4, episodes=30
-    )
+    (record,) = evaluate_few_shot(features, shots=[2], ways=3, queries=4, episodes=30)
     assert first == pytest.approx(record.value / 100)
 
 

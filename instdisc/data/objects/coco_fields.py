@@ -8,6 +8,8 @@ from typing import Any
 
 from instdisc.checks import refuse
 
+from .polygons import all_finite_numbers
+
 _FLAGS = {0: False, 1: True, None: False, "0": False, "1": True, "false": False, "true": True}
 _NUMBERS = {int, float}
 
@@ -60,7 +62,7 @@ def read_box(value: Any, where: str) -> list[float]:
     remedy = f"Correct {where}."
     if type(value) is not list or len(value) != 4 or not set(map(type, value)) <= _NUMBERS:
         refuse("bbox", "four numbers: left, top, width, height", value, remedy)
-    if not math.isfinite(sum(value)):
+    if not all_finite_numbers(value):
         refuse("bbox", "finite", value, remedy)
     if value[2] < 0 or value[3] < 0:
         refuse("bbox", "of a width and a height of at least 0", value, remedy)
@@ -86,14 +88,16 @@ def read_area(value: Any) -> float | None:
 
 
 def read_name(value: Any, where: str) -> str:
-    """The name of a category, without spaces around it.
+    """The name of a category, without spaces around it; a number is its digits.
 
     Raises:
         ValueError: if there is none.
     """
+    if type(value) is int:
+        return str(value)
     if not isinstance(value, str) or not value.strip():
         refuse("name", "the name of a category", value, f"Correct {where}.")
-    return str(value).strip()
+    return value.strip()
 
 
 def _number(value: Any) -> float | None:

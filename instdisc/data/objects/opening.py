@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..images.splits import say_drawn
 from ..layout import Layout, Part, open_by_layout
 from ..scenes import Scenes
 from .coco import COCOObjects
 from .pennfudan import PennFudan
 from .scenes import SceneObjects
 from .source import JoinedObjects, ObjectSource
-from ..images.splits import say_drawn
 from .splitting import split_objects
 from .voc import VOCObjects
 

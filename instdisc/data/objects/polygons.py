@@ -39,9 +39,8 @@ def read_polygons(outline: list[Any]) -> Polygons:
     """
     pieces = _pieces(outline)
     for piece in pieces:
-        # As a set of types in one pass: a large set has 40 million coordinates.
-        if not set(map(type, piece)) <= _NUMBERS or not math.isfinite(sum(piece)):
-            bad = next(one for one in piece if type(one) not in _NUMBERS or not math.isfinite(one))
+        if not all_finite_numbers(piece):
+            bad = next(one for one in piece if not all_finite_numbers([one]))
             raise ValueError(f"its outline must be of finite numbers, got {str(bad)[:60]!r}")
         if len(piece) % 2:
             raise ValueError(
@@ -55,6 +54,17 @@ def read_polygons(outline: list[Any]) -> Polygons:
             "a box x, y, w, h are x, y, x + w, y, x + w, y + h, x, y + h"
         )
     return Polygons(rings, len(pieces) - len(rings))
+
+
+def all_finite_numbers(values: list[Any]) -> bool:
+    """Whether a list holds nothing else; a bool and a text are no numbers."""
+    # As a set of types in one pass: a large set has 40 million coordinates.
+    if not set(map(type, values)) <= _NUMBERS:
+        return False
+    try:
+        return math.isfinite(sum(values))
+    except OverflowError:  # a whole number of 309 digits
+        return False
 
 
 def is_blank(outline: Any) -> bool:

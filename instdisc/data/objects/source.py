@@ -132,8 +132,8 @@ def check_classes(train: ObjectSource, test: ObjectSource) -> None:
         shown = [", ".join(map(repr, sorted(some)[:5])) or "nothing" for some in (more, fewer)]
         what = f"{len(theirs)} for {len(ours)}: with {shown[0]} and without {shown[1]}"
     raise ValueError(
-        f"`test` ({test.name!r}) must have the classes of `train` ({train.name!r}) in their order, "
-        f"got {what}. Give both the same list of classes."
+        f"`test` must have the classes of `train` in their order, got {what} ({test.name!r} and "
+        f"{train.name!r}). Give both the same list of classes."
     )
 
 

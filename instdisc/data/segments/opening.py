@@ -21,7 +21,6 @@ from .pairing import PairedFiles as _Files
 from .pairing import list_files, pair_files
 from .scenes import SceneSegments
 from .source import SegmentSource
-from .splits import split_segments
 
 _CAMVID_NAME = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_.*")  # the four films
 
@@ -184,7 +183,9 @@ def _open_part(path: Path, parts: dict[str, _Files], part: Part) -> SegmentSourc
     )
     if split or part == "all":
         return files
-    return split_segments(files)[part == "test"]
+    train, test = draw_positions(len(files), name=files.name)
+    say_drawn(str(path), len(train), len(test))
+    return files.subset(test if part == "test" else train)
 
 
 def _classes_of(path: Path, image: str, masks: list[Path]) -> Classes:

@@ -62,6 +62,7 @@ def test_several_polygons_in_pairs():
         ([[5, 5, True, 5, 20, 15]], "finite numbers, got 'True'"),
         ([[5, 5, float("nan"), 5, 20, 15]], "finite numbers, got 'nan'"),
         ([[5, 5, float("inf"), 5, 20, 15]], "finite numbers, got 'inf'"),
+        ([[5, 5, 10**400, 5, 20, 15]], "finite numbers, got '1000"),
         ([RING, None], "a list of polygons"),
         ([5, [5, 20, 5, 20, 15, 3]], "a list of polygons"),
         ([{"x": 5, "y": 5}], "its mask is of size None"),

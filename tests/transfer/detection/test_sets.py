@@ -63,7 +63,7 @@ def run(train, test, **options):
         (Marked(), fine(crowd=True), "`test` must have objects to find that are neither crowds"),
         (Marked(), fine(difficult=True), "`test` must have objects to find"),
         (Marked(), fine(num_categories=3), "got 3 for 10: with nothing and without 'arrow', "),
-        (Marked(num_categories=3), fine(), "`test` .'marked'. must have the classes of `train`"),
+        (Marked(num_categories=3), fine(), "`test` must have the classes of `train` in"),
     ],
 )
 def test_sets_that_would_train_in_vain(monkeypatch, train, test, message):
