@@ -11,6 +11,7 @@ from typing import Literal
 from instdisc.checks import choice, refuse
 
 from ..catalog.layout import contents
+from ..images.splits import draw_positions, say_drawn
 from ..layout import Layout, Part, kinds_of, locate, open_by_layout
 from ..scenes import Scenes
 from .arrangement import find_parts, undecided

@@ -154,7 +154,7 @@ def run_suite(
         >>> [(record.task, record.dataset, record.method) for record in records], records.missing
         ([('knn', 'scenes', 'random')], [])
     """
-    tasks, options = list(tasks), options or {}
+    options = options or {}
     check_options(tasks, options, image_size=image_size, precision=precision)
     checks.whole("batch_size", batch_size)
     checks.whole("num_workers", num_workers, at_least=0)
@@ -199,6 +199,9 @@ def run_suite(
         current = bar.add_task("", total=None)
         run = _Runner(extract, offered, kept)
         for job in todo:
+            if job.key in stored:  # two files of the same weights
+                bar.advance(whole)
+                continue
             bar.reset(current, description=job.title, total=None)
             try:
                 records = run(job, functools.partial(_show, bar, current))
@@ -211,7 +214,11 @@ def run_suite(
         bar.remove_task(current)
     return SuiteRecords(
         (
-            record._replace(method=job.subject.name, dataset=job.data.name)
+            record._replace(
+                method=job.subject.name,
+                dataset=job.data.name,
+                checkpoint=job.subject.about.checkpoint,
+            )
             for job in jobs
             for record in stored.get(job.key, [])
         ),

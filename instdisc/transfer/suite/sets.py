@@ -130,7 +130,8 @@ def find_sets(data_sets: DataSets, root: str | Path, keep: Keep) -> list[SuiteSe
 
 
 def _unique_names(asked: Sequence[tuple[str, DataSet]], root: str | Path) -> list[str]:
-    names, longer = [], []
+    names: list[str] = []
+    longer: list[list[str]] = []
     for name, one in asked:
         if name or not isinstance(one, str | Path):
             first = one[0] if isinstance(one, tuple) else one

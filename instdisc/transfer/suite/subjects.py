@@ -60,7 +60,7 @@ def find_subjects(
             f"`checkpoints` must be a list or a mapping, got {checkpoints!r}: put it into a list"
         )
     else:
-        asked = [_named(one) for one in checkpoints]
+        asked = list(dict.fromkeys(_named(one) for one in checkpoints))
     subjects: list[Subject | None] = []
     for name, source in asked:
         subjects.append(None if _is_random(source) else _subject(name, source, miss))

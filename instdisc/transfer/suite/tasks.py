@@ -232,7 +232,7 @@ _PRECISIONS = ("32-true", "64-true", "16-mixed", "bf16-mixed", "16-true", "bf16-
 
 
 def check_options(
-    tasks: list[str], options: Mapping[str, Options], *, image_size: int | None, precision: str
+    tasks: Sequence[str], options: Mapping[str, Options], *, image_size: int | None, precision: str
 ) -> None:
     """Refuses what no task knows, and what is out of range.
 
