@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 import torch
 
+from instdisc.checks import whole
+
 from .source import ObjectSource, ObjectSubset
 
 _log = logging.getLogger(__name__)
@@ -27,7 +29,7 @@ def split_objects(
         Both parts in the order of `source`.
 
     Raises:
-        ValueError: if one part would be empty.
+        ValueError, TypeError: if `num_test` is no number of images that leaves some to train on.
 
     Example:
         >>> from instdisc.data import SceneObjects, Scenes
@@ -36,11 +38,12 @@ def split_objects(
         (7, [2, 4, 8])
     """
     count = round(0.3 * len(source)) if num_test is None else num_test
-    if not 0 < count < len(source):
-        raise ValueError(
-            f"`num_test` must be above 0 and below the {len(source)} images of {source.name!r}, "
-            f"got {count}. A set must have two images to be split."
-        )
+    whole(
+        "num_test",
+        count,
+        at_most=len(source) - 1,
+        remedy=f"{source.name!r} has {len(source)} images; one must remain to train on.",
+    )
     order = np.random.RandomState(seed).permutation(len(source))  # fixed for all time by numpy
     test, train = np.sort(order[:count]), np.sort(order[count:])
     return (
