@@ -6,14 +6,14 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+from ..images.listing import is_clutter
 from .reporting import report
-from .texts import is_hidden
 
 
 def files_by_stem(folder: Path, suffixes: Collection[str]) -> dict[str, list[str]]:
     """The files of some suffixes, in whatever case, by their names without suffix.
 
-    Files that begin with a dot are left out, and the log counts them.
+    What systems leave, as macOS its ``._NAME``, is left out, and the log counts it.
 
     Args:
         folder: where they lie.
@@ -30,15 +30,15 @@ def files_by_stem(folder: Path, suffixes: Collection[str]) -> dict[str, list[str
     fitting = sorted(
         entry for entry in os.listdir(folder) if os.path.splitext(entry)[1].lower() in suffixes
     )
-    hidden = [entry for entry in fitting if is_hidden(entry)]
+    hidden = [entry for entry in fitting if is_clutter(entry)]
     report(
         range(len(hidden)),
-        f"{folder}: left out %d files whose names begin with a dot, first: ",
+        f"{folder}: left out %d files that a system left, first: ",
         lambda row: hidden[row],
         most=1,
     )
     found: dict[str, list[str]] = {}
     for entry in fitting:
-        if not is_hidden(entry):
+        if not is_clutter(entry):
             found.setdefault(os.path.splitext(entry)[0], []).append(entry)
     return found

@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from pytorch_lightning import LightningDataModule
 
+from instdisc.checks import refuse, whole
+
 from .dataset import ObjectDataset
 from .loader import ObjectLoader
 from .opening import open_objects
@@ -43,7 +45,7 @@ class ObjectData(LightningDataModule):
         multiple: height and width of a batch are padded with 0 to multiples of it.
 
     Raises:
-        ValueError: if an argument is out of range, there is no test set, both sets differ in their
+        ValueError, TypeError: if an argument is out of range, there is no test set, both sets differ in their
             classes, or `skip_empty` leaves no image; and from the sources.
 
     Example:
@@ -75,10 +77,9 @@ class ObjectData(LightningDataModule):
             ("iterations", iterations),
             ("test_batch_size", test_batch_size),
         ):
-            if value < 1:
-                raise ValueError(f"`{name}` must be positive, got {value}")
+            whole(name, value)
         if test is None and isinstance(train, ObjectSource):
-            raise ValueError("`test` must be given where `train` is a source, got None")
+            refuse("test", "given where `train` is a source", test)
         if not isinstance(train, ObjectSource):
             test = train if test is None else test
             train = open_objects(train, root, part="train", masks=masks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..images.listing import list_folder, matching
 from ..images.splits import say_drawn
 from ..layout import Layout, Part, open_by_layout
 from ..scenes import Scenes
@@ -101,7 +102,7 @@ def _open_coco2017(path: Path, part: Part, *, masks: bool = True) -> ObjectSourc
 
 
 def _open_voc(path: Path, part: Part, *, masks: bool = True) -> ObjectSource:
-    splits = {file.stem for file in (path / "ImageSets" / "Main").glob("*.txt")}
+    splits = {file.stem for file in matching(path / "ImageSets" / "Main", "*.txt")}
     chosen = _official(
         part,
         train=[one for one in ("trainval", "train") if one in splits][:1],
@@ -196,7 +197,7 @@ def _kit(path: Path) -> Path:
 
 
 def _instances(path: Path) -> list[Path]:
-    return sorted((path / "annotations").glob("instances_*.json"))
+    return matching(path / "annotations", "instances_*.json")
 
 
 def _exports(path: Path) -> dict[str, Path]:
@@ -221,8 +222,7 @@ def _has_voc(path: Path) -> bool:
     return any(
         one.suffix.lower() == ".xml"
         for name in ("Annotations", "annotations")
-        if (path / name).is_dir()
-        for one in (path / name).iterdir()
+        for one in list_folder(path / name)
     )
 
 

@@ -20,7 +20,7 @@ def split_objects(
         Both parts in the order of `source`.
 
     Raises:
-        ValueError: if one part would be empty.
+        ValueError, TypeError: if `num_test` is no number of images that leaves some to train on.
 
     Example:
         >>> from instdisc.data import SceneObjects, Scenes

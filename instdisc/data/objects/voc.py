@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 import torch
 
+from instdisc.checks import refuse
+
 from ..catalog.layout import first_folder
 from ..images.files import SUFFIXES
 from .files import ObjectFiles, size_of_image
@@ -85,6 +87,8 @@ class VOCObjects(ObjectFiles):
             raise FileNotFoundError(
                 f"`root` must be the folder with Annotations/, got {str(root)!r}"
             )
+        if classes is not None and len(set(classes)) < len(classes):
+            refuse("classes", "names that differ", list(classes), "Name each class once.")
         name = root.resolve().name if name is None else name
         xml_folder = first_folder(root, ["Annotations", "annotations"])
         image_folder = first_folder(root, ["JPEGImages", "images"])
@@ -106,6 +110,7 @@ class VOCObjects(ObjectFiles):
         parsed = {one: read_voc(files[one]) for one in wanted}
         if classes is None:
             classes = sorted({thing.name for one in parsed.values() for thing in one.things})
+            _report_alike(classes, name)
         if one_based is None:
             one_based = not _judge(list(parsed.values()), images, name)
         chosen = [parsed[one] for one in ids]
@@ -148,6 +153,17 @@ class VOCObjects(ObjectFiles):
             listed_in=str(xml_folder if split is None else split_file(root, split)),
             on_unreadable=on_unreadable,
         )
+
+
+def _report_alike(classes: Sequence[str], name: str) -> None:
+    folded = [one.casefold() for one in classes]
+    alike = [row for row, one in enumerate(folded) if folded.index(one) < row]
+    report(
+        alike,
+        f"{name}: %d classes differ from another by capitals alone and count as their own, first: ",
+        lambda row: f"{classes[folded.index(folded[row])]!r} and {classes[row]!r}",
+        most=1,
+    )
 
 
 class _Images:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..catalog.layout import contents
 from ..images.files import SUFFIXES
+from ..images.text import read_text
 from .reporting import report
-from .texts import read_text
 
 _MARKS = ("-1", "0", "1")
 

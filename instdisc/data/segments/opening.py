@@ -11,6 +11,7 @@ from typing import Literal
 from instdisc.checks import choice, refuse
 
 from ..catalog.layout import contents
+from ..images.listing import matching
 from ..images.splits import draw_positions, say_drawn
 from ..layout import Layout, Part, kinds_of, locate, open_by_layout
 from ..scenes import Scenes
@@ -202,7 +203,7 @@ def _classes_of(path: Path, image: str, masks: list[Path]) -> Classes:
 def _lists(path: Path) -> list[Path]:
     if not ((path / "JPEGImages").is_dir() and (path / "SegmentationClass").is_dir()):
         return []
-    files = (path / "ImageSets" / "Segmentation").glob("*.txt")
+    files = matching(path / "ImageSets" / "Segmentation", "*.txt")
     return sorted(file for file in files if not file.name.startswith("."))
 
 

@@ -80,7 +80,7 @@ def test_a_split_keeps_the_order_and_shares_nothing():
         split_objects(SceneObjects(Scenes(20, image_size=32)), 6, seed=1)[1].image_ids
         != test.image_ids
     )
-    with pytest.raises(ValueError, match="`num_test` must be above 0 and below the 20 .* got 20"):
+    with pytest.raises(ValueError, match="`num_test` must be .* at most 19, got 20. .* has 20 im"):
         split_objects(train.source, 20)
 
 

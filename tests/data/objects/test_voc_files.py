@@ -178,6 +178,17 @@ def test_two_images_of_one_name(write_voc):
         VOCObjects(root, None)
 
 
+def test_classes_that_look_alike(write_voc, caplog):
+    root = write_voc({"a": [CAT, ("Cat", 3, 4, 20, 25, 0), DOG]}, {})
+    with caplog.at_level(logging.WARNING):
+        assert VOCObjects(root, None).classes == ["Cat", "cat", "dog"]
+    (line,) = caplog.messages
+    assert line.startswith("set: 1 classes differ from another by capitals alone")
+    assert line.endswith("first: 'Cat' and 'cat'")
+    with pytest.raises(ValueError, match="`classes` must be names that differ, got .'cat', 'cat'."):
+        VOCObjects(root, None, classes=["cat", "cat"])
+
+
 def test_images_without_annotation_are_counted(write_voc, caplog):
     root = write_voc({"b": [CAT]}, {"train": ["b"]})
     for name in ("a", "c"):
