@@ -26,11 +26,14 @@ class OnlineKNN(Callback):
         temperature: of their votes.
 
     Raises:
-        TypeError, ValueError: if `k` or `temperature` is not positive; in validation, if a feature
+        TypeError: if `k` or `temperature` is no number, or `k` not a whole one.
+        ValueError: if `k` or `temperature` is not positive and finite; in validation, if a feature
             is not finite.
     """
 
     def __init__(self, k: int = 20, *, temperature: float = 0.07) -> None:
+        checks.whole("k", k, remedy="Give the number of neighbours.")
+        checks.positive("temperature", temperature)
         self._metric = KNNAccuracy(k, temperature=temperature)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

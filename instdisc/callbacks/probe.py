@@ -31,7 +31,8 @@ class OnlineLinearProbe(Callback):
         learning_rate: of Adam.
 
     Raises:
-        TypeError, ValueError: if `num_classes` is below 2 or `learning_rate` is not positive; in
+        TypeError: if `num_classes` is no whole number or `learning_rate` no number.
+        ValueError: if `num_classes` is below 2 or `learning_rate` is not positive and finite; in
             training, if a label is outside the classes or a feature is not finite, for which a
             GPU is asked at the first batch of an epoch, and at validations.
 
@@ -42,10 +43,8 @@ class OnlineLinearProbe(Callback):
     """
 
     def __init__(self, num_classes: int, *, learning_rate: float = 1e-3) -> None:
-        checks.whole("num_classes", num_classes, at_least=2)
-        checks.positive("learning_rate", learning_rate)
-        self.num_classes = num_classes
-        self.learning_rate = learning_rate
+        self.num_classes = checks.whole("num_classes", num_classes, at_least=2)
+        self.learning_rate = checks.positive("learning_rate", learning_rate)
         self._head: nn.Linear | None = None
         self._optimizer: torch.optim.Optimizer | None = None
         self._restored: dict[str, Any] | None = None

@@ -5,3 +5,4 @@ from instdisc.records import read_records as read_records
 
 from .figures import results_figure as results_figure
 from .table import results_table as results_table
+from .written import write_table as write_table

@@ -37,6 +37,7 @@ from .few_shot import evaluate_few_shot as evaluate_few_shot
 from .few_shot import finetune_few_shot as finetune_few_shot
 from .few_shot import fit_episode_logistic as fit_episode_logistic
 from .finetuning import finetune as finetune
+from .intervals import bootstrap_records as bootstrap_records
 from .keys import job_key as job_key
 from .knn import evaluate_knn as evaluate_knn
 from .landmarks import HeatmapHead as HeatmapHead
@@ -58,6 +59,8 @@ from .linear import evaluate_readout as evaluate_readout
 from .linear import evaluate_stages as evaluate_stages
 from .linear import fit_softmax_path as fit_softmax_path
 from .linear import islam_test_policy as islam_test_policy
+from .predictions import read_predictions as read_predictions
+from .predictions import save_predictions as save_predictions
 from .runs import run_key as run_key
 from .runs import store_run as store_run
 from .segmentation import SegmentationNet as SegmentationNet
@@ -70,6 +73,9 @@ from .segmentation import segmentation_records as segmentation_records
 from .segmentation import segments_figure as segments_figure
 from .segmentation import sliding_logits as sliding_logits
 from .suite import TASKS as TASKS
+from .suite import Missing as Missing
+from .suite import SuiteRecords as SuiteRecords
+from .suite import Task as Task
 from .suite import run_suite as run_suite
 
 

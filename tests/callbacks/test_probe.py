@@ -164,18 +164,22 @@ def test_a_label_outside_the_classes_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("num_classes", "learning_rate", "error", "message"),
     [
-        ({"num_classes": 1}, "`num_classes` must be a whole number of at least 2, got 1"),
-        (
-            {"num_classes": 2, "learning_rate": 0.0},
-            "`learning_rate` must be a finite number above 0, got 0.0",
-        ),
+        (1, 1e-3, ValueError, "`num_classes` must be a whole number of at least 2, got 1"),
+        (0, 1e-3, ValueError, "`num_classes` must be a whole number of at least 2, got 0"),
+        (2.0, 1e-3, TypeError, "`num_classes` must be a whole number of at least 2, got 2.0"),
+        (True, 1e-3, TypeError, "`num_classes` must be a whole number"),
+        (2, 0.0, ValueError, "`learning_rate` must be a finite number above 0, got 0.0"),
+        (2, -1, ValueError, "`learning_rate` must be a finite number above 0, got -1"),
+        (2, float("nan"), ValueError, "`learning_rate` must be .* got nan"),
+        (2, float("inf"), ValueError, "`learning_rate` must be .* got inf"),
+        (2, "1e-3", TypeError, "`learning_rate` must be .* got '1e-3'"),
     ],
 )
-def test_bad_arguments(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        OnlineLinearProbe(**arguments)
+def test_bad_arguments(num_classes, learning_rate, error, message):
+    with pytest.raises(error, match=message):
+        OnlineLinearProbe(num_classes, learning_rate=learning_rate)
 
 
 def test_state_before_a_run_is_empty():

@@ -13,6 +13,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
+from instdisc.checks import refuse
 from instdisc.types import InputSpec, LandmarkBatch
 
 from ..loader import PredictLoader, ViewLoader
@@ -23,6 +24,7 @@ from .frames import SquareFrame
 from .layouts import LandmarkLayout
 from .opening import open_landmarks
 from .source import LandmarkSource
+from .tables import Unit
 
 Augment = Literal["none", "weak", "strong"]
 
@@ -42,6 +44,11 @@ class LandmarkData(LightningDataModule):
         train: a `LandmarkSource`, or a name for `open_landmarks`, whose part ``"train"`` is meant.
         test: likewise, part ``"test"``; ``None`` for that of the name in `train`.
         root: the folder that holds the sets, for names.
+        layout: of the points of a table, see `open_landmarks`, like the next four; for names.
+        unit: of its numbers.
+        offset: is added to them.
+        missing: how it writes that a point is not there.
+        ignore: columns that are no points.
         image_size: S, side of a view in pixels.
         crop: around what the square is cut: ``"image"``, the face's ``"box"``, or the ``"points"``;
             see `LandmarkDataset`.
@@ -59,8 +66,9 @@ class LandmarkData(LightningDataModule):
         test: the test set.
 
     Raises:
-        ValueError: if an argument is out of range, `train` is no name while `test` is missing, or
-            the points of the two sets are others; and from the parts.
+        ValueError: if an argument is out of range, `train` is no name while `test` is missing,
+            options of tables are given without a name, or the points of the two sets are others;
+            and from the parts.
 
     Example:
         >>> from instdisc.data import Scenes, SceneLandmarks
@@ -76,6 +84,11 @@ class LandmarkData(LightningDataModule):
         test: LandmarkSource | str | Path | None = None,
         *,
         root: str | Path | None = None,
+        layout: LandmarkLayout | None = None,
+        unit: Unit | None = None,
+        offset: float | None = None,
+        missing: str | list[str] | None = None,
+        ignore: list[str] | None = None,
         image_size: int = 224,
         crop: Crop = "image",
         margin: float = 0.0,
@@ -92,10 +105,21 @@ class LandmarkData(LightningDataModule):
             if isinstance(train, LandmarkSource):
                 raise ValueError("`test` must be given where `train` is not a name")
             test = train
+        table: dict[str, Any] = {
+            "layout": layout,
+            "unit": unit,
+            "offset": offset,
+            "missing": missing,
+            "ignore": ignore,
+        }
+        if isinstance(train, LandmarkSource) and isinstance(test, LandmarkSource):
+            for option, value in table.items():
+                if value is not None:
+                    refuse(option, "left out where `train` and `test` are no names", value)
         if not isinstance(train, LandmarkSource):
-            train = open_landmarks(train, root, part="train")
+            train = open_landmarks(train, root, part="train", **table)
         if not isinstance(test, LandmarkSource):
-            test = open_landmarks(test, root, part="test")
+            test = open_landmarks(test, root, part="test", **table)
         if train.layout != test.layout:
             raise ValueError(
                 f"`test` has the points {', '.join(test.layout.names[:5])}... and `train` "

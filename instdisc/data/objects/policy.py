@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from instdisc.checks import refuse, share, whole
 from instdisc.types import Objects
 
 from ..views.draws import Draws
-from ..views.photometric import check_chance
 
 VOC_SHORT_SIDES = tuple(range(480, 801, 32))
 
@@ -61,18 +61,19 @@ class ObjectPolicy:
         flip: float = 0.5,
         per_batch: bool = False,
     ) -> None:
-        if not len(short_sides) or min(short_sides) < 1:
-            raise ValueError(
-                f"`short_sides` must list positive numbers of pixels, got {list(short_sides)}"
-            )
-        if longest_side < max(short_sides):
-            raise ValueError(
-                f"`longest_side` must be at least the largest of `short_sides`, "
-                f"{max(short_sides)}, got {longest_side}"
-            )
+        if not len(short_sides):
+            refuse("short_sides", "a list of numbers of pixels", list(short_sides))
+        for side in short_sides:
+            whole("short_sides", side)
+        whole(
+            "longest_side",
+            longest_side,
+            at_least=max(short_sides),
+            remedy=f"The largest of `short_sides` is {max(short_sides)}.",
+        )
         self.short_sides = tuple(short_sides)
         self.longest_side = longest_side
-        self.flip = check_chance(flip)
+        self.flip = share("flip", flip)
         self.per_batch = per_batch
 
     def for_test(self) -> ObjectPolicy:

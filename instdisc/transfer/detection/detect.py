@@ -27,6 +27,7 @@ from .proposals import ProposalCounts
 from .recipe import VOC07_RECIPE, DetectionRecipe, check_recipe
 from .records import run_records, tested
 from .results import write_results
+from .sets import choose_masks
 
 
 @former_keywords
@@ -106,8 +107,9 @@ def detect(
         class; see `detection_records`.
 
     Raises:
-        ValueError: if an argument is out of range, the sets do not fit each other, the batch does
-            not part over the devices, or training diverged.
+        ValueError: if an argument is out of range, the sets do not fit each other or have nothing
+            to train on or to find (`check_sets`, before it trains), the batch does not part over
+            the devices, or training diverged.
 
     Example:
         >>> from instdisc.data import SceneObjects, Scenes
@@ -127,7 +129,7 @@ def detect(
     recipe = DetectionRecipe(*recipe)._replace(milestones=tuple(recipe[3]))
     check_recipe(recipe)
     used = recipe if follow_batch is None else recipe.for_batch(follow_batch)
-    masks = train.masks and test.masks if masks is None else masks
+    masks = choose_masks(train, test, masks)
     # One epoch is the whole schedule; the test follows it.
     with (
         isolate_rng(),

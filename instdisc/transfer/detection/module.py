@@ -33,6 +33,7 @@ from .norms import Norm
 from .precise_norm import precise_batch_norm
 from .proposals import ProposalCounts
 from .recipe import DetectionRecipe, check_recipe, rate_factor
+from .sets import check_sets, check_test
 
 _REMEDY = "Lower the `learning_rate` or lengthen the `warmup`."
 
@@ -178,6 +179,11 @@ class DetectionModule(LightningModule):
         self.history.show(self)
 
     def on_fit_start(self) -> None:
+        train = getattr(getattr(self.trainer, "datamodule", None), "train", None)
+        if isinstance(train, ObjectSource):
+            check_sets(train, self._truth())
+        else:
+            check_test(self._truth())
         self.history.begin(self)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -226,7 +232,10 @@ class DetectionModule(LightningModule):
             self.log_dict(numbers, sync_dist=True, batch_size=1)
         self._evaluator = None
 
-    on_test_start = on_validation_start
+    def on_test_start(self) -> None:
+        check_test(self._truth())
+        self.on_validation_start()
+
     test_step = validation_step
     on_test_epoch_end = on_validation_epoch_end
 

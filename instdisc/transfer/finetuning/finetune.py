@@ -187,7 +187,7 @@ def finetune(
         "num_classes": num_classes,
     }
 
-    names = image_names(test)
+    names, device = image_names(test), accelerator_device(accelerator)
 
     def records(epoch: int, kept: str | Path | None) -> list[Record]:
         outputs = run[epoch]
@@ -196,9 +196,7 @@ def finetune(
             "finetune",
             outputs.logits,
             outputs.labels,
-            Run(
-                whose, seed, seconds, {**settings, "epoch": epoch}, accelerator_device(accelerator)
-            ),
+            Run(whose, seed, seconds, {**settings, "epoch": epoch}, device),
             names=[names[index] for index in outputs.indices.tolist()],
             predictions=kept,
         )

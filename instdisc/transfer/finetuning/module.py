@@ -113,15 +113,18 @@ class FineTuner(LightningModule):
         self._on_epoch()
 
     def validation_step(self, batch: Views, batch_idx: int) -> None:
-        logits = self._logits(batch).float()
         self._collected.update(
-            batch.indices, logits=logits, labels=batch.labels, positions=batch.indices
+            batch.indices,
+            logits=self._logits(batch).float(),
+            labels=batch.labels,
+            positions=batch.indices,
         )
 
     def on_validation_epoch_end(self) -> None:
         tables = self._collected.compute()
-        columns = (tables[name].cpu() for name in ("logits", "labels", "positions"))
-        self.outputs[self._epochs_begun] = Outputs(*columns)
+        self.outputs[self._epochs_begun] = Outputs(
+            *(tables[name].cpu() for name in ("logits", "labels", "positions"))
+        )
         self._collected.reset()
 
     def configure_optimizers(self) -> Any:

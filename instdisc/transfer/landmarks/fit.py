@@ -22,6 +22,7 @@ from ..training import StepTeller, batch_per_process, pictures_folder, quiet_tra
 from .module import Head, LandmarkModule
 from .pictures import save_pictures
 from .records import run_records
+from .sets import check_sets
 
 
 @former_keywords
@@ -116,6 +117,7 @@ def fit_landmarks(
     pictures = pictures_folder(pictures)
     whole("epochs", epochs)
     image_size = backbone.input.size if image_size is None else image_size
+    check_sets(train, test)
     with (
         isolate_rng(),
         quiet_trainer(

@@ -250,9 +250,8 @@ class LandmarkModule(LightningModule):
     def validation_step(self, batch: LandmarkBatch, batch_idx: int) -> None:
         predicted = self.predict_step(batch, batch_idx)
         points = to_image(batch.points, batch.boxes, self.image_size)
-        self._metric.update(
-            predicted, points, batch.visible, self.layout.distance(points), batch.indices
-        )
+        distances = self.layout.distance(points, batch.visible)
+        self._metric.update(predicted, points, batch.visible, distances, batch.indices)
         self._found.update(batch.indices, points=predicted.flatten(1), positions=batch.indices)
         found = (batch.indices, predicted, points, batch.visible)
         chosen = batch.indices % self._show_every == 0

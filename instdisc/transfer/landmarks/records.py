@@ -71,7 +71,6 @@ def run_records(
             **chosen(module, "image_size", "frozen", "learning_rate", "weight_decay"),
             "backbone_learning_rate": None if module.frozen else module.backbone_learning_rate,
             **chosen(data, "crop", "margin", "augment"),
-            "left_out": result.left_out,
             **(settings or {}),
         },
         seconds=seconds,
@@ -108,7 +107,7 @@ def landmark_records(errors: Tensor, layout: LandmarkLayout, run: Run) -> list[R
 
     The error of an image is the mean over its points that count, over the distance between its
     eyes (NME). The settings hold the error of each point, the cumulative error curve, and how
-    many points did not count.
+    many points did not count and how many faces had none that did.
 
     Args:
         errors: ``(N, P)``, of `LandmarkErrors`: NaN where a point does not count.
@@ -141,6 +140,7 @@ def landmark_records(errors: Tensor, layout: LandmarkLayout, run: Run) -> list[R
     settings = {
         **run.settings,
         "points_not_counted": int((~counts).sum()),
+        "faces_left_out": int((~counts).all(1).sum()),
         "normalised_by": " to ".join(eyes),
         "per_point": {
             name: None if error.isnan() else float(error)

@@ -116,8 +116,8 @@ def test_frozen_backbone_sees_each_image_once():
             return super().read(index)
 
     fit_landmarks(reference, Counted(32), Dots(4), image_size=32, epochs=4, batch_size=16, **CPU)
-    # Once for the mean shape, once for the features.
-    assert sorted(seen) == sorted([*range(32), *range(32)])
+    # The first for a look beforehand; all once for the mean shape, once for the features.
+    assert sorted(seen) == sorted([0, *range(32), *range(32)])
 
 
 def test_what_trains():
@@ -159,8 +159,11 @@ def test_pictures_show_images_of_the_whole_test_set(tmp_path):
         reference, test, test, image_size=32, epochs=1, pictures=tmp_path / "shown", **CPU
     )
     assert {file.name for file in (tmp_path / "shown").iterdir()} == {"landmarks.png", "curve.png"}
-    hidden = sum(int((test.points(i)[:, 2] == 0).sum()) for i in range(40))
-    assert records[0].settings["points_not_counted"] == hidden > 0
+    hidden = test.all_points()[..., 2] == 0
+    left_out = hidden[:, [3, 4]].any(1)  # one of the ends that errors are measured by
+    assert records[0].settings["faces_left_out"] == left_out.sum() > 0
+    assert records[0].settings["points_not_counted"] == (hidden | left_out[:, None]).sum()
+    assert records[0].n == 40 - left_out.sum()
 
 
 def test_records_of_a_hand_made_error():
@@ -179,6 +182,7 @@ def test_records_of_a_hand_made_error():
     better = {record.metric for record in records if record.higher_is_better}
     assert better == {"AUC to 10 %"}
     assert settings["points_not_counted"] == 6
+    assert settings["faces_left_out"] == 1
     assert settings["normalised_by"] == "left eye to right eye"
     assert settings["per_point"]["left eye"] == pytest.approx(7)
     assert settings["per_point"]["nose"] == pytest.approx(19 / 3)

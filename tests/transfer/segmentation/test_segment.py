@@ -31,6 +31,8 @@ class Halves(SegmentSource):
         image[0] += 120 * (mask == 0)
         image[2] += 120 * (mask == 1)
         mask[:2] = 255
+        if index == 7:  # in the sets to train on alone
+            mask[8:12, :4] = 2
         return image, mask
 
     def read(self, index):
@@ -94,7 +96,7 @@ def test_fcn_with_windows():
     [
         ({"steps": 0}, "`steps` must be a whole number of at least 1, got 0"),
         ({"batch_size": 1}, "`batch_size` must be a whole number of at least 2, got 1"),
-        ({"crop_size": 0}, "`crop_size` must be a positive side"),
+        ({"crop_size": 0}, "`crop_size` must be a whole number of at least 1"),
         ({"output_stride": 5}, "`output_stride` must be one of the strides of 'test_resnet'"),
         (
             {"learning_rate": 1e20, "steps": 3},
@@ -107,12 +109,21 @@ def test_bad_arguments(options, message):
         segment(Backbone("test_resnet"), Halves(), Halves(2), **{**SMALL, "steps": 1, **options})
 
 
+class Ignored(Halves):
+    def mask(self, index):
+        return torch.full((32, 48), 255, dtype=torch.uint8)
+
+
 def test_bad_sets():
     net = Backbone("test_resnet")
     with pytest.raises(ValueError, match="`train` must be of at least 2 images, got 1"):
         segment(net, Halves(1), Halves(2), steps=1, **SMALL)
     with pytest.raises(ValueError, match="`test` has the classes .* they must be the same"):
         segment(net, Halves(), SceneSegments(Scenes(2, image_size=32)), steps=1, **SMALL)
+    with pytest.raises(ValueError, match="`train` must be a set whose masks .* {'green': 0}"):
+        segment(net, Halves(7), Halves(2), steps=10**9, **SMALL)
+    with pytest.raises(ValueError, match="`test` must be a set whose masks hold pixels that count"):
+        segment(net, Halves(), Ignored(2), steps=10**9, **SMALL)
     with pytest.raises(ValueError, match="must be a timm ResNet, got 'test_vit'"):
         segment(Backbone("test_vit"), Halves(), Halves(2), steps=1, **SMALL)
 
@@ -172,11 +183,13 @@ def test_a_crop_alone_in_its_batch_is_refused():
 
     from instdisc.transfer import Segmenter
 
-    scenes = SegmentSubset(SceneSegments(Scenes(4, image_size=32)), torch.arange(2))
+    scenes = SegmentSubset(
+        SceneSegments(Scenes(4, image_size=32, num_categories=2)), torch.arange(2)
+    )
     data = SegmentData(scenes, scenes, crop_size=32, batch_size=1)
     trainer = Trainer(
         accelerator="cpu", max_steps=1, logger=False, enable_progress_bar=False,
         enable_checkpointing=False, enable_model_summary=False, num_sanity_val_steps=0,
     )  # fmt: skip
     with pytest.raises(ValueError, match="`batch_size` must be at least 2 on each device"):
-        trainer.fit(Segmenter(Backbone("test_resnet"), 11, width=8), datamodule=data)
+        trainer.fit(Segmenter(Backbone("test_resnet"), 3, width=8), datamodule=data)
