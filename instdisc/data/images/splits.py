@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from instdisc.checks import whole
+
 from .arrays import ImageArray
 from .files import ImageFiles
 from .source import ImageSource, ImageSubset
@@ -116,10 +118,14 @@ def draw_positions(
         tensor([2, 4, 8])
     """
     held_out = round(0.3 * count) if num_test is None else num_test
-    if not 0 < held_out < count:
-        raise ValueError(
-            f"`num_test` must be above 0 and below the {count} images of {name!r}, got {held_out}"
-        )
+    if count < 2:
+        raise ValueError(f"{name!r} must have at least 2 images to be split, got {count}")
+    whole(
+        "num_test",
+        held_out,
+        at_most=count - 1,
+        remedy=f"{name!r} has {count} images; one must remain to train on.",
+    )
     order = np.random.RandomState(seed).permutation(count)  # numpy promises to keep its draws
     test, train = np.sort(order[:held_out]), np.sort(order[held_out:])
     return torch.from_numpy(train), torch.from_numpy(test)

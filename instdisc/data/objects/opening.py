@@ -111,11 +111,11 @@ def _open_voc(path: Path, part: Part, *, masks: bool = True) -> ObjectSource:
     )
     if chosen is not None:
         return VOCObjects(path, chosen)
-    return _drawn(VOCObjects(path, None), part)
+    return _drawn(path, VOCObjects(path, None), part)
 
 
 def _open_pennfudan(path: Path, part: Part, *, masks: bool = True) -> ObjectSource:
-    return _drawn(PennFudan(path), part, num_test=50)
+    return _drawn(path, PennFudan(path), part, num_test=50)
 
 
 def _open_coco(path: Path, part: Part, *, masks: bool = True) -> ObjectSource:
@@ -154,7 +154,7 @@ def _open_split(
             f"{path} holds the annotations of {', '.join(splits)}: with part='all', or without "
             "one to train on and one to test on, it must hold one file. Open one by COCOObjects."
         )
-    return _drawn(opened(splits[0]), part)
+    return _drawn(path, opened(splits[0]), part)
 
 
 def _official(
@@ -174,7 +174,9 @@ def _official(
     return {"train": train, "val": val, "test": held_out}[part][0]
 
 
-def _drawn(source: ObjectSource, part: Part, num_test: int | None = None) -> ObjectSource:
+def _drawn(
+    path: Path, source: ObjectSource, part: Part, num_test: int | None = None
+) -> ObjectSource:
     if part == "all":
         return source
     if part == "val":
@@ -183,7 +185,7 @@ def _drawn(source: ObjectSource, part: Part, num_test: int | None = None) -> Obj
             f"split, got {part!r}"
         )
     train, test = split_objects(source, num_test)
-    say_drawn(source.name, len(train), len(test))
+    say_drawn(str(path), len(train), len(test))
     return train if part == "train" else test
 
 

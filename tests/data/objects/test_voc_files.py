@@ -151,8 +151,8 @@ def test_files_of_macos_are_left_out(write_voc, caplog):
     with caplog.at_level(logging.WARNING):
         assert VOCObjects(root, None).image_ids == ["a"]
     assert [line.split("/")[-1] for line in caplog.messages] == [
-        "JPEGImages: left out 1 files whose names begin with a dot, first: ._a.jpg",
-        "Annotations: left out 2 files whose names begin with a dot, first: ._a.xml",
+        "JPEGImages: left out 1 files that a system left, first: ._a.jpg",
+        "Annotations: left out 2 files that a system left, first: ._a.xml",
     ]
 
 
@@ -236,7 +236,7 @@ def test_splits_that_cannot_be_read(write_voc):
     root = write_voc({"a": [CAT]}, {})
     file = root / "ImageSets" / "Main" / "train.txt"
     file.write_bytes("a\nch\u00eatre\n".encode("latin-1"))
-    with pytest.raises(ValueError, match="train.txt must be text in UTF-8.* in line 2. Save it as"):
+    with pytest.raises(ValueError, match="line 2 of .*train.txt must be in UTF-8"):
         VOCObjects(root, "train")
     file.write_text("a 2\n")
     with pytest.raises(ValueError, match="there is no annotation .*a 2.xml, which the split names"):

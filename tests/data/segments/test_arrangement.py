@@ -42,7 +42,7 @@ def test_two_folders_are_split_by_seed_0(tmp_path, draw, caplog, images, masks, 
     (tmp_path / "classes.txt").write_text(CLASSES)
     assert matches(tmp_path)
     train, test = (open_segments(tmp_path, part=part) for part in ("train", "test"))
-    assert "7 images to train on and 3 to test on, drawn by seed 0" in caplog.text
+    assert "by seed 0, 7 of its images are to train on and 3 to test on" in caplog.text
     order = np.random.RandomState(0).permutation(10)
     assert test.positions.tolist() == sorted(order[:3].tolist())
     assert sorted(train.positions.tolist() + test.positions.tolist()) == list(range(10))
@@ -121,7 +121,7 @@ def test_a_part_alone_is_split(tmp_path, draw, caplog):
     write_pairs(draw, "train/images", "train/masks", 10)
     (tmp_path / "classes.txt").write_text(CLASSES)
     assert len(open_segments(tmp_path, part="test")) == 3
-    assert "drawn by seed 0" in caplog.text
+    assert "says nothing of a split: by seed 0" in caplog.text
 
 
 @pytest.mark.parametrize(
