@@ -20,7 +20,6 @@ from torch import Tensor
 from instdisc.checks import whole
 
 from .arrays import ImageArray
-from .files import ImageFiles
 from .source import ImageSource, ImageSubset
 from .text import read_text
 
@@ -213,11 +212,14 @@ def image_names(images: ImageSource) -> list[str]:
         >>> image_names(Scenes(3, image_size=32))
         ['0', '1', '2']
     """
-    if isinstance(images, ImageSubset):
-        names = image_names(images.images)
-        return [names[position] for position in images.positions.tolist()]
-    if isinstance(images, ImageFiles):
-        return [path.replace(os.sep, "/") for path in images.paths]
+    whole = getattr(images, "images", getattr(images, "segments", None))
+    positions = getattr(images, "positions", None)
+    if isinstance(whole, ImageSource) and isinstance(positions, Tensor):  # some of another set
+        names = image_names(whole)
+        return [names[position] for position in positions.tolist()]
+    paths = getattr(images, "paths", None)
+    if paths is not None:
+        return [path.replace(os.sep, "/") for path in paths]
     if isinstance(images, ImageArray):
         return images.names
     return [str(position) for position in range(len(images))]
