@@ -73,8 +73,10 @@ def detection(world):
 
     module.detector.forward = found
     trainer(world).validate(module, datamodule=data, verbose=False)
-    images = [(one.image, one.found.scores) for one in module.evaluation.images]
-    return {"numbers": module.evaluation.numbers, "images": images}
+    evaluation = module.evaluation
+    images = [(one.image, one.found.scores) for one in evaluation.images]
+    intervals = evaluation.intervals(num_resamples=20)
+    return {"numbers": evaluation.numbers, "images": images, "intervals": intervals}
 
 
 def module_images(module, source, index):
@@ -192,7 +194,11 @@ def test_two_processes_validate_as_one(repeated, alone, tmp_path):
 
 
 def test_what_is_compared_says_something(alone):
-    numbers = alone["detection"]["numbers"]
+    numbers, intervals = (alone["detection"][name] for name in ("numbers", "intervals"))
+    titles = ("box", "VOC07", "VOC10")
+    assert list(intervals) == [f"{title} {n}" for title in titles for n in ("AP", "AP50", "AP75")]
+    for name, (low, high) in intervals.items():
+        assert low <= numbers[name] <= high, name
     assert all(5 < numbers[name] < 95 for name in ("box AP", "VOC07 AP", "VOC10 AP"))
     assert 0 < float(alone["segmentation"]["mean_iou"]) < 1
     assert alone["landmarks"]["errors"].shape[0] == len(alone["finetuning"]["labels"]) == 5
