@@ -7,7 +7,6 @@ from collections.abc import Collection
 from pathlib import Path
 
 from .reporting import report
-from .texts import is_hidden
 
 
 def files_by_stem(folder: Path, suffixes: Collection[str]) -> dict[str, list[str]]:
@@ -30,7 +29,7 @@ def files_by_stem(folder: Path, suffixes: Collection[str]) -> dict[str, list[str
     fitting = sorted(
         entry for entry in os.listdir(folder) if os.path.splitext(entry)[1].lower() in suffixes
     )
-    hidden = [entry for entry in fitting if is_hidden(entry)]
+    hidden = [entry for entry in fitting if entry.startswith(".")]  # macOS: ._NAME beside NAME
     report(
         range(len(hidden)),
         f"{folder}: left out %d files whose names begin with a dot, first: ",
@@ -39,6 +38,6 @@ def files_by_stem(folder: Path, suffixes: Collection[str]) -> dict[str, list[str
     )
     found: dict[str, list[str]] = {}
     for entry in fitting:
-        if not is_hidden(entry):
+        if not entry.startswith("."):
             found.setdefault(os.path.splitext(entry)[0], []).append(entry)
     return found

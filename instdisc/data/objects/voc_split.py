@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..catalog.layout import contents
 from ..images.files import SUFFIXES
+from ..images.text import read_text
 from .reporting import report
-from .texts import read_text
 
 _MARKS = ("-1", "0", "1")
 
@@ -42,7 +42,7 @@ def read_split(root: Path, split: str, known: Collection[str]) -> list[str]:
         )
     names: dict[str, None] = {}
     marked, twice = [], []
-    lines = [line.strip() for line in read_text(file).splitlines()]
+    lines = [line.strip() for line in read_text(file).split("\n")]
     for row, line in enumerate(lines):
         if not line:
             continue
