@@ -1,12 +1,13 @@
 """Few-shot accuracy of backbones on labelled images.
 
-    python examples/few_shot.py --checkpoint runs/moco/backbone.safetensors \
-        --checkpoint runs/exemplar/backbone.safetensors --data-root data --images eurosat --shots 1 5 20
+    python examples/few_shot.py --data-root data --images eurosat --shots 1 5 20 \
+        --checkpoint runs/moco/backbone.safetensors \
+        --checkpoint runs/exemplar/backbone.safetensors
     python examples/few_shot.py --checkpoint a.safetensors --images data/eurosat --protocol bscd_fsl
 
-``--images`` is a name of the catalog, a folder or a table, as in transfer.py. All backbones see the same episodes. The list is written to OUT/episodes.npz and taken from there
-the next time; give it to others with your numbers. One JSON line per result goes to
-OUT/results.jsonl.
+``--images`` is a name of the catalog, a folder or a table, as in transfer.py. All backbones see the
+same episodes. The list is written to OUT/episodes.npz and taken from there the next time; give it
+to others with your numbers. One JSON line per result goes to OUT/results.jsonl.
 """
 
 import argparse

@@ -45,8 +45,8 @@ class ObjectData(LightningDataModule):
         multiple: height and width of a batch are padded with 0 to multiples of it.
 
     Raises:
-        ValueError, TypeError: if an argument is out of range, there is no test set, both sets differ in their
-            classes, or `skip_empty` leaves no image; and from the sources.
+        ValueError, TypeError: if an argument is out of range, there is no test set, both sets
+            differ in their classes, or `skip_empty` leaves no image; and from the sources.
 
     Example:
         >>> data = ObjectData("scenes", policy=ObjectPolicy([128]), batch_size=4, iterations=10)
