@@ -14,9 +14,9 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
 from instdisc.checks import refuse
-from instdisc.types import LandmarkBatch
+from instdisc.types import InputSpec, LandmarkBatch
 
-from ..loader import ViewLoader
+from ..loader import PredictLoader, ViewLoader
 from ..views.dataset import ViewPolicy
 from ..views.photometric import ColorJitter, GaussianBlur, PhotometricStep, RandomGrayscale
 from .dataset import Crop, LandmarkDataset, LandmarkFinisher, RawLandmarks
@@ -57,6 +57,13 @@ class LandmarkData(LightningDataModule):
         batch_size: images per process and step.
         num_workers: processes that read and cut.
         seed: of the order and of all random numbers of the views.
+        seen: how the backbone was trained to see images (`Backbone.input`): normalisation and
+            interpolation. ``None``: a `LandmarkModule` says it when a Trainer begins; until then
+            bilinear, ImageNet's mean.
+
+    Attributes:
+        train: the training set.
+        test: the test set.
 
     Raises:
         ValueError: if an argument is out of range, `train` is no name while `test` is missing,
@@ -89,6 +96,7 @@ class LandmarkData(LightningDataModule):
         batch_size: int = 32,
         num_workers: int = 0,
         seed: int = 0,
+        seen: InputSpec | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 2:
@@ -117,15 +125,29 @@ class LandmarkData(LightningDataModule):
                 f"`test` has the points {', '.join(test.layout.names[:5])}... and `train` "
                 f"{', '.join(train.layout.names[:5])}...: they must be the same, and so the eyes"
             )
+        self.train, self.test = train, test
         self.image_size = image_size
+        self.crop = crop
+        self.margin = margin
+        self.augment = augment
         self.batch_size = batch_size
         self.num_workers = num_workers
-        self.train_set = LandmarkDataset(
-            train, _policy(augment, image_size, margin), crop=crop, seed=seed
-        )
-        self.test_set = LandmarkDataset(
-            test, _policy("none", image_size, margin), crop=crop, seed=seed
-        )
+        self.seed = seed
+        self._fixed = seen is not None
+        self._show(seen or InputSpec())
+
+    def show_as(self, seen: InputSpec) -> None:
+        """Shows images as a backbone was trained to see them, unless ``seen=`` said otherwise."""
+        if not self._fixed and seen != self._seen:
+            self._show(seen)
+
+    def _show(self, seen: InputSpec) -> None:
+        def views(images: LandmarkSource, augment: Augment) -> LandmarkDataset:
+            policy = _policy(augment, self.image_size, self.margin, seen)
+            return LandmarkDataset(images, policy, crop=self.crop, seed=self.seed)
+
+        self._seen = seen
+        self.train_set, self.test_set = views(self.train, self.augment), views(self.test, "none")
         self._finish = LandmarkFinisher(self.train_set.policies[0])
         self._finish_plain = LandmarkFinisher(self.test_set.policies[0])
 
@@ -172,6 +194,7 @@ class LandmarkData(LightningDataModule):
                 "epoch"
             )
         for views in (self.train_set, self.test_set):
+            views.encoded = None
             loader = self._loader(views, shuffle=False)
             kept = []
             with torch.no_grad():
@@ -186,6 +209,12 @@ class LandmarkData(LightningDataModule):
 
     def val_dataloader(self) -> ViewLoader:
         return self._loader(self.test_set, shuffle=False)
+
+    def test_dataloader(self) -> ViewLoader:
+        return self.val_dataloader()
+
+    def predict_dataloader(self) -> PredictLoader:
+        return PredictLoader(self.val_dataloader())
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         if not isinstance(batch, RawLandmarks):
@@ -206,12 +235,14 @@ class LandmarkData(LightningDataModule):
         )
 
 
-def _policy(augment: Augment, image_size: int, margin: float) -> ViewPolicy:
+def _policy(augment: Augment, image_size: int, margin: float, seen: InputSpec) -> ViewPolicy:
     if augment not in ("none", "weak", "strong"):
         raise ValueError(f"`augment` must be 'none', 'weak' or 'strong', got {augment!r}")
-    if augment == "none":
-        return ViewPolicy(SquareFrame(image_size, margin=margin), flip=0.0)
-    frame = SquareFrame(image_size, margin=margin, scale=0.15, shift=0.1)
+    moves = {"scale": 0.15, "shift": 0.1} if augment != "none" else {}
+    frame = SquareFrame(
+        image_size, margin=margin, interpolation=seen.interpolation, mean=seen.mean, **moves
+    )
+    flip = 0.5 if augment != "none" else 0.0
     colours: list[PhotometricStep] = []
     if augment == "strong":
         shrunk = image_size / 224
@@ -219,4 +250,4 @@ def _policy(augment: Augment, image_size: int, margin: float) -> ViewPolicy:
             *(ColorJitter(0.4, 0.4, 0.4, 0.1), RandomGrayscale(0.2)),
             GaussianBlur(0.1 * shrunk, 2.0 * shrunk),
         ]
-    return ViewPolicy(frame, colours, flip=0.5)
+    return ViewPolicy(frame, colours, flip=flip, mean=seen.mean, std=seen.std)

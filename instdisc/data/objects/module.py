@@ -8,7 +8,9 @@ import torch
 from pytorch_lightning import LightningDataModule
 
 from instdisc.checks import refuse, whole
+from instdisc.types import InputSpec
 
+from ..loader import PredictLoader
 from .dataset import ObjectDataset
 from .loader import ObjectLoader
 from .opening import open_objects
@@ -101,6 +103,11 @@ class ObjectData(LightningDataModule):
             self.test, self.policy.for_test(), seed=seed, training=False, multiple=multiple
         )
 
+    def show_as(self, seen: InputSpec) -> None:
+        """Resizes images as those were that a backbone was trained on; its module says so."""
+        for policy in (self.policy, self._train_set.policy, self._test_set.policy):
+            policy.interpolation = seen.interpolation
+
     @property
     def num_classes(self) -> int:
         """Number of classes, without the background."""
@@ -115,8 +122,8 @@ class ObjectData(LightningDataModule):
     def test_dataloader(self) -> ObjectLoader:
         return self._loader(self._test_set, self.test_batch_size, None)
 
-    def predict_dataloader(self) -> ObjectLoader:
-        return self.test_dataloader()
+    def predict_dataloader(self) -> PredictLoader:
+        return PredictLoader(self.test_dataloader())
 
     def _loader(
         self, dataset: ObjectDataset, batch_size: int, iterations: int | None

@@ -6,6 +6,7 @@ Legend: N objects, H x W size of an image, h x w size of it when resized.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ VOC_SHORT_SIDES = tuple(range(480, 801, 32))
 class ObjectPolicy:
     """Resizing to a short side that is drawn, with a limit on the long one, and a flip.
 
-    Images are resized as uint8 with antialiased bilinear weights; masks take the nearest pixel.
+    Images are resized as uint8 with antialias; masks take the nearest pixel.
 
     Args:
         short_sides: lengths in pixels to draw from, each as likely as the others.
@@ -31,6 +32,10 @@ class ObjectPolicy:
             longer, the image gets smaller until it fits.
         flip: chance of a horizontal flip.
         per_batch: draw one short side for the whole batch of all processes; else for each image.
+
+    Attributes:
+        interpolation: of the resizing, ``"bilinear"``, as the sources have it, unless the backbone
+            was trained otherwise (`ObjectData.show_as`).
 
     Raises:
         ValueError: if `short_sides` is empty or one is not positive, `longest_side` is below the
@@ -45,6 +50,8 @@ class ObjectPolicy:
         >>> policy.size(375, 500, short_side=800)  # 800 x 1067 would be too long
         (750, 1000)
     """
+
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
     def __init__(
         self,
@@ -71,7 +78,9 @@ class ObjectPolicy:
 
     def for_test(self) -> ObjectPolicy:
         """The largest short side, without chance."""
-        return ObjectPolicy([max(self.short_sides)], self.longest_side, flip=0.0)
+        policy = ObjectPolicy([max(self.short_sides)], self.longest_side, flip=0.0)
+        policy.interpolation = self.interpolation
+        return policy
 
     def draw(self, draws: Draws) -> tuple[list[int], list[bool]]:
         """Short side, and whether it is mirrored, for each of B images."""
@@ -116,7 +125,8 @@ class ObjectPolicy:
         height, width = image.shape[1:]
         tall, wide = self.size(height, width, short_side)
         if (tall, wide) != (height, width):
-            image = TF.resize(image, [tall, wide], antialias=True)
+            way = TF.InterpolationMode(self.interpolation)
+            image = TF.resize(image, [tall, wide], way, antialias=True)
         if flipped:
             image = image.flip(2)
         boxes = objects.boxes * objects.boxes.new_tensor([wide / width, tall / height] * 2)

@@ -89,6 +89,11 @@ class FineTuner(LightningModule):
         self._before = {name: state[name].clone() for name in frozen_names(self.backbone)}
         self.train()  # Lightning leaves the mode as it is, and the given backbone's may be any
 
+    @property
+    def result(self) -> Outputs | None:
+        """Of the last test, or ``None``."""
+        return self.outputs[max(self.outputs)] if self.outputs else None
+
     def train(self, mode: bool = True) -> FineTuner:
         super().train(mode)
         for module in self._frozen:
