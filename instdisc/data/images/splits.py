@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,8 +18,6 @@ from torch import Tensor
 
 from instdisc.checks import whole
 
-from .arrays import ImageArray
-from .files import ImageFiles
 from .source import ImageSource, ImageSubset
 from .text import read_text
 
@@ -213,14 +210,7 @@ def image_names(images: ImageSource) -> list[str]:
         >>> image_names(Scenes(3, image_size=32))
         ['0', '1', '2']
     """
-    if isinstance(images, ImageSubset):
-        names = image_names(images.images)
-        return [names[position] for position in images.positions.tolist()]
-    if isinstance(images, ImageFiles):
-        return [path.replace(os.sep, "/") for path in images.paths]
-    if isinstance(images, ImageArray):
-        return images.names
-    return [str(position) for position in range(len(images))]
+    return images.image_names()
 
 
 def _subset(images: ImageSource, positions: np.ndarray) -> ImageSubset:
