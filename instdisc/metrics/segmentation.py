@@ -55,7 +55,7 @@ def confusion_matrix(
     cell = torch.where(truth == ignored, cells, truth * num_classes + found)
     cell = torch.where(bad, cells + 1, cell)
     cell += torch.arange(count, device=cell.device)[:, None] * (cells + 2)
-    counts = torch.bincount(cell.flatten(), minlength=count * (cells + 2)).view(count, -1)
+    counts = torch.bincount(cell.flatten(), minlength=count * (cells + 2)).view(count, cells + 2)
     if bool(counts[:, -1].any()):
         one = bad.nonzero()[0].tolist()
         wrong = int(found[one[0], one[1]]), int(truth[one[0], one[1]])

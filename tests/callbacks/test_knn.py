@@ -121,3 +121,13 @@ def test_without_two_loaders_nothing_is_logged():
 def test_bad_settings(options, error, message):
     with pytest.raises(error, match=message):
         OnlineKNN(**options)
+
+
+@pytest.mark.parametrize("loader", [0, 1])
+def test_features_that_are_not_finite_are_refused_by_name(loader):
+    knn = OnlineKNN()
+    features = torch.eye(3)
+    features[1, 1] = float("nan")
+    outputs = {"features": features, "labels": torch.arange(3)}
+    with pytest.raises(ValueError, match="`features` must be finite, got nan in image 1. The trai"):
+        knn.on_validation_batch_end(None, None, outputs, None, 0, loader)

@@ -186,3 +186,20 @@ def test_state_before_a_run_is_empty():
     probe = OnlineLinearProbe(2)
     assert probe.state_dict() == {}
     probe.load_state_dict({})
+
+
+def test_features_that_are_not_finite_are_refused_by_name():
+    probe, module, trainer = OnlineLinearProbe(3), module_of(), trainer_of()
+    probe.on_fit_start(trainer, module)
+    features = torch.randn(4, module.backbone.dim)
+    features[2, 5] = float("inf")
+    outputs = {"features": features, "labels": torch.tensor([0, 1, 2, -1])}
+    message = "`features` must be finite, got inf in image 2. The training diverged"
+    with pytest.raises(ValueError, match=message):
+        probe.on_train_batch_end(trainer, module, outputs, None, 0)
+    with pytest.raises(ValueError, match=message):
+        probe.on_validation_batch_end(trainer, module, outputs, None, 0, 1)
+    features[2, 5] = 0
+    probe._head.weight.data.fill_(float("nan"))
+    with pytest.raises(ValueError, match="`logits` must be finite, got nan in image 0"):
+        probe.on_validation_batch_end(trainer, module, outputs, None, 0, 1)

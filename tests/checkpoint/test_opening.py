@@ -77,3 +77,11 @@ def test_bad_sources(tmp_path):
     (tmp_path / "bad.pt").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="bad.pt"):
         open_backbone(tmp_path / "bad.pt")
+
+
+def test_the_name_of_release_0_1_0_tells_its_successor(tmp_path):
+    with pytest.warns(DeprecationWarning, match=r"open_backbone\(source\).about\(\)"):
+        from instdisc.checkpoint import backbone_origin
+    file = export_backbone(Backbone("test_resnet"), tmp_path / "net.safetensors")
+    assert backbone_origin(file) == ("net", str(file))
+    assert backbone_origin("resnet50") == ("random", "")

@@ -95,6 +95,44 @@ def test_points_that_do_not_count_change_nothing():
     assert torch.equal(one[1:], other[1:])
 
 
+def test_a_face_without_a_distance_is_left_out_and_counted():
+    predicted, points, visible, distances = faces()
+    distances[[2, 5]] = torch.nan
+    points[0] = torch.nan  # of no visible point: any number
+    metric = LandmarkErrors()
+    for rows in (slice(0, 3), slice(3, 7)):
+        metric.update(predicted[rows], points[rows], visible[rows], distances[rows])
+    errors = metric.compute()
+    assert metric.left_out == 2
+    assert errors[[2, 5]].isnan().all()
+    rest = [1, 3, 4, 6]
+    assert torch.equal(errors[rest].isnan(), ~visible[rest])
+    seen = torch.ones_like(visible)
+    assert image_errors(errors, seen).isnan().tolist() == [
+        True,
+        False,
+        True,
+        *[False] * 2,
+        True,
+        False,
+    ]
+    assert not point_errors(errors, seen)[[0, 2, 3, 4]].isnan().any()
+    metric.reset()
+    assert metric.left_out == 0
+
+
+def test_repeated_faces_count_once_in_the_order_of_the_set():
+    predicted, points, visible, distances = faces()
+    distances[2] = torch.nan
+    whole, shuffled = LandmarkErrors(), LandmarkErrors()
+    whole.update(predicted, points, visible, distances)
+    for rows in ([6, 2, 0], [1, 2], [3, 4, 5, 6]):
+        batch = (some[rows] for some in (predicted, points, visible, distances))
+        shuffled.update(*batch, torch.tensor(rows))
+    assert torch.equal(shuffled.compute().nan_to_num(), whole.compute().nan_to_num())
+    assert shuffled.left_out == whole.left_out == 1
+
+
 @pytest.mark.parametrize(
     ("predicted", "points", "distances", "message"),
     [

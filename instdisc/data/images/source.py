@@ -69,6 +69,10 @@ class ImageSource(ABC):
         """
         return self._fetch(self.read, index)
 
+    def image_names(self) -> list[str]:
+        """What each image is called, the same on every machine: for split files and predictions."""
+        return [str(position) for position in range(len(self))]
+
     def subset(self, positions: Tensor) -> ImageSource:
         """Some of the images, ``(M,)`` int64 positions, with all that is known of them."""
         return ImageSubset(self, positions)
@@ -161,6 +165,10 @@ class ImageSubset(ImageSource):
 
     def read(self, index: int) -> Tensor:
         return self.images.read(int(self.positions[index]))
+
+    def image_names(self) -> list[str]:
+        names = self.images.image_names()
+        return [names[position] for position in self.positions.tolist()]
 
     def image_keys(self, positions: Tensor | None = None) -> Keys:
         chosen = self.positions if positions is None else self.positions[positions]

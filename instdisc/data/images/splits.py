@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,7 +18,6 @@ from torch import Tensor
 
 from instdisc.checks import whole
 
-from .arrays import ImageArray
 from .source import ImageSource, ImageSubset
 from .text import read_text
 
@@ -212,17 +210,7 @@ def image_names(images: ImageSource) -> list[str]:
         >>> image_names(Scenes(3, image_size=32))
         ['0', '1', '2']
     """
-    whole = getattr(images, "images", getattr(images, "segments", None))
-    positions = getattr(images, "positions", None)
-    if isinstance(whole, ImageSource) and isinstance(positions, Tensor):  # some of another set
-        names = image_names(whole)
-        return [names[position] for position in positions.tolist()]
-    paths = getattr(images, "paths", None)
-    if paths is not None:
-        return [path.replace(os.sep, "/") for path in paths]
-    if isinstance(images, ImageArray):
-        return images.names
-    return [str(position) for position in range(len(images))]
+    return images.image_names()
 
 
 def _subset(images: ImageSource, positions: np.ndarray) -> ImageSubset:

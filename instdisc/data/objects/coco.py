@@ -13,9 +13,9 @@ from instdisc.checks import refuse
 from instdisc.types import Objects
 
 from .coco_file import COCOFile, read_coco
+from .coco_masks import fill_areas, pack_outlines, reads_masks
 from .files import ObjectFiles, size_of_image
-from .outlines import Outline, PackedOutlines, outline_area, pack_outline
-from .polygons import is_blank
+from .outlines import PackedOutlines
 from .reporting import report
 from .table import make_table
 
@@ -75,8 +75,8 @@ class COCOObjects(ObjectFiles):
         file = read_coco(path)
         folder, paths = _find_images(file, places)
         sizes = torch.tensor(_sizes(file, folder, paths, name)).reshape(-1, 2)
-        read_masks = _reads_masks(file, masks, name)
-        outlines = _pack(file, sizes, name) if read_masks else None
+        read_masks = reads_masks(file, masks, name)
+        outlines = pack_outlines(file, sizes, name) if read_masks else None
         table, kept = make_table(
             name,
             file.images,
@@ -86,7 +86,7 @@ class COCOObjects(ObjectFiles):
             image_ids=file.image_ids,
             extents=file.boxes[:, 2:],
             crowd=file.crowd,
-            areas=_areas(file, sizes, outlines, name),
+            areas=fill_areas(file, sizes, outlines, name),
             where=file.where,
         )
         _say_twice(file, name)
@@ -138,6 +138,16 @@ def _find_images(file: COCOFile, places: list[Path]) -> tuple[Path | None, list[
             where = f"Correct image {image} in {file.path}, or pass `images`=None."
             refuse("file_name", "the file of the image", one, where)
     names = [str(one) for one in file.file_names]
+    twice = _repeated(names)
+    if twice:
+        ids = [file.image_ids[row] for row in (names.index(names[twice[0]]), twice[0])]
+        remedy = f"Make them one image in {file.path}."
+        refuse(
+            "file_name",
+            f"of one image alone (here of {ids[0]} and {ids[1]})",
+            names[twice[0]],
+            remedy,
+        )
     for place in places if names else []:
         if _file_in(place, names[0]) is not None:
             return place, [_file_in(place, one) or one for one in names]
@@ -161,12 +171,6 @@ def _say_twice(file: COCOFile, name: str) -> None:
         _repeated(file.annotation_ids),
         f"{name}: %d annotations have an id that another one has, and count all the same, first: ",
         file.where,
-        most=1,
-    )
-    report(
-        _repeated(file.file_names),
-        f"{name}: %d images have the file of another image, and count all the same, first: ",
-        lambda row: f"image {file.image_ids[row]}, {file.file_names[row]}",
         most=1,
     )
 
@@ -203,81 +207,3 @@ def _sizes(
         most=1,
     )
     return sizes
-
-
-def _reads_masks(file: COCOFile, masks: bool | None, name: str) -> bool:
-    if masks is False:
-        return False
-    bare = np.array([is_blank(one) for one in file.segmentations], dtype=bool)
-    lacking = np.flatnonzero(bare & ~file.crowd)
-    if masks and len(lacking):
-        raise ValueError(
-            f"`masks`=True needs an outline of every object; {len(lacking)} of {len(bare)} have no "
-            f"'segmentation', first: {file.where(int(lacking[0]))}. Pass masks=False to read the "
-            "boxes."
-        )
-    if masks or not bare.any():
-        return True
-    if not bare.all():
-        report(
-            lacking,
-            f"{name}: masks are not read, since %d of {len(bare)} objects have no outline (give "
-            "them one, or open with masks=False), first: ",
-            file.where,
-            most=1,
-        )
-    return not len(lacking) and not bare.all()
-
-
-def _pack(file: COCOFile, sizes: torch.Tensor, name: str) -> list[bytes]:
-    packed: list[bytes] = []
-    bare, pieces = [], []
-    all_sizes = sizes.tolist()
-    for row, (one, image) in enumerate(zip(file.segmentations, file.images.tolist(), strict=True)):
-        try:
-            outline = pack_outline(one, *all_sizes[image])
-        except ValueError as error:
-            raise ValueError(
-                f"{file.where(row)}: {error}. Correct it, or read the boxes alone by masks=False."
-            ) from error
-        if not outline.data:  # of a crowd
-            left, top, width, height = file.boxes[row].tolist()
-            right, bottom = left + width, top + height
-            box = [left, top, right, top, right, bottom, left, bottom]
-            outline = Outline(pack_outline([box], *all_sizes[image]).data)
-            bare.append(row)
-        if outline.left_out:
-            pieces.append(row)
-        packed.append(outline.data)
-    report(
-        bare,
-        f"{name}: %d crowds have no outline, and get their box for one, first: ",
-        file.where,
-        most=1,
-    )
-    report(
-        pieces,
-        f"{name}: %d outlines have pieces of fewer than three points, which are left out, first: ",
-        file.where,
-        most=1,
-    )
-    return packed
-
-
-def _areas(
-    file: COCOFile, sizes: torch.Tensor, outlines: list[bytes] | None, name: str
-) -> np.ndarray:
-    report(
-        file.wrong_areas,
-        f"{name}: %d objects have an impossible 'area', and get that of their "
-        f"{'box' if outlines is None else 'mask'}, first: ",
-        file.where,
-        most=1,
-    )
-    areas = file.areas.copy()
-    for row in np.flatnonzero(np.isnan(areas)).tolist():
-        if outlines is None:
-            areas[row] = file.boxes[row, 2] * file.boxes[row, 3]
-        else:
-            areas[row] = outline_area(outlines[row], *sizes[file.images[row]].tolist())
-    return areas

@@ -79,6 +79,9 @@ class ObjectSource(ImageSource):
         width, height = (found.boxes[:, 2:] - found.boxes[:, :2]).double().unbind(1)
         return width * height
 
+    def image_names(self) -> list[str]:
+        return [str(name) for name in self.image_ids]
+
     def subset(self, positions: Tensor) -> ObjectSubset:
         return ObjectSubset(self, positions)
 

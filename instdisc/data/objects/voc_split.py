@@ -42,7 +42,7 @@ def read_split(root: Path, split: str, known: Collection[str]) -> list[str]:
         )
     names: dict[str, None] = {}
     marked, twice = [], []
-    lines = [line.strip() for line in read_text(file).splitlines()]
+    lines = [line.strip() for line in read_text(file).split("\n")]
     for row, line in enumerate(lines):
         if not line:
             continue

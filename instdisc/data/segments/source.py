@@ -136,6 +136,10 @@ class SegmentSubset(SegmentSource):
     def read(self, index: int) -> Tensor:
         return self.segments.read(int(self.positions[index]))
 
+    def image_names(self) -> list[str]:
+        names = self.segments.image_names()
+        return [names[position] for position in self.positions.tolist()]
+
     def image_keys(self, positions: Tensor | None = None) -> Keys:
         chosen = self.positions if positions is None else self.positions[positions]
         return self.segments.image_keys(chosen)

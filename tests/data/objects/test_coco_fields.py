@@ -253,16 +253,17 @@ def test_images_without_a_file_name(write_coco, name):
     assert len(COCOObjects(file).objects(0).boxes) == 1
 
 
-def test_what_is_there_twice_counts_and_is_said(write_coco, caplog):
-    content = changed(0, id=9)
-    content["images"][0]["file_name"] = "20.jpg"
+def test_annotations_of_one_id_count_and_are_said(write_coco, caplog):
     with caplog.at_level(logging.WARNING):
-        objects = opened(write_coco(content), name="some")
+        objects = opened(write_coco(changed(0, id=9)), name="some")
     assert [len(objects.objects(index).boxes) for index in range(3)] == [1, 2, 0]
-    assert [line.split(",")[0] for line in caplog.messages] == [
-        "some: 1 annotations have an id that another one has",
-        "some: 1 images have the file of another image",
-    ]
+    (line,) = caplog.messages
+    assert line.startswith("some: 1 annotations have an id that another one has, and count all")
+
+
+def test_a_file_of_two_images(write_coco):
+    with pytest.raises(ValueError, match="`file_name` must be of one .* 30 and 20.* got '20.jpg'"):
+        opened(write_coco(with_image(0, file_name="20.jpg")))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])

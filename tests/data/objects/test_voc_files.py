@@ -236,7 +236,7 @@ def test_splits_that_cannot_be_read(write_voc):
     root = write_voc({"a": [CAT]}, {})
     file = root / "ImageSets" / "Main" / "train.txt"
     file.write_bytes("a\nch\u00eatre\n".encode("latin-1"))
-    with pytest.raises(ValueError, match="line 2 of .*train.txt must be in UTF-8"):
+    with pytest.raises(ValueError, match="line 2 of .*train.txt must be in UTF-8.* Save the file"):
         VOCObjects(root, "train")
     file.write_text("a 2\n")
     with pytest.raises(ValueError, match="there is no annotation .*a 2.xml, which the split names"):
