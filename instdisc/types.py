@@ -7,7 +7,9 @@ P points, S side of a square view.
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
@@ -141,6 +143,65 @@ class LandmarkBatch(NamedTuple):
     indices: Tensor
 
 
+class InputSpec(NamedTuple):
+    """How a backbone was trained to see images; whatever uses it shows them so.
+
+    Attributes:
+        size: side of the view in pixels.
+        mean: of the normalisation, per channel, for images in [0, 1].
+        std: likewise.
+        interpolation: ``"bilinear"`` or ``"bicubic"``, both with antialias.
+        crop: side of the view over the short side of the resized image: 0.875 is 224 of 256.
+
+    Example:
+        >>> InputSpec().mean
+        (0.485, 0.456, 0.406)
+    """
+
+    size: int = 224
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    crop: float = 0.875
+
+
+class About(NamedTuple):
+    """Whose result something is, and on what; it travels with backbones and features.
+
+    Attributes:
+        method: what tables call it; ``""`` for nothing but the architecture.
+        checkpoint: the file that the weights came from, as long as they are those of the file.
+        pretraining: how the backbone was pretrained, as its file tells, e.g. ``"MoCoModule"``.
+        architecture: e.g. ``"resnet50"``.
+        parameters: of the backbone.
+        weights: hash of architecture, weights and statistics.
+        dataset: the test set's name.
+        view: how images were shown: size, resize, normalisation and so on; JSON values.
+
+    Example:
+        >>> About("MoCo", architecture="resnet18").update(About(dataset="scenes")).dataset
+        'scenes'
+    """
+
+    method: str = ""
+    checkpoint: str = ""
+    pretraining: str = ""
+    architecture: str = ""
+    parameters: int = 0
+    weights: str = ""
+    dataset: str = ""
+    view: Mapping[str, Any] = MappingProxyType({})
+
+    def update(self, other: About | None) -> About:
+        """This with all that `other` says."""
+        return self._replace(**{} if other is None else other.said)
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The fields that say something."""
+        return {name: value for name, value in self._asdict().items() if value}
+
+
 class Record(NamedTuple):
     """One result: what a task hands to a report, one JSON line each.
 
@@ -149,47 +210,126 @@ class Record(NamedTuple):
         dataset: on what, e.g. ``"scenes"``.
         metric: what ``value`` is, e.g. ``"top-1"``.
         value: the result, in ``unit``.
-        ci: half width of its 95 % confidence interval in ``unit``, or ``None`` if not known.
+        low: lower end of its 95 % interval in ``unit``; ``None`` if there is none.
+        high: upper end, likewise.
+        interval: what the interval is, e.g. ``"Wilson, 600 images"``; ``""`` if there is none.
+        n: images, episodes or whatever the value is computed from; 0 if unknown.
         unit: e.g. ``"%"``.
-        method: how the backbone was pretrained, e.g. ``"MoCoModule"`` or ``"random"``.
+        higher_is_better: which way is better.
+        method: what tables call the backbone, e.g. ``"MoCo"`` or ``"random"``.
         checkpoint: the file it came from, or ``""``.
+        pretraining: how it was pretrained, as its file tells; ``""`` if it does not.
+        architecture: e.g. ``"resnet50"``.
+        parameters: of the backbone; 0 if unknown.
+        weights: hash of architecture and weights; ``""`` if unknown.
+        view: how images were shown: size, resize, normalisation.
         seed: the task's random seed.
         seconds: wall-clock time the task took.
         settings: everything else needed to repeat it; JSON values only.
+        versions: of instdisc and torch.
+        date: when, in UTC, ISO 8601.
+        device: on what it was computed.
+        job: key of the run that it is of, by which its predictions are found; ``""`` if it has
+            none.
+        job_records: how many records that run has.
 
     Example:
-        >>> record = Record("knn", "scenes", "top-1", 71.5, 1.2, "%", "MoCo", "", 0, 3.1, {"k": 20})
-        >>> Record.from_json(record.to_json()) == record
-        True
+        >>> record = Record("knn", "scenes", "top-1", 71.5, low=70.3, high=72.7, n=600)
+        >>> Record.from_json(record.to_json()) == record, round(record.ci, 1)
+        (True, 1.2)
     """
 
     task: str
     dataset: str
     metric: str
     value: float
-    ci: float | None
-    unit: str
-    method: str
-    checkpoint: str
-    seed: int
-    seconds: float
-    settings: dict[str, Any]
+    low: float | None = None
+    high: float | None = None
+    interval: str = ""
+    n: int = 0
+    unit: str = "%"
+    higher_is_better: bool = True
+    method: str = ""
+    checkpoint: str = ""
+    pretraining: str = ""
+    architecture: str = ""
+    parameters: int = 0
+    weights: str = ""
+    view: Mapping[str, Any] = MappingProxyType({})
+    seed: int = 0
+    seconds: float = 0.0
+    settings: Mapping[str, Any] = MappingProxyType({})
+    versions: Mapping[str, str] = MappingProxyType({})
+    date: str = ""
+    device: str = ""
+    job: str = ""
+    job_records: int = 0
+
+    @property
+    def ci(self) -> float | None:
+        """Half of what lies between the ends of the interval, or ``None``."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
     def to_json(self) -> str:
-        """The record as one line of JSON."""
-        return json.dumps(self._asdict())
+        """The record as one line of JSON.
+
+        Raises:
+            ValueError: if a number is not finite: JSON has none, and a record is no place for it.
+        """
+        fields = self._asdict()
+        for name in _MAPPINGS:
+            fields[name] = dict(fields[name])
+        try:
+            return json.dumps({"format": _RECORD_FORMAT, **fields}, allow_nan=False)
+        except ValueError as error:
+            raise ValueError(
+                f"a record must hold finite numbers, got {self.metric!r} of {self.task!r} on "
+                f"{self.dataset!r} with {self.value} in {self.low} to {self.high} ({error})"
+            ) from error
 
     @classmethod
     def from_json(cls, line: str) -> Record:
-        """Reads what `to_json` wrote.
+        """Reads what `to_json` wrote, here or in release 0.1.0.
 
         Raises:
             ValueError: if the line is not JSON, or its fields are not those of a record.
         """
         fields = json.loads(line)
-        if not isinstance(fields, dict) or set(fields) != set(cls._fields):
+        if isinstance(fields, dict) and set(fields) == _FIRST_FIELDS:
+            return _from_first_form(fields)
+        if (
+            not isinstance(fields, dict)
+            or fields.pop("format", None) != _RECORD_FORMAT
+            or set(fields) != set(cls._fields)
+        ):
             raise ValueError(
                 f"`line` must be a JSON object with the fields {list(cls._fields)}, "
                 f"got {line[:200]!r}"
             )
         return cls(**fields)
+
+
+_RECORD_FORMAT = 2
+_MAPPINGS = ("view", "settings", "versions")
+# Of release 0.1.0, which did not say which way is better.
+_FIRST_FIELDS = {
+    *("task", "dataset", "metric", "value", "ci", "unit"),
+    *("method", "checkpoint", "seed", "seconds", "settings"),
+}
+_FIRST_LOWER = {"ECE", "NME", "failures above 8 %", "failures above 10 %"}
+
+
+def _from_first_form(fields: dict[str, Any]) -> Record:
+    half = fields.pop("ci")
+    settings = fields.pop("settings")
+    return Record(
+        low=None if half is None else fields["value"] - half,
+        high=None if half is None else fields["value"] + half,
+        interval="" if half is None else "95 %, of release 0.1.0",
+        higher_is_better=fields["metric"] not in _FIRST_LOWER,
+        job=settings.get("job", ""),
+        job_records=settings.get("job_records", 0),
+        settings={k: v for k, v in settings.items() if k not in ("job", "job_records")},
+        versions={"instdisc": "0.1.0"},
+        **fields,
+    )

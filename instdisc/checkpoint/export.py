@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
@@ -14,6 +15,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from instdisc.checks import choice, refuse
 from instdisc.models import Backbone
 from instdisc.version import __version__
 
@@ -21,6 +23,14 @@ from .layouts import PLAIN_RESNETS, State, detectron2_name, plain_resnet
 from .load import CheckpointInfo, load_with_info
 
 Format = Literal["instdisc", "torchvision", "timm", "detectron2"]
+_TORCH = (".pth", ".pt", ".bin")
+# What reads such a file goes by its suffix.
+_SUFFIXES: dict[str, tuple[str, ...]] = {
+    "instdisc": (".safetensors",),
+    "timm": (".safetensors", *_TORCH),
+    "torchvision": (".safetensors", *_TORCH),
+    "detectron2": (".pkl",),
+}
 
 # Options of timm's ResNets that change its training, not the network that a file describes.
 _HARMLESS_OPTIONS = {"zero_init_last", "drop_rate", "drop_path_rate", "drop_block_rate"}
@@ -32,21 +42,24 @@ def export_backbone(
     """Writes the backbone alone, in this library's format or in another's.
 
     - ``"instdisc"``: safetensors under timm's names. The metadata hold what builds the backbone
-      (``backbone``, JSON), ``method``, ``recipe`` (JSON) and ``version``.
-    - ``"timm"``: a state dict (torch.save) for ``timm.create_model(name, num_classes=0)``.
-    - ``"torchvision"``: a state dict (torch.save) for ``torchvision.models.resnet50()`` and its
-      siblings, without ``fc``.
+      (``backbone``, JSON), ``method``, ``recipe`` (JSON), ``input`` (JSON: how it saw images) and
+      ``version``.
+    - ``"timm"``: a state dict for ``timm.create_model(name, num_classes=0)``, as safetensors or by
+      torch.save, as the suffix says.
+    - ``"torchvision"``: a state dict for ``torchvision.models.resnet50()`` and its siblings,
+      without ``fc``; likewise.
     - ``"detectron2"``: the pickle that detectron2 takes as pretrained weights. Set there
       RESNETS.STRIDE_IN_1X1 to False and the input format to RGB.
 
     The file is written beside `path` and renamed: whoever is killed meanwhile leaves the previous
-    file whole. Several processes may call it at once. Missing folders are made.
+    file whole. Several processes may call it at once. Missing folders are made. Equal weights made
+    by an equal recipe give equal bytes.
 
     Args:
         source: a pretraining module (with ``backbone`` and ``recipe``), a `Backbone`, or any file
             that `load_backbone` reads by its path alone, such as a Lightning checkpoint.
-        path: the file to write. Its suffix is free; ``.safetensors``, ``.pth`` and (for
-            detectron2) ``.pkl`` are usual.
+        path: the file to write: ``.safetensors``; or for timm and torchvision ``.pth``, ``.pt``
+            or ``.bin`` (torch.save); for detectron2 ``.pkl``.
         format: one of the above. All but ``"instdisc"`` cannot tell a changed stem and demand
             stem="imagenet"; torchvision's and detectron2's are for ResNet-18, 34, 50, 101, 152.
 
@@ -56,8 +69,8 @@ def export_backbone(
     Raises:
         TypeError: if `source` is none of these, or has other than JSON values in its recipe or
             timm options.
-        ValueError: if `format` is unknown or cannot hold this backbone, or if a file given as
-            `source` cannot be read.
+        ValueError: if `format` is unknown or cannot hold this backbone, the suffix of `path` is
+            not one of the format's, or a file given as `source` cannot be read.
 
     Source:
         detectron2's names: facebookresearch/moco, detection/convert-pretrain-to-detectron2.py.
@@ -71,17 +84,23 @@ def export_backbone(
         ...     describe_checkpoint(path).layout
         'torchvision'
     """
-    if format not in get_args(Format):
-        raise ValueError(f"`format` must be one of {', '.join(get_args(Format))}, got {format!r}")
+    choice("format", format, get_args(Format))
+    path = Path(path)
+    if path.suffix.lower() not in _SUFFIXES[format]:
+        refuse(
+            "path",
+            f"a file {' or '.join(_SUFFIXES[format])} for `format`={format!r}",
+            str(path),
+            "Whoever reads it goes by the suffix.",
+        )
     backbone, info = _resolve(source)
     state = _weights(backbone)
     write: Callable[[Path], None]
     if format == "instdisc":
-        metadata = _metadata(info)
+        metadata = _metadata(backbone, info)
 
         def write(file: Path) -> None:
-            # Not save_file: that makes files which only their owner can read.
-            file.write_bytes(safetensors.torch.save(state, metadata))
+            file.write_bytes(_safetensors(state, metadata))
 
     else:
         _check_fits(backbone, state, format)
@@ -89,12 +108,27 @@ def export_backbone(
         def write(file: Path) -> None:
             if format == "detectron2":
                 file.write_bytes(pickle.dumps(_detectron2(state)))
+            elif path.suffix.lower() == ".safetensors":
+                file.write_bytes(_safetensors(state, {"format": "pt"}))
             else:
-                torch.save(state, file)
+                buffer = io.BytesIO()  # torch.save writes a file's name into it
+                torch.save(state, buffer)
+                file.write_bytes(buffer.getvalue())
 
-    path = Path(path)
     _write_whole(path, write)
     return path
+
+
+def _safetensors(state: State, metadata: dict[str, str]) -> bytes:
+    """A file's bytes, the same whenever they are made: safetensors orders metadata at random."""
+    # Not save_file: that makes files which only their owner can read.
+    content = safetensors.torch.save(state, metadata)
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    ordered = {"__metadata__": dict(sorted(header.pop("__metadata__").items())), **header}
+    text = json.dumps(ordered, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
 def _resolve(source: object) -> tuple[Backbone, CheckpointInfo]:
@@ -102,7 +136,7 @@ def _resolve(source: object) -> tuple[Backbone, CheckpointInfo]:
     if isinstance(source, (str, Path)):
         return load_with_info(Path(source))
     if isinstance(source, Backbone):
-        return source, CheckpointInfo("instdisc", source.spec, "", {}, __version__)
+        return source, CheckpointInfo("instdisc", source.spec, "", {}, __version__, source.input)
     backbone = getattr(source, "backbone", None)
     backbone = getattr(backbone, "_orig_mod", backbone)  # torch.compile wraps it
     recipe = getattr(source, "recipe", None)
@@ -112,7 +146,9 @@ def _resolve(source: object) -> tuple[Backbone, CheckpointInfo]:
             f"`recipe`), a Backbone or the path of a checkpoint, got {type(source).__name__}"
         )
     method = type(source).__name__
-    return backbone, CheckpointInfo("instdisc", backbone.spec, method, recipe, __version__)
+    return backbone, CheckpointInfo(
+        "instdisc", backbone.spec, method, recipe, __version__, backbone.input
+    )
 
 
 def _weights(backbone: Backbone) -> State:
@@ -125,10 +161,10 @@ def _weights(backbone: Backbone) -> State:
     }
 
 
-def _metadata(info: CheckpointInfo) -> dict[str, str]:
+def _metadata(backbone: Backbone, info: CheckpointInfo) -> dict[str, str]:
     def encode(value: dict[str, Any], what: str) -> str:
         try:
-            return json.dumps(value)
+            return json.dumps(value, sort_keys=True)
         except (TypeError, ValueError) as error:
             raise TypeError(
                 f"`source` must have JSON values only in its {what}, got {value} ({error}). "
@@ -142,6 +178,7 @@ def _metadata(info: CheckpointInfo) -> dict[str, str]:
         "method": info.method,
         "recipe": encode(info.recipe, "recipe"),
         "version": info.version or __version__,
+        "input": encode(backbone.input._asdict(), "input"),
     }
 
 

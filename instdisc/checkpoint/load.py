@@ -11,6 +11,8 @@ import timm
 import torch
 
 from instdisc.models import Backbone
+from instdisc.models.identity import hash_weights, input_from_json, published_input
+from instdisc.types import About, InputSpec
 
 from .layouts import Recognised, State, plain_resnet, recognise, within
 from .read import read_file, some
@@ -30,6 +32,7 @@ class CheckpointInfo(NamedTuple):
         method: the class that trained it; ``""`` if the file does not tell.
         recipe: its settings, JSON values only; empty if the file does not tell.
         version: of the instdisc that made it; ``""`` for a file from elsewhere.
+        input: how the backbone saw images; ``None`` if the file does not tell.
     """
 
     layout: str
@@ -37,6 +40,7 @@ class CheckpointInfo(NamedTuple):
     method: str
     recipe: dict[str, Any]
     version: str
+    input: InputSpec | None = None
 
 
 def load_backbone(
@@ -61,7 +65,10 @@ def load_backbone(
             library's own files know theirs.
 
     Returns:
-        The backbone on the CPU in float32, in train mode like any new module.
+        The backbone on the CPU in float32, in train mode like any new module. Its `origin` names
+        the file and how it was made. Its `input` is what the file tells; for timm's layout what
+        timm says of the name (its tag tells which weights, as in ``"vit_small_patch16_224.dino"``);
+        else ImageNet's mean at 224 px.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -116,7 +123,24 @@ def load_with_info(
     differences = _differences(wanted, state, found.strangers)
     if differences:
         raise ValueError(f"{path} {_advice(info, spec)} {differences}")
+    broken = [key for key, value in state.items() if not bool(value.isfinite().all())]
+    if broken:
+        raise ValueError(
+            f"{path} holds weights that are not finite: {some(broken)}. The training diverged; "
+            "load an earlier checkpoint."
+        )
     net.load_state_dict(state)
+    if info.input is not None:
+        backbone.input = info.input
+    elif info.layout == "timm":
+        size = backbone.input.size
+        backbone.input = published_input(net.pretrained_cfg)._replace(size=size)
+    backbone.origin = About(
+        method=info.method or path.stem,
+        checkpoint=str(path),
+        pretraining=info.method or info.layout,
+        weights=hash_weights(net, backbone.spec),
+    )
     return backbone, info._replace(backbone=backbone.spec)
 
 
@@ -125,17 +149,20 @@ def _inspect(path: Path) -> tuple[CheckpointInfo, Recognised]:
     try:
         if rest.get("layout") == "instdisc":
             spec, recipe = json.loads(rest["backbone"]), json.loads(rest["recipe"])
-            info = CheckpointInfo("instdisc", spec, rest["method"], recipe, rest["version"])
+            seen = input_from_json(json.loads(rest["input"])) if "input" in rest else None
+            info = CheckpointInfo("instdisc", spec, rest["method"], recipe, rest["version"], seen)
             return info, Recognised(info.layout, stored, [])
         entry = rest.get("instdisc")
         if entry is not None:
-            info = CheckpointInfo("lightning", *(entry[key] for key in CheckpointInfo._fields[1:]))
+            told = ("backbone", "method", "recipe", "version")
+            seen = input_from_json(entry["input"]) if "input" in entry else None
+            info = CheckpointInfo("lightning", **{key: entry[key] for key in told}, input=seen)
             named = {key.replace("_orig_mod.", ""): value for key, value in stored.items()}
             # Everything else in the checkpoint belongs to the training, which has ended here.
             own = [key for key in named if key.startswith("backbone.")]
             state = {key.removeprefix("backbone.net."): named[key] for key in own}
             return info, Recognised(info.layout, state, [])
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} does not tell how it was made as instdisc's files do ({error!r}): it was "
             "damaged or edited. Export it again."

@@ -8,15 +8,24 @@ import timm
 
 from instdisc.models import Backbone
 
-from .load import describe_checkpoint, load_backbone
+from .load import load_backbone
 
 
 def open_backbone(source: Backbone | str | Path) -> Backbone:
-    """A backbone as it is, from its file, or with random weights by its name.
+    """A backbone as it is, from its file, with published weights, or with random ones by its name.
+
+    ==========================  ==================================================================
+    `source`                    what it is
+    ==========================  ==================================================================
+    a `Backbone`                itself
+    ``FILE``                    a file that `load_backbone` reads
+    ``FILE:ARCHITECTURE``       the same, for a file that does not tell its timm name
+    ``timm:NAME``               timm's published weights (downloads them)
+    ``NAME``                    random weights in the architecture of that timm name
+    ==========================  ==================================================================
 
     Args:
-        source: a `Backbone`, which stays itself; a file that `load_backbone` reads without further
-            arguments; or a timm name. A file goes before a model of the same name.
+        source: see above. A file goes before a model of the same name.
 
     Raises:
         FileNotFoundError: if a `Path` is no file.
@@ -40,31 +49,14 @@ def open_backbone(source: Backbone | str | Path) -> Backbone:
         return load_backbone(source)
     if isinstance(source, Path):
         raise FileNotFoundError(f"`backbone` must be a file, got {str(source)!r}")
+    file, colon, name = source.rpartition(":")
+    if colon and file == "timm":
+        return Backbone(name, pretrained=True)
+    if colon and Path(file).is_file():
+        return load_backbone(file, name)
     if not timm.is_model(source):
         raise ValueError(
             "`backbone` must be a Backbone, the file of one or a timm name, got "
             f"{source!r}, which is no file in {Path.cwd()} and no name. See timm.list_models()."
         )
     return Backbone(source)
-
-
-def backbone_origin(source: str | Path) -> tuple[str, str]:
-    """How a backbone was made, and its file, for the records of a result.
-
-    Args:
-        source: what `open_backbone` took.
-
-    Returns:
-        The method that the file tells, else the file's name without suffix, and the file;
-        ``("random", "")`` for what is no file.
-
-    Raises:
-        ValueError: if the file cannot be read.
-
-    Example:
-        >>> backbone_origin("resnet50")
-        ('random', '')
-    """
-    if not Path(source).is_file():
-        return "random", ""
-    return describe_checkpoint(source).method or Path(source).stem, str(source)

@@ -91,6 +91,7 @@ from .views import RandomSolarize as RandomSolarize
 from .views import ViewDataset as ViewDataset
 from .views import ViewFinisher as ViewFinisher
 from .views import ViewPolicy as ViewPolicy
+from .views import describe_view as describe_view
 from .views import evaluation_policy as evaluation_policy
 from .views import multi_crop as multi_crop
 from .views import view_policy as view_policy

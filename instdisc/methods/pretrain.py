@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from instdisc.distributed import broadcast, world_size
 from instdisc.models import Backbone, MomentumEncoder, as_backbone
+from instdisc.types import About, InputSpec
 from instdisc.version import __version__
 
 from .batch import check_views
@@ -92,6 +93,7 @@ class PretrainModule(LightningModule):
             raise ValueError(f"`reference_batch` must be positive, got {reference_batch}")
         check_schedule(schedule, warmup, milestones)
         self.backbone = as_backbone(backbone)
+        self.backbone.origin = About(method=type(self).__name__, pretraining=type(self).__name__)
         self.objectives = nn.ModuleDict(objectives)
         self.momentum_backbone = (
             MomentumEncoder(self.backbone, momentum)
@@ -193,6 +195,14 @@ class PretrainModule(LightningModule):
 
     def on_fit_start(self) -> None:
         self._finite = FiniteWatch()
+        # Whoever uses the backbone later shows it images as it sees them now.
+        policy = next(
+            iter(getattr(getattr(self.trainer, "datamodule", None), "policies", ())), None
+        )
+        if policy is not None:
+            self.backbone.input = InputSpec(
+                size=policy.frame.size, mean=policy.mean, std=policy.std
+            )
         broadcast(buffer for name, buffer in self.named_buffers() if ".queue." in name)
 
     def on_train_start(self) -> None:
@@ -243,6 +253,7 @@ class PretrainModule(LightningModule):
             "method": type(self).__name__,
             "recipe": self.recipe,
             "version": __version__,
+            "input": self.backbone.input._asdict(),
         }
         # For networks that draw numbers (dropout, stochastic depth); several processes draw their
         # own, and Lightning keeps one checkpoint.

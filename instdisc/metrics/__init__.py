@@ -22,6 +22,7 @@ from .detection import decode_masks as decode_masks
 from .detection import encode_masks as encode_masks
 from .detection import score_images as score_images
 from .detection import voc_average_precision as voc_average_precision
+from .intervals import wilson_interval as wilson_interval
 from .knn import KNNAccuracy as KNNAccuracy
 from .knn import knn_scores as knn_scores
 from .landmarks import LandmarkErrors as LandmarkErrors

@@ -12,6 +12,10 @@ import timm
 from timm.models.resnet import ResNet
 from torch import Tensor, nn
 
+from instdisc.types import About, InputSpec
+
+from .identity import fixed_size, hash_weights, published_input
+
 Stem = Literal["imagenet", "no_pool", "cifar"]
 
 
@@ -36,6 +40,10 @@ class Backbone(nn.Module):
         strides: pixels of the image per cell of each map of `maps`.
         widths: channels of each map of `maps`.
         stages: the part of ``net`` that ends each stage, by its name there, e.g. ``"layer1"``.
+        input: how it was trained to see images; every task shows them so. Of published weights it
+            is timm's, else ImageNet's mean and standard deviation at 224 px, or at the only size
+            that the network takes. Replace it if you train with others.
+        origin: what the file said that it was loaded from; ``None`` if it was not. See `about`.
 
     Raises:
         ValueError: if timm has no model `name`, or it cannot take `stem`.
@@ -54,6 +62,8 @@ class Backbone(nn.Module):
     strides: list[int]
     widths: list[int]
     stages: list[str]
+    input: InputSpec
+    origin: About | None
 
     def __init__(
         self,
@@ -88,6 +98,12 @@ class Backbone(nn.Module):
         self.strides = [int(info["reduction"]) // shrink for _, info in stages]
         self.widths = [int(info["num_chs"]) for _, info in stages]
         self.stages = [str(info["module"]) for _, info in stages]
+        config = dict(getattr(net, "pretrained_cfg", None) or {})
+        self.input = published_input(config) if pretrained else InputSpec()
+        size = fixed_size(net, config)
+        if size is not None:
+            self.input = self.input._replace(size=size)
+        self.origin = About(method=f"timm:{name}", pretraining="timm") if pretrained else None
 
     def forward(self, images: Tensor) -> Tensor:
         """Pooled features without classifier.
@@ -115,6 +131,30 @@ class Backbone(nn.Module):
             images, indices=self._stage_positions, intermediates_only=True
         )
         return maps
+
+    def about(self) -> About:
+        """What a record says of this backbone, as it is now.
+
+        A backbone whose weights are no longer those of its file is not called by the file: the
+        file's name is gone, and ", changed" is added to the method's.
+
+        Example:
+            >>> Backbone("test_resnet").about().architecture
+            'test_resnet'
+        """
+        about = About(
+            architecture=self.name,
+            parameters=sum(weight.numel() for weight in self.net.parameters()),
+            weights=hash_weights(self.net, self.spec),
+        )
+        origin = self.origin
+        if origin is None:
+            return about
+        if origin.weights and origin.weights != about.weights:
+            return about._replace(
+                method=f"{origin.method}, changed", pretraining=f"{origin.pretraining}, changed"
+            )
+        return origin.update(about)
 
     @property
     def spec(self) -> dict[str, Any]:

@@ -5,62 +5,45 @@ Legend: N images, r resamples.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from torch import Tensor
 
-from instdisc.metrics import bootstrap_interval
+from instdisc.metrics import bootstrap_interval, wilson_interval
+from instdisc.records import Run
 from instdisc.types import Record
 
-_Z95 = 1.959964
-_RESAMPLES = 1000
+RESAMPLES = 1000
 
 
-def accuracy_record(
-    task: str,
-    accuracy: float,
-    count: int,
-    *,
-    dataset: str,
-    method: str,
-    checkpoint: str,
-    seed: int,
-    seconds: float,
-    settings: dict[str, Any],
-) -> Record:
-    """Top-1 in percent with the normal 95 % interval of `count` independent trials.
+def share_record(task: str, metric: str, hits: Tensor, run: Run) -> Record:
+    """The share of images that are right, in percent, with Wilson's 95 % interval.
+
+    Wilson's interval is right where the usual one is not: of 20 images that are all right it is
+    83.9 to 100.
 
     Args:
         task: name of the task.
-        accuracy: in [0, 1].
-        count: how many images were classified.
-        dataset: see `Record`, like the rest.
-        method: see `Record`.
-        checkpoint: see `Record`.
-        seed: see `Record`.
-        seconds: see `Record`.
-        settings: see `Record`.
+        metric: what the share is called.
+        hits: ``(N,)`` bool, independent of each other.
+        run: what the records of the run have in common.
 
     Example:
-        >>> accuracy_record("knn", 0.5, 100, dataset="toy", method="random", checkpoint="", seed=0,
-        ...     seconds=0.0, settings={}).ci
-        9.79982
+        >>> import torch
+        >>> from instdisc.types import About
+        >>> record = share_record("knn", "top-1", torch.ones(20, dtype=torch.bool), Run(About()))
+        >>> record.value, round(record.low, 1), record.high
+        (100.0, 83.9, 100.0)
     """
-    half = _Z95 * math.sqrt(accuracy * (1 - accuracy) / count)
-    return Record(
-        task=task,
-        dataset=dataset,
-        metric="top-1",
-        value=100 * accuracy,
-        ci=100 * half,
-        unit="%",
-        method=method,
-        checkpoint=checkpoint,
-        seed=seed,
-        seconds=seconds,
-        settings=settings,
+    count, right = len(hits), int(hits.sum())
+    low, high = wilson_interval(right, count)
+    return run.record(
+        task,
+        metric,
+        100 * right / count,
+        ends=(100 * low, 100 * high),
+        interval=f"Wilson, {count} images",
+        n=count,
     )
 
 
@@ -68,13 +51,9 @@ def bootstrap_records(
     task: str,
     statistics: Mapping[str, Callable[..., Tensor]],
     columns: Sequence[Tensor],
+    run: Run,
     *,
-    dataset: str,
-    method: str,
-    checkpoint: str,
-    seed: int,
-    seconds: float,
-    settings: dict[str, Any],
+    lower: Collection[str] = (),
 ) -> list[Record]:
     """Numbers of a test set in percent, each with a bootstrap interval over its images.
 
@@ -82,49 +61,39 @@ def bootstrap_records(
         task: name of the task.
         statistics: for each metric a function from ``(r, N)`` columns to ``(r,)`` shares.
         columns: what is known of each image, each ``(N,)``, in one order.
-        dataset: see `Record`, like the rest.
-        method: see `Record`.
-        checkpoint: see `Record`.
-        seed: see `Record`; of the resampling, too.
-        seconds: see `Record`.
-        settings: see `Record`; how many images were tested and the interval are added.
+        run: what the records of the run have in common; its seed resamples.
+        lower: metrics of which less is better.
 
     Returns:
-        A record for each metric; the interval is half of the 95 % percentile interval of 1,000
-        resamples, and ``None`` for a single image.
+        A record for each metric, with the 95 % percentile interval of 1,000 resamples; none for a
+        single image.
 
     Example:
         >>> import torch
+        >>> from instdisc.types import About
         >>> hits = torch.tensor([True, True, True, False])
         >>> record, = bootstrap_records("toy", {"top-1": lambda h: h.float().mean(1)}, [hits],
-        ...     dataset="toy", method="none", checkpoint="", seed=0, seconds=0.0, settings={})
-        >>> record.value, record.settings["test"]
-        (75.0, 4)
+        ...     Run(About()))
+        >>> record.value, record.n, record.interval
+        (75.0, 4, 'bootstrap over 4 images, 1000 resamples')
     """
     count = len(columns[0])
-    settings = {**settings, "test": count}
-    if count > 1:
-        settings["interval"] = f"bootstrap, {_RESAMPLES} resamples"
 
-    def half_width(statistic: Callable[..., Tensor]) -> float | None:
+    def ends(statistic: Callable[..., Tensor]) -> tuple[float, float] | None:
         if count < 2:
             return None
-        interval = bootstrap_interval(statistic, columns, num_resamples=_RESAMPLES, seed=seed)
-        return 100 * interval.half_width
+        low, high = bootstrap_interval(statistic, columns, num_resamples=RESAMPLES, seed=run.seed)
+        return 100 * low, 100 * high
 
     return [
-        Record(
-            task=task,
-            dataset=dataset,
-            metric=metric,
-            value=100 * float(statistic(*(column[None] for column in columns))),
-            ci=half_width(statistic),
-            unit="%",
-            method=method,
-            checkpoint=checkpoint,
-            seed=seed,
-            seconds=seconds,
-            settings=settings,
+        run.record(
+            task,
+            metric,
+            100 * float(statistic(*(column[None] for column in columns))),
+            ends=ends(statistic),
+            interval=f"bootstrap over {count} images, {RESAMPLES} resamples",
+            n=count,
+            higher_is_better=metric not in lower,
         )
         for metric, statistic in statistics.items()
     ]

@@ -3,61 +3,78 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
-from instdisc.metrics import KNNAccuracy
-from instdisc.types import Record
+import torch
+
+from instdisc.checks import positive, whole
+from instdisc.metrics import knn_scores
+from instdisc.records import Run
+from instdisc.types import About, Record
 
 from .features.extract import Features
-from .intervals import accuracy_record
+from .intervals import share_record
+from .labelled import labelled_features
+from .provenance import checked, former_keywords
+from .scores import save_classes
 
 
+@former_keywords
 def evaluate_knn(
     train: Features,
     test: Features,
     *,
-    dataset: str,
-    method: str,
-    checkpoint: str = "",
     seed: int = 0,
     k: int = 20,
     temperature: float = 0.07,
+    about: About | None = None,
+    predictions: str | Path | None = None,
 ) -> Record:
     """Top-1 accuracy of weighted kNN.
 
     Args:
         train: the labelled bank.
         test: what is classified.
-        dataset: name for the record.
-        method: how the backbone was made, for the record.
-        checkpoint: file of the backbone, for the record.
         seed: of the run, for the record.
         k: neighbours that vote.
         temperature: of their votes.
+        about: what the record says instead of what the test features tell.
+        predictions: a ``.npz`` file for ``image``, ``label``, ``prediction`` and
+            ``confidence`` (share of the votes) of each test image; ``None``: none.
 
     Returns:
         Top-1 in percent, with a 95 % interval over the test images.
 
     Raises:
-        ValueError: if there are no labelled images.
+        ValueError: if a set has no image of known class, a label is outside the classes of
+            `train`, a feature is not finite, or `k` or `temperature` is out of range.
 
     Example:
         >>> import torch
         >>> some = Features(torch.eye(3), torch.tensor([0, 1, 2]))
-        >>> evaluate_knn(some, some, dataset="toy", method="identity").value
+        >>> evaluate_knn(some, some).value
         100.0
     """
     start = time.perf_counter()
-    metric = KNNAccuracy(k, temperature=temperature)
-    metric.add_to_bank(*train)
-    metric.update(*test)
-    return accuracy_record(
-        "knn",
-        float(metric.compute()),
-        int((test.labels >= 0).sum()),
-        dataset=dataset,
-        method=method,
-        checkpoint=checkpoint,
-        seed=seed,
-        seconds=time.perf_counter() - start,
-        settings={"k": k, "temperature": temperature, "bank": len(train.labels)},
+    whole("k", k)
+    positive("temperature", temperature)
+    num_classes = int(torch.cat([train.labels, test.labels]).max()) + 1
+    bank = labelled_features(train, num_classes, "train")
+    asked = labelled_features(test, num_classes, "test")
+    votes = knn_scores(
+        asked.features,
+        bank.features,
+        bank.labels,
+        num_classes=num_classes,
+        k=k,
+        temperature=temperature,
     )
+    confidences, guesses = (votes / votes.sum(1, keepdim=True)).max(1)
+    save_classes(predictions, asked.names, asked.labels, guesses, confidences)
+    run = Run(
+        test.about.update(checked(about)),
+        seed,
+        time.perf_counter() - start,
+        {"k": k, "temperature": temperature, "bank": len(bank.labels)},
+    )
+    return share_record("knn", "top-1", guesses == asked.labels, run)

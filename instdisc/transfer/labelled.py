@@ -37,7 +37,7 @@ def labelled_features(features: Features, num_classes: int, name: str) -> Featur
             f"`{name}`: the features of image {int(known[bad[0]])} are not finite. The backbone's "
             "weights are broken; load another checkpoint."
         )
-    return Features(kept, features.labels[known])
+    return features.rows(known)._replace(features=kept)
 
 
 def check_labels(labels: Tensor, num_classes: int, name: str) -> Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 
@@ -70,6 +71,18 @@ def quiet_trainer(
             )
     finally:
         log.setLevel(level)
+
+
+def accelerator_device(accelerator: str) -> str:
+    """Where Lightning computes, as torch says it, for a record.
+
+    Example:
+        >>> accelerator_device("cpu")
+        'cpu'
+    """
+    if accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available()):
+        return "cuda"
+    return "mps" if accelerator == "mps" else "cpu"
 
 
 class StepTeller(Callback):

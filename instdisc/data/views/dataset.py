@@ -187,10 +187,11 @@ class ViewDataset(Dataset):
         if not 0 <= seed < 2**32:
             raise ValueError(f"`seed` must lie in [0, 2**32), got {seed}")
         stacked = isinstance(images, ImagesInMemory) and images.stack is not None
-        if not cut and not stacked:
+        bilinear = all(policy.frame.interpolation == "bilinear" for policy in policies)
+        if not cut and not (stacked and bilinear):
             raise ValueError(
-                "`cut`=False needs `images` that are in memory in one size: ImagesInMemory of a "
-                "set whose images are all of one size"
+                "`cut`=False needs `images` that are in memory in one size (ImagesInMemory of a "
+                "set whose images are all of one size) and bilinear policies"
             )
         self.images = images
         self.policies = tuple(policies)
@@ -236,6 +237,8 @@ class ViewDataset(Dataset):
 
     def _cuts_at_once(self, images: ImagesInMemory) -> bool:
         if images.stack is None:
+            return False
+        if any(policy.frame.interpolation != "bilinear" for policy in self.policies) and self.cut:
             return False
         # Matrix products beat torch's sparse resize only while the matrices are small.
         _, height, _, width = images.stack.shape

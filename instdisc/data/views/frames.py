@@ -8,13 +8,15 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as TF
+
+from instdisc.checks import choice
 
 from .draws import Draws
 
@@ -49,9 +51,12 @@ class Frame(ABC):
 
     Attributes:
         size: S, the side of the square view in pixels.
+        interpolation: ``"bilinear"`` or ``"bicubic"``; views of images kept in one tensor can be
+            cut at once if it is bilinear.
     """
 
     size: int
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
     @abstractmethod
     def draw(self, draws: Draws) -> np.ndarray:
@@ -151,9 +156,10 @@ class CenterCrop(Frame):
         resize: length of the short side before the crop; at least `size`.
         keep_aspect: whether the long side is resized in proportion; else to `resize` too, which
             squeezes the whole image into a square.
+        interpolation: ``"bilinear"`` or ``"bicubic"``, with antialias.
 
     Raises:
-        ValueError: if `size` is not positive or `resize` is below it.
+        ValueError: if `size` is not positive, `resize` is below it, or `interpolation` is unknown.
 
     Example:
         >>> import torch
@@ -162,8 +168,16 @@ class CenterCrop(Frame):
         torch.Size([3, 224, 224])
     """
 
-    def __init__(self, size: int, *, resize: int, keep_aspect: bool = True) -> None:
+    def __init__(
+        self,
+        size: int,
+        *,
+        resize: int,
+        keep_aspect: bool = True,
+        interpolation: Literal["bilinear", "bicubic"] = "bilinear",
+    ) -> None:
         self.size = _check_size(size)
+        self.interpolation = choice("interpolation", interpolation, ("bilinear", "bicubic"))
         if resize < size:
             raise ValueError(f"`resize` must be at least `size`={size}, got {resize}")
         self.resize = resize
@@ -173,10 +187,11 @@ class CenterCrop(Frame):
         return np.empty((len(draws), 0))
 
     def cut(self, image: Tensor, numbers: Sequence[float]) -> Tensor:
+        mode = TF.InterpolationMode(self.interpolation)
         if not self.keep_aspect:
-            image = TF.resize(image, [self.resize, self.resize], antialias=True)
+            image = TF.resize(image, [self.resize, self.resize], mode, antialias=True)
         elif min(image.shape[1:]) != self.resize:
-            image = TF.resize(image, [self.resize], antialias=True)
+            image = TF.resize(image, [self.resize], mode, antialias=True)
         view: Tensor = TF.center_crop(image, [self.size, self.size])
         return view
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+from instdisc.checks import whole
+from instdisc.types import InputSpec
 
 from .dataset import ViewPolicy
 from .frames import CenterCrop, RandomResizedCrop
@@ -14,10 +18,17 @@ from .photometric import (
     RandomSolarize,
 )
 
+_STORED = 64  # pixels; up to here images lie at the size that they are shown at
 Scale = tuple[float, float]  # smallest and largest share of the image's area in a crop
 
 
-def view_policy(name: str, image_size: int = 224, *, scale: Scale | None = None) -> ViewPolicy:
+def view_policy(
+    name: str,
+    image_size: int = 224,
+    *,
+    scale: Scale | None = None,
+    seen: InputSpec | None = None,
+) -> ViewPolicy:
     """A published policy at any image size.
 
     ========================== ====================================================================
@@ -39,6 +50,7 @@ def view_policy(name: str, image_size: int = 224, *, scale: Scale | None = None)
         image_size: side of a view in pixels. The blur's sigma is in pixels at 224 and shrinks
             with the view.
         scale: smallest and largest share of the image in a crop, ``None`` for the policy's own.
+        seen: whose normalisation to use (`Backbone.input`); ``None`` for ImageNet's.
 
     Raises:
         ValueError: if there is no policy of that name, `image_size` is not positive, or `scale`
@@ -58,12 +70,11 @@ def view_policy(name: str, image_size: int = 224, *, scale: Scale | None = None)
     if name not in POLICIES:
         raise ValueError(f"`name` must be one of {', '.join(POLICIES)}, got {name!r}")
     _check_image_size(image_size)
-    policy = POLICIES[name](image_size)
-    if scale is None:
-        return policy
-    if not isinstance(policy.frame, RandomResizedCrop):
+    policy, seen = POLICIES[name](image_size), seen or InputSpec()
+    if scale is not None and not isinstance(policy.frame, RandomResizedCrop):
         raise ValueError(f"`scale` is of a random crop, and the policy {name!r} has none")
-    return ViewPolicy(RandomResizedCrop(image_size, scale), policy.photometric, flip=policy.flip)
+    frame = policy.frame if scale is None else RandomResizedCrop(image_size, scale)
+    return ViewPolicy(frame, policy.photometric, flip=policy.flip, mean=seen.mean, std=seen.std)
 
 
 def multi_crop(
@@ -104,15 +115,22 @@ def multi_crop(
 
 
 def evaluation_policy(
-    image_size: int = 224, *, resize: int | None = None, keep_aspect: bool = True
+    image_size: int | None = None,
+    *,
+    resize: int | None = None,
+    keep_aspect: bool = True,
+    seen: InputSpec | None = None,
 ) -> ViewPolicy:
     """The centre of each image, without chance: for features, probes and tests.
 
     Args:
-        image_size: side of the view in pixels.
-        resize: short side before the crop; ``None`` for 8/7 of `image_size` (256 for 224) above
-            64 px and `image_size` itself up to there, where images are stored at that size.
+        image_size: side of the view in pixels; ``None`` for that of `seen`.
+        resize: short side before the crop; ``None``: what `seen` says at its own size, else 8/7 of
+            `image_size` (256 for 224) above 64 px and `image_size` itself up to there, where
+            images are stored at that size.
         keep_aspect: whether the long side follows in proportion; else both become `resize`.
+        seen: how the backbone was trained to see images (`Backbone.input`): size, normalisation
+            and interpolation; ``None`` for 224 px, bilinear, ImageNet's mean.
 
     Raises:
         ValueError: if `image_size` is not positive, or `resize` is below it.
@@ -121,16 +139,36 @@ def evaluation_policy(
         >>> evaluation_policy().frame.resize, evaluation_policy(32).frame.resize
         (256, 32)
     """
-    _check_image_size(image_size)
+    seen = InputSpec() if seen is None else seen
+    size = seen.size if image_size is None else image_size
+    _check_image_size(size)
+    if resize is None and size == seen.size and size > _STORED:
+        resize = round(size / seen.crop)
     if resize is None:
-        resize = round(image_size * 8 / 7) if image_size > 64 else image_size
-    frame = CenterCrop(image_size, resize=resize, keep_aspect=keep_aspect)
-    return ViewPolicy(frame, flip=0.0)
+        resize = round(size * 8 / 7) if size > _STORED else size
+    frame = CenterCrop(
+        size, resize=resize, keep_aspect=keep_aspect, interpolation=seen.interpolation
+    )
+    return ViewPolicy(frame, flip=0.0, mean=seen.mean, std=seen.std)
+
+
+def describe_view(policy: ViewPolicy) -> dict[str, Any]:
+    """A policy without chance as a record says it: JSON values.
+
+    Args:
+        policy: of a test.
+
+    Example:
+        >>> describe_view(evaluation_policy(32))["frame"]
+        'CenterCrop'
+    """
+    frame = {name: value for name, value in vars(policy.frame).items() if name[0] != "_"}
+    normal = {"mean": list(policy.mean), "std": list(policy.std)}
+    return {"frame": type(policy.frame).__name__, **frame, **normal}
 
 
 def _check_image_size(image_size: int) -> None:
-    if image_size < 1:
-        raise ValueError(f"`image_size` must be a positive number of pixels, got {image_size}")
+    whole("image_size", image_size, remedy="It is in pixels.")
 
 
 def _cropped(size: int, *steps: PhotometricStep) -> ViewPolicy:

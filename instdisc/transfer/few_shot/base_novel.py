@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import torch
 
 from instdisc.data import Episodes
-from instdisc.types import Record
+from instdisc.types import About, Record
 
 from ..features.extract import Features
 from ..knn import evaluate_knn
 from ..linear.logistic import evaluate_linear
+from ..provenance import checked, former_keywords
 from .frozen import Classifier, evaluate_few_shot
 
 
+@former_keywords
 def evaluate_base_and_novel(
     base_train: Features,
     base_validation: Features,
@@ -25,11 +28,10 @@ def evaluate_base_and_novel(
     shots: Sequence[int] = (1, 5),
     episodes: int | Episodes = 600,
     classifier: Classifier = "logistic",
-    dataset: str,
-    method: str,
-    checkpoint: str = "",
     seed: int = 0,
     device: str | torch.device = "cpu",
+    about: About | None = None,
+    predictions: str | Path | None = None,
 ) -> list[Record]:
     """The two numbers of a pretraining: what it knows, and what it can learn.
 
@@ -42,11 +44,12 @@ def evaluate_base_and_novel(
         shots: see `evaluate_few_shot`, like the next two; 5-way, 15 queries.
         episodes: how many, or a fixed list.
         classifier: of the novel classes.
-        dataset: name for the records, to which " base" and " novel" are added.
-        method: how the backbone was made, for the records.
-        checkpoint: file of the backbone, for the records.
         seed: of the episodes.
         device: where the few-shot part computes.
+        about: what the records say instead of what the features tell.
+            " base" and " novel" are added to its data set.
+        predictions: a ``.npz`` file for those of the episodes, see `evaluate_few_shot`; those of
+            the base classes are in ``NAME_base.npz`` beside it.
 
     Returns:
         The base-class record, then one for each number of shots.
@@ -64,30 +67,32 @@ def evaluate_base_and_novel(
     Example:
         >>> labels = torch.arange(5).repeat(20)
         >>> some = Features(torch.eye(5)[labels], labels)
-        >>> found = evaluate_base_and_novel(some, some, some, dataset="toy", method="identity")
+        >>> found = evaluate_base_and_novel(some, some, some, about=About(dataset="toy"))
         >>> [f"{record.dataset}: {record.metric}" for record in found]
         ['toy base: top-1', 'toy novel: 5-way 1-shot logistic', 'toy novel: 5-way 5-shot logistic']
     """
     if readout not in ("linear", "knn"):
         raise ValueError(f"`readout` must be 'linear' or 'knn', got {readout!r}")
     evaluate = evaluate_linear if readout == "linear" else evaluate_knn
+    whose, beside = novel.about.update(checked(about)), None
+    if predictions is not None:
+        path = Path(predictions)
+        beside = path.with_name(f"{path.stem}_base{path.suffix}")
     base = evaluate(
         base_train,
         base_validation,
-        dataset=f"{dataset} base",
-        method=method,
-        checkpoint=checkpoint,
         seed=seed,
+        about=whose._replace(dataset=f"{whose.dataset} base"),
+        predictions=beside,
     )
-    found = evaluate_few_shot(
+    records = evaluate_few_shot(
         novel,
         shots=shots,
         episodes=episodes,
         classifier=classifier,
-        dataset=f"{dataset} novel",
-        method=method,
-        checkpoint=checkpoint,
         seed=seed,
         device=device,
+        about=whose._replace(dataset=f"{whose.dataset} novel"),
+        predictions=predictions,
     )
-    return [base, *found]
+    return [base, *records]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,14 +17,17 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from instdisc.data import Episodes, ImageSource, ViewDataset, ViewFinisher
+from instdisc.data import Episodes, ImageSource, ViewDataset, ViewFinisher, describe_view
 from instdisc.data.views.dataset import RawViews
 from instdisc.models import Backbone
-from instdisc.types import Record
+from instdisc.records import Run
+from instdisc.types import About, Record
 
 from ..finetuning.module import freeze_first_stages, frozen_modules
 from ..linear.grid import islam_test_policy
-from .frozen import episode_lists, episode_record
+from ..predictions import save_predictions
+from ..provenance import about_run, former_keywords
+from .frozen import episode_lists, episode_predictions, episode_record
 
 
 class EpisodeRecipe(NamedTuple):
@@ -55,6 +59,7 @@ ISLAM_RECIPE = EpisodeRecipe(100, 12, 1.0, 1.0, 0.9, 0.0, 0.0)
 """Islam et al. (2021), their classifier "deep"; whether its backbone had momentum is not known."""
 
 
+@former_keywords
 def finetune_few_shot(
     backbone: Backbone,
     images: ImageSource,
@@ -66,13 +71,12 @@ def finetune_few_shot(
     recipe: EpisodeRecipe = BSCD_FSL_RECIPE,
     last_stages: int | None = None,
     train_norm: bool = True,
-    image_size: int = 224,
-    dataset: str,
-    method: str,
-    checkpoint: str = "",
+    image_size: int | None = None,
     seed: int = 0,
     device: str | torch.device = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    about: About | None = None,
+    predictions: str | Path | None = None,
 ) -> list[Record]:
     """Mean accuracy over episodes; backbone and a new linear layer are trained on each support set.
 
@@ -90,13 +94,14 @@ def finetune_few_shot(
             ``None`` trains all.
         train_norm: whether batch norm uses and learns the statistics of the support batches;
             False keeps it in eval mode, its weights still train.
-        image_size: side of the views in pixels; see `islam_test_policy`, their view.
-        dataset: name for the records.
-        method: how the backbone was made, for the records.
-        checkpoint: file of the backbone, for the records.
+        image_size: side of the views in pixels, ``None``: at which the backbone was trained; see
+            `islam_test_policy`, their view.
         seed: of the episodes, the linear layers and the order of the batches.
         device: where to train.
         progress: is told the episodes done and the episodes in all, after each.
+        about: what the records say instead of what backbone and images tell.
+        predictions: a ``.npz`` file for the ``accuracy_SHOTS`` of every episode and the hash of its
+            list, ``episodes_SHOTS``; ``None``: none.
 
     Returns:
         As of `evaluate_few_shot`.
@@ -115,8 +120,7 @@ def finetune_few_shot(
         >>> from instdisc.data import Scenes
         >>> (record,) = finetune_few_shot(Backbone("test_resnet"),
         ...     Scenes(12, image_size=32, num_categories=2), shots=[2], ways=2, queries=3,
-        ...     episodes=2, recipe=EpisodeRecipe(epochs=1), image_size=32, dataset="scenes",
-        ...     method="random")
+        ...     episodes=2, recipe=EpisodeRecipe(epochs=1), image_size=32)
         >>> record.metric
         '2-way 2-shot fine-tuned'
     """
@@ -126,9 +130,10 @@ def finetune_few_shot(
         images.labels, shots, ways, queries, episodes, seed=seed, classes=images.classes
     )
     done, total = 0, sum(len(own.support) for own in listed)
-    views = ViewDataset(images, [islam_test_policy(image_size)])
+    views = ViewDataset(images, [islam_test_policy(image_size, seen=backbone.input)])
+    whose = about_run(backbone, images, about, view=describe_view(views.policies[0]))
     finish = ViewFinisher(views.policies)
-    records = []
+    records, kept = [], {}
     for own in listed:
         start = time.perf_counter()
         trainer = _EpisodeTrainer(backbone, ways, recipe, last_stages, train_norm, device)
@@ -144,19 +149,22 @@ def finetune_few_shot(
                 torch.tensor(accuracies, dtype=torch.float64),
                 own,
                 "fine-tuned",
-                dataset=dataset,
-                method=method,
-                checkpoint=checkpoint,
-                seed=seed,
-                seconds=time.perf_counter() - start,
-                settings={
-                    **recipe._asdict(),
-                    "last_stages": last_stages,
-                    "train_norm": train_norm,
-                    "image_size": image_size,
-                },
+                Run(
+                    whose,
+                    seed,
+                    time.perf_counter() - start,
+                    {
+                        **recipe._asdict(),
+                        "last_stages": last_stages,
+                        "train_norm": train_norm,
+                        "image_size": views.policies[0].frame.size,
+                    },
+                    str(device),
+                ),
             )
         )
+        kept.update(episode_predictions(torch.tensor(accuracies, dtype=torch.float64), own))
+    save_predictions(predictions, kept)
     return records
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -15,9 +16,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc.data import Episodes, draw_episodes
-from instdisc.types import Record
+from instdisc.records import Run
+from instdisc.types import About, Record
 
 from ..features.extract import Features
+from ..predictions import save_predictions
+from ..provenance import checked, former_keywords
 from .logistic import fit_episode_logistic
 
 Classifier = Literal["logistic", "euclidean", "cosine"]
@@ -27,6 +31,7 @@ _Z95 = 1.96  # as published
 _PIECE_CPU, _PIECE_GPU = 4 * 2**20, 2**30
 
 
+@former_keywords
 def evaluate_few_shot(
     features: Features,
     *,
@@ -37,12 +42,11 @@ def evaluate_few_shot(
     classifier: Classifier = "logistic",
     strength: float = 1.0,
     normalize: bool = True,
-    dataset: str,
-    method: str,
-    checkpoint: str = "",
     seed: int = 0,
     classes: Sequence[str] = (),
     device: str | torch.device = "cpu",
+    about: About | None = None,
+    predictions: str | Path | None = None,
 ) -> list[Record]:
     """Mean accuracy over n-way k-shot episodes, by a classifier on each episode's support set.
 
@@ -58,13 +62,13 @@ def evaluate_few_shot(
             distance or by ``"cosine"``.
         strength: of the logistic regression; scikit-learn's C.
         normalize: scale each feature to unit length first.
-        dataset: name for the records.
-        method: how the backbone was made, for the records.
-        checkpoint: file of the backbone, for the records.
         seed: of the episodes that are drawn.
         classes: names of the classes, for messages.
         device: where to compute; features are held there. float32, but for the logistic
             regression of features that are not normalised: float64.
+        about: what the records say instead of what the features tell.
+        predictions: a ``.npz`` file for the ``accuracy_SHOTS`` of every episode and the hash of its
+            list, ``episodes_SHOTS``; ``None``: none.
 
     Returns:
         For each number of shots the mean accuracy in percent with its 95 % interval, 1.96 standard
@@ -87,7 +91,7 @@ def evaluate_few_shot(
     Example:
         >>> labels = torch.arange(5).repeat(20)
         >>> some = Features(torch.eye(5)[labels], labels)
-        >>> (record,) = evaluate_few_shot(some, shots=[5], dataset="toy", method="identity")
+        >>> (record,) = evaluate_few_shot(some, shots=[5])
         >>> record.metric, record.value, record.ci
         ('5-way 5-shot logistic', 100.0, 0.0)
     """
@@ -116,7 +120,8 @@ def evaluate_few_shot(
     table = table.to(device)
     if classifier == "logistic" and not normalize:
         table = table.double()
-    records = []
+    whose = features.about.update(checked(about))
+    records, kept = [], {}
     for own in listed:
         start = time.perf_counter()
         accuracies = _accuracies(table, own, classifier, strength)
@@ -128,14 +133,11 @@ def evaluate_few_shot(
                 accuracies,
                 own,
                 classifier,
-                dataset=dataset,
-                method=method,
-                checkpoint=checkpoint,
-                seed=seed,
-                seconds=time.perf_counter() - start,
-                settings=settings,
+                Run(whose, seed, time.perf_counter() - start, settings, str(device)),
             )
         )
+        kept.update(episode_predictions(accuracies, own))
+    save_predictions(predictions, kept)
     return records
 
 
@@ -179,13 +181,7 @@ def episode_record(
     accuracies: Tensor,
     episodes: Episodes,
     classifier: str,
-    *,
-    dataset: str,
-    method: str,
-    checkpoint: str,
-    seed: int,
-    seconds: float,
-    settings: dict[str, Any],
+    run: Run,
 ) -> Record:
     """Mean accuracy with the normal 95 % interval over episodes.
 
@@ -193,15 +189,11 @@ def episode_record(
         accuracies: ``(E,)`` float64 in [0, 1].
         episodes: what they were measured on.
         classifier: its name, for the metric.
-        dataset: see `Record`, like the rest.
-        method: see `Record`.
-        checkpoint: see `Record`.
-        seed: see `Record`.
-        seconds: see `Record`.
-        settings: see `Record`; those of the episodes are added.
+        run: what the records of the run have in common; the settings of the episodes are added.
     """
     count, ways, shots = episodes.support.shape
-    half = _Z95 * float(accuracies.std()) / math.sqrt(count) if count > 1 else None
+    mean = 100 * float(accuracies.mean())
+    half = 100 * _Z95 * float(accuracies.std()) / math.sqrt(count) if count > 1 else None
     drawn = {
         "ways": ways,
         "shots": shots,
@@ -209,20 +201,27 @@ def episode_record(
         "episodes": count,
         "episode_seed": episodes.seed,
         "labels_digest": episodes.labels_digest,
+        "episodes_digest": episodes.digest,
     }
-    return Record(
-        task="few_shot",
-        dataset=dataset,
-        metric=f"{ways}-way {shots}-shot {classifier}",
-        value=100 * float(accuracies.mean()),
-        ci=None if half is None else 100 * half,
-        unit="%",
-        method=method,
-        checkpoint=checkpoint,
-        seed=seed,
-        seconds=seconds,
-        settings={**drawn, **settings},
+    return run._replace(settings={**drawn, **run.settings}).record(
+        "few_shot",
+        f"{ways}-way {shots}-shot {classifier}",
+        mean,
+        ends=None if half is None else (mean - half, mean + half),
+        interval=f"normal over {count} episodes",
+        n=count,
     )
+
+
+def episode_predictions(accuracies: Tensor, episodes: Episodes) -> dict[str, Any]:
+    """What is kept of a list of episodes: each one's accuracy, and which list it was.
+
+    Args:
+        accuracies: ``(E,)`` float64 in [0, 1].
+        episodes: what they were measured on.
+    """
+    shots = episodes.support.shape[2]
+    return {f"accuracy_{shots}": accuracies, f"episodes_{shots}": [episodes.digest]}
 
 
 def _accuracies(

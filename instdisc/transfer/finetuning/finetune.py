@@ -6,43 +6,46 @@ Legend: B batch, D width, C classes, N images.
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.utilities.seed import isolate_rng
-from torch import Tensor
 
 from instdisc.data import (
     ImageSource,
     ViewDataset,
     ViewLoader,
     ViewPolicy,
+    describe_view,
+    image_names,
     view_policy,
 )
 from instdisc.models import Backbone
-from instdisc.types import Record
+from instdisc.records import Run
+from instdisc.types import About, InputSpec, Record
 
 from ..labelled import count_classes
 from ..linear.grid import ISLAM_GRID, islam_test_policy
 from ..linear.heads import Recipe
+from ..provenance import about_run, former_keywords
 from ..scores import score_records
-from ..training import quiet_trainer
+from ..training import accelerator_device, quiet_trainer
 from ..tuning import labelled_sets, tuning_split
-from .module import FineTuner
+from .module import FineTuner, Outputs
 
 
+@former_keywords
 def finetune(
     backbone: Backbone,
     train: ImageSource,
     test: ImageSource,
     *,
-    dataset: str,
-    method: str,
-    checkpoint: str = "",
     seed: int = 0,
-    image_size: int = 224,
+    image_size: int | None = None,
     grid: Sequence[Recipe] = ISLAM_GRID,
     tune_epochs: int = 20,
     epochs: int = 50,
@@ -55,6 +58,8 @@ def finetune(
     precision: str = "32-true",
     num_workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    about: About | None = None,
+    predictions: str | Path | None = None,
 ) -> list[Record]:
     """Trains backbone and classifier together; settings are chosen without the test set.
 
@@ -68,11 +73,9 @@ def finetune(
         backbone: where to start; it is not changed.
         train: the training set.
         test: the test set, of the same classes.
-        dataset: name for the records.
-        method: how the backbone was made, for the records.
-        checkpoint: file of the backbone, for the records.
         seed: of the labels that are kept, the split, the classifier, the order and the crops.
-        image_size: side of the views in pixels.
+        image_size: side of the views in pixels; ``None``: at which the backbone was trained. Their
+            normalisation is the backbone's.
         grid: the recipes to choose from. A batch is that of all devices together; one larger than
             the set becomes the set. Images that do not fill a batch wait for another epoch.
         tune_epochs: for the choice, with each recipe.
@@ -88,6 +91,9 @@ def finetune(
         precision: e.g. ``"32-true"``, ``"bf16-mixed"`` or ``"16-mixed"``.
         num_workers: processes that read.
         progress: is told the epochs done and the epochs in all, after each.
+        about: what the records say instead of what backbone and test set tell.
+        predictions: a ``.npz`` file for ``image``, ``label``, ``prediction`` and ``confidence`` of
+            each test image after the last epoch; ``None``: none.
 
     Returns:
         Top-1, mean per class and ECE of the last epoch, then the top-1 of the best epoch, which
@@ -107,8 +113,8 @@ def finetune(
     Example:
         >>> from instdisc.data import Scenes
         >>> scenes = Scenes(12, image_size=32, num_categories=2)
-        >>> records = finetune(Backbone("test_resnet"), scenes, scenes, dataset="scenes",
-        ...     method="random", image_size=32, grid=[Recipe(0.01, 4, 0.0)], epochs=1,
+        >>> records = finetune(Backbone("test_resnet"), scenes, scenes,
+        ...     image_size=32, grid=[Recipe(0.01, 4, 0.0)], epochs=1,
         ...     accelerator="cpu")
         >>> [record.metric for record in records]
         ['top-1', 'mean per class', 'ECE', 'top-1, best epoch']
@@ -123,6 +129,9 @@ def finetune(
         )
     train, test = labelled_sets(train, test, share=share, per_class=per_class, seed=seed)
     num_classes = count_classes(train.labels, train.classes, "train")
+    image_size = backbone.input.size if image_size is None else image_size
+    view = describe_view(islam_test_policy(image_size, seen=backbone.input))
+    whose = about_run(backbone, test, about, view=view)
     total = epochs + (len(grid) * tune_epochs if len(grid) > 1 else 0)
     done = itertools.count(1)
 
@@ -143,20 +152,28 @@ def finetune(
                 last_stages=last_stages,
                 on_epoch=lambda: progress and progress(next(done), total),
             )
-            return _run(trainer, tuner, recipe, on, scored, image_size, num_workers, seed)
+            return _run(
+                trainer, tuner, recipe, on, scored, image_size, backbone.input, num_workers, seed
+            )
 
     scores: list[float] = []
     if len(grid) > 1:
         tried, scored = tuning_split(train, seed)
         runs = (fit(recipe, tried, scored, tune_epochs, tune_epochs) for recipe in grid)
-        scores = [_accuracy(*run[tune_epochs]) for run in runs]
+        scores = [_accuracy(run[tune_epochs]) for run in runs]
+        if not max(scores) > -math.inf:
+            raise ValueError(
+                f"every recipe of `grid` diverged on {train.name!r}: lower its learning rates, got "
+                f"{', '.join(str(recipe.learning_rate) for recipe in grid)}"
+            )
     chosen = grid[scores.index(max(scores))] if scores else grid[0]
     run = fit(chosen, train, test, epochs, test_every)
-    best = max(run, key=lambda epoch: _accuracy(*run[epoch]))
+    best = max(run, key=lambda epoch: _accuracy(run[epoch]))
     settings = {
         **chosen._asdict(),
         "grid": [
-            {**recipe._asdict(), "validation": 100 * score}
+            # A recipe that diverged has no accuracy, and loses.
+            {**recipe._asdict(), "validation": 100 * score if score > -math.inf else None}
             for recipe, score in zip(grid, scores, strict=bool(scores))
         ],
         "tune_epochs": tune_epochs if scores else 0,
@@ -170,22 +187,27 @@ def finetune(
         "num_classes": num_classes,
     }
 
-    def records(epoch: int) -> list[Record]:
+    names, device = image_names(test), accelerator_device(accelerator)
+
+    def records(epoch: int, kept: str | Path | None) -> list[Record]:
+        outputs = run[epoch]
+        seconds = time.perf_counter() - start
         return score_records(
             "finetune",
-            *run[epoch],
-            dataset=dataset,
-            method=method,
-            checkpoint=checkpoint,
-            seed=seed,
-            seconds=time.perf_counter() - start,
-            settings={**settings, "epoch": epoch},
+            outputs.logits,
+            outputs.labels,
+            Run(
+                whose, seed, seconds, {**settings, "epoch": epoch}, accelerator_device(accelerator)
+            ),
+            names=[names[index] for index in outputs.indices.tolist()],
+            predictions=kept,
         )
 
-    return [*records(epochs), records(best)[0]._replace(metric="top-1, best epoch")]
+    last, at_best = records(epochs, predictions), records(best, None)
+    return [*last, at_best[0]._replace(metric="top-1, best epoch")]
 
 
-_Runs = dict[int, tuple[Tensor, Tensor]]  # epoch -> logits (N, C) and labels (N,)
+_Runs = dict[int, Outputs]  # epoch -> what the test gave
 
 
 def _run(
@@ -195,6 +217,7 @@ def _run(
     train: ImageSource,
     test: ImageSource,
     image_size: int,
+    seen: InputSpec,
     num_workers: int,
     seed: int,
 ) -> _Runs:
@@ -216,9 +239,9 @@ def _run(
             raw=True,
         )
 
-    training = loader(train, view_policy("islam_weak", image_size), own, True)
+    training = loader(train, view_policy("islam_weak", image_size, seen=seen), own, True)
     # No gradients: twice the batch takes no more memory.
-    testing = loader(test, islam_test_policy(image_size), 2 * own, False)
+    testing = loader(test, islam_test_policy(image_size, seen=seen), 2 * own, False)
     trainer.fit(tuner, training, testing)
     if trainer.max_epochs not in tuner.outputs:
         trainer.validate(tuner, testing, verbose=False)
@@ -226,8 +249,11 @@ def _run(
     return tuner.outputs
 
 
-def _accuracy(logits: Tensor, labels: Tensor) -> float:
-    return float((logits.argmax(1) == labels).double().mean())
+def _accuracy(outputs: Outputs) -> float:
+    """Top-1; minus infinity where the training diverged."""
+    if not bool(outputs.logits.isfinite().all()):
+        return -math.inf
+    return float((outputs.logits.argmax(1) == outputs.labels).double().mean())
 
 
 def _check(grid: Sequence[Recipe], **numbers: int) -> None:

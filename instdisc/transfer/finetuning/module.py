@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from pytorch_lightning import LightningModule
@@ -19,6 +19,20 @@ from instdisc.data import ViewFinisher, evaluation_policy
 from instdisc.data.views.dataset import RawViews
 from instdisc.models import Backbone
 from instdisc.types import Views
+
+
+class Outputs(NamedTuple):
+    """What a test gave, each image once, in the order of the set.
+
+    Attributes:
+        logits: ``(N, C)`` float32 on the CPU.
+        labels: ``(N,)`` int64.
+        indices: ``(N,)`` int64 positions in the test set.
+    """
+
+    logits: Tensor
+    labels: Tensor
+    indices: Tensor
 
 
 class FineTuner(LightningModule):
@@ -34,8 +48,7 @@ class FineTuner(LightningModule):
         on_epoch: is called after each epoch.
 
     Attributes:
-        outputs: after each epoch that was tested, its logits ``(N, C)`` and labels ``(N,)`` on
-            the CPU.
+        outputs: of each epoch that was tested.
     """
 
     def __init__(
@@ -54,7 +67,7 @@ class FineTuner(LightningModule):
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.epochs = epochs
-        self.outputs: dict[int, tuple[Tensor, Tensor]] = {}
+        self.outputs: dict[int, Outputs] = {}
         self.head = nn.Sequential(
             nn.BatchNorm1d(backbone.dim), nn.Linear(backbone.dim, num_classes)
         )
@@ -62,7 +75,7 @@ class FineTuner(LightningModule):
         self._epochs_begun = 0
         self._collected = _Collected()
         # Both kinds of view end with the same step: the normalisation.
-        self._finish = ViewFinisher([evaluation_policy()])
+        self._finish = ViewFinisher([evaluation_policy(seen=backbone.input)])
         if last_stages is not None:
             freeze_first_stages(self.backbone, last_stages)
         self._frozen = frozen_modules(self.backbone)
@@ -89,7 +102,7 @@ class FineTuner(LightningModule):
         self._on_epoch()
 
     def validation_step(self, batch: Views, batch_idx: int) -> None:
-        self._collected.update(self._logits(batch).float(), batch.labels)
+        self._collected.update(self._logits(batch).float(), batch.labels, batch.indices)
 
     def on_validation_epoch_end(self) -> None:
         self.outputs[self._epochs_begun] = self._collected.compute()
@@ -165,18 +178,25 @@ class _Collected(Metric):
 
     logits: list[Tensor]
     labels: list[Tensor]
+    indices: list[Tensor]
 
     def __init__(self) -> None:
         super().__init__()
-        self.add_state("logits", [], dist_reduce_fx="cat")
-        self.add_state("labels", [], dist_reduce_fx="cat")
+        for name in Outputs._fields:
+            self.add_state(name, [], dist_reduce_fx="cat")
 
-    def update(self, logits: Tensor, labels: Tensor) -> None:
+    def update(self, logits: Tensor, labels: Tensor, indices: Tensor) -> None:
         self.logits.append(logits)
         self.labels.append(labels)
+        self.indices.append(indices)
 
-    def compute(self) -> tuple[Tensor, Tensor]:
-        return _joined(self.logits).cpu(), _joined(self.labels).cpu()
+    def compute(self) -> Outputs:
+        outputs = Outputs(*(_joined(getattr(self, name)).cpu() for name in Outputs._fields))
+        # A sampler of several processes repeats images, so that all have the same number.
+        seen, rows = outputs.indices.sort(stable=True)
+        first = torch.ones_like(seen, dtype=torch.bool)
+        first[1:] = seen[1:] != seen[:-1]
+        return Outputs(*(column[rows[first]] for column in outputs))
 
 
 def _joined(parts: list[Tensor] | Tensor) -> Tensor:

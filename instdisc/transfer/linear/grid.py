@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 
 from instdisc.data import ImageSource, ViewPolicy, evaluation_policy, view_policy
 from instdisc.metrics import accuracy
 from instdisc.models import Backbone
-from instdisc.types import Record
+from instdisc.records import Run
+from instdisc.types import About, InputSpec, Record
 
 from ..features.extract import Features, extract_features
 from ..labelled import count_classes
+from ..provenance import checked, former_keywords
 from ..scores import score_records
 from ..tuning import labelled_sets, tuning_split
 from .heads import LinearHeads, Recipe, Training, train_heads
@@ -27,24 +30,24 @@ ISLAM_GRID = tuple(
 Heads = list[LinearHeads]
 
 
+@former_keywords
 def evaluate_linear_grid(
     backbone: Backbone,
     train: ImageSource,
     test: ImageSource,
     *,
-    dataset: str,
-    method: str,
-    checkpoint: str = "",
     seed: int = 0,
     grid: Sequence[Recipe] = ISLAM_GRID,
     tune_epochs: int = 20,
     epochs: int = 50,
     share: float = 1.0,
     per_class: int | None = None,
-    image_size: int = 224,
+    image_size: int | None = None,
     num_workers: int = 0,
     device: str | torch.device = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    about: About | None = None,
+    predictions: str | Path | None = None,
 ) -> list[Record]:
     """Linear evaluation with the best recipe of a grid, all of it trained in one pass.
 
@@ -58,19 +61,20 @@ def evaluate_linear_grid(
         backbone: frozen, batch norm included; checked not to change.
         train: images to learn from; those of unknown class are left out.
         test: what is classified; likewise.
-        dataset: name for the record.
-        method: how the backbone was made, for the record.
-        checkpoint: file of the backbone, for the record.
         seed: of the split, the first weights, the order, the views and the intervals.
         grid: the recipes; the first of the best wins. One alone is not tuned.
         tune_epochs: for the choice.
         epochs: for the result.
         share: of the labels of each class to learn from.
         per_class: so many labels of each class instead.
-        image_size: side of a view in pixels.
+        image_size: side of a view in pixels; ``None``: at which the backbone was trained. Its
+            normalisation is the backbone's.
         num_workers: processes that read.
         device: where to compute.
         progress: called with the training images done and those of both trainings.
+        about: what the records say instead of what backbone and test set tell.
+        predictions: a ``.npz`` file for ``image``, ``label``, ``prediction`` and ``confidence`` of
+            each test image; ``None``: none.
 
     Returns:
         Top-1, mean per class and ECE in percent with intervals; their settings hold the
@@ -96,12 +100,13 @@ def evaluate_linear_grid(
         ['top-1', 'mean per class', 'ECE']
     """
     start = time.perf_counter()
+    image_size = backbone.input.size if image_size is None else image_size
     train, test = labelled_sets(train, test, share=share, per_class=per_class, seed=seed)
     num_classes = count_classes(train.labels, train.classes, "train")
     tuned = tuning_split(train, seed) if len(grid) > 1 else None
     tuning = tune_epochs * len(tuned[0]) if tuned else 0
     whole = tuning + epochs * len(train)
-    test_policy = islam_test_policy(image_size)
+    test_policy = islam_test_policy(image_size, seen=backbone.input)
     # Before any training: broken weights show at once.
     seen = extract_features(
         backbone, test, policy=test_policy, num_workers=num_workers, device=device
@@ -114,7 +119,7 @@ def evaluate_linear_grid(
             recipes,
             num_classes=num_classes,
             training=Training(passes, (passes // 2, 3 * passes // 4)),
-            policy=view_policy("islam_weak", image_size),
+            policy=view_policy("islam_weak", image_size, seen=backbone.input),
             seed=seed,
             num_workers=num_workers,
             device=device,
@@ -139,36 +144,44 @@ def evaluate_linear_grid(
         "linear_grid",
         heads.logits(seen.features.to(device))[0],
         seen.labels,
-        dataset=dataset,
-        method=method,
-        checkpoint=checkpoint,
-        seed=seed,
-        seconds=time.perf_counter() - start,
-        settings={
-            **best._asdict(),
-            "grid": table,
-            "tune_epochs": tune_epochs,
-            "epochs": epochs,
-            "share": share,
-            "per_class": per_class,
-            "image_size": image_size,
-            "train": len(train),
-            "num_classes": num_classes,
-        },
+        Run(
+            seen.about.update(checked(about)),
+            seed,
+            time.perf_counter() - start,
+            {
+                **best._asdict(),
+                "grid": table,
+                "tune_epochs": tune_epochs,
+                "epochs": epochs,
+                "share": share,
+                "per_class": per_class,
+                "image_size": image_size,
+                "train": len(train),
+                "num_classes": num_classes,
+            },
+            str(device),
+        ),
+        names=seen.names,
+        predictions=predictions,
     )
 
 
-def islam_test_policy(image_size: int = 224) -> ViewPolicy:
+def islam_test_policy(
+    image_size: int | None = None, *, seen: InputSpec | None = None
+) -> ViewPolicy:
     """The test view of Islam et al.: squeezed to a square of 1.15 times the side, then the centre.
 
     Args:
-        image_size: side of the view in pixels.
+        image_size: side of the view in pixels; ``None`` for that of `seen`.
+        seen: how the backbone was trained to see images (`Backbone.input`): its normalisation and
+            interpolation; ``None`` for 224 px, bilinear, ImageNet's mean.
 
     Example:
         >>> islam_test_policy(224).frame.resize
         257
     """
-    return evaluation_policy(image_size, resize=int(1.15 * image_size), keep_aspect=False)
+    size = (seen or InputSpec()).size if image_size is None else image_size
+    return evaluation_policy(size, resize=int(1.15 * size), keep_aspect=False, seen=seen)
 
 
 def _scores(groups: Heads, seen: Features, device: str | torch.device) -> dict[Recipe, float]:

@@ -3,46 +3,53 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
-import numpy as np
+import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from instdisc.types import Record
+from instdisc.checks import positive, whole
+from instdisc.records import Run
+from instdisc.types import About, Record
 
 from ..features.extract import Features
-from ..intervals import accuracy_record
+from ..intervals import share_record
+from ..labelled import count_classes, labelled_features
+from ..provenance import checked, former_keywords
+from ..scores import save_classes
 
 
+@former_keywords
 def evaluate_linear(
     train: Features,
     test: Features,
     *,
-    dataset: str,
-    method: str,
-    checkpoint: str = "",
     seed: int = 0,
     strength: float = 0.01,
     max_iter: int = 200,
+    about: About | None = None,
+    predictions: str | Path | None = None,
 ) -> Record:
     """Top-1 accuracy of multinomial logistic regression on standardised features.
 
     Args:
         train: labelled features to fit.
         test: what is classified.
-        dataset: name for the record.
-        method: how the backbone was made, for the record.
-        checkpoint: file of the backbone, for the record.
         seed: of the run, for the record.
         strength: inverse weight C of the squared norm of the coefficients.
         max_iter: at most so many L-BFGS iterations.
+        about: what the record says instead of what the test features tell.
+        predictions: a ``.npz`` file for ``image``, ``label``, ``prediction`` and ``confidence`` of
+            each test image; ``None``: none.
 
     Returns:
         Top-1 in percent, with a 95 % interval over the test images.
 
     Raises:
-        ValueError: if the training images show fewer than two known classes, or no test image
-            has a known class.
+        ValueError: if the training images show fewer than two known classes, no test image has a
+            known class, a label is outside the classes of `train`, a feature is not finite, or
+            `strength` or `max_iter` is out of range.
 
     Source:
         A quick readout of our own choice: scikit-learn's L-BFGS at one regularisation for all
@@ -51,30 +58,26 @@ def evaluate_linear(
     Example:
         >>> import torch
         >>> some = Features(torch.eye(4), torch.tensor([0, 0, 1, 1]))
-        >>> evaluate_linear(some, some, dataset="toy", method="identity", strength=1.0).value
+        >>> evaluate_linear(some, some, strength=1.0).value
         100.0
     """
     start = time.perf_counter()
-    known, asked = train.labels >= 0, test.labels >= 0
-    labels = train.labels[known].numpy()
-    if len(np.unique(labels)) < 2:
-        raise ValueError(
-            f"`train` must show at least two known classes, got {len(np.unique(labels))}"
-        )
-    if not asked.any():
-        raise ValueError(f"`test` must hold images of known class, got none in {len(test.labels)}")
-    scaler = StandardScaler().fit(train.features[known].numpy())
+    positive("strength", strength)
+    whole("max_iter", max_iter)
+    num_classes = count_classes(train.labels, (), "train")
+    known = labelled_features(train, num_classes, "train")
+    asked = labelled_features(test, num_classes, "test")
+    scaler = StandardScaler().fit(known.features.numpy())
     model = LogisticRegression(C=strength, max_iter=max_iter, tol=1e-3)
-    model.fit(scaler.transform(train.features[known].numpy()), labels)
-    predictions = model.predict(scaler.transform(test.features[asked].numpy()))
-    return accuracy_record(
-        "linear",
-        float(np.mean(predictions == test.labels[asked].numpy())),
-        int(asked.sum()),
-        dataset=dataset,
-        method=method,
-        checkpoint=checkpoint,
-        seed=seed,
-        seconds=time.perf_counter() - start,
-        settings={"C": strength, "max_iter": max_iter, "train": len(labels)},
+    model.fit(scaler.transform(known.features.numpy()), known.labels.numpy())
+    shares = torch.from_numpy(model.predict_proba(scaler.transform(asked.features.numpy())))
+    confidences, places = shares.max(1)
+    guesses = torch.from_numpy(model.classes_)[places]
+    save_classes(predictions, asked.names, asked.labels, guesses, confidences)
+    run = Run(
+        test.about.update(checked(about)),
+        seed,
+        time.perf_counter() - start,
+        {"C": strength, "max_iter": max_iter, "train": len(known.labels)},
     )
+    return share_record("linear", "top-1", guesses == asked.labels, run)

@@ -4,36 +4,39 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
 from instdisc.data import ImageSource, evaluation_policy, view_policy
 from instdisc.models import Backbone
-from instdisc.types import Record
+from instdisc.records import Run
+from instdisc.types import About, Record
 
 from ..features.extract import extract_features
 from ..labelled import count_classes
+from ..provenance import checked, former_keywords
 from ..scores import score_records
 from ..tuning import labelled_sets
 from .heads import Recipe, Training, train_heads
 
 
+@former_keywords
 def evaluate_moco_linear(
     backbone: Backbone,
     train: ImageSource,
     test: ImageSource,
     *,
-    dataset: str,
-    method: str,
-    checkpoint: str = "",
     seed: int = 0,
     learning_rate: float = 30.0,
     batch_size: int = 256,
     epochs: int = 100,
-    image_size: int = 224,
+    image_size: int | None = None,
     num_workers: int = 0,
     device: str | torch.device = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    about: About | None = None,
+    predictions: str | Path | None = None,
 ) -> list[Record]:
     """Linear evaluation by MoCo's ImageNet recipe, after the last epoch.
 
@@ -45,18 +48,19 @@ def evaluate_moco_linear(
         backbone: frozen, batch norm included; checked not to change.
         train: images to learn from; those of unknown class are left out.
         test: what is classified; likewise.
-        dataset: name for the record.
-        method: how the backbone was made, for the record.
-        checkpoint: file of the backbone, for the record.
         seed: of the first weights, the order, the views and the intervals.
         learning_rate: for `batch_size`. MoCo's features are small and want a large one;
             supervised ones want less.
         batch_size: images per step.
         epochs: passes over `train`.
-        image_size: side of a view in pixels.
+        image_size: side of a view in pixels; ``None``: at which the backbone was trained. Its
+            normalisation is the backbone's.
         num_workers: processes that read.
         device: where to compute.
         progress: called with the training images done and those of all epochs.
+        about: what the records say instead of what backbone and test set tell.
+        predictions: a ``.npz`` file for ``image``, ``label``, ``prediction`` and ``confidence`` of
+            each test image; ``None``: none.
 
     Returns:
         Top-1, mean per class and ECE in percent with intervals.
@@ -81,12 +85,13 @@ def evaluate_moco_linear(
         30.0
     """
     start = time.perf_counter()
+    image_size = backbone.input.size if image_size is None else image_size
     train, test = labelled_sets(train, test)
     num_classes = count_classes(train.labels, train.classes, "train")
     seen = extract_features(
         backbone,
         test,
-        policy=evaluation_policy(image_size),
+        policy=evaluation_policy(image_size, seen=backbone.input),
         num_workers=num_workers,
         device=device,
     )
@@ -103,7 +108,7 @@ def evaluate_moco_linear(
             spread=0.01,
             drop_last=False,
         ),
-        policy=view_policy("islam_weak", image_size, scale=(0.08, 1.0)),
+        policy=view_policy("islam_weak", image_size, scale=(0.08, 1.0), seen=backbone.input),
         seed=seed,
         num_workers=num_workers,
         device=device,
@@ -113,16 +118,19 @@ def evaluate_moco_linear(
         "moco_linear",
         heads.logits(seen.features.to(device))[0],
         seen.labels,
-        dataset=dataset,
-        method=method,
-        checkpoint=checkpoint,
-        seed=seed,
-        seconds=time.perf_counter() - start,
-        settings={
-            **recipe._asdict(),
-            "epochs": epochs,
-            "image_size": image_size,
-            "train": len(train),
-            "num_classes": num_classes,
-        },
+        Run(
+            seen.about.update(checked(about)),
+            seed,
+            time.perf_counter() - start,
+            {
+                **recipe._asdict(),
+                "epochs": epochs,
+                "image_size": image_size,
+                "train": len(train),
+                "num_classes": num_classes,
+            },
+            str(device),
+        ),
+        names=seen.names,
+        predictions=predictions,
     )

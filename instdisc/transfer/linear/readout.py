@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from instdisc.metrics import accuracy
-from instdisc.types import Record
+from instdisc.records import Run
+from instdisc.types import About, Record
 
 from ..features.extract import Features
 from ..labelled import count_classes, labelled_features
+from ..provenance import checked, former_keywords
 from ..scores import score_records
 from .softmax_path import SoftmaxPath, fit_softmax_path
 
@@ -21,20 +24,20 @@ _VALIDATED_ON = 0.2  # share of the training images, where no validation set is 
 _NEVER = 1e4  # so far below the others lie the logits of classes that were not seen
 
 
+@former_keywords
 def evaluate_readout(
     train: Features,
     test: Features,
     *,
     validation: Features | None = None,
-    dataset: str,
-    method: str,
-    checkpoint: str = "",
     seed: int = 0,
     penalties: Sequence[float] = PENALTIES,
     tol: float = 1e-6,
     max_iter: int = 1000,
     device: str | torch.device = "cpu",
     together: bool | None = None,
+    about: About | None = None,
+    predictions: str | Path | None = None,
 ) -> list[Record]:
     """Multinomial logistic regression by L-BFGS, the best of 45 regularisers.
 
@@ -46,9 +49,6 @@ def evaluate_readout(
         train: labelled features to fit; those of unknown class are left out, here and below.
         test: what is classified.
         validation: what the choice is made on; ``None`` for a random fifth of `train`.
-        dataset: name for the record.
-        method: how the backbone was made, for the record.
-        checkpoint: file of the backbone, for the record.
         seed: of the random fifth and of the intervals.
         penalties: weights of half the squared norm beside the sum of the losses; ``1 / C`` of
             scikit-learn.
@@ -57,6 +57,9 @@ def evaluate_readout(
         device: where to compute, in float64.
         together: solve all penalties at once rather than one after another, each from the one
             before; ``None`` does so on any device but the CPU, where it is slower.
+        about: what the records say instead of what the test features tell.
+        predictions: a ``.npz`` file for ``image``, ``label``, ``prediction`` and ``confidence`` of
+            each test image; ``None``: none.
 
     Returns:
         Top-1, mean per class and ECE in percent with intervals; their settings hold validation
@@ -70,12 +73,14 @@ def evaluate_readout(
     Source:
         Ericsson et al., "How Well Do Self-Supervised Models Transfer?" (2021): features as they
         are, 45 penalties from 1e-6 to 1e5, refit with the validation images. Differs from it:
-        solved to `tol`, where 100 iterations of scikit-learn may end earlier.
+        solved to `tol`, where 100 iterations of scikit-learn may end earlier; the validation set
+        is a random fifth where the data set has none of its own; and the view is the one that the
+        features were extracted with (ours: short side 256, centre 224), which the record names.
 
     Example:
         >>> features = torch.eye(4).repeat(5, 1)
         >>> some = Features(features, torch.tensor([0, 0, 1, 1]).repeat(5))
-        >>> records = evaluate_readout(some, some, dataset="toy", method="identity")
+        >>> records = evaluate_readout(some, some)
         >>> records[0].value
         100.0
     """
@@ -108,10 +113,10 @@ def evaluate_readout(
     scores = []
     for weight, bias in zip(path.weight, path.bias, strict=True):
         logits = validation.features.to(device).double() @ weight.T + bias
-        predictions = seen[logits.argmax(1).cpu()]
-        scores.append(100 * float(accuracy(predictions, validation.labels)))
+        guesses = seen[logits.argmax(1).cpu()]
+        scores.append(100 * float(accuracy(guesses, validation.labels)))
     best = scores.index(max(scores))  # of equals the strongest
-    both = Features(*(torch.cat(parts) for parts in zip(train, validation, strict=True)))
+    both = Features.join([train, validation])
     final, seen = fit(both, [penalties[best]])
     known = final.logits(test.features.to(device))[0].float().cpu()
     logits = torch.full((len(known), num_classes), float(known.min()) - _NEVER)
@@ -121,23 +126,26 @@ def evaluate_readout(
         "readout",
         logits,
         test.labels,
-        dataset=dataset,
-        method=method,
-        checkpoint=checkpoint,
-        seed=seed,
-        seconds=time.perf_counter() - start,
-        settings={
-            "penalty": penalties[best],
-            "gradient": float(final.gradients[0]),
-            "tol": tol,
-            "max_iter": max_iter,
-            "penalties": [
-                {"penalty": p, "validation": s, "iterations": int(i), "gradient": float(g)}
-                for p, s, i, g in table
-            ],
-            "train": len(both.labels),
-            "validation": len(validation.labels),
-        },
+        Run(
+            test.about.update(checked(about)),
+            seed,
+            time.perf_counter() - start,
+            {
+                "penalty": penalties[best],
+                "gradient": float(final.gradients[0]),
+                "tol": tol,
+                "max_iter": max_iter,
+                "penalties": [
+                    {"penalty": p, "validation": s, "iterations": int(i), "gradient": float(g)}
+                    for p, s, i, g in table
+                ],
+                "train": len(both.labels),
+                "validation": len(validation.labels),
+            },
+            str(device),
+        ),
+        names=test.names,
+        predictions=predictions,
     )
 
 
@@ -148,6 +156,4 @@ def _split(images: Features, seed: int) -> tuple[Features, Features]:
     cut = count - max(1, round(_VALIDATED_ON * count))
     kept, left = order[:cut], order[cut:]
     count_classes(images.labels[kept], (), "train")
-    return Features(images.features[kept], images.labels[kept]), Features(
-        images.features[left], images.labels[left]
-    )
+    return images.rows(kept), images.rows(left)

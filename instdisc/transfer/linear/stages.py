@@ -3,36 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
 from instdisc.data import ImageSource
 from instdisc.models import Backbone
-from instdisc.types import Record
+from instdisc.types import About, Record
 
 from ..features.extract import extract_stages
 from ..knn import evaluate_knn
 from ..labelled import count_classes, labelled_features
+from ..provenance import checked, former_keywords
 from ..tuning import labelled_sets
 from .readout import evaluate_readout
 
 PROBES = ("knn", "readout")
 
 
+@former_keywords
 def evaluate_stages(
     backbone: Backbone,
     train: ImageSource,
     test: ImageSource,
     *,
-    dataset: str,
-    method: str,
-    checkpoint: str = "",
     seed: int = 0,
     probes: Sequence[str] = PROBES,
-    image_size: int = 224,
+    image_size: int | None = None,
     batch_size: int = 256,
     num_workers: int = 0,
     device: str | torch.device = "cpu",
+    about: About | None = None,
+    predictions: str | Path | None = None,
 ) -> list[Record]:
     """Probes of the averaged map of every stage, shallow to deep, from one pass over the images.
 
@@ -40,15 +42,15 @@ def evaluate_stages(
         backbone: frozen; checked not to change.
         train: images to learn from; those of unknown class are left out.
         test: what is classified; likewise.
-        dataset: name for the record.
-        method: how the backbone was made, for the record.
-        checkpoint: file of the backbone, for the record.
         seed: see `evaluate_readout`.
         probes: ``"knn"`` (see `evaluate_knn`), ``"readout"`` (see `evaluate_readout`), or both.
-        image_size: side of the view in pixels; see `evaluation_policy`.
+        image_size: see `extract_features`.
         batch_size: images at once.
         num_workers: processes that read.
         device: where to compute.
+        about: what the records say instead of what backbone and test set tell.
+        predictions: a ``.npz`` file; ``STAGE_PROBE`` is put before its suffix for those of each
+            probe, see `evaluate_knn`.
 
     Returns:
         For each stage the records of each probe, under tasks like ``"stage1_knn"``.
@@ -66,7 +68,7 @@ def evaluate_stages(
         >>> from instdisc.data import Scenes
         >>> images = Scenes(40, image_size=32, num_categories=2)
         >>> records = evaluate_stages(Backbone("test_resnet"), images, images, probes=["knn"],
-        ...     dataset="scenes", method="random", image_size=32)
+        ...     image_size=32)
         >>> [record.task for record in records]
         ['stage1_knn', 'stage2_knn', 'stage3_knn', 'stage4_knn']
     """
@@ -90,34 +92,34 @@ def evaluate_stages(
     for stage, (seen, asked) in enumerate(zip(of_train, of_test, strict=True)):
         seen = labelled_features(seen, num_classes, "train")
         asked = labelled_features(asked, num_classes, "test")
-        found = []
+        whose = checked(about)
+        probed: list[Record] = []
         if "knn" in probes:
-            found.append(
-                evaluate_knn(
-                    seen, asked, dataset=dataset, method=method, checkpoint=checkpoint, seed=seed
-                )
-            )
+            kept = _beside(predictions, f"stage{stage + 1}_knn")
+            probed.append(evaluate_knn(seen, asked, about=whose, seed=seed, predictions=kept))
         if "readout" in probes:
-            found += evaluate_readout(
-                seen,
-                asked,
-                dataset=dataset,
-                method=method,
-                checkpoint=checkpoint,
-                seed=seed,
-                device=device,
+            kept = _beside(predictions, f"stage{stage + 1}_readout")
+            probed += evaluate_readout(
+                seen, asked, about=whose, seed=seed, device=device, predictions=kept
             )
         place = {
             "stage": stage + 1,
             "stages": len(backbone.strides),
             "stride": backbone.strides[stage],
             "width": backbone.widths[stage],
-            "image_size": image_size,
+            "image_size": backbone.input.size if image_size is None else image_size,
         }
         records += [
             record._replace(
                 task=f"stage{stage + 1}_{record.task}", settings={**record.settings, **place}
             )
-            for record in found
+            for record in probed
         ]
     return records
+
+
+def _beside(predictions: str | Path | None, name: str) -> Path | None:
+    if predictions is None:
+        return None
+    path = Path(predictions)
+    return path.with_name(f"{path.stem}_{name}{path.suffix}")

@@ -22,7 +22,6 @@ from instdisc.data import (
     open_segments,
 )
 
-from ..features.cache import image_files
 from ..features.extract import Features
 from .kinds import Kind
 from .tasks import Part

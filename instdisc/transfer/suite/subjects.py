@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 import torch
 
-from instdisc.checkpoint import backbone_origin, load_backbone
+from instdisc.checkpoint import load_backbone
 from instdisc.models import Backbone
 
-from ..features.cache import hash_weights
 
 Checkpoints = Sequence[str | Path] | Mapping[str, str | Path | Backbone]
 RANDOM = "random"
