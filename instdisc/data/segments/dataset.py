@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from instdisc.checks import whole
 from instdisc.types import SegmentBatch
 
 from ..views.draws import Draws
@@ -35,7 +36,7 @@ class RawSegments(NamedTuple):
 
     def finish(self, policy: SegmentPolicy) -> SegmentBatch:
         """The device's part; draws nothing."""
-        images = policy.apply(self.batch.images, self.numbers, self.order)
+        images = policy.apply(self.batch.images, self.numbers, self.order, self.batch.sizes)
         return self.batch._replace(images=images)
 
 
@@ -66,8 +67,7 @@ class SegmentDataset(Dataset):
     ) -> None:
         if not len(segments):
             raise ValueError("`segments` must hold at least one image, got none")
-        if not 0 <= seed < 2**32:
-            raise ValueError(f"`seed` must lie in [0, 2**32), got {seed}")
+        whole("seed", seed, at_least=0, at_most=2**32 - 1)
         self.segments = segments
         self.policy = policy
         self.seed = seed

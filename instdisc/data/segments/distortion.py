@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from instdisc.checks import finite, share
+
 from ..views.draws import Draws
 from ..views.operators import hue
 from ..views.photometric import PhotometricStep
@@ -29,8 +31,10 @@ class PhotometricDistortion(PhotometricStep):
         ValueError: if a strength is out of range.
 
     Source:
-        Liu et al., "SSD" (2016), whose values are the defaults: 32 of 255, 0.5, 0.5 and 18
-        degrees. Differs from it: colours are clamped after each step.
+        mmsegmentation's PhotoMetricDistortion, after Liu et al., "SSD" (2016), whose values are
+        the defaults: 32 of 255, 0.5, 0.5, and 18 of the 180 steps of a hue in 8 bits, which are
+        36 degrees. Differs from it: colours are clamped but not rounded after each step, and the
+        hue takes every value between the steps.
 
     Example:
         >>> grey = torch.full((1, 3, 1, 1), 0.5)
@@ -47,14 +51,12 @@ class PhotometricDistortion(PhotometricStep):
         brightness: float = 32 / 255,
         contrast: float = 0.5,
         saturation: float = 0.5,
-        hue: float = 0.05,
+        hue: float = 18 / 180,
     ) -> None:
-        strengths = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
-        for name, value in strengths.items():
-            if not 0 <= value <= 1:
-                raise ValueError(f"`{name}` must lie in [0, 1], got {value}")
-        if not 0 <= hue <= 0.5:
-            raise ValueError(f"`hue` must lie in [0, 0.5], got {hue}")
+        share("brightness", brightness)
+        share("contrast", contrast)
+        share("saturation", saturation)
+        finite("hue", hue, at_least=0, at_most=0.5)
         self.brightness, self.contrast, self.saturation = brightness, contrast, saturation
         self.hue = hue
 

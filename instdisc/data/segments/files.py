@@ -11,24 +11,23 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from instdisc.checks import choice
 from instdisc.types import IGNORED_CLASS
 
 from ..images.contents import Keys, file_keys
 from ..images.files import decode_file
 from ..images.source import no_labels
+from .ids import UNKNOWN, as_ranges, class_table, decode_ids, read_size
 from .source import SegmentSource, check_classes
-
-_UNKNOWN = 254
 
 
 class SegmentFiles(SegmentSource):
     """Images and masks in listed files below one folder.
 
     Masks are greyscale or palette images without loss (PNG, BMP, TIFF, GIF), whose pixel values
-    are ids.
+    are ids; see `decode_ids`.
 
     Args:
         root: the folder.
@@ -42,6 +41,9 @@ class SegmentFiles(SegmentSource):
         on_unreadable: ``"raise"`` stops at a pair that cannot be used and names it; ``"skip"``
             logs a warning and puts the next usable pair in its place.
 
+    Attributes:
+        ids: as they were given.
+
     Raises:
         ValueError: if there is no image, the numbers of images and masks differ, `classes` or
             `ids` do not fit, or `on_unreadable` is unknown; while reading, if a file cannot be
@@ -49,6 +51,7 @@ class SegmentFiles(SegmentSource):
 
     Example:
         >>> import tempfile
+        >>> from PIL import Image
         >>> root = Path(tempfile.mkdtemp())
         >>> Image.new("RGB", (8, 6)).save(root / "1.png")
         >>> Image.new("L", (8, 6), 7).save(root / "1_mask.png")
@@ -70,8 +73,7 @@ class SegmentFiles(SegmentSource):
         name: str | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
-        if on_unreadable not in ("raise", "skip"):
-            raise ValueError(f"`on_unreadable` must be 'raise' or 'skip', got {on_unreadable!r}")
+        choice("on_unreadable", on_unreadable, ("raise", "skip"))
         if not len(images) or len(images) != len(masks):
             raise ValueError(
                 f"`images` and `masks` must name the same number of files below {root}, at least "
@@ -84,7 +86,8 @@ class SegmentFiles(SegmentSource):
         self.on_unreadable = on_unreadable
         self.paths = list(images)
         self.mask_paths = list(masks)
-        self._table = _class_table(len(self.classes), ids)
+        self.ids = None if ids is None else dict(ids)
+        self._table = class_table(len(self.classes), ids)
         self._colors = None if colors is None else torch.tensor(colors, dtype=torch.uint8)
 
     @property
@@ -112,75 +115,29 @@ class SegmentFiles(SegmentSource):
         return file_keys(self.root, [self.mask_paths[row] for row in self._rows(positions)])
 
     def context(self) -> dict[str, Any]:
-        ids = np.flatnonzero(self._table != _UNKNOWN)
+        ids = np.flatnonzero(self._table != UNKNOWN)
         return {**super().context(), "ids": [ids.tolist(), self._table[ids].tolist()]}
 
     def mask(self, index: int) -> Tensor:
         path = self.root / self.mask_paths[index]
         ids = decode_ids(path)
         classes = self._table[ids]
-        if (classes == _UNKNOWN).any():
-            found = np.unique(ids[classes == _UNKNOWN]).tolist()
-            known = np.flatnonzero(self._table != _UNKNOWN).tolist()
+        if (classes == UNKNOWN).any():
+            found = np.unique(ids[classes == UNKNOWN]).tolist()
+            known = np.flatnonzero(self._table != UNKNOWN).tolist()
             raise ValueError(
                 f"the mask {path} holds the id {found[0]}"
                 + (f" and {len(found) - 1} others" if len(found) > 1 else "")
-                + f", which is unknown; known are {_ranges(known)}. Say in `ids` what it is: a "
-                f"class, or {IGNORED_CLASS} to ignore it."
+                + f", which is unknown; known are {as_ranges(known)}. Say in `ids` what it is: a "
+                f"class, or {IGNORED_CLASS} to ignore it; in classes.txt by a line `NAME = "
+                f"{found[0]}` or `ignored = {found[0]}`."
             )
         return torch.from_numpy(classes)
 
+    def mask_values(self, index: int) -> np.ndarray:
+        return decode_ids(self.root / self.mask_paths[index])
 
-def decode_ids(path: Path) -> np.ndarray:
-    """The ids in a mask, ``(H, W)`` uint8 or uint16.
-
-    Raises:
-        ValueError: if it cannot be decoded or holds colours; names the file.
-    """
-    try:
-        with Image.open(path) as opened:
-            if opened.mode.startswith("I;16"):
-                return np.array(opened).astype(np.uint16)
-            if opened.mode in ("L", "P"):
-                return np.array(opened)
-            if opened.mode == "1":
-                return np.array(opened).astype(np.uint8)
-            mode = opened.mode
-    except Exception as error:  # decoders raise anything at broken bytes
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f"cannot read the mask {path} ({reason}). Repair or remove it, or pass "
-            "on_unreadable='skip'."
-        ) from error
-    raise ValueError(
-        f"the mask {path} must hold one id per pixel (modes L, P, 1 or I;16), got mode {mode!r}. "
-        "Convert its colours to ids."
-    )
-
-
-def _class_table(num_classes: int, ids: Mapping[int, int] | None) -> np.ndarray:
-    """``(65536,)`` uint8: the class of each id, 255 where ignored, 254 where unknown."""
-    if ids is None:
-        ids = {**{one: one for one in range(num_classes)}, IGNORED_CLASS: IGNORED_CLASS}
-    table = np.full(2**16, _UNKNOWN, dtype=np.uint8)
-    for one, to in ids.items():
-        if not 0 <= one < len(table):
-            raise ValueError(f"`ids` must lie in 0 to {len(table) - 1}, got {one}")
-        if not (0 <= to < num_classes or to == IGNORED_CLASS):
-            raise ValueError(
-                f"`ids` must lead to a class, 0 to {num_classes - 1}, or to {IGNORED_CLASS} "
-                f"(ignored), got {one} -> {to}"
-            )
-        table[one] = to
-    return table
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """``[0, 1, 2, 5]`` as ``0-2, 5``."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)
+    def image_size(self, index: int) -> tuple[int, int] | None:
+        if type(self).read is not SegmentFiles.read:
+            return super().image_size(index)
+        return read_size(self.path(index))

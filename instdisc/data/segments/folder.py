@@ -7,21 +7,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from ..images.files import SUFFIXES
-from .files import SegmentFiles
+from instdisc.checks import refuse
 
-_LOSSY = {".jpg", ".jpeg", ".webp"}
+from .classes import Classes, read_classes
+from .files import SegmentFiles
+from .pairing import pair_files
 
 
 class SegmentFolder(SegmentFiles):
     """Images of one folder with the masks of another, paired by path and name without suffix.
 
-    ``images/a/1.jpg`` belongs to ``masks/a/1.png``.
+    ``images/a/1.jpg`` belongs to ``masks/a/1.png``, or to ``masks/a/1_mask.png`` if all masks
+    have such a word; see `pair_files`.
 
     Args:
         images: the folder of images.
         masks: the folder of masks; see `SegmentFiles`.
-        classes: names of the classes, or a text file with one on each line.
+        classes: names of the classes, or a text file with one on each line; see `read_classes`.
         ids: class of each id in the masks; ``None``: ids are classes, and 255 is ignored.
         name: for records and messages; ``None`` for the folder's name.
         on_unreadable: see `SegmentFiles`.
@@ -29,7 +31,7 @@ class SegmentFolder(SegmentFiles):
     Raises:
         FileNotFoundError: if a folder or the file of classes is not there.
         ValueError: if a folder holds no image, an image has no mask or a mask no image, a name
-            comes twice, or masks are in a lossy format; and from `SegmentFiles`.
+            comes twice, or masks are in a lossy format; and from `read_classes` and `SegmentFiles`.
 
     Example:
         >>> import tempfile
@@ -53,63 +55,27 @@ class SegmentFolder(SegmentFiles):
         name: str | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
-        pictures, truths = _by_name(Path(images), "images"), _by_name(Path(masks), "masks")
-        for kind, other, missing in (
-            ("image", "mask", sorted(pictures.keys() - truths.keys())),
-            ("mask", "image", sorted(truths.keys() - pictures.keys())),
-        ):
-            if missing:
-                raise ValueError(
-                    f"{len(missing)} {kind}s have no {other}, {missing[0]!r} first ({images} and "
-                    f"{masks}). Files must have the same names but for the suffix."
-                )
-        lossy = [path.name for path in truths.values() if path.suffix.lower() in _LOSSY]
-        if lossy:
-            raise ValueError(
-                f"`masks` must be in a format without loss, such as PNG, got {lossy[0]!r}: "
-                "compression changes ids"
-            )
-        root = Path(os.path.commonpath([Path(images).resolve(), Path(masks).resolve()]))
-        keys = sorted(pictures)
+        pictures, truths = Path(images), Path(masks)
+        paired = pair_files(pictures, truths)
+        if isinstance(classes, str | Path):
+            named = read_classes(classes)
+        else:
+            named = Classes(list(classes), None)
+        if ids is not None and named.ids is not None:
+            refuse("ids", "None where the file of classes gives ids", ids)
+        root = Path(os.path.commonpath([pictures.resolve(), truths.resolve()]))
         super().__init__(
             root,
-            [pictures[key].resolve().relative_to(root).as_posix() for key in keys],
-            [truths[key].resolve().relative_to(root).as_posix() for key in keys],
-            classes=read_classes(classes),
-            ids=ids,
+            below(root, pictures, paired.images),
+            below(root, truths, paired.masks),
+            classes=named.names,
+            ids=named.ids if ids is None else ids,
             name=name,
             on_unreadable=on_unreadable,
         )
 
 
-def read_classes(classes: Sequence[str] | str | Path) -> Sequence[str]:
-    """The names of classes, from a list or from a file with one on each line.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-    """
-    if not isinstance(classes, str | Path):
-        return classes
-    path = Path(classes)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"`classes` must be names, or a text file with one on each line, got {str(path)!r}"
-        )
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-
-
-def _by_name(folder: Path, argument: str) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise FileNotFoundError(f"`{argument}` must be a folder, got {str(folder)!r}")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        inner = path.relative_to(folder)
-        if path.suffix.lower() not in SUFFIXES | {".gif"} or inner.name.startswith("."):
-            continue
-        key = inner.with_suffix("").as_posix()
-        if key in found:
-            raise ValueError(f"{found[key]} and {path} have the same name but for the suffix")
-        found[key] = path
-    if not found:
-        raise ValueError(f"{folder} holds no image ({', '.join(sorted(SUFFIXES))})")
-    return found
+def below(root: Path, folder: Path, names: Sequence[str]) -> list[str]:
+    """Files of a folder, relative to one above it."""
+    inner = folder.resolve().relative_to(root.resolve())
+    return [(inner / name).as_posix() for name in names]

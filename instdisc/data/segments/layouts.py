@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections import Counter
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from instdisc.checks import choice
 from instdisc.types import IGNORED_CLASS
 
 from ..catalog.layout import contents, inside
+from .classes import read_lines
 from .files import SegmentFiles
+from .pairing import list_files, log_passed_over
 
 Unreadable = Literal["raise", "skip"]
 
@@ -36,7 +40,7 @@ _CITYSCAPES = {
 }
 _NUM_CITYSCAPES_IDS = 34
 
-_CAMVID = {
+CAMVID = {
     "sky": (128, 128, 128),
     "building": (128, 0, 0),
     "pole": (192, 192, 128),
@@ -50,7 +54,9 @@ _CAMVID = {
     "bicyclist": (0, 128, 192),
 }
 
-_VOC = [
+CAMVID_IDS = {**{index: index for index in range(len(CAMVID))}, len(CAMVID): IGNORED_CLASS}
+
+VOC = [
     "background",
     "aeroplane",
     "bicycle",
@@ -101,8 +107,10 @@ class Cityscapes(SegmentFiles):
     ) -> None:
         _check_split(split, ("train", "val"))
         folder = _require(Path(root), f"leftImg8bit/{split}", "Cityscapes")
-        found = sorted(folder.glob("*/*_leftImg8bit.png"))
-        images = [path.relative_to(root).as_posix() for path in found]
+        found, others = list_files(folder)
+        log_passed_over(folder, others)
+        found = [name for name in found if name.endswith("_leftImg8bit.png")]
+        images = [f"leftImg8bit/{split}/{name}" for name in found]
         masks = [
             path.replace("leftImg8bit/", "gtFine/", 1).removesuffix("_leftImg8bit.png")
             + "_gtFine_labelIds.png"
@@ -147,21 +155,18 @@ class CamVid(SegmentFiles):
     ) -> None:
         _check_split(split, ("train", "val", "test"))
         folder = _require(Path(root), split, "CamVid")
-        images = [
-            path.relative_to(root).as_posix()
-            for path in sorted(folder.iterdir())
-            if path.suffix.lower() in (".png", ".jpg")
-        ]
-        masks = [f"{split}annot/{Path(path).stem}.png" for path in images]
+        found, others = list_files(folder)
+        log_passed_over(folder, others)
+        images = [f"{split}/{name}" for name in found]
+        masks = [f"{split}annot/{PurePosixPath(name).with_suffix('.png')}" for name in found]
         _check_files(Path(root), images, masks, f"{split}/*.png")
-        ids = {**{index: index for index in range(len(_CAMVID))}, len(_CAMVID): IGNORED_CLASS}
         super().__init__(
             root,
             images,
             masks,
-            classes=list(_CAMVID),
-            ids=ids,
-            colors=list(_CAMVID.values()),
+            classes=list(CAMVID),
+            ids=CAMVID_IDS,
+            colors=list(CAMVID.values()),
             name="camvid",
             on_unreadable=on_unreadable,
         )
@@ -204,7 +209,7 @@ class VOCSegmentation(SegmentFiles):
             raise FileNotFoundError(
                 f"`root` of PASCAL VOC must hold ImageSets/Segmentation/{split}.txt, got {root}"
             )
-        names = listed.read_text(encoding="utf-8").split()
+        names = read_names(listed)
         folder = "SegmentationClassAug" if split == "trainaug" else "SegmentationClass"
         images = [f"JPEGImages/{name}.jpg" for name in names]
         masks = [f"{folder}/{name}.png" for name in names]
@@ -213,15 +218,29 @@ class VOCSegmentation(SegmentFiles):
             root,
             images,
             masks,
-            classes=_VOC,
+            classes=VOC,
             name=f"voc{year}_segmentation",
             on_unreadable=on_unreadable,
         )
 
 
+def read_names(file: Path) -> list[str]:
+    """The names of images that a split's file lists, one on each line.
+
+    Raises:
+        ValueError: if it is not UTF-8, lists none, or lists one twice.
+    """
+    names = [line.strip() for line in read_lines(file) if line.strip()]
+    if not names:
+        raise ValueError(f"{file} must list images, one on each line, got none")
+    name, times = Counter(names).most_common(1)[0]
+    if times > 1:
+        raise ValueError(f"{file} must list each image once, got {name!r} {times} times")
+    return names
+
+
 def _check_split(split: str, known: tuple[str, ...]) -> None:
-    if split not in known:
-        raise ValueError(f"`split` must be one of {', '.join(map(repr, known))}, got {split!r}")
+    choice("split", split, known)
 
 
 def _require(root: Path, name: str, title: str) -> Path:

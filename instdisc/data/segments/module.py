@@ -9,12 +9,16 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningDataModule
 
+from instdisc.checks import whole
+
+from ..layout import Part
 from ..loader import ViewLoader
 from .dataset import RawSegments, SegmentDataset
 from .distortion import PhotometricDistortion
-from .opening import Part, open_segments
+from .opening import open_segments
 from .policy import SegmentPolicy
 from .source import SegmentSource
+from .truth import check_test, check_train
 
 
 class SegmentData(LightningDataModule):
@@ -40,7 +44,7 @@ class SegmentData(LightningDataModule):
     Raises:
         FileNotFoundError: if a set is not there.
         ValueError: if an argument is out of range, `test` is needed, or the sets differ in their
-            classes.
+            classes; and from `setup`, when a Trainer begins.
 
     Example:
         >>> from instdisc.data import SceneSegments, Scenes
@@ -72,9 +76,8 @@ class SegmentData(LightningDataModule):
             if isinstance(train, SegmentSource):
                 raise ValueError("`test` must be given where `train` is a SegmentSource, got None")
             test = train
-        for name, number in (("batch_size", batch_size), ("test_batch_size", test_batch_size)):
-            if number < 1:
-                raise ValueError(f"`{name}` must be positive, got {number}")
+        whole("batch_size", batch_size)
+        whole("test_batch_size", test_batch_size)
         self.train = _as_source(train, root, "train")
         self.test = _as_source(test, root, "test")
         if list(self.train.classes) != list(self.test.classes):
@@ -94,6 +97,21 @@ class SegmentData(LightningDataModule):
         self.test_batch_size = test_batch_size
         self.num_workers = num_workers
         self.seed = seed
+        self._checked: set[str] = set()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Looks at the masks, once, before anything is trained on them.
+
+        Raises:
+            ValueError: if a class never occurs in the masks of `train`, not one pixel of `test`
+                counts, or a pair cannot be used.
+        """
+        checks = {"train": (check_train, self.train), "test": (check_test, self.test)}
+        for part in ("train", "test") if stage in (None, "fit") else ("test",):
+            if part not in self._checked:
+                check, segments = checks[part]
+                check(segments)
+                self._checked.add(part)
 
     @property
     def classes(self) -> list[str]:

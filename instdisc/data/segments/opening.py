@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
-from ..opening import TEST_FOLDERS, TRAIN_FOLDERS
+from instdisc.checks import choice, refuse
+
+from ..catalog.layout import contents
+from ..layout import Layout, Part, kinds_of, locate, open_by_layout
 from ..scenes import Scenes
-from .folder import SegmentFolder
-from .layouts import CamVid, Cityscapes, VOCSegmentation
+from .arrangement import find_parts, undecided
+from .classes import CLASSES_FILE, Classes, find_classes, read_classes
+from .files import SegmentFiles
+from .folder import below
+from .layouts import CAMVID, CAMVID_IDS, VOC, CamVid, Cityscapes, VOCSegmentation, read_names
+from .pairing import PairedFiles as _Files
+from .pairing import list_files, pair_files
 from .scenes import SceneSegments
 from .source import SegmentSource
+from .splits import split_segments
 
-Part = Literal["train", "test"]
-_Open = Callable[[Path], SegmentSource]
+_CAMVID_NAME = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_.*")  # the four films
 
-# Name: what opens the part to train on, and the part to test on.
-_SETS: dict[str, tuple[_Open, _Open]] = {
-    "camvid": (CamVid, lambda root: CamVid(root, split="test")),
-    "cityscapes": (Cityscapes, lambda root: Cityscapes(root, split="val")),
-    "voc2012_segmentation": (VOCSegmentation, lambda root: VOCSegmentation(root, split="val")),
-}
-NAMES = (*_SETS, "scenes")
+_log = logging.getLogger(__name__)
 
 
 def open_segments(name: str | Path, root: str | Path | None = None, *, part: Part) -> SegmentSource:
@@ -32,56 +35,197 @@ def open_segments(name: str | Path, root: str | Path | None = None, *, part: Par
     `name`                         what it is
     =============================  ==============================================================
     ``camvid``                     a known set, in the folder of that name below `root`: `CamVid`
-                                   (train, test), `Cityscapes` (train, val) or
-                                   ``voc2012_segmentation`` (`VOCSegmentation`: train, val)
+                                   (train, val, test), `Cityscapes` (train, val, which is tested
+                                   on) or ``voc2012_segmentation`` (`VOCSegmentation`, likewise)
     ``camvid=/data/CamVid``        the same in the folder that is named
     ``scenes``                     `SceneSegments`: 512 generated images to train, 128 to test
-    ``my_images``                  a folder with ``classes.txt`` (a name on each line), and with
-                                   ``images/train``, ``masks/train``, ``images/test`` and
-                                   ``masks/test``, or ``train/images`` and so on (``val`` for
-                                   ``test``)
+    ``my_images``                  a folder of images and a folder of masks of the same names,
+                                   whatever these folders are called; ``mine=/data/my_images``
+                                   gives the set another name
     =============================  ==============================================================
+
+    The two folders lie in ``train`` and ``test`` (or ``val``), or hold these, or begin with these
+    names, as ``train`` and ``trainannot`` or ``train_images`` and ``train_masks``; or there are
+    the lists of VOC (``JPEGImages``, ``SegmentationClass``, ``ImageSets/Segmentation``). Without
+    any split 70 % of the images are to train on, drawn by seed 0. The masks' folder is the one
+    that is called so (``masks``, ``labels``, ...) beside one called after images; else the one
+    whose files have one channel without loss and few values.
+
+    ``classes.txt`` in the folder names the classes (`read_classes`); without it they are the ids
+    that occur in the masks, and 255 is ignored. Names of files: see `pair_files`.
 
     Args:
         name: see above; a relative path is looked for below `root` first.
         root: the folder that holds the sets; ``None`` for the working folder.
-        part: ``"train"`` or ``"test"``.
+        part: ``"train"``, ``"test"``, ``"val"`` where there is one, or ``"all"``.
 
     Raises:
         FileNotFoundError: if there is nothing of that name.
-        ValueError: if `part` is unknown, or the files lie in another layout.
+        ValueError: if `part` is unknown or not there, or the files lie in another layout.
 
     Example:
         >>> open_segments("scenes", part="test").name
         'scenes'
     """
-    if part not in ("train", "test"):
-        raise ValueError(f"`part` must be 'train' or 'test', got {part!r}")
-    key, given, place = str(name).partition("=")
-    base = Path() if root is None else Path(root)
-    if key == "scenes" and not given:
-        return SceneSegments(Scenes(512 if part == "train" else 128, split=part))
-    if key in _SETS:
-        return _SETS[key][part == "test"](Path(place) if given else base / key)
-    path = base / name if (base / name).is_dir() else Path(name)
-    if not path.is_dir():
-        raise FileNotFoundError(
-            f"`name` must be {', '.join(_SETS)}, scenes or a folder, got {str(name)!r}, which is "
-            f"not in {base.resolve()}"
+    choice("part", part, ("all", "train", "val", "test"))
+    place = locate(name, root, LAYOUTS)
+    if not place.known and place.path.is_dir() and not kinds_of(place.path, None, LAYOUTS):
+        _refuse_folder(place.path)
+    opened = open_by_layout(name, root, part=part, layouts=LAYOUTS)
+    assert isinstance(opened, SegmentSource)
+    return opened
+
+
+def _refuse_folder(path: Path) -> None:
+    either = [folder.name for folder in undecided(path)]
+    if either:
+        remedy = (
+            f"Which of {either[0]}/ and {either[1]}/ holds the masks cannot be told: call the "
+            "folders images/ and masks/. Masks are grey or palette files without loss, such as "
+            "PNG, with the names of their images."
         )
-    return _open_folder(path, part)
+    else:
+        remedy = (
+            f"It holds {contents(path)}. Put them into images/ and masks/, by choice each with "
+            "train/ and test/ inside, and the names of the classes into classes.txt; for another "
+            "layout use SegmentFiles."
+        )
+    refuse("name", "a folder of images and their masks", str(path), remedy)
 
 
-def _open_folder(path: Path, part: Part) -> SegmentSource:
-    for split in TRAIN_FOLDERS if part == "train" else TEST_FOLDERS:
-        for images, masks in (
-            (path / "images" / split, path / "masks" / split),
-            (path / split / "images", path / split / "masks"),
-        ):
-            if images.is_dir() and masks.is_dir():
-                name = path.resolve().name
-                return SegmentFolder(images, masks, classes=path / "classes.txt", name=name)
-    raise ValueError(
-        f"{path} must hold images/{part}/ and masks/{part}/, or {part}/images/ and {part}/masks/, "
-        "and classes.txt. For another layout use SegmentFolder."
+def _open_scenes(path: Path, part: Part) -> SegmentSource:
+    choice("part", part, ("train", "test"), remedy="The scenes are generated in these two.")
+    return SceneSegments(Scenes(512 if part == "train" else 128, split=part))
+
+
+def _open_known(kind: Callable[..., SegmentFiles], *splits: str) -> Callable[..., SegmentSource]:
+    """Opens the parts of a set with an official split; ``"val"`` is tested on if it is last."""
+
+    def opened(path: Path, part: Part) -> SegmentSource:
+        if part == "all":
+            return _joined([kind(path, split=split) for split in splits])
+        return kind(path, split=part if part in splits else splits[-1])
+
+    return opened
+
+
+def _joined(files: list[SegmentFiles]) -> SegmentFiles:
+    """One set of several of the same root, classes and ids."""
+    first = files[0]
+    return SegmentFiles(
+        first.root,
+        [path for one in files for path in one.paths],
+        [path for one in files for path in one.mask_paths],
+        classes=first.classes,
+        ids=first.ids,
+        colors=first.colors.tolist(),
+        name=first.name,
     )
+
+
+def _open_folders(path: Path, part: Part) -> SegmentSource:
+    parts = {}
+    for name, pair in find_parts(path).items():
+        paired = pair_files(pair.images, pair.masks)
+        parts[name] = _Files(
+            below(path, pair.images, paired.images), below(path, pair.masks, paired.masks)
+        )
+    return _open_part(path, parts, part)
+
+
+def _open_lists(path: Path, part: Part) -> SegmentSource:
+    parts = {}
+    for file in _lists(path):
+        names = read_names(file)
+        masks = _find_files(path, "SegmentationClass", names)
+        if not masks:
+            _log.warning("%s is passed over: not one of its %d images has a mask", file, len(names))
+            continue
+        images = _find_files(path, "JPEGImages", names)
+        for kind, found in (("images", images), ("masks", masks)):
+            if len(found) < len(names):
+                missing = set(names) - {Path(name).stem for name in found}
+                raise ValueError(
+                    f"{len(missing)} of the {len(names)} {kind} of {file} are not there, "
+                    f"{min(missing)!r} first"
+                )
+        parts[file.stem] = _Files(images, masks)
+    return _open_part(path, parts, part)
+
+
+def _open_part(path: Path, parts: dict[str, _Files], part: Part) -> SegmentSource:
+    """A part of the pairs below a folder, or a drawn one if they are not split."""
+    split = "train" in parts and bool({"test", "val"} & parts.keys())
+    if part == "val" and "val" not in parts:
+        refuse("part", f"one that {path} has", part, "It has no validation images.")
+    if not split or part == "all":
+        pairs = {pair: None for one in parts.values() for pair in zip(*one, strict=True)}
+    else:
+        key = part if part in parts else "val"
+        pairs = dict.fromkeys(zip(*parts[key], strict=True))
+    everything = [path / mask for one in parts.values() for mask in one.masks]
+    named = _classes_of(path, next(iter(pairs))[0], everything)
+    files = SegmentFiles(
+        path, *map(list, zip(*pairs, strict=True)), classes=named.names, ids=named.ids
+    )
+    if split or part == "all":
+        return files
+    return split_segments(files)[part == "test"]
+
+
+def _classes_of(path: Path, image: str, masks: list[Path]) -> Classes:
+    if (path / CLASSES_FILE).is_file():
+        return read_classes(path / CLASSES_FILE)
+    if _CAMVID_NAME.fullmatch(Path(image).stem):
+        return Classes(list(CAMVID), CAMVID_IDS)
+    if re.fullmatch(r"VOC20\d\d", path.resolve().name):
+        return Classes(VOC, None)
+    return find_classes(list(dict.fromkeys(masks)), str(path))
+
+
+def _lists(path: Path) -> list[Path]:
+    if not ((path / "JPEGImages").is_dir() and (path / "SegmentationClass").is_dir()):
+        return []
+    files = (path / "ImageSets" / "Segmentation").glob("*.txt")
+    return sorted(file for file in files if not file.name.startswith("."))
+
+
+def _find_files(path: Path, folder: str, names: list[str]) -> list[str]:
+    """Those of the named images that are in a folder, in the same order."""
+    by_stem = {Path(name).stem: f"{folder}/{name}" for name in list_files(path / folder)[0]}
+    return [by_stem[name] for name in names if name in by_stem]
+
+
+LAYOUTS = [
+    Layout("segments", "camvid", _open_known(CamVid, "train", "val", "test"), folder="camvid"),
+    Layout("segments", "cityscapes", _open_known(Cityscapes, "train", "val"), folder="cityscapes"),
+    Layout(
+        "segments",
+        "voc2012_segmentation",
+        _open_known(VOCSegmentation, "train", "val"),
+        folder="voc2012_segmentation",
+    ),
+    Layout("segments", "scenes", _open_scenes),
+    Layout(
+        "segments",
+        "Cityscapes (leftImg8bit/ and gtFine/)",
+        _open_known(Cityscapes, "train", "val"),
+        matches=lambda path: (path / "leftImg8bit").is_dir() and (path / "gtFine").is_dir(),
+    ),
+    Layout(
+        "segments",
+        "VOC (JPEGImages/, SegmentationClass/ and ImageSets/Segmentation/)",
+        _open_lists,
+        matches=lambda path: bool(_lists(path)),
+    ),
+    Layout(
+        "segments",
+        "images/ and masks/ with files of the same names, by choice in train/ and test/",
+        _open_folders,
+        # Penn-Fudan's masks number the people, which are no classes.
+        matches=lambda path: (
+            path.is_dir() and not (path / "PedMasks").is_dir() and bool(find_parts(path))
+        ),
+    ),
+]
+NAMES = tuple(layout.name for layout in LAYOUTS if layout.matches is None)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from instdisc.checks import finite, positive, refuse, share, whole
 from instdisc.types import IGNORED_CLASS
 
 from ..views.dataset import IMAGENET_MEAN
@@ -20,7 +21,7 @@ from ..views.draws import Draws
 from ..views.photometric import PhotometricStep, check_chance
 
 PADDING_COLOR = tuple(round(255 * mean) for mean in IMAGENET_MEAN)  # about 0 when normalised
-_TRIES = 10
+_TRIES = 1 + 10  # the first crop, and those drawn in its place
 
 
 class SegmentPolicy:
@@ -35,8 +36,8 @@ class SegmentPolicy:
         short_side: s = 1 brings the short side to so many pixels; ``None``: s = 1 is the image as
             it is.
         flip: chance of a horizontal flip.
-        max_share: crops of which one class has a larger share are drawn again, up to 9 times;
-            1 takes the first.
+        max_share: crops of which one class has this share or more of the pixels that count are
+            drawn again, up to 10 times; the last is taken as it is. 1 takes the first.
         photometric: steps on the colours, in order, for the device.
 
     Raises:
@@ -67,16 +68,17 @@ class SegmentPolicy:
         photometric: Sequence[PhotometricStep] = (),
     ) -> None:
         sides = (crop_size, crop_size) if isinstance(crop_size, int) else tuple(crop_size)
-        if len(sides) != 2 or min(sides) < 1:
-            raise ValueError(
-                f"`crop_size` must be a positive side, or height and width, got {crop_size}"
-            )
-        if len(scale) != 2 or not 0 < scale[0] <= scale[1]:
-            raise ValueError(f"`scale` must satisfy 0 < low <= high, got {tuple(scale)}")
-        if short_side is not None and short_side < 1:
-            raise ValueError(f"`short_side` must be positive or None, got {short_side}")
-        if not 0 < max_share <= 1:
-            raise ValueError(f"`max_share` must lie in (0, 1], got {max_share}")
+        if len(sides) != 2:
+            refuse("crop_size", "a side, or height and width", crop_size)
+        for side in sides:
+            whole("crop_size", side)
+        if len(scale) != 2:
+            refuse("scale", "the smallest and the largest factor", scale)
+        positive("scale", scale[0])
+        finite("scale", scale[1], at_least=scale[0])
+        if short_side is not None:
+            whole("short_side", short_side)
+        share("max_share", max_share, zero=False)
         self.crop_size: tuple[int, int] = (int(sides[0]), int(sides[1]))
         self.scale = (float(scale[0]), float(scale[1]))
         self.short_side = short_side
@@ -121,15 +123,29 @@ class SegmentPolicy:
             part, own = part.flip(2), own.flip(1)
         return Crop(*pad_pair(part, own, self.crop_size), (tall, wide))
 
-    def apply(self, images: Tensor, numbers: Tensor, order: int) -> Tensor:
-        """The device's part: the colours of ``(B, 3, H, W)`` images, uint8 before and after."""
+    def apply(self, images: Tensor, numbers: Tensor, order: int, sizes: Tensor) -> Tensor:
+        """The device's part: colours. The padding keeps its own.
+
+        Args:
+            images: ``(B, 3, H, W)`` uint8.
+            numbers: ``(B, n)`` float32, from `draw`.
+            order: of the epoch; see `PhotometricStep.apply`.
+            sizes: ``(B, 2)`` int64 height and width without the padding.
+
+        Returns:
+            ``(B, 3, H, W)`` uint8.
+        """
         if not self.photometric:
             return images
         colours = images.float() / 255
         counts = [step.num_numbers for step in self.photometric]
         for step, own in zip(self.photometric, numbers.split(counts, dim=1), strict=True):
             colours = step.apply(colours, own, order)
-        return (colours * 255).round_().clamp_(0, 255).to(torch.uint8)
+        changed = (colours * 255).round_().clamp_(0, 255).to(torch.uint8)
+        rows, columns = (torch.arange(side, device=images.device) for side in images.shape[2:])
+        tall, wide = sizes.to(images.device).unbind(1)
+        inside = (rows < tall[:, None])[:, :, None] & (columns < wide[:, None])[:, None]
+        return torch.where(inside[:, None], changed, images)
 
     def _place(
         self, mask: Tensor, size: tuple[int, int], places: Sequence[float]

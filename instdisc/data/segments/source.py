@@ -9,10 +9,9 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
-
-from instdisc.types import IGNORED_CLASS
 
 from ..images.contents import Keys, as_keys, hash_parts
 from ..images.source import ImageSource, check_positions
@@ -47,20 +46,34 @@ class SegmentSource(ImageSource):
         """The image and the mask at a position: ``(3, H, W)`` and ``(H, W)``, uint8.
 
         Raises:
-            ValueError: if one is unreadable, their sizes differ, or not one pixel has a class.
+            ValueError: if one is unreadable, or their sizes differ.
         """
         image, mask = self.read(index), self.mask(index)
-        if image.shape[1:] != mask.shape:
+        self.check_size(index, mask, (image.shape[1], image.shape[2]))
+        return image, mask
+
+    def check_size(self, index: int, mask: Tensor, size: tuple[int, int]) -> None:
+        """Raises a ValueError if a mask is not of the size of its image, height and width."""
+        if mask.shape != size:
             raise ValueError(
-                f"{self.place(index)}: the image is {image.shape[2]} x {image.shape[1]} pixels "
+                f"{self.place(index)}: the image is {size[1]} x {size[0]} pixels "
                 f"and its mask {mask.shape[1]} x {mask.shape[0]}; they must be of one size"
             )
-        if bool((mask == IGNORED_CLASS).all()):
-            raise ValueError(
-                f"{self.place(index)}: not one pixel of the mask has a class. Leave the image "
-                "out, or check which ids are ignored."
-            )
-        return image, mask
+
+    def image_size(self, index: int) -> tuple[int, int] | None:
+        """Height and width of the image at a position if they are known without decoding it.
+
+        Raises:
+            ValueError: if the image is unreadable; names it.
+        """
+        return None
+
+    def mask_values(self, index: int) -> np.ndarray:
+        """What the mask at a position holds before it is turned into classes, ``(H, W)``.
+
+        Messages name these values; they are the classes where there is nothing else.
+        """
+        return self.mask(index).numpy()
 
     def fetch_pair(self, index: int) -> tuple[int, Tensor, Tensor]:
         """The pair to use at a position, and its own position: another one if this is skipped.
@@ -138,6 +151,12 @@ class SegmentSubset(SegmentSource):
     def place(self, index: int) -> str:
         return self.segments.place(int(self.positions[index]))
 
+    def image_size(self, index: int) -> tuple[int, int] | None:
+        return self.segments.image_size(int(self.positions[index]))
+
+    def mask_values(self, index: int) -> np.ndarray:
+        return self.segments.mask_values(int(self.positions[index]))
+
 
 def class_colors(num_classes: int) -> Tensor:
     """A colour for each class, ``(C, 3)`` uint8: those of PASCAL VOC, class 0 black.
@@ -174,7 +193,10 @@ def check_classes(classes: Sequence[str]) -> list[str]:
         raise TypeError(f"`classes` must be a list of names, got the string {classes!r}")
     names = [str(name) for name in classes]
     if not 2 <= len(names) <= MOST_CLASSES:
-        raise ValueError(f"`classes` must name 2 to {MOST_CLASSES} classes, got {len(names)}")
+        raise ValueError(
+            f"`classes` must name 2 to {MOST_CLASSES} classes, got {len(names)}. What belongs to "
+            "no other class is one too: 'background'."
+        )
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise ValueError(f"`classes` must differ, got {twice[0]!r} {names.count(twice[0])} times")

@@ -173,12 +173,17 @@ def test_whole_images_are_padded_to_the_largest_of_a_batch():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"crop_size": 0}, "`crop_size` must be a positive side"),
-        ({"crop_size": (1, 2, 3)}, "`crop_size` must be a positive side"),
-        ({"scale": (2.0, 1.0)}, "`scale` must satisfy 0 < low <= high"),
-        ({"scale": (0.0, 1.0)}, "`scale` must satisfy"),
-        ({"short_side": 0}, "`short_side` must be positive or None, got 0"),
-        ({"max_share": 0.0}, r"`max_share` must lie in \(0, 1\]"),
+        ({"crop_size": 0}, "`crop_size` must be a whole number of at least 1, got 0"),
+        ({"crop_size": (1, 2, 3)}, "`crop_size` must be a side, or height and width"),
+        ({"scale": (2.0, 1.0)}, "`scale` must be a finite number of at least 2, got 1.0"),
+        (
+            {"scale": (0.5, float("inf"))},
+            "`scale` must be a finite number of at least 0.5, got inf",
+        ),
+        ({"scale": (1.0,)}, "`scale` must be the smallest and the largest factor"),
+        ({"scale": (0.0, 1.0)}, "`scale` must be a finite number above 0, got 0.0"),
+        ({"short_side": 0}, "`short_side` must be a whole number of at least 1, got 0"),
+        ({"max_share": 0.0}, "`max_share` must be a finite number above 0 and at most 1"),
         ({"flip": 2.0}, "`p` is a chance"),
     ],
 )
@@ -189,11 +194,15 @@ def test_bad_policies(options, message):
 
 def test_bad_rest():
     for name, value in (("brightness", 2.0), ("contrast", -1.0), ("saturation", 3.0)):
-        with pytest.raises(ValueError, match=rf"`{name}` must lie in \[0, 1\]"):
+        with pytest.raises(
+            ValueError, match=f"`{name}` must be a finite number of at least 0 and at most 1"
+        ):
             PhotometricDistortion(**{name: value})
-    with pytest.raises(ValueError, match=r"`hue` must lie in \[0, 0.5\]"):
+    with pytest.raises(
+        ValueError, match="`hue` must be a finite number of at least 0 and at most 0.5"
+    ):
         PhotometricDistortion(hue=0.6)
-    with pytest.raises(ValueError, match="`seed` must lie in"):
+    with pytest.raises(ValueError, match="`seed` must be a whole number of at least 0"):
         SegmentDataset(Mixed(), seed=-1)
     empty = Mixed()
     empty.labels = no_labels(0)

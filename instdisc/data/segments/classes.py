@@ -1,0 +1,175 @@
+"""Which classes a set of masks has: by the file that names them, or by the ids that occur."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from instdisc.checks import refuse
+from instdisc.types import IGNORED_CLASS
+
+from .ids import decode_ids
+from .source import MOST_CLASSES
+
+CLASSES_FILE = "classes.txt"
+_IGNORED = "ignored"
+
+_log = logging.getLogger(__name__)
+
+
+class Classes(NamedTuple):
+    """Names of classes and what stands for them in masks.
+
+    Attributes:
+        names: of the C classes.
+        ids: class of each id, 255 for an ignored one; ``None`` if ids are classes.
+    """
+
+    names: list[str]
+    ids: dict[int, int] | None
+
+
+def read_classes(file: str | Path) -> Classes:
+    r"""The classes that a text file names, one on each line.
+
+    ================================  ============================================================
+    line                              what it says
+    ================================  ============================================================
+    ``lesion``                        a class; its id is the line's number, counted from 0
+    ``lesion = 255``                  a class whose id in the masks is 255
+    ``vehicle = 3, 4``                a class with two ids
+    ``ignored = 0, 11``               no class: pixels of these ids are ignored
+    ================================  ============================================================
+
+    Id 255 is ignored unless a line gives it to a class. Empty lines do not count.
+
+    Args:
+        file: UTF-8, with a byte order mark or without.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not UTF-8, a name or an id comes twice, or the number of classes does
+            not fit; names file and line.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "classes.txt"
+        >>> _ = file.write_text("background\nlesion = 255\n")
+        >>> read_classes(file)
+        Classes(names=['background', 'lesion'], ids={255: 1, 0: 0})
+    """
+    path = Path(file)
+    if not path.is_file():
+        refuse(
+            "classes",
+            "names, or a text file with one on each line",
+            str(path),
+            kind=FileNotFoundError,
+        )
+    names: list[str] = []
+    lines: dict[str, int] = {}
+    ids = {IGNORED_CLASS: IGNORED_CLASS}
+    own: dict[int, int] = {}  # the line that says what an id is
+    plain = True
+    for number, line in enumerate(read_lines(path), start=1):
+        name, values = _parse(line)
+        if not name:
+            continue
+        if name in lines:
+            raise ValueError(
+                f"{path} must name each class once, got {name!r} in lines {lines[name]} and "
+                f"{number}. Give a class with several ids one line: `{name} = 1, 2`."
+            )
+        lines[name] = number
+        ignored = name == _IGNORED and values is not None
+        to = IGNORED_CLASS if ignored else len(names)
+        if not ignored:
+            names.append(name)
+        plain = plain and values is None
+        for value in [to] if values is None else values:
+            if value in own:
+                raise ValueError(
+                    f"{path} must give each id once, got {value} in lines {own[value]} and "
+                    f"{number}. A line without an id has its place, from 0: write `NAME = ID`."
+                )
+            own[value] = number
+            ids[value] = to
+    if not 2 <= len(names) <= MOST_CLASSES:
+        raise ValueError(
+            f"{path} must name 2 to {MOST_CLASSES} classes, one on each line, got {len(names)}. "
+            "What belongs to no other class is one too: `background`."
+        )
+    return Classes(names, None if plain else ids)
+
+
+def find_classes(masks: Sequence[Path], whose: str) -> Classes:
+    """The classes of masks of which nothing is said: the ids that occur, 255 ignored.
+
+    Args:
+        masks: all masks of the set.
+        whose: the set, for messages.
+
+    Raises:
+        ValueError: if there are fewer than 2 ids or more than 254, or they are 0 and 255 alone:
+            then 255 can be a class as well.
+    """
+    found = np.zeros(2**16, dtype=bool)
+    for path in masks:
+        found[decode_ids(path)] = True
+    values = np.flatnonzero(found).tolist()
+    named = [value for value in values if value != IGNORED_CLASS]
+    if IGNORED_CLASS in values and len(named) < 2:
+        rest = named[0] if named else 0
+        raise ValueError(
+            f"{whose} must say what {IGNORED_CLASS} is in its masks, which hold "
+            f"{' and '.join(map(str, values))} alone: as a rule it is ignored. Add "
+            f"{CLASSES_FILE}, e.g. with the lines `background = {rest}` and `object = "
+            f"{IGNORED_CLASS}`."
+        )
+    if not 2 <= len(named) <= MOST_CLASSES:
+        raise ValueError(
+            f"{whose} must have {CLASSES_FILE}, or masks with 2 to {MOST_CLASSES} ids, got "
+            f"{len(named)} in {len(masks)} masks ({', '.join(map(str, named[:5]))}"
+            f"{', ...' if len(named) > 5 else ''}). Are they masks?"
+        )
+    _log.warning(
+        "%s has no %s: its %d classes are the ids in its masks, 'class %d' to 'class %d'%s",
+        whose,
+        CLASSES_FILE,
+        len(named),
+        named[0],
+        named[-1],
+        f"; {IGNORED_CLASS} is ignored" if IGNORED_CLASS in values else "",
+    )
+    ids = {value: index for index, value in enumerate(named)}
+    return Classes([f"class {value}" for value in named], {**ids, IGNORED_CLASS: IGNORED_CLASS})
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text in UTF-8, with a byte order mark or without.
+
+    Raises:
+        ValueError: if it is in another encoding; names file and line.
+    """
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(
+            f"{path} must be a text in UTF-8, got the byte {content[error.start]:#04x} in line "
+            f"{line}. Save it again in this encoding."
+        ) from None
+
+
+def _parse(line: str) -> tuple[str, list[int] | None]:
+    """The name, and the ids behind ``=``; a name may hold ``=`` itself."""
+    name, given, text = line.rpartition("=")
+    values = [value.strip() for value in text.split(",")]
+    if given and name.strip() and all(value.isdecimal() for value in values):
+        return name.strip(), [int(value) for value in values]
+    return line.strip(), None
