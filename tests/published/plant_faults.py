@@ -1,0 +1,121 @@
+"""Plants a fault into every published value and counts the tests that notice.
+
+    python tests/published/plant_faults.py                    all of them, about 8 s each
+    python tests/published/plant_faults.py --only hue queue   those whose names hold a word
+    python tests/published/plant_faults.py --sample 10 --seed 3
+
+Each fault is made in a copy of the checkout, and only the test that the table names for the value
+is run there. Before, all these tests are run without a fault: a test that fails anyway guards
+nothing. Ends with status 1 if a fault was not noticed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+COPIED = ("instdisc", "examples", "tests", "pyproject.toml", "README.md")
+FAILED = 1  # pytest's status if tests ran and one failed; others say that none ran
+
+
+def load_table() -> Any:
+    """The module with the values, which lies beside this file."""
+    path = Path(__file__).with_name("table.py")
+    spec = importlib.util.spec_from_file_location("published_table", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def copy_checkout(root: Path, folder: Path) -> None:
+    """Copies what the tests need."""
+    for name in COPIED:
+        if (root / name).is_dir():
+            leave = shutil.ignore_patterns("__pycache__", "*.pyc", "runs")
+            shutil.copytree(root / name, folder / name, ignore=leave)
+        else:
+            shutil.copy(root / name, folder / name)
+
+
+def run_tests(folder: Path, nodes: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Runs tests in a copy of the checkout, with the package that lies there."""
+    options = ["-q", "-x", "-p", "no:cacheprovider", "--no-header", "-m", ""]
+    return subprocess.run(
+        [sys.executable, "-B", "-m", "pytest", *options, *nodes],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def notices(folder: Path, value: Any, table: Any) -> bool:
+    """Whether the guard of a value fails when the value is wrong; the copy is mended after it."""
+    path = folder / value.file
+    content = path.read_text(encoding="utf-8")
+    path.write_text(table.planted(value, content), encoding="utf-8")
+    try:
+        result = run_tests(folder, [value.guard])
+    finally:
+        path.write_text(content, encoding="utf-8")
+    if result.returncode not in (0, FAILED):
+        raise RuntimeError(f"{value.guard} could not be run:\n{result.stdout}{result.stderr}")
+    return result.returncode == FAILED
+
+
+def unnoticed(values: Sequence[Any], table: Any, *, show: bool = False) -> list[Any]:
+    """The values whose faults no test notices.
+
+    Raises:
+        RuntimeError: if a guard fails or cannot be run without a fault.
+    """
+    left: list[Any] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        copy_checkout(table.ROOT, folder)
+        result = run_tests(folder, sorted({value.guard for value in values}))
+        if result.returncode:
+            raise RuntimeError(f"the guards fail without a fault:\n{result.stdout}{result.stderr}")
+        for number, value in enumerate(values, 1):
+            noticed = notices(folder, value, table)
+            if not noticed:
+                left.append(value)
+            if show:
+                word = "noticed" if noticed else "NOT NOTICED"
+                print(f"{number:3} {word:12} {value.what} ({value.file})", flush=True)
+    return left
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Plants the faults and prints the share that was noticed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", help="words of the names or files")
+    parser.add_argument("--sample", type=int, help="so many, drawn at random")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    table = load_table()
+    values = list(table.VALUES)
+    if options.only:
+        values = [v for v in values if any(w in f"{v.what} {v.file}" for w in options.only)]
+    if options.sample:
+        values = random.Random(options.seed).sample(values, min(options.sample, len(values)))
+    left = unnoticed(values, table, show=True)
+    print(f"{len(values) - len(left)} of {len(values)} faults were noticed.")
+    return int(bool(left))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
