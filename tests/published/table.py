@@ -36,7 +36,7 @@ def find(value: Value, content: str) -> list[tuple[int, int]]:
     """Where the value stands in the content of its file: start and end of each place."""
     before, rest = value.text.split("«")
     middle, after = rest.split("»")
-    pattern = f"{_pattern(before)}({_pattern(middle)}){_pattern(after)}"
+    pattern = rf"{_pattern(before)}\s*({_pattern(middle)})\s*{_pattern(after)}"
     return [place.span(1) for place in re.finditer(pattern, content, re.DOTALL)]
 
 
