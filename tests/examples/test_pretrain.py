@@ -184,6 +184,21 @@ PUBLISHED = {
 }
 
 
+for _method, _weights in {
+    "ce": {"classes": 1},
+    "selfsupcon": {"contrast": 1},
+    "supcon": {"supcon": 1},
+    "ce_selfsupcon": {"classes": 1, "contrast": 2},
+    "supcon_selfsupcon": {"contrast": 1, "supcon": 1},
+}.items():
+    _policy = "islam_weak" if _method == "ce" else "islam_strong"
+    _contrast = (None, None) if _method == "ce" else (0.07, 44928)
+    PUBLISHED[f"islam_tiered_{_method}"] = (500, 128, 0.04, _policy, *_contrast, _weights)
+    _imagenet = PUBLISHED[f"islam_imagenet_{_method}"]
+    PUBLISHED[f"islam_imagenet100_{_method}"] = (400, 768, 0.24, *_imagenet[3:])
+NUM_CLASSES = {"imagenet100": 100, "imagenet": 1000, "mini": 64, "tiered": 351}
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_settings(name, script, folder, tmp_path):
     epochs, batch, rate, policy, temperature, queue_size, weights = PUBLISHED[name]
@@ -196,7 +211,7 @@ def test_published_settings(name, script, folder, tmp_path):
     assert set(trainer) == {"max_epochs", "default_root_dir"}  # the devices that are found
     assert (data["policy"], data["image_size"]) == (policy, 224)
     assert settings["backbone"]["init_args"]["name"] == (
-        "resnet18" if "mini" in name else "resnet50"
+        "resnet18" if "mini" in name or "tiered" in name else "resnet50"
     )
 
     cli = script.make_cli(
@@ -221,7 +236,7 @@ def test_published_settings(name, script, folder, tmp_path):
     assert {name: term.weight for name, term in module.objectives.items()} == weights
     for objective in module.objectives.values():
         if isinstance(objective, Classification):
-            assert objective.classifier.out_features == (64 if "mini" in name else 1000)
+            assert objective.classifier.out_features == NUM_CLASSES[name.split("_")[1]]
         else:
             assert isinstance(objective, Contrast)
             assert objective.loss.temperature == temperature
@@ -232,6 +247,45 @@ def test_published_settings(name, script, folder, tmp_path):
 
 
 # The ablations of Zhao et al. (2021): every row is its recipe but for what the table varies.
+
+
+ISLAM = sorted((ABLATIONS / "islam").glob("*.yaml"))
+CLASSIFIES = {"imagenet": {"num_classes": 1000}, "mini": {"num_classes": 64}}
+VARIED = {
+    # ablation: the recipe, its class, what is added to the module, what is changed in the data
+    "ce_moco_views": ("ce", "SupervisedModule", {}, {"policy": "islam_strong"}),
+    "ce_two_views": (
+        *("ce", "SupervisedModule", {"both_views": True}),
+        {"policy": "islam_strong", "num_views": None},
+    ),
+    "ce_two_views_selfsupcon": (
+        *("ce_selfsupcon", "CrossEntropyMoCoModule", {"both_views": True}, {}),
+    ),
+    "ce_supcon": ("supcon", "CrossEntropySupConModule", {"supcon_weight": 0.2}, {}),
+    "ce_selfsupcon_same_class": (
+        *("ce_selfsupcon", "CrossEntropyMoCoModule", {"negatives": "same_class"}, {}),
+    ),
+}
+
+
+@pytest.mark.parametrize("path", ISLAM, ids=lambda path: path.stem)
+def test_ablation_of_islam_varies_one_thing(path):
+    images, _, name = path.stem.partition("_")
+    base, kind, settings, data = VARIED[name]
+    row = yaml.safe_load(path.read_text())
+    recipe = yaml.safe_load(
+        (EXAMPLES / "configs" / "pretrain" / f"islam_{images}_{base}.yaml").read_text()
+    )
+    recipe["model"]["class_path"] = f"instdisc.{kind}"
+    recipe["model"]["init_args"] |= settings | CLASSIFIES[images]
+    recipe["data"] |= data
+    recipe["data"] = {key: value for key, value in recipe["data"].items() if value is not None}
+    recipe["trainer"]["default_root_dir"] = f"runs/islam_{path.stem}"
+    assert row == recipe
+
+
+def test_ablations_of_islam_are_whole():
+    assert {path.stem for path in ISLAM} == {f"{i}_{name}" for i in CLASSIFIES for name in VARIED}
 
 
 def test_tables_are_whole():

@@ -1,12 +1,12 @@
-"""Every command that a recipe's head or README gives runs: one step, on replicas, on one device.
+"""Every command of a recipe's head, of README and of docs/published.md runs: one step, one device.
 
-The recipes are taken as they are. Only what makes them large is overridden: the network, the sides
-of the images, the batch, the number of steps.
+The recipes are taken as they are, on replicas of their sets. Only what makes them large is
+overridden: the network, the sides of the images, the batch, the number of steps.
 """
 
 import importlib.util
-import itertools
 import json
+import os
 import re
 import shlex
 import shutil
@@ -34,7 +34,14 @@ EXAMPLES = ROOT / "examples"
 CONFIGS = sorted((EXAMPLES / "configs").rglob("*.yaml"))
 CHECKPOINTS = (
     *("backbone.safetensors", "BACKBONE.safetensors", "CHECKPOINT_OR_TIMM_NAME"),
-    *("runs/moco/backbone.safetensors", "runs/moco_v2_faces/checkpoints/backbone.safetensors"),
+    "runs/moco/backbone.safetensors",
+    *(
+        f"runs/{name}/checkpoints/backbone.safetensors"
+        for name in (
+            *("moco_v2", "moco_v2_faces", "islam_imagenet_supcon", "bscd_fsl"),
+            "few_shot_exemplar_v2",
+        )
+    ),
 )
 # These start from nothing: they make an environment. CI runs the second, test_examples the first.
 OTHERWISE_RUN = "python3 -m venv "
@@ -52,6 +59,7 @@ def head(path: Path) -> str:
     return path.read_text(encoding="utf-8").split("\n\n", 1)[0]
 
 
+PUBLISHED = (ROOT / "docs" / "published.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RUN = [
     *(
@@ -60,15 +68,20 @@ RUN = [
         for command in commands(head(path))
     ),
     *(("README", command) for command in commands(README)),
+    *(("docs/published.md", command) for command in commands(PUBLISHED)),
 ]
 
 
 def options(command: list[str]) -> dict[str, list[str]]:
     """The values of each option, in their order."""
     found: dict[str, list[str]] = {}
-    for name, value in itertools.pairwise(command):
-        if name.startswith("--"):
-            found.setdefault(name, []).append(value)
+    name = ""
+    for word in command:
+        if word.startswith("--"):
+            name = word
+            found.setdefault(name, [])
+        elif name:
+            found[name].append(word)
     return found
 
 
@@ -176,14 +189,36 @@ def save_celeba(folder: Path) -> None:
         (folder / file).write_text("\n".join(lines) + "\n")
 
 
+def save_mini_imagenet(folder: Path) -> None:
+    """Six images of each of the 64 base classes, twenty of each of the 20 novel ones."""
+    first = folder / "images" / "first.jpg"
+    save_noise(first, 84, 84)
+    for split, start, classes, count in (
+        ("train", 0, 64, 6),
+        ("val", 64, 16, 1),
+        ("test", 80, 20, 20),
+    ):
+        rows = ["filename,label"]
+        for label in range(start, start + classes):
+            for number in range(count):
+                name = f"n{label:08d}000000{number:02d}.jpg"
+                os.link(first, folder / "images" / name)
+                rows.append(f"{name},n{label:08d}")
+        (folder / f"{split}.csv").write_text("\n".join(rows) + "\n")
+
+
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
     """A folder in which the commands are run as they stand."""
     place = tmp_path_factory.mktemp("workplace")
     (place / "examples").symlink_to(EXAMPLES)
     makers = catalog_makers()
-    for name in ("imagenet", "mini_imagenet", "tiered_imagenet", "coco", "synthia", "places365"):
+    for name in ("imagenet", "tiered_imagenet", "coco", "synthia", "places365"):
         getattr(makers, f"make_{name}")(place / name.upper())
+    for path in (place / "IMAGENET" / "train").rglob("*.JPEG"):
+        if not path.stem.endswith(("_0", "_3")):
+            path.unlink()
+    save_mini_imagenet(place / "MINI_IMAGENET")
     save_celeba(place / "CELEBA" / "celeba")
     torch.manual_seed(0)
     for name in CHECKPOINTS:
@@ -232,7 +267,8 @@ def workplace(tmp_path_factory):
     save_faces(data / "faces68")
     (data / "celeba").symlink_to(place / "CELEBA" / "celeba")
     (place / "data").symlink_to(data)
-    makers.make_eurosat(data)
+    for name in ("cropdisease", "eurosat", "isic", "chestx"):
+        getattr(makers, f"make_{name}")(data / name if name != "eurosat" else data)
     for part in ("train", "test"):
         save_classes(data / "flowers17" / part, 5, 20)
     return place
@@ -298,10 +334,18 @@ def landmarks(given: dict[str, list[str]]) -> list[str]:
 
 
 def transfer(given: dict[str, list[str]]) -> list[str]:
-    return [
-        *("--image-size", "32", "--set", "finetune.epochs=1", "finetune.grid=[[0.01, 64, 0]]"),
-        *("few_shot.episodes=2", "few_shot.shots=[1]"),
-    ]
+    small = {
+        "finetune": ["finetune.epochs=1", "finetune.grid=[[0.01, 64, 0]]"],
+        "few_shot": ["few_shot.episodes=2", "few_shot.shots=[1]", "few_shot.queries=1"],
+        "few_shot_finetune": [
+            *("few_shot_finetune.episodes=1", "few_shot_finetune.shots=[1]"),
+            *("few_shot_finetune.queries=1", 'few_shot_finetune.recipe={"epochs": 1}'),
+        ],
+        "moco_linear": ["moco_linear.epochs=1"],
+        "linear_grid": ["linear_grid.epochs=1"],
+    }
+    changes = [change for task in given["--tasks"] for change in small.get(task, [])]
+    return ["--image-size", "32", "--device", "cpu", "--set", *given.get("--set", []), *changes]
 
 
 OVERRIDES = {
@@ -340,6 +384,16 @@ def test_command_runs(where, command, workplace, scripts, tmp_path, monkeypatch)
     assert (run / results).stat().st_size > 0
 
 
+def test_python_of_the_published_rows_runs(workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    names: dict[str, object] = {"__name__": "docs"}
+    for block in re.findall(r"^```python\n(.*?)^```$", PUBLISHED, re.MULTILINE | re.DOTALL):
+        exec(compile(block, "docs/published.md", "exec"), names)
+    tasks = [(record.task, record.dataset) for record in names["records"]]
+    assert len(tasks) == 3
+    assert len(names["three_thousand"]) == 400
+
+
 def test_every_recipe_is_headed_by_its_command():
     for path in CONFIGS:
         shown = [word for command in commands(head(path)) for word in command]
@@ -351,7 +405,8 @@ def test_commands_are_found():
         "# Do:\n#\n#   python examples/a.py \\\n#       --x 1   # or 2\n#\n# .venv/bin/python b.py"
     )
     assert commands(text) == [["examples/a.py", "--x", "1"]]
-    assert options(["a.py", "--x", "1", "--x", "2", "--y"]) == {"--x": ["1", "2"]}
+    given = options(["a.py", "--x", "1", "--x", "2", "--y", "3", "4"])
+    assert given == {"--x": ["1", "2"], "--y": ["3", "4"]}
     others = [line for line in README.splitlines() if line.startswith(OTHERWISE_RUN)]
     named = len(re.findall(r"python examples/", README))
     assert named == len(commands(README)) + sum("examples/" in line for line in others)

@@ -425,12 +425,12 @@ CLASSIFICATION = [
     ),
     Value(
         "grid, first milestone",
-        *(f"{_LINEAR}grid.py", "(passes // «2», 3 * passes // 4)", "3", ISLAM),
+        *(f"{_LINEAR}grid.py", "milestones: Sequence[float] = («0.5», 0.75)", "1 / 3", ISLAM),
         f"{_CLASSIFICATION}test_grid_training",
     ),
     Value(
         "grid, second milestone",
-        *(f"{_LINEAR}grid.py", "(passes // 2, «3 * passes // 4»)", "2 * passes // 3", ISLAM),
+        *(f"{_LINEAR}grid.py", "milestones: Sequence[float] = (0.5, «0.75»)", "2 / 3", ISLAM),
         f"{_CLASSIFICATION}test_grid_tuning",
     ),
     Value(

@@ -41,8 +41,8 @@ class FPNNeck(nn.Module):
 
     Source:
         Lin et al., "Feature Pyramid Networks" (2017), with the settings of detectron2's R50-FPN,
-        as in ssl-transfer, and its initial weights; the norm in the new layers is that of He et al., "MoCo" (2020),
-        appendix.
+        as in ssl-transfer, and its initial weights; the norm in the new layers is that of He et
+        al., "MoCo" (2020), appendix.
 
     Example:
         >>> import torch

@@ -14,7 +14,6 @@ import torch
 from instdisc.checkpoint import load_backbone
 from instdisc.models import Backbone
 
-
 Checkpoints = Sequence[str | Path] | Mapping[str, str | Path | Backbone]
 RANDOM = "random"
 
