@@ -4,4 +4,6 @@ from instdisc.records import append_records as append_records
 from instdisc.records import read_records as read_records
 
 from .figures import results_figure as results_figure
+from .published import Published as Published
+from .published import published_values as published_values
 from .table import results_table as results_table

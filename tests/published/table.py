@@ -69,6 +69,8 @@ _RECIPES = "tests/published/test_recipes.py::"
 _WEIGHTS = "tests/transfer/detection/test_initial_weights.py::"
 _SETTINGS = "tests/examples/test_pretrain.py::test_published_settings"
 
+_ABLATION = "tests/examples/test_pretrain.py::test_ablation_of_islam_varies_one_thing"
+
 _POLICIES = "instdisc/data/views/policies.py"
 _PHOTOMETRIC = "instdisc/data/views/photometric.py"
 _FRAMES = "instdisc/data/views/frames.py"
@@ -432,6 +434,11 @@ CLASSIFICATION = [
         "grid, second milestone",
         *(f"{_LINEAR}grid.py", "milestones: Sequence[float] = (0.5, «0.75»)", "2 / 3", ISLAM),
         f"{_CLASSIFICATION}test_grid_tuning",
+    ),
+    Value(
+        "CE+SupCon on mini-ImageNet, weight",
+        *("examples/configs/ablations/islam/mini_ce_supcon.yaml", "supcon_weight: «0.2»", "0.5"),
+        *(ISLAM, f"{_ABLATION}[mini_ce_supcon]"),
     ),
     Value(
         "grid, augmentation",
@@ -992,6 +999,17 @@ RECIPES = [
     ),
     _recipe(
         "mini-ImageNet, warm-up", "pretrain/islam_mini_ce", "warmup: «0.0166667»", "0.05", ISLAM
+    ),
+    _recipe(
+        *("tiered-ImageNet, queue", "pretrain/islam_tiered_supcon", "queue_size: «44928»"),
+        *("65536", ISLAM),
+    ),
+    _recipe(
+        *("tiered-ImageNet, epochs", "pretrain/islam_tiered_ce", "max_epochs: «500»", "300", ISLAM)
+    ),
+    _recipe(
+        *("ImageNet-100, batch", "pretrain/islam_imagenet100_selfsupcon", "global_batch: «768»"),
+        *("1536", ISLAM),
     ),
     _recipe("VOC07, milestones", "detection/voc07", "milestones: [6000, «8000»]", "8500", ZHAO),
     _recipe(
