@@ -1,7 +1,8 @@
 """What the command lines of pretrain.py, detect.py, segment.py and landmarks.py share.
 
-It is no script: each of them builds a `RunCLI` with what is its own. A run has one seed and one
-folder, ``--trainer.default_root_dir``, for configuration, logs and checkpoints.
+It is no script: each of them builds a `RunCLI` with what is its own, and those that end in records
+a `TaskCLI`. A run has one seed and one folder, ``--trainer.default_root_dir``, for configuration,
+logs and checkpoints.
 
 ``--global_batch`` is the images of an optimiser step, of all devices together. A recipe names it,
 and not the devices: it then runs on those that are found, each with an equal share, and a line says
@@ -12,9 +13,12 @@ step is computed in parts, one after another.
 from __future__ import annotations
 
 import inspect
+import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import rich
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import (
     LearningRateMonitor,
@@ -24,6 +28,10 @@ from pytorch_lightning.callbacks import (
 )
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+
+from instdisc.report import results_table
+from instdisc.transfer import store_run
+from instdisc.types import About, Record
 
 
 class RunCLI(LightningCLI):
@@ -161,6 +169,49 @@ class RunCLI(LightningCLI):
             if not any(isinstance(callback, _kind(default)) for callback in given)
         ]
         return super().instantiate_trainer(**kwargs)
+
+
+class TaskCLI(RunCLI):
+    """A run that fine-tunes a backbone, tests it and leaves records; see `run`."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        super().add_arguments_to_parser(parser)
+        parser.add_argument(
+            "--method",
+            type=str | None,
+            default=None,
+            help="How the backbone was made, for the table; else what its file says.",
+        )
+
+    def run(self, room: ModuleType) -> list[Record]:
+        """Trains and tests, unless the run had come to its end, and writes what was found, once.
+
+        The run's folder gets ``results.jsonl`` and ``predictions/KEY.npz``; a run that stands
+        there already adds nothing.
+
+        Args:
+            room: `instdisc.transfer.detection`, ``segmentation`` or ``landmarks``.
+        """
+        start, trainer, data = time.perf_counter(), self.trainer, self.datamodule
+        trainer.fit(self.model, datamodule=data, ckpt_path=self.config.ckpt_path)
+        if self.model.result is None:  # the last weights have not been tested
+            trainer.validate(self.model, datamodule=data, verbose=False)
+        records: list[Record] = room.run_records(
+            self.model,
+            data,
+            About(method=self.config.method or ""),
+            seconds=time.perf_counter() - start,
+        )
+        if trainer.is_global_zero:
+            records = store_run(
+                records,
+                room.run_predictions(self.model, data),
+                trainer.default_root_dir,
+                train=data.train,
+                test=data.test,
+            )
+            rich.print(results_table(records, rows="results"))
+        return records
 
 
 def share_batch(

@@ -20,6 +20,7 @@ import instdisc
 from instdisc.callbacks import ObjectiveMonitor, OnlineKNN, Throughput, ViewPictures
 from instdisc.report import append_records, read_records, results_figure, results_table
 from instdisc.transfer import evaluate_knn, evaluate_linear, extract_features
+from instdisc.types import About
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -135,9 +136,10 @@ def run(name: str, seed: int, options: argparse.Namespace) -> list[instdisc.Reco
         extract_features(backbone, images, image_size=options.image_size)
         for images in (data.images, data.test_images)
     )
-    about = {"dataset": options.train.parent.name, "method": name, "checkpoint": checkpoint}
+    about = About(name, checkpoint, dataset=options.train.parent.name)
     records = [
-        evaluate(train, test, seed=seed, **about) for evaluate in (evaluate_knn, evaluate_linear)
+        evaluate(train, test, seed=seed, about=about)
+        for evaluate in (evaluate_knn, evaluate_linear)
     ]
     pretraining = {
         key: str(value) if isinstance(value, Path) else value

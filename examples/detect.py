@@ -17,54 +17,36 @@ The devices that are found share the recipe's ``global_batch``. With another one
 batch by the linear rule, and a line says how.
 
 The run's folder is ``--trainer.default_root_dir``. It gets the configuration, TensorBoard and CSV
-logs, checkpoints, and in the end ``results.jsonl``, ``detector.pt`` (for
+logs, checkpoints, and in the end ``results.jsonl``, ``predictions``
+(`instdisc.transfer.detection.run_predictions`), ``detector.pt`` (for
 `instdisc.transfer.load_detector`), ``detections.json`` in COCO's format, and ``pictures`` with the
-true objects left and the found ones right. With ``--ckpt_path last`` a run goes on in its folder.
+true objects left and the found ones right. With ``--ckpt_path last`` a run goes on in its folder;
+one that has ended adds nothing.
 All options: ``--help``.
 """
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
-import rich
-from command_line import RunCLI
+from command_line import TaskCLI
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.cli import LightningArgumentParser
 
 from instdisc.callbacks import Throughput
-from instdisc.checkpoint import backbone_origin
 from instdisc.data import ObjectData
-from instdisc.report import append_records, results_table
-from instdisc.transfer import DetectionModule, DetectionRecipe, run_records, save_run
+from instdisc.transfer import DetectionModule, DetectionRecipe, detection, save_run
 from instdisc.types import Record
 
 
 def main(args: list[str] | None = None) -> list[Record]:
     """Trains, tests, saves and returns the records; `args` are the command line."""
-    start = time.perf_counter()
     cli = make_cli(args)
-    cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=cli.config.ckpt_path)
-    if cli.model.evaluation is None:  # the run had come to its end before
-        cli.trainer.validate(cli.model, datamodule=cli.datamodule, verbose=False)
-    method, file = backbone_origin(str(cli.config.model.backbone))
-    records = run_records(
-        cli.model,
-        cli.datamodule,
-        dataset=cli.datamodule.test.name,
-        method=cli.config.method or method,
-        checkpoint=file,
-        seed=cli.datamodule.seed,
-        seconds=time.perf_counter() - start,
-        settings={"linear_rule_from": cli.config.linear_rule_from},
-    )
+    records = cli.run(detection)
     if cli.trainer.is_global_zero:
         folder = Path(cli.trainer.default_root_dir)
         save_run(cli.model, cli.datamodule, folder)
-        append_records(records, folder / "results.jsonl")
-        rich.print(results_table(records, title="Detection", rows="results"))
         print(f"The detector, its detections and pictures are in {folder}.")
     return records
 
@@ -80,7 +62,7 @@ def make_cli(args: list[str] | None = None) -> DetectCLI:
     )
 
 
-class DetectCLI(RunCLI):
+class DetectCLI(TaskCLI):
     """The module learns from the data how many classes there are; the linear rule on demand."""
 
     save_every = 1000
@@ -95,12 +77,6 @@ class DetectCLI(RunCLI):
             type=int | None,
             default=None,
             help="The batch that the numbers are for; they then follow yours by the linear rule.",
-        )
-        parser.add_argument(
-            "--method",
-            type=str | None,
-            default=None,
-            help="How the backbone was made, for the table; else what its file says.",
         )
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
 

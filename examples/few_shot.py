@@ -1,12 +1,13 @@
-"""Few-shot accuracy of backbones on a folder of class folders.
+"""Few-shot accuracy of backbones on labelled images.
 
-    python examples/few_shot.py --checkpoint runs/moco/backbone.safetensors \
-        --checkpoint runs/exemplar/backbone.safetensors --images data/eurosat --shots 1 5 20
+    python examples/few_shot.py --data-root data --images eurosat --shots 1 5 20 \
+        --checkpoint runs/moco/backbone.safetensors \
+        --checkpoint runs/exemplar/backbone.safetensors
     python examples/few_shot.py --checkpoint a.safetensors --images data/eurosat --protocol bscd_fsl
 
-All backbones see the same episodes. The list is written to OUT/episodes.npz and taken from there
-the next time; give it to others with your numbers. One JSON line per result goes to
-OUT/results.jsonl.
+``--images`` is a name of the catalog, a folder or a table, as in transfer.py. All backbones see the
+same episodes. The list is written to OUT/episodes.npz and taken from there the next time; give it
+to others with your numbers. One JSON line per result goes to OUT/results.jsonl.
 """
 
 import argparse
@@ -17,13 +18,14 @@ import rich
 import torch
 from rich.progress import Progress
 
-from instdisc.checkpoint import load_backbone
+from instdisc.checkpoint import open_backbone
 from instdisc.data import (
     BSCD_FSL_EPISODES,
     ISLAM_EPISODES,
     Episodes,
-    ImageFolder,
+    ImageSource,
     draw_episodes,
+    open_images,
 )
 from instdisc.report import append_records, results_table
 from instdisc.transfer import (
@@ -32,7 +34,7 @@ from instdisc.transfer import (
     finetune_few_shot,
     islam_test_policy,
 )
-from instdisc.types import Record
+from instdisc.types import About, Record
 
 PROTOCOLS = {"islam": ISLAM_EPISODES, "bscd_fsl": BSCD_FSL_EPISODES}
 
@@ -43,7 +45,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--checkpoint", action="append", required=True, type=Path)
-    parser.add_argument("--images", required=True, type=Path, help="folder of class folders")
+    parser.add_argument("--images", required=True, help="name of the catalog, folder or .csv")
+    parser.add_argument("--data-root", type=Path, default=Path())
     parser.add_argument("--protocol", default="islam", choices=list(PROTOCOLS))
     parser.add_argument("--shots", nargs="+", type=int, help="default: those of the protocol")
     parser.add_argument("--ways", type=int)
@@ -56,7 +59,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         choices=["logistic", "euclidean", "cosine", "finetune"],
         help="finetune trains the backbone on each episode: slow",
     )
-    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--image-size", type=int, help="default: that of the backbone")
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0, help="of the episodes")
@@ -69,7 +72,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def fixed_list(images: ImageFolder, options: argparse.Namespace) -> Episodes:
+def fixed_list(images: ImageSource, options: argparse.Namespace) -> Episodes:
     """The stored episodes, or new ones, which are stored."""
     path = options.out / "episodes.npz"
     if path.exists():
@@ -101,16 +104,14 @@ def show(bar: Progress, done: int, total: int) -> None:
 def main(arguments: list[str] | None = None) -> list[Record]:
     """Evaluates every checkpoint and prints the table."""
     options = parse_arguments(arguments)
-    images = ImageFolder(options.images)
+    images = open_images(options.images, options.data_root, part="all")
     episodes = fixed_list(images, options)
     records = []
     for path in options.checkpoint:
-        backbone = load_backbone(path)
+        backbone = open_backbone(path)
         # The folder tells backbones apart that have the same file name.
         about = {
-            "dataset": images.name,
-            "method": f"{path.parent.name}/{path.stem}",
-            "checkpoint": str(path),
+            "about": About(f"{path.parent.name}/{path.stem}"),
             "seed": options.seed,
             "shots": options.shots,
             "ways": options.ways,
@@ -124,7 +125,7 @@ def main(arguments: list[str] | None = None) -> list[Record]:
             features = extract_features(
                 backbone,
                 images,
-                policy=islam_test_policy(options.image_size),
+                policy=islam_test_policy(options.image_size, seen=backbone.input),
                 batch_size=options.batch_size,
                 num_workers=options.workers,
                 device=options.device,
@@ -133,7 +134,7 @@ def main(arguments: list[str] | None = None) -> list[Record]:
                 found += evaluate_few_shot(features, classifier=name, **about)
         if "finetune" in options.classifiers:
             with Progress() as bar:
-                bar.add_task(f"fine-tuning {about['method']}", total=None)
+                bar.add_task(f"fine-tuning {path.parent.name}/{path.stem}", total=None)
                 found += finetune_few_shot(
                     backbone,
                     images,

@@ -13,7 +13,7 @@ from pathlib import Path
 import rich
 from rich.progress import Progress
 
-from instdisc.checkpoint import backbone_origin, load_backbone
+from instdisc.checkpoint import open_backbone
 from instdisc.data import open_images
 from instdisc.report import append_records, results_table
 from instdisc.transfer import finetune
@@ -25,10 +25,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoint", help="a file, FILE:ARCHITECTURE or timm:NAME")
     parser.add_argument("data", help="name of the catalog, folder or .csv file")
     parser.add_argument("--data-root", type=Path, default=Path())
-    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--image-size", type=int, help="default: that of the backbone")
     parser.add_argument("--tune-epochs", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--last-stages", type=int, help="train these alone; default: everything")
@@ -52,12 +52,9 @@ def main(arguments: list[str] | None = None) -> list[Record]:
     with Progress() as bar:
         task = bar.add_task("epochs", total=None)
         records = finetune(
-            load_backbone(options.checkpoint),
+            open_backbone(options.checkpoint),
             train,
             test,
-            dataset=train.name,
-            method=backbone_origin(options.checkpoint)[0],
-            checkpoint=str(options.checkpoint),
             seed=options.seed,
             image_size=options.image_size,
             tune_epochs=options.tune_epochs,

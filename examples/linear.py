@@ -1,7 +1,10 @@
-"""Linear evaluation of checkpoints on a folder of images: what a frozen backbone is worth.
+"""Linear evaluation of checkpoints on labelled images: what a frozen backbone is worth.
 
-    python examples/linear.py --train eurosat/train --test eurosat/test \
+    python examples/linear.py --data-root DATA --train eurosat --test eurosat \
         --checkpoint moco.safetensors --checkpoint supervised.safetensors --protocol grid
+
+``--train`` and ``--test`` are names of the catalog, folders or tables, as in transfer.py: the same
+twice for the parts of one set, or two sets of the same classes.
 
 Protocols: ``grid``, that of Islam et al. (2021), its 12 recipes trained in one pass; ``moco``,
 MoCo's ImageNet recipe; ``readout``, logistic regression on features computed once, the best of 45
@@ -26,8 +29,8 @@ from rich.progress import (
 from rich.text import Text
 
 import instdisc
-from instdisc.checkpoint import backbone_origin, load_backbone
-from instdisc.data import ImageFolder, ImageSource
+from instdisc.checkpoint import open_backbone
+from instdisc.data import ImageSource, open_images
 from instdisc.report import append_records, results_table
 from instdisc.transfer import (
     evaluate_linear_grid,
@@ -36,6 +39,7 @@ from instdisc.transfer import (
     evaluate_stages,
     extract_features,
 )
+from instdisc.types import About
 
 PROTOCOLS = ("grid", "moco", "readout", "stages")
 
@@ -45,15 +49,16 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--train", required=True, type=Path, help="folder of class folders")
-    parser.add_argument("--test", required=True, type=Path, help="the same classes, to test on")
+    parser.add_argument("--train", required=True, help="images to learn from")
+    parser.add_argument("--test", required=True, help="images of the same classes, to test on")
+    parser.add_argument("--data-root", type=Path, default=Path())
     parser.add_argument("--checkpoint", action="append", default=[], help="may be repeated")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="grid")
     parser.add_argument("--backbone", default="resnet50", help="of the random one")
     parser.add_argument("--epochs", type=int, help="default: the protocol's")
     parser.add_argument("--tune-epochs", type=int, default=20, help="of the grid")
-    parser.add_argument("--image-size", type=int, default=224)
-    parser.add_argument("--dataset", help="its name; default: the folder above --train")
+    parser.add_argument("--image-size", type=int, help="default: that of the backbone")
+    parser.add_argument("--dataset", help="its name; default: what the test set is called")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=0)
@@ -98,34 +103,30 @@ def evaluate(
     return evaluate_readout(*features, **about, device=options.device)
 
 
-def names(checkpoints: list[str]) -> list[tuple[str, str]]:
-    """Each checkpoint with its method's name, or its path where that would not tell them apart."""
-    if not checkpoints:
-        return [("", "random")]
-    methods = [backbone_origin(path)[0] for path in checkpoints]
+def backbones(options: argparse.Namespace) -> list[tuple[str, instdisc.Backbone]]:
+    """Each backbone with its method's name, or its file where that would not tell them apart."""
+    if not options.checkpoint:
+        return [("random", instdisc.Backbone(options.backbone))]
+    opened = [open_backbone(file) for file in options.checkpoint]
+    methods = [backbone.about().method for backbone in opened]
     unique = len(set(methods)) == len(methods)
-    return list(zip(checkpoints, methods if unique else checkpoints, strict=True))
+    return list(zip(methods if unique else options.checkpoint, opened, strict=True))
 
 
 def main(arguments: list[str] | None = None) -> list[instdisc.Record]:
     """Evaluates every checkpoint and prints the table."""
     options = parse_arguments(arguments)
-    train, test = ImageFolder(options.train), ImageFolder(options.test)
+    parts = ("train", "test") if options.train == options.test else ("all", "all")
+    train = open_images(options.train, options.data_root, part=parts[0])
+    test = open_images(options.test, options.data_root, part=parts[1])
     columns = [TextColumn("{task.description}"), BarColumn(), ImagesPerSecond()]
     records = []
     with Progress(*columns, TimeRemainingColumn()) as bar:
-        for checkpoint, name in names(options.checkpoint):
+        torch.manual_seed(options.seed)  # of a random backbone's weights
+        for name, backbone in backbones(options):
             task = bar.add_task(name, total=None)
-            torch.manual_seed(options.seed)  # of a random backbone's weights
-            backbone = (
-                load_backbone(checkpoint) if checkpoint else instdisc.Backbone(options.backbone)
-            )
-            about = {
-                "dataset": options.dataset or options.train.absolute().parent.name,
-                "method": name,
-                "checkpoint": checkpoint,
-                "seed": options.seed,
-            }
+            whose = About(name, dataset=options.dataset or "")
+            about = {"about": whose, "seed": options.seed}
             found = evaluate(
                 *(backbone, train, test, options, about),
                 lambda done, total, task=task: bar.update(task, completed=done, total=total),
@@ -133,8 +134,7 @@ def main(arguments: list[str] | None = None) -> list[instdisc.Record]:
             bar.update(task, completed=1, total=1)
             append_records(found, options.out / "linear.jsonl")
             records += found
-    title = f"{options.protocol}, {options.image_size} px"
-    rich.print(results_table(records, title=title, rows="results"))
+    rich.print(results_table(records, title=options.protocol, rows="results"))
     return records
 
 

@@ -27,6 +27,7 @@ from instdisc.data import (
 )
 from instdisc.report import append_records, results_figure, results_table
 from instdisc.transfer import evaluate_knn, evaluate_linear, extract_features
+from instdisc.types import About
 
 IMAGE_SIZE = 32
 RECIPE = {"learning_rate": 0.03, "weight_decay": 5e-4}
@@ -116,9 +117,8 @@ def main(arguments: list[str] | None = None) -> list[instdisc.Record]:
             extract_features(backbone, images, image_size=IMAGE_SIZE)
             for images in (data.images, data.test_images)
         )
-        about = {"dataset": "scenes", "method": name, "checkpoint": checkpoint}
         for evaluate in (evaluate_knn, evaluate_linear):
-            records.append(evaluate(train, test, seed=options.seed, **about))
+            records.append(evaluate(train, test, seed=options.seed, about=About(name)))
 
     (options.out / "results.jsonl").unlink(missing_ok=True)
     append_records(records, options.out / "results.jsonl")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import torch
 from filelock import FileLock, Timeout
 
-from .checks import finite
+from .checks import finite, refuse
 from .types import About, Record
 from .version import __version__
 
@@ -127,11 +127,11 @@ def append_records(records: Iterable[Record], path: str | Path) -> None:
         path: a ``.jsonl`` file.
 
     Raises:
+        OSError: if the file cannot be written.
         ValueError: if a number of a record is not finite; then nothing is written.
     """
     lines = "".join(record.to_json() + "\n" for record in records)
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path):
         _append(path, lines)
 
@@ -148,15 +148,15 @@ def append_job(records: Sequence[Record], path: str | Path, key: str) -> list[Re
         The records of the run as they stand in the file.
 
     Raises:
+        OSError: if the file cannot be written.
         ValueError: if a number of a record is not finite, or the file holds a line that is no
             record.
     """
     path = Path(path)
     marked = [record._replace(job=key, job_records=len(records)) for record in records]
     lines = "".join(record.to_json() + "\n" for record in marked)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path):
-        stored = _jobs(_parse(path)).get(key) if path.exists() else None
+        stored = _jobs(_parse(path)).get(key)
         if stored is not None:
             return stored
         _append(path, lines)
@@ -167,7 +167,8 @@ def read_records(path: str | Path) -> list[Record]:
     """Every record of a file, of this release or an earlier one.
 
     A last line without an end is passed over with a line in the log: a process is writing it, or
-    was killed while it wrote.
+    was killed while it wrote. So are records of a run that was broken off while it wrote them, if
+    the run was done again.
 
     Args:
         path: a file that `append_records` or `append_job` wrote.
@@ -176,7 +177,16 @@ def read_records(path: str | Path) -> list[Record]:
         FileNotFoundError: if there is no such file.
         ValueError: if a line is not a record; names the line.
     """
-    return _parse(Path(path))
+    records = _parse(Path(path))
+    whole = {key: len(job) for key, job in _jobs(records).items()}
+    written = Counter(record.job for record in records)
+    kept = []
+    # What a run wrote that was broken off and done again later stands before the whole.
+    for record in records:
+        if record.job not in whole or written[record.job] <= whole[record.job]:
+            kept.append(record)
+        written[record.job] -= 1
+    return kept
 
 
 def read_jobs(path: str | Path) -> dict[str, list[Record]]:
@@ -207,11 +217,12 @@ def _parse(path: Path) -> list[Record]:
     if end < len(content):
         _log.warning("%s: its last line has no end and is passed over", path)
     records = []
-    for number, line in enumerate(content[:end].decode("utf-8").splitlines(), start=1):
+    # Not `splitlines`, which also divides at what may stand within a text.
+    for number, line in enumerate(content[:end].split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
-            records.append(Record.from_json(line))
+            records.append(Record.from_json(line.decode("utf-8")))
         except ValueError as error:
             raise ValueError(f"{path}, line {number}: {error}") from error
     return records
@@ -235,6 +246,18 @@ def _append(path: Path, lines: str) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
+    """Holds the lock of a file, which is there afterwards and can be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("ab").close()
+    except OSError as error:
+        refuse(
+            "path",
+            f"a file that can be written ({error.strerror or error})",
+            str(path),
+            "Choose another folder.",
+            kind=type(error),
+        )
     lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=_PATIENCE)
     try:
         held: Any = lock.acquire()

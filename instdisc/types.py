@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
+_NOTHING: Mapping[str, Any] = {}  # plain, so that what holds it can be pickled and copied
 UNKNOWN_LABEL = -1
 IGNORED_CLASS = 255  # of a pixel that neither trains nor counts
 
@@ -190,7 +190,7 @@ class About(NamedTuple):
     parameters: int = 0
     weights: str = ""
     dataset: str = ""
-    view: Mapping[str, Any] = MappingProxyType({})
+    view: Mapping[str, Any] = _NOTHING
 
     def update(self, other: About | None) -> About:
         """This with all that `other` says."""
@@ -255,11 +255,11 @@ class Record(NamedTuple):
     architecture: str = ""
     parameters: int = 0
     weights: str = ""
-    view: Mapping[str, Any] = MappingProxyType({})
+    view: Mapping[str, Any] = _NOTHING
     seed: int = 0
     seconds: float = 0.0
-    settings: Mapping[str, Any] = MappingProxyType({})
-    versions: Mapping[str, str] = MappingProxyType({})
+    settings: Mapping[str, Any] = _NOTHING
+    versions: Mapping[str, str] = _NOTHING
     date: str = ""
     device: str = ""
     job: str = ""
@@ -274,6 +274,7 @@ class Record(NamedTuple):
         """The record as one line of JSON.
 
         Raises:
+            TypeError: if it holds what JSON has not, such as a tensor.
             ValueError: if a number is not finite: JSON has none, and a record is no place for it.
         """
         fields = self._asdict()
@@ -281,10 +282,11 @@ class Record(NamedTuple):
             fields[name] = dict(fields[name])
         try:
             return json.dumps({"format": _RECORD_FORMAT, **fields}, allow_nan=False)
-        except ValueError as error:
-            raise ValueError(
-                f"a record must hold finite numbers, got {self.metric!r} of {self.task!r} on "
-                f"{self.dataset!r} with {self.value} in {self.low} to {self.high} ({error})"
+        except (TypeError, ValueError) as error:
+            raise type(error)(
+                f"a record must hold finite numbers and JSON values, got {self.metric!r} of "
+                f"{self.task!r} on {self.dataset!r} with {self.value} in {self.low} to "
+                f"{self.high} ({error})"
             ) from error
 
     @classmethod
@@ -297,11 +299,13 @@ class Record(NamedTuple):
         fields = json.loads(line)
         if isinstance(fields, dict) and set(fields) == _FIRST_FIELDS:
             return _from_first_form(fields)
-        if (
-            not isinstance(fields, dict)
-            or fields.pop("format", None) != _RECORD_FORMAT
-            or set(fields) != set(cls._fields)
-        ):
+        form = fields.pop("format", None) if isinstance(fields, dict) else None
+        if isinstance(form, int) and form > _RECORD_FORMAT:
+            raise ValueError(
+                f"`line` must be a record of form {_RECORD_FORMAT} or an earlier one, got form "
+                f"{form}. A later release wrote it: update instdisc."
+            )
+        if form != _RECORD_FORMAT or set(fields) != set(cls._fields):
             raise ValueError(
                 f"`line` must be a JSON object with the fields {list(cls._fields)}, "
                 f"got {line[:200]!r}"
@@ -322,10 +326,12 @@ _FIRST_LOWER = {"ECE", "NME", "failures above 8 %", "failures above 10 %"}
 def _from_first_form(fields: dict[str, Any]) -> Record:
     half = fields.pop("ci")
     settings = fields.pop("settings")
+    count = settings.get("test") or settings.get("episodes") or 0
     return Record(
         low=None if half is None else fields["value"] - half,
         high=None if half is None else fields["value"] + half,
-        interval="" if half is None else "95 %, of release 0.1.0",
+        interval="" if half is None else settings.get("interval", "normal, of release 0.1.0"),
+        n=count if isinstance(count, int) else 0,
         higher_is_better=fields["metric"] not in _FIRST_LOWER,
         job=settings.get("job", ""),
         job_records=settings.get("job_records", 0),

@@ -27,7 +27,7 @@ NEVER = {
     "transfer": {"methods"},  # they see a checkpoint, not how it was trained
     "analysis": {"methods"},
 }
-REPORT_SEES = {"types", "records", "metrics"}
+REPORT_SEES = {"types", "checks", "records", "metrics"}
 SEE_EVERYTHING = {"__init__", "testing"}
 NAMELESS = {"util", "utils", "helper", "helpers", "common", "core", "misc"}
 

@@ -55,8 +55,6 @@ def few_shot(options: argparse.Namespace, shots: int) -> Contenders:
                 shots=[shots],
                 episodes=episodes,
                 classifier=classifier,
-                dataset="",
-                method="",
                 device=options.device,
             )
             return record.value / 100

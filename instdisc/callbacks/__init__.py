@@ -1,5 +1,7 @@
 """Watching a run."""
 
+from .few_shot import ISLAM_VALIDATION_SETS as ISLAM_VALIDATION_SETS
+from .few_shot import FewShotAccuracy as FewShotAccuracy
 from .knn import OnlineKNN as OnlineKNN
 from .monitors import ObjectiveMonitor as ObjectiveMonitor
 from .monitors import Throughput as Throughput

@@ -6,7 +6,11 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from instdisc import checks
 from instdisc.metrics import KNNAccuracy
+from instdisc.types import Views
+
+from .probe import DIVERGED
 
 
 class OnlineKNN(Callback):
@@ -14,17 +18,22 @@ class OnlineKNN(Callback):
 
     The first validation loader is the bank, the second the test set; `ViewData` with
     ``test_images`` makes both. It works with two classes or a thousand, and with a bank smaller
-    than k. Nothing is computed if there are not two loaders.
+    than k. On several processes each image counts once. Nothing is computed if there are not two
+    loaders.
 
     Args:
         k: neighbours that vote.
         temperature: of their votes.
 
     Raises:
-        ValueError: if `k` or `temperature` is not positive.
+        TypeError: if `k` or `temperature` is no number, or `k` not a whole one.
+        ValueError: if `k` or `temperature` is not positive and finite; in validation, if a feature
+            is not finite.
     """
 
     def __init__(self, k: int = 20, *, temperature: float = 0.07) -> None:
+        checks.whole("k", k, remedy="Give the number of neighbours.")
+        checks.positive("temperature", temperature)
         self._metric = KNNAccuracy(k, temperature=temperature)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -39,13 +48,16 @@ class OnlineKNN(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if dataloader_idx == 0:
-            self._metric.add_to_bank(outputs["features"], outputs["labels"])
-        elif dataloader_idx == 1:
-            self._metric.update(outputs["features"], outputs["labels"])
+        if dataloader_idx in (0, 1):
+            add = self._metric.update if dataloader_idx else self._metric.add_to_bank
+            features = checks.all_finite(
+                "features", outputs["features"], row="image", remedy=DIVERGED
+            )
+            add(features, outputs["labels"], batch.indices if isinstance(batch, Views) else None)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._metric.bank and self._metric.features:
+        # By what all processes know: one without images of a loader must gather, too.
+        if len(trainer.num_val_batches) > 1:
             # Equal on all processes already; sync_dist lets ModelCheckpoint monitor it on each.
             pl_module.log("knn", self._metric.compute(), prog_bar=True, sync_dist=True)
         self._metric.reset()

@@ -12,6 +12,8 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
+from instdisc import checks
+
 
 class ViewPictures(Callback):
     """Saves the views of the first training batch as one picture, a row per image.
@@ -24,7 +26,9 @@ class ViewPictures(Callback):
         std: likewise.
 
     Raises:
-        ValueError: if `num_images` is not positive.
+        TypeError: if `num_images` is no whole number, or `mean` or `std` no sequence of numbers.
+        ValueError: if `num_images` or a number of `std` is not positive, or `mean` or `std` are
+            not three finite numbers.
     """
 
     def __init__(
@@ -34,9 +38,13 @@ class ViewPictures(Callback):
         mean: Sequence[float] = (0.485, 0.456, 0.406),
         std: Sequence[float] = (0.229, 0.224, 0.225),
     ) -> None:
-        if num_images < 1:
-            raise ValueError(f"`num_images` must be positive, got {num_images}")
-        self.num_images = num_images
+        self.num_images = checks.whole("num_images", num_images)
+        for name, numbers in (("mean", mean), ("std", std)):
+            checks.instance(name, numbers, Sequence, "a sequence of three numbers")
+            if len(numbers) != 3:
+                checks.refuse(name, "three numbers, one per channel", numbers)
+            for number in numbers:
+                checks.finite(name, number, above=0 if name == "std" else None)
         self.mean = mean
         self.std = std
         self._done = False

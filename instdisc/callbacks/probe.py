@@ -8,9 +8,13 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchmetrics import MeanMetric
 
+from instdisc import checks
 from instdisc.distributed import average
+from instdisc.metrics import ImageRows
+from instdisc.types import UNKNOWN_LABEL, Views
+
+DIVERGED = "The training diverged: lower the learning rate."
 
 
 class OnlineLinearProbe(Callback):
@@ -18,7 +22,8 @@ class OnlineLinearProbe(Callback):
 
     The features are detached: the backbone does not notice. Each step uses the features that the
     method computed anyway. The accuracy on the second validation loader (the test set of
-    `ViewData`) is logged as ``probe``. Images of unknown class are left out. The classifier and
+    `ViewData`) is logged as ``probe``, each image once on any number of processes. Images of
+    unknown class (-1) are left out. The classifier and
     its optimiser are part of the checkpoint.
 
     Args:
@@ -26,8 +31,10 @@ class OnlineLinearProbe(Callback):
         learning_rate: of Adam.
 
     Raises:
-        ValueError: if `num_classes` is below 2 or `learning_rate` is not positive; in training,
-            if a label is outside the classes.
+        TypeError: if `num_classes` is no whole number or `learning_rate` no number.
+        ValueError: if `num_classes` is below 2 or `learning_rate` is not positive and finite; in
+            training, if a label is outside the classes or a feature is not finite, for which a
+            GPU is asked at the first batch of an epoch, and at validations.
 
     Source:
         Islam et al. (2021) train such a probe with SGD at ten times the method's rate, after
@@ -36,16 +43,12 @@ class OnlineLinearProbe(Callback):
     """
 
     def __init__(self, num_classes: int, *, learning_rate: float = 1e-3) -> None:
-        if num_classes < 2:
-            raise ValueError(f"`num_classes` must be at least 2, got {num_classes}")
-        if not learning_rate > 0:
-            raise ValueError(f"`learning_rate` must be positive, got {learning_rate}")
-        self.num_classes = num_classes
-        self.learning_rate = learning_rate
+        self.num_classes = checks.whole("num_classes", num_classes, at_least=2)
+        self.learning_rate = checks.positive("learning_rate", learning_rate)
         self._head: nn.Linear | None = None
         self._optimizer: torch.optim.Optimizer | None = None
         self._restored: dict[str, Any] | None = None
-        self._accuracy = MeanMetric()
+        self._accuracy = ImageRows({"hits": torch.zeros(0, dtype=torch.bool)})
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         dim = int(pl_module.backbone.dim)  # type: ignore[union-attr,arg-type]
@@ -72,9 +75,9 @@ class OnlineLinearProbe(Callback):
         assert self._head is not None
         assert self._optimizer is not None
         features, labels = outputs["features"], outputs["labels"]
-        # Looking at labels on a GPU would wait for it: there, only once per epoch.
+        # Looking at numbers on a GPU would wait for it: there, only once per epoch.
         if labels.device.type == "cpu" or batch_idx == 0:
-            self._check_labels(labels)
+            self._check(features, labels)
         loss = F.cross_entropy(self._logits(features), labels, ignore_index=-1, reduction="sum")
         self._optimizer.zero_grad()
         (loss / len(labels)).backward()
@@ -91,16 +94,21 @@ class OnlineLinearProbe(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         if dataloader_idx == 1 and self._head is not None:
-            known = outputs["labels"] >= 0
-            if not known.any():
-                return
+            labels = outputs["labels"]
+            self._check(outputs["features"], labels)
             with torch.no_grad():
-                predictions = self._logits(outputs["features"][known]).argmax(1)
-            self._accuracy.update((predictions == outputs["labels"][known]).float())
+                logits = self._logits(outputs["features"])
+            checks.all_finite("logits", logits, row="image", remedy=DIVERGED)
+            known = labels >= 0
+            indices = batch.indices[known] if isinstance(batch, Views) else None
+            self._accuracy.update(indices, hits=(logits.argmax(1) == labels)[known])
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._accuracy.update_called:
-            pl_module.log("probe", self._accuracy.compute(), prog_bar=True, sync_dist=True)
+        # By what all processes know: one without images must gather, too.
+        if self._head is not None and len(trainer.num_val_batches) > 1:
+            hits = self._accuracy.compute()["hits"]
+            if len(hits):
+                pl_module.log("probe", hits.float().mean(), prog_bar=True, sync_dist=True)
         self._accuracy.reset()
 
     def state_dict(self) -> dict[str, Any]:
@@ -111,12 +119,15 @@ class OnlineLinearProbe(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._restored = state_dict or None
 
-    def _check_labels(self, labels: Tensor) -> None:
-        highest = int(labels.max())
-        if highest >= self.num_classes:
-            raise ValueError(
-                f"label {highest} is outside `num_classes`={self.num_classes} of the probe. "
-                "Set it to the number of classes of the data set."
+    def _check(self, features: Tensor, labels: Tensor) -> None:
+        checks.all_finite("features", features, row="image", remedy=DIVERGED)
+        least, most = (int(end) for end in labels.aminmax())
+        if least < UNKNOWN_LABEL or most >= self.num_classes:
+            checks.refuse(
+                "labels",
+                f"classes below `num_classes`={self.num_classes} of the probe, or {UNKNOWN_LABEL}",
+                most if most >= self.num_classes else least,
+                "Set it to the number of classes of the data set.",
             )
 
     def _logits(self, features: Tensor) -> Tensor:

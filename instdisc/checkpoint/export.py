@@ -24,13 +24,14 @@ from .load import CheckpointInfo, load_with_info
 
 Format = Literal["instdisc", "torchvision", "timm", "detectron2"]
 _TORCH = (".pth", ".pt", ".bin")
-# What reads such a file goes by its suffix.
+# Many readers go by the suffix: one that means another format is refused, any other is free.
 _SUFFIXES: dict[str, tuple[str, ...]] = {
     "instdisc": (".safetensors",),
     "timm": (".safetensors", *_TORCH),
     "torchvision": (".safetensors", *_TORCH),
     "detectron2": (".pkl",),
 }
+_TELLING = {suffix for suffixes in _SUFFIXES.values() for suffix in suffixes}
 
 # Options of timm's ResNets that change its training, not the network that a file describes.
 _HARMLESS_OPTIONS = {"zero_init_last", "drop_rate", "drop_path_rate", "drop_block_rate"}
@@ -59,7 +60,7 @@ def export_backbone(
         source: a pretraining module (with ``backbone`` and ``recipe``), a `Backbone`, or any file
             that `load_backbone` reads by its path alone, such as a Lightning checkpoint.
         path: the file to write: ``.safetensors``; or for timm and torchvision ``.pth``, ``.pt``
-            or ``.bin`` (torch.save); for detectron2 ``.pkl``.
+            or ``.bin`` (torch.save); for detectron2 ``.pkl``. Another suffix is free.
         format: one of the above. All but ``"instdisc"`` cannot tell a changed stem and demand
             stem="imagenet"; torchvision's and detectron2's are for ResNet-18, 34, 50, 101, 152.
 
@@ -69,8 +70,8 @@ def export_backbone(
     Raises:
         TypeError: if `source` is none of these, or has other than JSON values in its recipe or
             timm options.
-        ValueError: if `format` is unknown or cannot hold this backbone, the suffix of `path` is
-            not one of the format's, or a file given as `source` cannot be read.
+        ValueError: if `format` is unknown or cannot hold this backbone, the suffix of `path` means
+            another format, or a file given as `source` cannot be read.
 
     Source:
         detectron2's names: facebookresearch/moco, detection/convert-pretrain-to-detectron2.py.
@@ -86,12 +87,12 @@ def export_backbone(
     """
     choice("format", format, get_args(Format))
     path = Path(path)
-    if path.suffix.lower() not in _SUFFIXES[format]:
+    if path.suffix.lower() in _TELLING.difference(_SUFFIXES[format]):
         refuse(
             "path",
             f"a file {' or '.join(_SUFFIXES[format])} for `format`={format!r}",
             str(path),
-            "Whoever reads it goes by the suffix.",
+            "Whoever reads it may go by the suffix.",
         )
     backbone, info = _resolve(source)
     state = _weights(backbone)

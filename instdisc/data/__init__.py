@@ -38,10 +38,17 @@ from .landmarks import LandmarkFiles as LandmarkFiles
 from .landmarks import LandmarkFinisher as LandmarkFinisher
 from .landmarks import LandmarkLayout as LandmarkLayout
 from .landmarks import LandmarkSource as LandmarkSource
+from .landmarks import LandmarkSplit as LandmarkSplit
+from .landmarks import LandmarkSubset as LandmarkSubset
 from .landmarks import LandmarkTable as LandmarkTable
 from .landmarks import SceneLandmarks as SceneLandmarks
 from .landmarks import SquareFrame as SquareFrame
 from .landmarks import open_landmarks as open_landmarks
+from .landmarks import split_landmarks as split_landmarks
+from .layout import Layout as Layout
+from .layout import kinds_of as kinds_of
+from .layout import locate as locate
+from .layout import open_by_layout as open_by_layout
 from .loader import ViewLoader as ViewLoader
 from .module import ViewData as ViewData
 from .objects import VOC_CLASSES as VOC_CLASSES
@@ -78,6 +85,9 @@ from .segments import SegmentSubset as SegmentSubset
 from .segments import VOCSegmentation as VOCSegmentation
 from .segments import class_colors as class_colors
 from .segments import open_segments as open_segments
+from .sets import LAYOUTS as LAYOUTS
+from .sets import open_set as open_set
+from .sets import split_set as split_set
 from .views import POLICIES as POLICIES
 from .views import Box as Box
 from .views import CenterCrop as CenterCrop

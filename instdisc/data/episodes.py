@@ -91,6 +91,35 @@ class Episodes(NamedTuple):
                 "Draw them anew with draw_episodes."
             )
 
+    def compacted(self, labels: Tensor) -> tuple[Tensor, Episodes]:
+        """The images that occur, and the same episodes as a list over these alone.
+
+        Large sets have many images that no episode draws, and whose features nobody needs.
+
+        Args:
+            labels: ``(N,)`` of the set.
+
+        Returns:
+            ``(M,)`` int64 positions of the images, ascending, and the episodes over them.
+
+        Raises:
+            ValueError: see `check`.
+
+        Example:
+            >>> labels = torch.arange(4).repeat(100)
+            >>> drawn = draw_episodes(labels, ways=2, shots=1, queries=1, episodes=2)
+            >>> positions, episodes = drawn.compacted(labels)
+            >>> len(positions), torch.equal(positions[episodes.support], drawn.support)
+            (8, True)
+        """
+        self.check(labels)
+        positions = torch.cat([self.support.flatten(), self.queries.flatten()]).unique()
+        support, queries = (
+            torch.searchsorted(positions, part.contiguous())
+            for part in (self.support, self.queries)
+        )
+        return positions, Episodes(support, queries, self.seed, _digest(labels[positions]))
+
     def save(self, path: str | Path) -> None:
         """Writes one compressed ``.npz`` file, readable with numpy alone.
 

@@ -87,6 +87,26 @@ def _as_it_is(batch: Any) -> Any:
     return batch  # the data set makes whole batches
 
 
+class PredictLoader:
+    """The batches of a loader, for ``Trainer.predict``.
+
+    Into a `DataLoader` Lightning would put a sampler of its own there, which a loader of whole
+    batches cannot take; this it leaves as it is.
+
+    Args:
+        loader: gives each image once.
+    """
+
+    def __init__(self, loader: DataLoader) -> None:
+        self._loader = loader
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._loader)
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+
 class ViewLoader(ResumableLoader):
     """Batches of views, `Views` by `Views`.
 

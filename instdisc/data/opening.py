@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
 import torch
 
+from instdisc.checks import choice, refuse
+
 from .catalog import CATALOG, CatalogImages
+from .images.columns import column_names
+from .images.files import SUFFIXES
 from .images.folders import ImageFolder
 from .images.joined import join_folders
+from .images.listing import is_clutter, list_folder, matching
 from .images.source import ImageSource, ImageSubset
-from .images.splits import split_per_class
-from .images.tables import ImageTable, column_names
+from .images.splits import say_drawn, split_per_class
+from .images.tables import ImageTable
+from .layout import TEST_FOLDERS, TRAIN_FOLDERS, Layout, open_by_layout
+from .parts import split_value
 
-TRAIN_FOLDERS = ("train", "training")
-TEST_FOLDERS = ("test", "testing", "val", "valid", "validation")
 Part = Literal["all", "train", "test"]
+_log = logging.getLogger(__name__)
 
 
 def open_images(name: str | Path, root: str | Path | None = None, *, part: Part) -> ImageSource:
@@ -31,10 +39,11 @@ def open_images(name: str | Path, root: str | Path | None = None, *, part: Part)
     ``flowers.csv``, ``.tsv``     a table with the columns ``image`` and ``label`` (`ImageTable`)
     ``my_images``                 a folder with class folders (`ImageFolder`), or with such folders
                                   in ``train`` and ``test`` (or ``val``)
+    ``mine=/data/my_images``      a table or folder that records call ``mine``
     ============================  ================================================================
 
     A table with a column ``split`` is split by it. Tables and folders that say nothing of a split
-    get 70 % and 30 % of each class (`split_per_class`).
+    get 70 % and 30 % of each class (`split_per_class`), with one line in the log.
 
     Args:
         name: see above; a relative path is looked for below `root` first.
@@ -51,53 +60,56 @@ def open_images(name: str | Path, root: str | Path | None = None, *, part: Part)
         Traceback (most recent call last):
         FileNotFoundError: `root` must be the folder of EuroSAT (RGB), got ...
     """
-    if part not in ("all", "train", "test"):
-        raise ValueError(f"`part` must be 'all', 'train' or 'test', got {part!r}")
-    key, given, place = str(name).partition("=")
-    base = Path() if root is None else Path(root)
-    if key in CATALOG:
-        images = _open_entry(key, Path(place) if given else base / _folder_of(key), part)
-    else:
-        path = base / name if (base / name).exists() else Path(name)
-        if path.suffix.lower() in (".csv", ".tsv") and path.is_file():
-            images = _open_table(path, part)
-        elif path.is_dir():
-            images = _open_folder(path, part)
-        else:
-            raise FileNotFoundError(
-                "`name` must be a set of the catalog, a folder or a .csv file, got "
-                f"{str(name)!r}, which is not in {base.resolve()}. The catalog has "
-                f"{', '.join(CATALOG)}."
-            )
-        images.name = path.resolve().stem if path.is_file() else path.resolve().name
+    choice("part", part, ("all", "train", "test"))
+    key = str(name).partition("=")[0]
+    if key in CATALOG and not CATALOG[key].transfer:
+        refuse("name", "a set of transfer tasks", name, f"{key!r} is for pretraining.")
+    images = open_by_layout(name, root, part=part, layouts=LAYOUTS)
     _check_labels(images)
     return images
 
 
-def _folder_of(key: str) -> str:
-    return CATALOG[key].folder or key
+def has_other_signs(folder: Path) -> bool:
+    """Whether a folder has files that only a set of objects, masks or landmarks has."""
+    inner = {entry.name.lower() for entry in list_folder(folder) if entry.is_dir()}
+    # Beside a folder that is called so lie no class folders, but masks or other annotations.
+    beside_images = len(inner) > 1 and not inner.isdisjoint(_IMAGE_FOLDERS)
+    return beside_images or any(matching(folder, sign) for sign in _SIGNS)
 
 
-def _open_entry(key: str, root: Path, part: Part) -> ImageSource:
+# What only a set of objects, of masks, of landmarks has.
+_SIGNS = (
+    *("Annotations/", "PedMasks/", "annotations/*.json", "*/_annotations.coco.json"),
+    *("masks/", "*/masks/", "*annot/", "gtFine/", "SegmentationClass/"),
+    *("*_keypoints.csv", "list_landmarks_*.txt"),
+)
+_IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "pngimages")
+
+
+def _open_entry(key: str, path: Path, part: Part) -> ImageSource:
     splits = CATALOG[key].transfer
     if part not in splits:
-        has = f"has {', '.join(map(repr, splits))} alone" if splits else "is for pretraining"
-        raise ValueError(f"`part` {part!r} is not there for {key!r}, which {has}")
-    return CatalogImages(key, root, split=splits[part])
+        raise ValueError(
+            f"`part` {part!r} is not there for {key!r}, which has "
+            f"{', '.join(map(repr, splits))} alone"
+        )
+    return CatalogImages(key, path, split=splits[part])
 
 
 def _open_table(path: Path, part: Part) -> ImageSource:
-    if part != "all" and "split" in column_names(path):
-        return ImageTable(None, path, only=("split", part))
-    return _part_of(ImageTable(None, path), part)
+    chosen = None if part == "all" else split_value(path, part)
+    if chosen is not None:
+        return ImageTable(None, path, only=("split", chosen))
+    return _part_of(ImageTable(None, path), part, path)
 
 
 def _open_folder(path: Path, part: Part) -> ImageSource:
-    inner = {entry.name.lower(): entry.name for entry in sorted(path.iterdir()) if entry.is_dir()}
+    inner = {entry.name.lower(): entry.name for entry in list_folder(path) if entry.is_dir()}
     train = [inner[name] for name in TRAIN_FOLDERS if name in inner]
     test = [inner[name] for name in TEST_FOLDERS if name in inner]
     if not (train and test):
-        return _part_of(ImageFolder(path), part)
+        return _part_of(ImageFolder(path), part, path)
+    _say_left_out(path, *sorted(set(inner.values()) - {train[0], test[0]}))
     both = join_folders(path, [train[0], test[0]])
     if part == "all":
         return both
@@ -106,11 +118,23 @@ def _open_folder(path: Path, part: Part) -> ImageSource:
     return ImageSubset(both, torch.tensor(chosen))
 
 
-def _part_of(images: ImageSource, part: Part) -> ImageSource:
+@cache
+def _say_left_out(path: Path, *names: str) -> None:
+    if names:
+        _log.warning(
+            "%d folders of %s are neither to train on nor to test on and are left out, %s/ first",
+            len(names),
+            path,
+            names[0],
+        )
+
+
+def _part_of(images: ImageSource, part: Part, path: Path) -> ImageSource:
     _check_labels(images)
     if part == "all":
         return images
     split = split_per_class(images)
+    say_drawn(str(path), len(split.train), len(split.test))
     return split.train if part == "train" else split.test
 
 
@@ -127,3 +151,33 @@ def _check_labels(images: ImageSource) -> None:
             f"all {len(images)} images of {images.name!r} are of one class, "
             f"{images.classes[present[0]]!r}; a transfer task needs two"
         )
+
+
+def _is_table(path: Path) -> bool:
+    if not path.is_file() or path.suffix.lower() not in (".csv", ".tsv"):
+        return False
+    return "label" in column_names(path)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not has_other_signs(path) and _holds_image(path)
+
+
+def _holds_image(folder: Path) -> bool:
+    """Whether an image lies in a folder or below it."""
+    for _, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not is_clutter(name))
+        if any(Path(name).suffix.lower() in SUFFIXES and not is_clutter(name) for name in files):
+            return True
+    return False
+
+
+LAYOUTS: list[Layout] = [
+    *(
+        Layout("images", key, partial(_open_entry, key), folder=entry.folder or key)
+        for key, entry in CATALOG.items()
+        if entry.transfer
+    ),
+    Layout("images", "a table (.csv, .tsv) with a column 'label'", _open_table, _is_table),
+    Layout("images", "a folder with class folders of images", _open_folder, _is_folder),
+]

@@ -1,6 +1,6 @@
 """Predictions to numbers: pure functions under torchmetrics classes."""
 
-from .bootstrap import Interval as Interval
+from .bootstrap import bootstrap_difference as bootstrap_difference
 from .bootstrap import bootstrap_interval as bootstrap_interval
 from .classification import CalibrationError as CalibrationError
 from .classification import MeanPerClassAccuracy as MeanPerClassAccuracy
@@ -11,17 +11,22 @@ from .detection import COCO_NUMBERS as COCO_NUMBERS
 from .detection import VOC_THRESHOLDS as VOC_THRESHOLDS
 from .detection import COCOAveragePrecision as COCOAveragePrecision
 from .detection import COCOResult as COCOResult
+from .detection import DetectionMatches as DetectionMatches
 from .detection import DetectionStore as DetectionStore
 from .detection import ImageList as ImageList
 from .detection import ImageResults as ImageResults
 from .detection import RunLengths as RunLengths
 from .detection import VOCAveragePrecision as VOCAveragePrecision
 from .detection import VOCResult as VOCResult
+from .detection import average_precisions as average_precisions
+from .detection import bootstrap_average_precision as bootstrap_average_precision
 from .detection import coco_average_precision as coco_average_precision
 from .detection import decode_masks as decode_masks
 from .detection import encode_masks as encode_masks
 from .detection import score_images as score_images
 from .detection import voc_average_precision as voc_average_precision
+from .intervals import Interval as Interval
+from .intervals import t_interval as t_interval
 from .intervals import wilson_interval as wilson_interval
 from .knn import KNNAccuracy as KNNAccuracy
 from .knn import knn_scores as knn_scores
@@ -33,6 +38,8 @@ from .landmarks import image_errors as image_errors
 from .landmarks import landmark_errors as landmark_errors
 from .landmarks import mean_error as mean_error
 from .landmarks import point_errors as point_errors
+from .rows import ImageRows as ImageRows
+from .rows import ImageTable as ImageTable
 from .segmentation import SegmentationResult as SegmentationResult
 from .segmentation import SegmentationScores as SegmentationScores
 from .segmentation import class_iou as class_iou

@@ -5,25 +5,16 @@ Legend: N images, R resamples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from instdisc import checks
+
+from .intervals import Interval, check_level
+
 _VALUES = 2**22  # resampled values at once
-
-
-class Interval(NamedTuple):
-    """The ends of a confidence interval."""
-
-    low: float
-    high: float
-
-    @property
-    def half_width(self) -> float:
-        """Half of what lies between the ends."""
-        return (self.high - self.low) / 2
 
 
 def bootstrap_interval(
@@ -49,8 +40,10 @@ def bootstrap_interval(
         seed: of the resampling.
 
     Raises:
-        ValueError: if there is no image, the columns differ in length, `level` lies outside
-            (0, 1), or `num_resamples` is not positive.
+        TypeError: if a column is no tensor, or a number of another kind.
+        ValueError: if there is no image, the columns differ in length or are not finite, `level`
+            lies outside (0, 1), `num_resamples` is not positive, or `statistic` has no finite
+            value for a resample.
 
     Source:
         Efron, "Bootstrap Methods: Another Look at the Jackknife" (1979); the percentile interval.
@@ -62,22 +55,107 @@ def bootstrap_interval(
         >>> bootstrap_interval(accuracy, [predictions, labels])
         Interval(low=0.4, high=0.6)
     """
-    lengths = [len(column) for column in columns]
-    if not lengths or len(set(lengths)) > 1 or not lengths[0]:
-        raise ValueError(f"`columns` must be of one length of at least 1, got lengths {lengths}")
-    if not 0 < level < 1:
-        raise ValueError(f"`level` must lie in (0, 1), got {level}")
-    if num_resamples < 1:
-        raise ValueError(f"`num_resamples` must be positive, got {num_resamples}")
-    count = lengths[0]
-    generator = torch.Generator().manual_seed(seed)
+    count = _check_columns("columns", columns)
+    check_level(level)
     columns = [column.cpu() for column in columns]
     found: list[Tensor] = []
-    at_once = max(1, _VALUES // count)
+    for rows in draw_images(count, num_resamples, seed, at_once=_VALUES // count):
+        found.append(statistic(*(column[rows] for column in columns)).double())
+        checks.shape("statistic", found[-1], (len(rows),), remedy="One number per resample.")
+    values = checks.all_finite("statistic", torch.cat(found), row="resample")
+    return percentiles(values, level)
+
+
+def bootstrap_difference(
+    statistic: Callable[..., Tensor],
+    columns_a: Sequence[Tensor],
+    columns_b: Sequence[Tensor],
+    *,
+    level: float = 0.95,
+    num_resamples: int = 1000,
+    seed: int = 0,
+) -> Interval:
+    """Percentile interval of the difference of two models on the same test set.
+
+    Both are looked at on the same resampled images: what makes an image hard for both cancels,
+    so the interval is narrower than those of two separate results would suggest.
+
+    Args:
+        statistic: see `bootstrap_interval`.
+        columns_a: what is known of each image by the first model, each ``(N,)``.
+        columns_b: by the second; the same images in the same order.
+        level: see `bootstrap_interval`, like the next two.
+        num_resamples: R.
+        seed: of the resampling.
+
+    Returns:
+        Of the first minus the second. If it does not hold 0, they differ.
+
+    Raises:
+        TypeError, ValueError: see `bootstrap_interval`; if the models' columns differ in number
+            or length.
+
+    Example:
+        >>> from instdisc.metrics import accuracy
+        >>> labels = torch.zeros(100, dtype=torch.int64)
+        >>> all_right, half_right = labels, torch.arange(100) % 2
+        >>> bootstrap_difference(accuracy, [all_right, labels], [half_right, labels])
+        Interval(low=0.4, high=0.6)
+    """
+    counts = [_check_columns("columns_a", columns_a), _check_columns("columns_b", columns_b)]
+    width = len(columns_a)
+    if len(columns_b) != width or counts[0] != counts[1]:
+        checks.refuse(
+            "columns_b",
+            f"{width} columns of {counts[0]} images, as `columns_a`",
+            f"{len(columns_b)} of {counts[1]}",
+        )
+    return bootstrap_interval(
+        lambda *columns: statistic(*columns[:width]) - statistic(*columns[width:]),
+        [*columns_a, *columns_b],
+        level=level,
+        num_resamples=num_resamples,
+        seed=seed,
+    )
+
+
+def draw_images(count: int, num_resamples: int, seed: int, *, at_once: int) -> Iterator[Tensor]:
+    """Resampled images ``(r, N)`` int64, some resamples at a time; the same however many.
+
+    Args:
+        count: N.
+        num_resamples: R.
+        seed: of the drawing.
+        at_once: r, at least 1.
+
+    Raises:
+        TypeError, ValueError: if a number is of another kind or not positive.
+    """
+    checks.whole("num_resamples", num_resamples)
+    checks.whole("seed", seed, at_least=0)
+    generator = torch.Generator().manual_seed(seed)
+    at_once = max(1, at_once)
     for start in range(0, num_resamples, at_once):
         size = (min(at_once, num_resamples - start), count)
-        rows = torch.randint(count, size, generator=generator)  # (r, N)
-        found.append(statistic(*(column[rows] for column in columns)).double())
+        yield torch.randint(count, size, generator=generator)
+
+
+def percentiles(values: Tensor, level: float) -> Interval:
+    """What cuts off equal shares of the values on both sides."""
     tail = (1 - level) / 2
-    low, high = torch.cat(found).quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64))
+    low, high = values.quantile(torch.tensor([tail, 1 - tail], dtype=values.dtype))
     return Interval(float(low), float(high))
+
+
+def _check_columns(name: str, columns: Sequence[Tensor]) -> int:
+    """How many images there are."""
+    for column in columns:
+        checks.instance(name, column, Tensor, "tensors (N,)")
+        if not column.ndim:
+            checks.refuse(name, "tensors (N,)", column)
+        if column.is_floating_point():
+            checks.all_finite(name, column, row="image")
+    lengths = [len(column) for column in columns]
+    if not lengths or len(set(lengths)) > 1 or not lengths[0]:
+        checks.refuse(name, "of one length of at least 1", lengths)
+    return lengths[0]

@@ -9,6 +9,10 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from instdisc import checks
+
+from .inputs import WHOLE, check_classes, check_features
+
 
 def accuracy(predictions: Tensor, labels: Tensor) -> Tensor:
     """Share of the images whose predicted class is their own (top-1).
@@ -21,13 +25,14 @@ def accuracy(predictions: Tensor, labels: Tensor) -> Tensor:
         ``(...)`` float64 in [0, 1].
 
     Raises:
-        ValueError: if there is no image, or the shapes differ.
+        TypeError: if they are no whole numbers.
+        ValueError: if there is no image, the shapes differ, or a label is negative.
 
     Example:
         >>> accuracy(torch.tensor([0, 1, 1, 2]), torch.tensor([0, 1, 2, 2]))
         tensor(0.7500, dtype=torch.float64)
     """
-    _check("predictions", predictions, labels)
+    _check_predictions(predictions, labels)
     return (predictions == labels).double().mean(-1)
 
 
@@ -42,6 +47,7 @@ def mean_per_class_accuracy(predictions: Tensor, labels: Tensor) -> Tensor:
         ``(...)`` float64 in [0, 1].
 
     Raises:
+        TypeError: if they are no whole numbers.
         ValueError: if there is no image, the shapes differ, or a label is negative.
 
     Source:
@@ -53,12 +59,8 @@ def mean_per_class_accuracy(predictions: Tensor, labels: Tensor) -> Tensor:
         >>> mean_per_class_accuracy(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 1, 1]))
         tensor(0.7500, dtype=torch.float64)
     """
-    _check("predictions", predictions, labels)
-    if int(labels.min()) < 0:
-        raise ValueError(
-            f"`labels` must not be negative, got {int(labels.min())}. Images of unknown class (-1) "
-            "have no accuracy: leave them out."
-        )
+    _check_predictions(predictions, labels)
+    labels = labels.long()
     num_classes = int(labels.max()) + 1
     hits = (predictions == labels).double()
     empty = hits.new_zeros(*labels.shape[:-1], num_classes)
@@ -82,8 +84,9 @@ def calibration_error(confidences: Tensor, hits: Tensor, *, num_bins: int = 15) 
         ``(...)`` float64 in [0, 1].
 
     Raises:
+        TypeError: if `hits` are not bool, or `num_bins` is no whole number.
         ValueError: if there is no image, the shapes differ, `num_bins` is not positive, or a
-            confidence lies outside [0, 1].
+            confidence is NaN or lies outside [0, 1].
 
     Source:
         Guo et al., "On Calibration of Modern Neural Networks" (2017), equation 3. torchmetrics
@@ -94,8 +97,9 @@ def calibration_error(confidences: Tensor, hits: Tensor, *, num_bins: int = 15) 
         >>> calibration_error(torch.tensor([1.0, 0.95]), torch.tensor([False, True]))
         tensor(0.4750, dtype=torch.float64)
     """
+    checks.whole("num_bins", num_bins)
+    checks.dtype("hits", hits, torch.bool, remedy="Compare predictions with labels.")
     _check("confidences", confidences, hits)
-    _check_bins(num_bins)
     gaps, _ = _bin(confidences, hits, num_bins)
     return gaps.abs().sum(-1) / confidences.shape[-1]
 
@@ -107,8 +111,9 @@ class MeanPerClassAccuracy(Metric):
         num_classes: C.
 
     Raises:
-        ValueError: if `num_classes` is below 1; in `update`, if a label is outside the classes;
-            in `compute`, if there was no labelled image.
+        TypeError, ValueError: if `num_classes` is no positive whole number; in `update`, if the
+            shapes differ, or a label is outside the classes; in `compute`, if there was no
+            labelled image.
 
     Example:
         >>> metric = MeanPerClassAccuracy(2)
@@ -124,8 +129,7 @@ class MeanPerClassAccuracy(Metric):
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
-        if num_classes < 1:
-            raise ValueError(f"`num_classes` must be positive, got {num_classes}")
+        checks.whole("num_classes", num_classes)
         self.num_classes = num_classes
         for name in ("right", "images"):
             zeros = torch.zeros(num_classes, dtype=torch.int64)
@@ -133,10 +137,10 @@ class MeanPerClassAccuracy(Metric):
 
     def update(self, predictions: Tensor, labels: Tensor) -> None:
         """Adds ``(n,)`` predicted classes with labels ``(n,)``."""
-        known = labels >= 0
-        own = labels[known]
-        if len(own) and int(own.max()) >= self.num_classes:
-            raise ValueError(f"label {int(own.max())} is outside `num_classes`={self.num_classes}")
+        checks.shape("labels", labels, ("n",))
+        checks.dtype("predictions", checks.shape("predictions", predictions, labels.shape), WHOLE)
+        known = check_classes("labels", labels, self.num_classes, unknown=True) >= 0
+        own = labels[known].long()
         hits = (predictions[known] == own).long()
         self.right.index_add_(0, own, hits)
         self.images.index_add_(0, own, torch.ones_like(hits))
@@ -155,7 +159,9 @@ class CalibrationError(Metric):
         num_bins: M.
 
     Raises:
-        ValueError: if `num_bins` is not positive; in `compute`, if there was no labelled image.
+        TypeError, ValueError: if `num_bins` is no positive whole number; in `update`, if the
+            shapes differ, a logit is not finite, or a label is outside the classes; in `compute`,
+            if there was no labelled image.
 
     Example:
         >>> metric = CalibrationError()
@@ -171,7 +177,7 @@ class CalibrationError(Metric):
 
     def __init__(self, num_bins: int = 15) -> None:
         super().__init__()
-        _check_bins(num_bins)
+        checks.whole("num_bins", num_bins)
         self.num_bins = num_bins
         zeros = torch.zeros(num_bins, dtype=torch.float64)
         self.add_state("gaps", default=zeros, dist_reduce_fx="sum")
@@ -179,9 +185,11 @@ class CalibrationError(Metric):
 
     def update(self, logits: Tensor, labels: Tensor) -> None:
         """Adds logits ``(n, C)`` with labels ``(n,)``."""
-        known = labels >= 0
+        check_features("logits", logits)
+        checks.shape("labels", labels, (len(logits),))
+        known = check_classes("labels", labels, logits.shape[1], unknown=True) >= 0
         if known.any():
-            confidences, predictions = logits[known].softmax(1).max(1)
+            confidences, predictions = logits[known].float().softmax(1).max(1)
             self.gaps += _bin(confidences, predictions == labels[known], self.num_bins)[0]
             self.images += known.sum()
 
@@ -195,25 +203,20 @@ def _bin(confidences: Tensor, hits: Tensor, num_bins: int) -> tuple[Tensor, Tens
     """Per bin the sum of (hit - confidence), and the bin of each image."""
     outside = ~((confidences >= 0) & (confidences <= 1.0 + 1e-5))
     if outside.any():
-        raise ValueError(
-            f"`confidences` must lie in [0, 1], got {float(confidences[outside][0])}: take the "
-            "softmax of logits"
-        )
+        value = float(confidences[outside][0])
+        checks.refuse("confidences", "from 0 to 1", value, "Take the softmax of logits.")
     bins = (confidences.double() * num_bins).ceil().long().clamp(1, num_bins) - 1
     gaps = hits.double() - confidences.double()
     return gaps.new_zeros(*gaps.shape[:-1], num_bins).scatter_add(-1, bins, gaps), bins
 
 
 def _check(name: str, values: Tensor, truth: Tensor) -> None:
-    if values.shape != truth.shape:
-        raise ValueError(
-            f"`{name}` must have the shape of the labels, {tuple(truth.shape)}, "
-            f"got {tuple(values.shape)}"
-        )
+    checks.shape(name, values, truth.shape)
     if not values.ndim or not values.shape[-1]:
-        raise ValueError(f"`{name}` must hold at least one image, got none")
+        checks.refuse(name, "of at least one image", values)
 
 
-def _check_bins(num_bins: int) -> None:
-    if num_bins < 1:
-        raise ValueError(f"`num_bins` must be positive, got {num_bins}")
+def _check_predictions(predictions: Tensor, labels: Tensor) -> None:
+    checks.dtype("predictions", predictions, WHOLE)
+    _check("predictions", predictions, labels)
+    check_classes("labels", labels)

@@ -5,13 +5,14 @@ Legend: N queries, M bank rows, D width, C classes, k neighbours.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
+
+from instdisc import checks
+
+from .inputs import check_classes, check_features
+from .rows import RowMetric, empty_rows, image_order, known_indices
 
 _CHUNK = 512
 
@@ -43,8 +44,9 @@ def knn_scores(
         ``(N, C)`` float32, relative to the strongest vote of each query.
 
     Raises:
-        ValueError: if the bank is empty, `k` or `temperature` is not positive, or a label lies
-            outside [0, C).
+        TypeError: if a tensor is of another kind of number, or `k` is no whole number.
+        ValueError: if the bank is empty, the shapes do not fit, a feature is not finite, `k` or
+            `temperature` is not positive, or a label lies outside [0, C).
 
     Source:
         Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination"
@@ -55,26 +57,26 @@ def knn_scores(
         >>> knn_scores(torch.tensor([[2.0, 0.1]]), bank, torch.tensor([1, 0]), num_classes=2, k=1)
         tensor([[0., 1.]])
     """
+    _check_settings(k, temperature)
+    checks.whole("num_classes", num_classes)
+    check_features("bank", bank)
     if not len(bank):
-        raise ValueError("`bank` must hold at least one row, got none")
-    if k < 1 or not temperature > 0:
-        raise ValueError(f"`k` and `temperature` must be positive, got {k} and {temperature}")
-    if int(bank_labels.min()) < 0 or int(bank_labels.max()) >= num_classes:
-        raise ValueError(
-            f"`bank_labels` must lie in [0, {num_classes}), got {int(bank_labels.min())} to "
-            f"{int(bank_labels.max())}. Images of unknown class (-1) cannot vote: leave them out."
-        )
-    bank = F.normalize(bank.float(), dim=1)
+        checks.refuse("bank", "of at least one row", bank)
+    width = bank.shape[1]
+    check_features("features", checks.shape("features", features, ("N", width)))
+    checks.shape("bank_labels", bank_labels, (len(bank),))
+    check_classes("bank_labels", bank_labels, num_classes)
+    bank, bank_labels = _unit(bank), bank_labels.long()
     scores = []
-    for chunk in F.normalize(features.float(), dim=1).split(_CHUNK):
+    for chunk in _unit(features).split(_CHUNK):
         cosine, neighbours = (chunk @ bank.T).topk(min(k, len(bank)), dim=1)  # (n, k)
         votes = ((cosine - cosine[:, :1]) / temperature).exp()
         empty = votes.new_zeros(len(chunk), num_classes)
         scores.append(empty.scatter_add_(1, bank_labels[neighbours], votes))
-    return torch.cat(scores) if scores else features.new_zeros(0, num_classes)
+    return torch.cat(scores)
 
 
-class KNNAccuracy(Metric):
+class KNNAccuracy(RowMetric):
     """Share of queries whose strongest class by `knn_scores` is their own.
 
     Args:
@@ -82,7 +84,7 @@ class KNNAccuracy(Metric):
         temperature: T.
 
     Raises:
-        ValueError: in `compute`, if no bank or no query was given.
+        TypeError, ValueError: as `knn_scores`; in `compute`, if no bank or no query was given.
 
     Example:
         >>> metric = KNNAccuracy(k=1)
@@ -92,53 +94,78 @@ class KNNAccuracy(Metric):
         tensor(0.5000)
     """
 
-    full_state_update = False
-    bank: list[Tensor]
-    bank_labels: list[Tensor]
-    features: list[Tensor]
-    labels: list[Tensor]
-
     def __init__(self, k: int = 20, *, temperature: float = 0.07) -> None:
-        super().__init__()
-        if k < 1 or not temperature > 0:
-            raise ValueError(f"`k` and `temperature` must be positive, got {k} and {temperature}")
+        whole, open_width = empty_rows(None, torch.int64), empty_rows(0, torch.float32)
+        super().__init__(
+            {
+                **{"bank": open_width, "bank_labels": whole, "bank_indices": whole},
+                **{"features": open_width, "labels": whole, "indices": whole},
+            }
+        )
+        _check_settings(k, temperature)
         self.k = k
         self.temperature = temperature
-        for name in ("bank", "bank_labels", "features", "labels"):
-            self.add_state(name, default=[], dist_reduce_fx="cat")
 
-    def add_to_bank(self, features: Tensor, labels: Tensor) -> None:
-        """Adds rows ``(m, D)`` with labels ``(m,)``; rows of unknown class are left out."""
-        known = labels >= 0
-        self.bank.append(features[known].float())
-        self.bank_labels.append(labels[known])
+    def add_to_bank(self, features: Tensor, labels: Tensor, indices: Tensor | None = None) -> None:
+        """Adds rows ``(m, D)`` with labels ``(m,)``; see `update`."""
+        self._add("bank", "bank_labels", "bank_indices", features, labels, indices)
 
-    def update(self, features: Tensor, labels: Tensor) -> None:
-        """Adds queries ``(n, D)`` with labels ``(n,)``; those of unknown class are left out."""
-        known = labels >= 0
-        self.features.append(features[known].float())
-        self.labels.append(labels[known])
-        # torchmetrics counts updates; a bank alone is no result.
+    def update(self, features: Tensor, labels: Tensor, indices: Tensor | None = None) -> None:
+        """Adds queries ``(n, D)`` with labels ``(n,)``; those of unknown class (-1) are left out.
+
+        Args:
+            features: floating-point.
+            labels: whole numbers.
+            indices: ``(n,)`` positions in the data set, so that an image counts once however
+                often a distributed sampler repeats it; ``None``: every row counts.
+        """
+        self._add("features", "labels", "indices", features, labels, indices)
 
     def compute(self) -> Tensor:
-        bank, bank_labels = _joined(self.bank), _joined(self.bank_labels)
-        features, labels = _joined(self.features), _joined(self.labels)
+        rows = image_order(self.rows("bank_indices"))
+        bank, bank_labels = self.rows("bank")[rows], self.rows("bank_labels")[rows]
+        rows = image_order(self.rows("indices"))
+        features, labels = self.rows("features")[rows], self.rows("labels")[rows]
         if not len(bank) or not len(features):
             raise ValueError(
                 f"kNN needs labelled rows in the bank and labelled queries, got {len(bank)} and "
                 f"{len(features)}"
             )
-        num_classes = int(bank_labels.max()) + 1
         scores = knn_scores(
             features,
             bank,
             bank_labels,
-            num_classes=num_classes,
+            num_classes=int(bank_labels.max()) + 1,
             k=self.k,
             temperature=self.temperature,
         )
         return (scores.argmax(1) == labels).float().mean()
 
+    def _add(
+        self,
+        rows: str,
+        classes: str,
+        positions: str,
+        features: Tensor,
+        labels: Tensor,
+        indices: Tensor | None,
+    ) -> None:
+        name = "bank" if rows == "bank" else "features"
+        check_features(name, features)
+        checks.shape("labels", labels, (len(features),))
+        known = check_classes("labels", labels, unknown=True) >= 0
+        numbers = known_indices(indices, len(features), labels.device)
+        tables = {rows: features[known], classes: labels[known], positions: numbers[known]}
+        self.add_rows(**tables)
 
-def _joined(state: Any) -> Tensor:
-    return dim_zero_cat(state) if len(state) else torch.zeros(0)
+
+def _unit(rows: Tensor) -> Tensor:
+    """Rows of length 1, also where the squares of their numbers leave the range of float32."""
+    rows = rows.float()
+    largest = rows.abs().amax(1, keepdim=True)
+    return F.normalize(rows / largest.clamp(min=torch.finfo(rows.dtype).tiny), dim=1)
+
+
+def _check_settings(k: int, temperature: float) -> None:
+    checks.whole("k", k)
+    checks.positive("temperature", temperature)

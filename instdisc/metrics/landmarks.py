@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
+
+from instdisc import checks
+
+from .rows import ImageRows, empty_rows
 
 
 def landmark_errors(predicted: Tensor, points: Tensor, distances: Tensor) -> Tensor:
@@ -16,35 +19,38 @@ def landmark_errors(predicted: Tensor, points: Tensor, distances: Tensor) -> Ten
     Args:
         predicted: ``(N, P, 2)`` float, in any unit of length.
         points: ``(N, P, 2)`` the true points, in the same unit.
-        distances: ``(N,)`` between the eyes, in the same unit.
+        distances: ``(N,)`` between the eyes, in the same unit; NaN where it cannot be measured,
+            since no point of an eye is visible.
 
     Returns:
-        ``(N, P)`` float64.
+        ``(N, P)`` float64; NaN for a face without a distance.
 
     Raises:
-        ValueError: if the shapes do not fit each other, a predicted point is not finite, or a
-            distance is not positive.
+        TypeError: if a tensor is not floating-point.
+        ValueError: if the shapes do not fit each other, a point is not finite, or a distance is
+            infinite or not positive.
 
     Example:
         >>> truth = torch.tensor([[[0.0, 0.0], [10.0, 0.0]]])
         >>> landmark_errors(truth + torch.tensor([3.0, 4.0]), truth, torch.tensor([10.0]))
         tensor([[0.5000, 0.5000]], dtype=torch.float64)
     """
-    if predicted.shape != points.shape or points.ndim != 3 or points.shape[2] != 2:
-        raise ValueError(
-            "`predicted` and `points` must both be (N, P, 2), got "
-            f"{tuple(predicted.shape)} and {tuple(points.shape)}"
+    checks.dtype("points", checks.shape("points", points, ("N", "P", 2)), checks.FLOATS)
+    checks.dtype("predicted", checks.shape("predicted", predicted, points.shape), checks.FLOATS)
+    checks.dtype("distances", checks.shape("distances", distances, (len(points),)), checks.FLOATS)
+    bad = (distances <= 0) | distances.isinf()
+    if bool(bad.any()):
+        first = int(bad.nonzero()[0])
+        checks.refuse(
+            "distances",
+            "positive, or NaN where an eye is hidden",
+            float(distances[first]),
+            f"The eyes of image {first} coincide, and its error has no value.",
         )
-    if distances.shape != points.shape[:1]:
-        raise ValueError(f"`distances` must be ({len(points)},), got {tuple(distances.shape)}")
-    bad = (~(distances > 0)).nonzero()[:, 0]
-    if len(bad):
-        raise ValueError(
-            f"`distances` must be positive, got {float(distances[bad[0]])} for image "
-            f"{int(bad[0])}: its eyes coincide, and its error has no value"
-        )
-    if not predicted.isfinite().all():
-        raise ValueError("`predicted` must be finite: the training diverged. Lower the rate.")
+    checks.all_finite("points", points, row="image")
+    checks.all_finite(
+        "predicted", predicted, row="image", remedy="The training diverged: lower the rate."
+    )
     gaps = torch.linalg.vector_norm(predicted.double() - points.double(), dim=-1)
     return gaps / distances.double()[:, None]
 
@@ -53,7 +59,7 @@ def image_errors(errors: Tensor, visible: Tensor) -> Tensor:
     """Mean error of each image over those of its points that count.
 
     Args:
-        errors: ``(N, P)``.
+        errors: ``(N, P)``; NaN does not count.
         visible: ``(N, P)`` bool.
 
     Returns:
@@ -70,7 +76,7 @@ def point_errors(errors: Tensor, visible: Tensor) -> Tensor:
     """Mean error of each point over the images where it counts.
 
     Args:
-        errors: ``(N, P)``.
+        errors: ``(N, P)``; NaN does not count.
         visible: ``(N, P)`` bool.
 
     Returns:
@@ -87,8 +93,11 @@ def mean_error(errors: Tensor) -> Tensor:
 
     Returns:
         ``(...)``.
+
+    Raises:
+        TypeError, ValueError: if there is no image, or an error is not a number of at least 0.
     """
-    return errors.mean(-1)
+    return _checked(errors).mean(-1)
 
 
 def failure_rate(errors: Tensor, threshold: float) -> Tensor:
@@ -102,15 +111,14 @@ def failure_rate(errors: Tensor, threshold: float) -> Tensor:
         ``(...)`` float64 in [0, 1].
 
     Raises:
-        ValueError: if `threshold` is not positive.
+        TypeError, ValueError: if `threshold` is not positive; and as `mean_error`.
 
     Example:
         >>> failure_rate(torch.tensor([0.05, 0.1, 0.2]), 0.1)
         tensor(0.3333, dtype=torch.float64)
     """
-    if not threshold > 0:
-        raise ValueError(f"`threshold` must be positive, got {threshold}")
-    return (errors > threshold).double().mean(-1)
+    checks.positive("threshold", threshold)
+    return (_checked(errors) > threshold).double().mean(-1)
 
 
 def cumulative_errors(errors: Tensor, thresholds: Tensor) -> Tensor:
@@ -123,10 +131,15 @@ def cumulative_errors(errors: Tensor, thresholds: Tensor) -> Tensor:
     Returns:
         ``(T,)`` float64 in [0, 1].
 
+    Raises:
+        TypeError, ValueError: as `mean_error`; if a threshold is not finite.
+
     Example:
         >>> cumulative_errors(torch.tensor([0.05, 0.1, 0.2]), torch.tensor([0.0, 0.1, 0.2]))
         tensor([0.0000, 0.6667, 1.0000], dtype=torch.float64)
     """
+    checks.shape("errors", _checked(errors), ("N",))
+    checks.all_finite("thresholds", checks.shape("thresholds", thresholds, ("T",)))
     return (errors[None] <= thresholds[:, None]).double().mean(1)
 
 
@@ -143,47 +156,88 @@ def area_under_curve(errors: Tensor, threshold: float) -> Tensor:
         ``(...)`` in [0, 1]; 1 for no error at all.
 
     Raises:
-        ValueError: if `threshold` is not positive.
+        TypeError, ValueError: if `threshold` is not positive; and as `mean_error`.
 
     Example:
         >>> area_under_curve(torch.tensor([0.0, 0.05, 0.2]), 0.1)
         tensor(0.5000)
     """
-    if not threshold > 0:
-        raise ValueError(f"`threshold` must be positive, got {threshold}")
-    return (1 - errors / threshold).clamp(min=0).mean(-1)
+    checks.positive("threshold", threshold)
+    return (1 - _checked(errors) / threshold).clamp(min=0).mean(-1)
 
 
-class LandmarkErrors(Metric):
+class LandmarkErrors(ImageRows):
     """The error of every point of a test set, from all processes; NaN where it does not count.
+
+    A face whose distance between the eyes cannot be measured is left out and counted.
+
+    Attributes:
+        left_out: faces without a distance, of all processes; known after `compute`.
 
     Example:
         >>> metric = LandmarkErrors()
         >>> truth = torch.tensor([[[0.0, 0.0], [10.0, 0.0]]])
         >>> metric.update(truth + 1, truth, torch.tensor([[True, False]]), torch.tensor([10.0]))
-        >>> metric.compute()
-        tensor([[0.1414,    nan]], dtype=torch.float64)
+        >>> metric.compute(), metric.left_out
+        (tensor([[0.1414,    nan]], dtype=torch.float64), 0)
     """
 
-    full_state_update = False
-    errors: list[Tensor]
+    left_out: int
 
     def __init__(self) -> None:
-        super().__init__()
-        self.add_state("errors", [], dist_reduce_fx="cat")
+        super().__init__(
+            {"errors": empty_rows(0, torch.float64), "unmeasured": empty_rows(None, torch.bool)}
+        )
 
-    def update(self, predicted: Tensor, points: Tensor, visible: Tensor, distances: Tensor) -> None:
-        """Adds a batch; see `landmark_errors`."""
-        errors = landmark_errors(predicted, points, distances)
-        self.errors.append(errors.masked_fill(~visible, torch.nan))
+    def reset(self) -> None:
+        super().reset()
+        self.left_out = 0
 
-    def compute(self) -> Tensor:
-        """``(N, P)`` float64."""
-        # torchmetrics joins the list where processes meet.
-        return torch.cat(self.errors) if isinstance(self.errors, list) else self.errors
+    def update(  # type: ignore[override]
+        self,
+        predicted: Tensor,
+        points: Tensor,
+        visible: Tensor,
+        distances: Tensor,
+        indices: Tensor | None = None,
+    ) -> None:
+        """Adds a batch.
+
+        Args:
+            predicted: see `landmark_errors`.
+            points: likewise; any numbers where a point is not visible.
+            visible: ``(N, P)`` bool.
+            distances: see `landmark_errors`.
+            indices: ``(N,)`` positions in the data set, see `ImageRows`.
+        """
+        checks.shape("points", points, ("N", "P", 2))
+        checks.dtype("visible", checks.shape("visible", visible, points.shape[:2]), torch.bool)
+        points = points.masked_fill(~visible[..., None], 0)
+        errors = landmark_errors(predicted, points, distances).masked_fill(~visible, torch.nan)
+        super().update(indices, errors=errors, unmeasured=distances.isnan())
+
+    def compute(self) -> Tensor:  # type: ignore[override]
+        """``(N, P)`` float64; in the order of the data set, where it is known."""
+        table = super().compute()
+        self.left_out = int(table["unmeasured"].sum())
+        return table["errors"]
 
 
 def _masked_mean(errors: Tensor, visible: Tensor, dim: int) -> Tensor:
+    checks.shape("errors", errors, ("N", "P"))
+    checks.dtype("visible", checks.shape("visible", visible, errors.shape), torch.bool)
+    visible = visible & ~errors.isnan()
     count = visible.sum(dim)
     total = errors.masked_fill(~visible, 0).sum(dim)
     return torch.where(count > 0, total / count.clamp(min=1), torch.nan)
+
+
+def _checked(errors: Tensor) -> Tensor:
+    """Errors of images, all of which have one."""
+    checks.dtype("errors", errors, checks.FLOATS)
+    if not errors.ndim or not errors.shape[-1]:
+        checks.refuse("errors", "of at least one image", errors)
+    if not bool((errors >= 0).all()):  # NaN is not
+        wrong = float(errors[~(errors >= 0)][0])
+        checks.refuse("errors", "of at least 0", wrong, "Leave images without an error out.")
+    return errors

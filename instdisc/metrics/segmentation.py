@@ -5,13 +5,16 @@ Legend: B batch, N images, C classes, H x W size of an image, `...` any further 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
+from instdisc import checks
 from instdisc.types import IGNORED_CLASS
+
+from .inputs import WHOLE
+from .rows import RowMetric, empty_rows, image_order, known_indices
 
 
 def confusion_matrix(
@@ -29,6 +32,7 @@ def confusion_matrix(
         ``(B, C, C)`` int64 on the same device; row = true class, column = predicted class.
 
     Raises:
+        TypeError: if they are no whole numbers.
         ValueError: if the shapes differ, or a class is outside 0 to C - 1.
 
     Example:
@@ -36,26 +40,28 @@ def confusion_matrix(
         tensor([[[1, 1],
                  [0, 0]]])
     """
-    if predictions.shape != labels.shape or labels.ndim < 1:
-        raise ValueError(
-            f"`predictions` must have the shape of the labels, {tuple(labels.shape)}, "
-            f"got {tuple(predictions.shape)}"
-        )
+    checks.whole("num_classes", num_classes)
+    for name, classes in (("predictions", predictions), ("labels", labels)):
+        checks.dtype(name, classes, (*WHOLE, torch.bool), remedy="Take the argmax of logits.")
+    if not labels.ndim:
+        checks.refuse("labels", "a tensor (B, ...)", labels)
+    checks.shape("predictions", predictions, labels.shape)
     count, cells = len(labels), num_classes * num_classes
-    truth, found = labels.flatten(1).long(), predictions.flatten(1).long()  # (B, pixels)
+    pixels = labels[0].numel() if count else 0
+    truth, found = (some.reshape(count, pixels).long() for some in (labels, predictions))
     bad = ((truth < 0) | (truth >= num_classes)) & (truth != ignored)
     bad |= ((found < 0) | (found >= num_classes)) & (truth != ignored)
     # Two more cells per image, so that nothing depends on how many pixels are ignored.
     cell = torch.where(truth == ignored, cells, truth * num_classes + found)
     cell = torch.where(bad, cells + 1, cell)
     cell += torch.arange(count, device=cell.device)[:, None] * (cells + 2)
-    counts = torch.bincount(cell.flatten(), minlength=count * (cells + 2)).view(count, -1)
+    counts = torch.bincount(cell.flatten(), minlength=count * (cells + 2)).view(count, cells + 2)
     if bool(counts[:, -1].any()):
         one = bad.nonzero()[0].tolist()
+        wrong = int(found[one[0], one[1]]), int(truth[one[0], one[1]])
         raise ValueError(
             f"`predictions` and `labels` must lie in 0 to {num_classes - 1}, or the label be "
-            f"{ignored} (ignored), got prediction {int(found[one[0], one[1]])} for label "
-            f"{int(truth[one[0], one[1]])}"
+            f"{ignored} (ignored), got prediction {wrong[0]} for label {wrong[1]} in image {one[0]}"
         )
     return counts[:, :cells].view(count, num_classes, num_classes)
 
@@ -69,11 +75,15 @@ def class_iou(matrix: Tensor) -> Tensor:
     Returns:
         ``(..., C)`` float64 in [0, 1]; NaN for a class that is neither there nor predicted.
 
+    Raises:
+        TypeError: if `matrix` is no tensor.
+        ValueError: if it is not square, or a number is no count.
+
     Example:
         >>> class_iou(torch.tensor([[3, 1, 0], [0, 2, 0], [0, 0, 0]]))
         tensor([0.7500, 0.6667,    nan], dtype=torch.float64)
     """
-    matrix = matrix.double()
+    matrix = _counts(matrix)
     hits = matrix.diagonal(dim1=-2, dim2=-1)
     return hits / (matrix.sum(-1) + matrix.sum(-2) - hits)
 
@@ -85,7 +95,10 @@ def mean_iou(matrix: Tensor) -> Tensor:
         matrix: ``(..., C, C)`` counts, row = true class.
 
     Returns:
-        ``(...)`` float64 in [0, 1]; NaN if no pixel counts.
+        ``(...)`` float64 in [0, 1].
+
+    Raises:
+        TypeError, ValueError: as `class_iou`; if not one pixel of a matrix counts.
 
     Source:
         The evaluation of Cityscapes and PASCAL VOC: counts are summed over all images first.
@@ -94,7 +107,7 @@ def mean_iou(matrix: Tensor) -> Tensor:
         >>> mean_iou(torch.tensor([[3, 1, 0], [0, 2, 0], [0, 0, 0]]))
         tensor(0.7083, dtype=torch.float64)
     """
-    return class_iou(matrix).nanmean(-1)
+    return class_iou(_occupied(matrix)).nanmean(-1)
 
 
 def pixel_accuracy(matrix: Tensor) -> Tensor:
@@ -104,13 +117,16 @@ def pixel_accuracy(matrix: Tensor) -> Tensor:
         matrix: ``(..., C, C)`` counts, row = true class.
 
     Returns:
-        ``(...)`` float64 in [0, 1]; NaN if no pixel counts.
+        ``(...)`` float64 in [0, 1].
+
+    Raises:
+        TypeError, ValueError: as `class_iou`; if not one pixel of a matrix counts.
 
     Example:
         >>> pixel_accuracy(torch.tensor([[3, 1], [0, 4]]))
         tensor(0.8750, dtype=torch.float64)
     """
-    matrix = matrix.double()
+    matrix = _occupied(_counts(matrix))
     return matrix.diagonal(dim1=-2, dim2=-1).sum(-1) / matrix.sum((-2, -1))
 
 
@@ -132,7 +148,7 @@ class SegmentationResult(NamedTuple):
     matrices: Tensor
 
 
-class SegmentationScores(Metric):
+class SegmentationScores(RowMetric):
     """Mean IoU, class IoU and pixel accuracy over batches and processes.
 
     One confusion matrix is kept on the device and summed over the processes: exact, whatever
@@ -141,12 +157,14 @@ class SegmentationScores(Metric):
     Args:
         num_classes: C.
         ignored: of the labels.
-        per_image: keep the matrix of each image too, for intervals; the images of several
-            processes come process by process.
+        per_image: keep the matrix of each image too, for intervals, and so that an image counts
+            once however many processes saw it. Then they come in the order of the data set,
+            where that is known.
 
     Raises:
-        ValueError: if `num_classes` is below 2; in `update` as `confusion_matrix`; in `compute`,
-            if not one pixel had a class.
+        TypeError, ValueError: if `num_classes` is no whole number of at least 2; in `update` as
+            `confusion_matrix`, or if there are indices without `per_image`; in `compute`, if not
+            one pixel had a class.
 
     Example:
         >>> scores = SegmentationScores(2)
@@ -156,42 +174,63 @@ class SegmentationScores(Metric):
         (tensor(0.5000, dtype=torch.float64), tensor([0.5000, 0.5000], dtype=torch.float64))
     """
 
-    full_state_update = False
     matrix: Tensor
-    matrices: list[Tensor]
 
     def __init__(
         self, num_classes: int, *, ignored: int = IGNORED_CLASS, per_image: bool = False
     ) -> None:
-        super().__init__()
-        if num_classes < 2:
-            raise ValueError(f"`num_classes` must be at least 2, got {num_classes}")
+        checks.whole("num_classes", num_classes, at_least=2)
+        none = torch.zeros(0, num_classes, num_classes, dtype=torch.int32)
+        super().__init__({"indices": empty_rows(None, torch.int64), "matrices": none})
         self.num_classes = num_classes
         self.ignored = ignored
         self.per_image = per_image
         zeros = torch.zeros(num_classes, num_classes, dtype=torch.int64)
         self.add_state("matrix", default=zeros, dist_reduce_fx="sum")
-        if per_image:
-            self.add_state("matrices", default=[], dist_reduce_fx="cat")
 
-    def update(self, predictions: Tensor, labels: Tensor) -> None:
-        """Adds ``(B, ...)`` predicted classes with labels of the same shape."""
+    def update(self, predictions: Tensor, labels: Tensor, indices: Tensor | None = None) -> None:
+        """Adds ``(B, ...)`` predicted classes with labels of the same shape.
+
+        Args:
+            predictions: see `confusion_matrix`.
+            labels: likewise.
+            indices: ``(B,)`` positions in the data set; ``None``: every image counts.
+        """
         found = confusion_matrix(predictions, labels, self.num_classes, ignored=self.ignored)
-        self.matrix += found.sum(0)
         if self.per_image:
-            self.matrices.append(found.int())
+            numbers = known_indices(indices, len(found), found.device)
+            self.add_rows(matrices=found, indices=numbers)
+        elif indices is not None:
+            checks.refuse("indices", "None without `per_image`", indices, "Set `per_image`.")
+        else:
+            self.matrix += found.sum(0)
 
     def compute(self) -> SegmentationResult:
-        if not bool(self.matrix.any()):
-            raise ValueError("segmentation scores need a pixel with a class, got none")
-        matrices = self.matrix.new_empty(0, *self.matrix.shape, dtype=torch.int32)
+        matrices, matrix = self.rows("matrices"), self.matrix
         if self.per_image:
-            kept: Any = self.matrices  # joined already, where processes were
-            matrices = kept if torch.is_tensor(kept) else torch.cat(kept)
+            matrices = matrices[image_order(self.rows("indices"))]
+            matrix = matrices.sum(0, dtype=torch.int64)
+        if not bool(matrix.any()):
+            raise ValueError("segmentation scores need a pixel with a class, got none")
         return SegmentationResult(
-            mean_iou(self.matrix),
-            pixel_accuracy(self.matrix),
-            class_iou(self.matrix),
-            self.matrix.clone(),
-            matrices,
+            mean_iou(matrix), pixel_accuracy(matrix), class_iou(matrix), matrix.clone(), matrices
         )
+
+
+def _counts(matrix: Tensor) -> Tensor:
+    """Confusion matrices as float64."""
+    checks.instance("matrix", matrix, Tensor, "a tensor (..., C, C)")
+    if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2]:
+        checks.refuse("matrix", "a tensor (..., C, C)", matrix)
+    matrix = matrix.double()
+    if not bool(((matrix >= 0) & (matrix < torch.inf)).all()):
+        checks.refuse("matrix", "of counts, at least 0", matrix)
+    return matrix
+
+
+def _occupied(matrix: Tensor) -> Tensor:
+    if bool((_counts(matrix).sum((-2, -1)) == 0).any()):
+        checks.refuse(
+            "matrix", "of at least one pixel", matrix, "All are ignored: leave such images out."
+        )
+    return matrix

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
@@ -86,4 +86,4 @@ def _three(numbers: Any, default: tuple[float, ...]) -> tuple[float, float, floa
     values = tuple(float(number) for number in numbers or default)
     if len(values) != 3:
         raise ValueError(f"mean and std must be of 3 channels, got {values}")
-    return cast(tuple[float, float, float], values)
+    return values

@@ -7,3 +7,4 @@ from .figures import results_figure as results_figure
 from .published import Published as Published
 from .published import published_values as published_values
 from .table import results_table as results_table
+from .written import write_table as write_table

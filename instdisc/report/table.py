@@ -1,30 +1,46 @@
-"""Records as one table of methods and of results on data sets."""
+"""Records as one table in the terminal."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from statistics import mean
-from typing import Literal, NamedTuple
+from collections.abc import Iterable
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from instdisc.types import Record
 
-LOWER_IS_BETTER = {"ECE", "NME", "failures above 8 %", "failures above 10 %"}
+from .grid import Rows, lay_out, make_grid
 
 
 def results_table(
-    records: Sequence[Record],
+    records: Iterable[Record],
     *,
     title: str = "",
-    rows: Literal["methods", "results"] = "methods",
+    rows: Rows = "methods",
 ) -> Table:
     """A rich table with the best value of each result in bold; print it with ``rich.print``.
 
-    Several records of one cell (seeds) are shown as their mean with half their range, a single
-    one with its 95 % interval. Higher is taken as better, but for ECE.
+    Nothing but seeds is pooled. Records stand in one cell if task, metric, data set, unit, method,
+    architecture, how it was pretrained, view, settings, number of images and release are the same,
+    but for what a run chose or measured itself (the recipe of a grid, its validation scores, the
+    gradient at the end, the seed of its episodes). What differs otherwise stands apart:
+
+    - Views, settings or releases that differ within one method are rows (or columns) of their own,
+      and each says what differs: ``224 px, resize 256``. Where they differ between methods, a line
+      below the table tells it. Results on other images or labels never share a row.
+    - Methods of one name and several architectures are columns of their own.
+    - Several checkpoints of one name and architecture are seeds of the pretraining if each has a
+      seed of its own; they are pooled "over n checkpoints". If one seed has several checkpoints,
+      or one checkpoint of several has several seeds, each checkpoint is a column, named by its
+      file.
+
+    A single record is shown with its own interval, two seeds by both values, more by their mean
+    with its t interval. Seeds that all give the same value keep the record's interval. Of several
+    records of one seed the newest counts, and a line below tells how many do not.
+
+    ``71.5 ± 1.2`` is an interval whose sides are equal when rounded, ``100.0 [83.9, 100.0]`` any
+    other; lines below the table say what each is. The best is the highest value or the lowest, as
+    the records tell.
 
     Args:
         records: what to show, in the order of the rows.
@@ -34,83 +50,34 @@ def results_table(
             many.
 
     Raises:
-        ValueError: if there are no records, or `rows` is unknown.
+        TypeError: if one is no record.
+        ValueError: if there are no records, a number is not finite, or `rows` is unknown.
 
     Example:
-        >>> record = Record("knn", "scenes", "top-1", 71.5, 1.2, "%", "MoCo", "", 0, 3.1, {})
-        >>> results_table([record]).row_count
-        1
+        >>> record = Record("knn", "scenes", "top-1", 71.5, low=70.3, high=72.7,
+        ...     interval="Wilson, 5,000 images", method="MoCo")
+        >>> table = results_table([record])
+        >>> list(table.columns[1].cells)[0].plain
+        '71.5 ± 1.2'
+        >>> table.caption.plain
+        '± and [ ]: 95 % intervals: Wilson, 5,000 images.'
     """
-    if not records:
-        raise ValueError("`records` must hold at least one record, got none")
-    if rows not in ("methods", "results"):
-        raise ValueError(f"`rows` must be 'methods' or 'results', got {rows!r}")
-    cells: dict[tuple[str, Result], list[Record]] = defaultdict(list)
-    for record in records:
-        cells[record.method, _result(record)].append(record)
-    results = list(dict.fromkeys(_result(record) for record in records))
-    methods = list(dict.fromkeys(record.method for record in records))
-    best = {result: _best(result, methods, cells) for result in results}
-
-    def text(method: str, result: Result) -> str:
-        found = cells.get((method, result))
-        if found is None:
-            return ""
-        bold = _value(found) == best[result]
-        return f"[bold]{_text(found)}[/bold]" if bold else _text(found)
-
-    table = Table(title=title or None)
-    if rows == "methods":
-        table.add_column("method")
-        for result in results:
-            header = f"{result.task} {result.metric}\n{result.dataset} ({result.unit})"
-            table.add_column(escape(header), justify="right")
-        for method in methods:
-            table.add_row(escape(method), *(text(method, result) for result in results))
-        return table
-    table.add_column("data set", overflow="fold")
-    table.add_column("task")
-    for method in methods:
-        table.add_column(escape(method), justify="right", overflow="fold", min_width=10)
-    for dataset in dict.fromkeys(result.dataset for result in results):
-        own = [result for result in results if result.dataset == dataset]
-        for place, result in enumerate(own):
-            table.add_row(
-                "" if place else escape(dataset),
-                escape(f"{result.task} {result.metric} ({result.unit})"),
-                *(text(method, result) for method in methods),
-                end_section=place == len(own) - 1,
-            )
+    grid = make_grid(records, title=title)
+    sheet = lay_out(grid, rows)
+    # Text, not markup: a name such as "[bold]" or ":cat:" means nothing but itself.
+    table = Table(
+        title=Text(title) if title else None,
+        caption=Text("\n".join(grid.notes)) if grid.notes else None,
+        caption_justify="left",
+    )
+    for place, lines in enumerate(sheet.header):
+        # Folded where the terminal is narrow: a name or a number that is cut would be another.
+        header = Text("\n".join(lines))
+        if place < sheet.labels:
+            table.add_column(header, overflow="fold")
+        else:
+            table.add_column(header, justify="right", overflow="fold", min_width=10)
+    for place, row in enumerate(sheet.rows):
+        texts = (Text(text, style="bold" if bold else "") for text, bold in row)
+        table.add_row(*texts, end_section=place in sheet.ends)
     return table
-
-
-class Result(NamedTuple):
-    """What is measured."""
-
-    task: str
-    dataset: str
-    metric: str
-    unit: str
-
-
-def _result(record: Record) -> Result:
-    return Result(record.task, record.dataset, record.metric, record.unit)
-
-
-def _best(
-    result: Result, methods: Sequence[str], cells: dict[tuple[str, Result], list[Record]]
-) -> float:
-    values = [_value(cells[m, result]) for m in methods if (m, result) in cells]
-    return min(values) if result.metric in LOWER_IS_BETTER else max(values)
-
-
-def _value(records: Sequence[Record]) -> float:
-    return mean(record.value for record in records)
-
-
-def _text(records: Sequence[Record]) -> str:
-    values = [record.value for record in records]
-    if len(values) > 1:
-        return f"{mean(values):.1f} ± {(max(values) - min(values)) / 2:.1f}"
-    interval = records[0].ci
-    return f"{values[0]:.1f}" + ("" if interval is None else f" ± {interval:.1f}")

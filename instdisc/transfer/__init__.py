@@ -1,5 +1,7 @@
 """What a backbone is worth on other tasks."""
 
+import warnings
+
 from .detection import COCO_1X_RECIPE as COCO_1X_RECIPE
 from .detection import COCO_2X_RECIPE as COCO_2X_RECIPE
 from .detection import VOC07_RECIPE as VOC07_RECIPE
@@ -19,7 +21,6 @@ from .detection import load_detector as load_detector
 from .detection import paste_masks as paste_masks
 from .detection import precise_batch_norm as precise_batch_norm
 from .detection import read_results as read_results
-from .detection import run_records as run_records
 from .detection import save_pictures as save_pictures
 from .detection import save_run as save_run
 from .detection import write_results as write_results
@@ -36,9 +37,12 @@ from .few_shot import evaluate_few_shot as evaluate_few_shot
 from .few_shot import finetune_few_shot as finetune_few_shot
 from .few_shot import fit_episode_logistic as fit_episode_logistic
 from .finetuning import finetune as finetune
+from .intervals import bootstrap_records as bootstrap_records
+from .keys import job_key as job_key
 from .knn import evaluate_knn as evaluate_knn
 from .landmarks import HeatmapHead as HeatmapHead
 from .landmarks import LandmarkModule as LandmarkModule
+from .landmarks import LandmarkResult as LandmarkResult
 from .landmarks import RegressionHead as RegressionHead
 from .landmarks import curve_figure as curve_figure
 from .landmarks import fit_landmarks as fit_landmarks
@@ -55,6 +59,10 @@ from .linear import evaluate_readout as evaluate_readout
 from .linear import evaluate_stages as evaluate_stages
 from .linear import fit_softmax_path as fit_softmax_path
 from .linear import islam_test_policy as islam_test_policy
+from .predictions import read_predictions as read_predictions
+from .predictions import save_predictions as save_predictions
+from .runs import run_key as run_key
+from .runs import store_run as store_run
 from .segmentation import SegmentationNet as SegmentationNet
 from .segmentation import SegmentationPictures as SegmentationPictures
 from .segmentation import Segmenter as Segmenter
@@ -65,4 +73,22 @@ from .segmentation import segmentation_records as segmentation_records
 from .segmentation import segments_figure as segments_figure
 from .segmentation import sliding_logits as sliding_logits
 from .suite import TASKS as TASKS
+from .suite import Missing as Missing
+from .suite import SuiteRecords as SuiteRecords
+from .suite import Task as Task
 from .suite import run_suite as run_suite
+
+
+def __getattr__(name: str) -> object:
+    """The name of release 0.1.0, for one more release."""
+    if name != "run_records":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(
+        "instdisc.transfer.run_records is that of a room now: detection.run_records, "
+        "segmentation.run_records or landmarks.run_records; here it is the first",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    from .detection import run_records
+
+    return run_records

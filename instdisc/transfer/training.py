@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+
+from instdisc.checks import refuse, whole
+
+_CHECK_EVERY = 20  # steps: looking at a number makes a GPU wait
+_PICTURES = {".png", ".jpg", ".jpeg", ".pdf", ".svg", ".webp", ".gif", ".tif", ".tiff", ".bmp"}
 
 
 @contextmanager
@@ -83,6 +90,74 @@ def accelerator_device(accelerator: str) -> str:
     if accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available()):
         return "cuda"
     return "mps" if accelerator == "mps" else "cpu"
+
+
+def batch_per_process(batch_size: int, processes: int, *, images: int | None = None) -> int:
+    """The part of a batch that each process takes.
+
+    Args:
+        batch_size: of all processes together.
+        processes: how many.
+        images: that there are; ``None``: any number. A batch cannot be larger.
+
+    Raises:
+        TypeError, ValueError: if it is no positive whole number, or does not part.
+    """
+    whole("batch_size", batch_size)
+    together = batch_size if images is None else min(batch_size, images)
+    if together % processes:
+        refuse("batch_size", f"a multiple of the {processes} processes", together)
+    return together // processes
+
+
+def check_losses(losses: Mapping[str, Tensor], step: int, remedy: str) -> None:
+    """Refuses to go on where a loss is not finite; looks at every twentieth step.
+
+    Args:
+        losses: by name, each a number.
+        step: of the training.
+        remedy: what to do, a sentence.
+
+    Raises:
+        ValueError: if one is not finite; names all.
+    """
+    if step % _CHECK_EVERY == 0 and not torch.stack(list(losses.values())).isfinite().all():
+        values = ", ".join(f"{name} {value.item():.3g}" for name, value in losses.items())
+        raise ValueError(f"the training diverged at iteration {step}: {values}. {remedy}")
+
+
+def check_weights(network: nn.Module, remedy: str) -> None:
+    """Refuses to test a network that has no numbers left.
+
+    Args:
+        network: what was trained.
+        remedy: what to do, a sentence.
+
+    Raises:
+        ValueError: if a weight is not finite; names it.
+    """
+    numbers = {
+        name: value.isfinite().all()
+        for name, value in network.state_dict().items()
+        if value.is_floating_point()
+    }
+    if not torch.stack(list(numbers.values())).all():
+        name = next(name for name, finite in numbers.items() if not finite)
+        raise ValueError(f"the weights {name!r} are not finite: the training diverged. {remedy}")
+
+
+def pictures_folder(pictures: str | Path | None) -> Path | None:
+    """Where a task draws what it has found.
+
+    Raises:
+        ValueError: if it is a file, or is named like one.
+    """
+    if pictures is None:
+        return None
+    folder = Path(pictures)
+    if folder.suffix.lower() in _PICTURES or folder.is_file():
+        refuse("pictures", "a folder", str(pictures), "The files in it have names of their own.")
+    return folder
 
 
 class StepTeller(Callback):

@@ -103,7 +103,31 @@ def test_without_two_loaders_nothing_is_logged():
     assert all("knn" not in metrics for metrics in collect.metrics)
 
 
-@pytest.mark.parametrize("options", [{"k": 0}, {"temperature": 0.0}])
-def test_bad_settings(options):
-    with pytest.raises(ValueError, match="`k` and `temperature` must be positive"):
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"k": 0}, ValueError, "`k` must be a whole number of at least 1, got 0. Give the number"),
+        ({"k": -3}, ValueError, "`k` must be a whole number of at least 1, got -3"),
+        ({"k": 2.5}, TypeError, "`k` must be a whole number of at least 1, got 2.5"),
+        ({"k": True}, TypeError, "`k` must be a whole number"),
+        ({"k": None}, TypeError, "`k` must be a whole number"),
+        ({"temperature": 0.0}, ValueError, "`temperature` must be a finite number above 0"),
+        ({"temperature": -0.1}, ValueError, "`temperature` must be a finite number above 0"),
+        ({"temperature": float("nan")}, ValueError, "`temperature` must be .* got nan"),
+        ({"temperature": float("inf")}, ValueError, "`temperature` must be .* got inf"),
+        ({"temperature": "0.1"}, TypeError, "`temperature` must be .* got '0.1'"),
+    ],
+)
+def test_bad_settings(options, error, message):
+    with pytest.raises(error, match=message):
         OnlineKNN(**options)
+
+
+@pytest.mark.parametrize("loader", [0, 1])
+def test_features_that_are_not_finite_are_refused_by_name(loader):
+    knn = OnlineKNN()
+    features = torch.eye(3)
+    features[1, 1] = float("nan")
+    outputs = {"features": features, "labels": torch.arange(3)}
+    with pytest.raises(ValueError, match="`features` must be finite, got nan in image 1. The trai"):
+        knn.on_validation_batch_end(None, None, outputs, None, 0, loader)

@@ -102,6 +102,19 @@ def test_other_processes_take_part_in_the_exchange_of_the_folder(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_bad_number():
-    with pytest.raises(ValueError, match="`num_images` must be positive, got 0"):
-        ViewPictures(0)
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"num_images": 0}, ValueError, "`num_images` must be a whole number of at least 1, got 0"),
+        ({"num_images": 2.0}, TypeError, "`num_images` must be a whole number of at least 1"),
+        ({"mean": (0.5,)}, ValueError, r"`mean` must be three numbers, one per channel, got \(0.5"),
+        ({"mean": 0.5}, TypeError, "`mean` must be a sequence of three numbers, got 0.5"),
+        ({"mean": "abc"}, TypeError, "`mean` must be a finite number, got 'a'"),
+        ({"mean": (0.5, float("nan"), 0.5)}, ValueError, "`mean` must be a finite number, got nan"),
+        ({"std": (0.5, 0.0, 0.5)}, ValueError, "`std` must be a finite number above 0, got 0.0"),
+        ({"std": (0.5,) * 4}, ValueError, "`std` must be three numbers"),
+    ],
+)
+def test_bad_arguments(options, error, message):
+    with pytest.raises(error, match=message):
+        ViewPictures(**options)

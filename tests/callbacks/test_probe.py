@@ -154,25 +154,52 @@ def test_nothing_known_is_nothing_logged():
 
 
 def test_a_label_outside_the_classes_is_refused():
-    with pytest.raises(ValueError, match="label 2 is outside `num_classes`=2 of the probe"):
+    with pytest.raises(
+        ValueError,
+        match="`labels` must be classes below `num_classes`=2 of the probe, or -1, got 2",
+    ):
         trainer_of(OnlineLinearProbe(2)).fit(
             module_of(), datamodule=data_of((0, 1, 2, 2) * 4, num_classes=3)
         )
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("num_classes", "learning_rate", "error", "message"),
     [
-        ({"num_classes": 1}, "`num_classes` must be at least 2, got 1"),
-        ({"num_classes": 2, "learning_rate": 0.0}, "`learning_rate` must be positive, got 0.0"),
+        (1, 1e-3, ValueError, "`num_classes` must be a whole number of at least 2, got 1"),
+        (0, 1e-3, ValueError, "`num_classes` must be a whole number of at least 2, got 0"),
+        (2.0, 1e-3, TypeError, "`num_classes` must be a whole number of at least 2, got 2.0"),
+        (True, 1e-3, TypeError, "`num_classes` must be a whole number"),
+        (2, 0.0, ValueError, "`learning_rate` must be a finite number above 0, got 0.0"),
+        (2, -1, ValueError, "`learning_rate` must be a finite number above 0, got -1"),
+        (2, float("nan"), ValueError, "`learning_rate` must be .* got nan"),
+        (2, float("inf"), ValueError, "`learning_rate` must be .* got inf"),
+        (2, "1e-3", TypeError, "`learning_rate` must be .* got '1e-3'"),
     ],
 )
-def test_bad_arguments(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        OnlineLinearProbe(**arguments)
+def test_bad_arguments(num_classes, learning_rate, error, message):
+    with pytest.raises(error, match=message):
+        OnlineLinearProbe(num_classes, learning_rate=learning_rate)
 
 
 def test_state_before_a_run_is_empty():
     probe = OnlineLinearProbe(2)
     assert probe.state_dict() == {}
     probe.load_state_dict({})
+
+
+def test_features_that_are_not_finite_are_refused_by_name():
+    probe, module, trainer = OnlineLinearProbe(3), module_of(), trainer_of()
+    probe.on_fit_start(trainer, module)
+    features = torch.randn(4, module.backbone.dim)
+    features[2, 5] = float("inf")
+    outputs = {"features": features, "labels": torch.tensor([0, 1, 2, -1])}
+    message = "`features` must be finite, got inf in image 2. The training diverged"
+    with pytest.raises(ValueError, match=message):
+        probe.on_train_batch_end(trainer, module, outputs, None, 0)
+    with pytest.raises(ValueError, match=message):
+        probe.on_validation_batch_end(trainer, module, outputs, None, 0, 1)
+    features[2, 5] = 0
+    probe._head.weight.data.fill_(float("nan"))
+    with pytest.raises(ValueError, match="`logits` must be finite, got nan in image 0"):
+        probe.on_validation_batch_end(trainer, module, outputs, None, 0, 1)

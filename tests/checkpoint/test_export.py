@@ -255,7 +255,7 @@ export_backbone(Backbone("resnet18"), {str(path)!r})
 @pytest.mark.parametrize(
     ("name", "options", "format", "message"),
     [
-        ("resnet18", {}, "onnx", "`format` must be one of instdisc, torchvision, timm"),
+        ("resnet18", {}, "onnx", "`format` must be one of 'instdisc', 'torchvision', 'timm'"),
         ("resnet18", {"stem": "cifar"}, "torchvision", "cannot tell a stem, and this one is 'cif"),
         ("resnet18", {"stem": "no_pool"}, "timm", "cannot tell a stem.*Use format='instdisc'"),
         ("resnet10t", {}, "torchvision", "is for resnet18, .* got 'resnet10t'"),

@@ -1,7 +1,8 @@
 import pytest
+import timm
 import torch
 
-from instdisc.checkpoint import backbone_origin, export_backbone, open_backbone
+from instdisc.checkpoint import export_backbone, open_backbone
 from instdisc.models import Backbone
 
 
@@ -25,7 +26,9 @@ def test_a_file_is_loaded_and_tells_its_origin(kind, tmp_path):
     assert loaded.spec == backbone.spec
     for name, tensor in backbone.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor)
-    assert backbone_origin(kind(file)) == ("net", str(file))  # the file tells no method
+    about = loaded.about()
+    assert (about.method, about.checkpoint) == ("net", str(file))  # the file tells no method
+    assert about.weights == backbone.about().weights
 
 
 def test_a_file_goes_before_a_name(tmp_path, monkeypatch):
@@ -41,12 +44,27 @@ def test_the_method_that_a_file_tells(tmp_path):
     about = {"backbone": backbone.spec, "method": "Mine", "recipe": {}, "version": "1"}
     file = tmp_path / "last.ckpt"
     torch.save({"state_dict": state, "instdisc": about}, file)
-    assert backbone_origin(file) == ("Mine", str(file))
-    assert open_backbone(file).name == "test_resnet"
+    about = open_backbone(file).about()
+    assert (about.method, about.pretraining, about.checkpoint) == ("Mine", "Mine", str(file))
+    assert about.architecture == "test_resnet"
 
 
-def test_what_is_no_file_is_random():
-    assert backbone_origin("resnet50") == ("random", "")
+def test_a_record_cannot_name_a_file_that_it_is_not_from(tmp_path):
+    loaded = open_backbone(export_backbone(Backbone("test_resnet"), tmp_path / "net.safetensors"))
+    with torch.no_grad():
+        next(loaded.parameters()).add_(1)
+    about = loaded.about()
+    assert (about.method, about.checkpoint) == ("net, changed", "")
+
+
+def test_a_file_with_the_name_of_its_architecture(tmp_path):
+    file = tmp_path / "vit.pth"
+    torch.save(timm.create_model("test_vit", num_classes=0).state_dict(), file)
+    with pytest.raises(ValueError, match="give its `name`"):
+        open_backbone(str(file))
+    loaded = open_backbone(f"{file}:test_vit")
+    assert loaded.name == "test_vit"
+    assert loaded.input.mean == loaded.net.pretrained_cfg["mean"]
 
 
 def test_bad_sources(tmp_path):
@@ -58,4 +76,12 @@ def test_bad_sources(tmp_path):
         open_backbone(torch.nn.Linear(2, 2))
     (tmp_path / "bad.pt").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="bad.pt"):
-        backbone_origin(tmp_path / "bad.pt")
+        open_backbone(tmp_path / "bad.pt")
+
+
+def test_the_name_of_release_0_1_0_tells_its_successor(tmp_path):
+    with pytest.warns(DeprecationWarning, match=r"open_backbone\(source\).about\(\)"):
+        from instdisc.checkpoint import backbone_origin
+    file = export_backbone(Backbone("test_resnet"), tmp_path / "net.safetensors")
+    assert backbone_origin(file) == ("net", str(file))
+    assert backbone_origin("resnet50") == ("random", "")

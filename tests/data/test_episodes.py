@@ -54,6 +54,20 @@ def test_the_draw_is_fixed_for_good():
 SUPPORT, QUERIES = [12, 4, 5, 13, 12, 0, 14, 6], [0, 1, 8, 10]
 
 
+def test_compacted_episodes_are_the_same_images(drawn):
+    labels = torch.arange(3000) % 7
+    few = draw_episodes(labels, shots=4, queries=3, episodes=5)
+    for episodes in (few, few.first(2)):
+        positions, own = episodes.compacted(labels)
+        assert len(positions) <= 5 * 5 * 7
+        assert torch.equal(positions, positions.unique())
+        assert torch.equal(positions[own.support], episodes.support)
+        assert torch.equal(positions[own.queries], episodes.queries)
+        own.check(labels[positions])
+    with pytest.raises(ValueError, match="were drawn from a set with other labels"):
+        few.compacted(labels.flip(0))
+
+
 def test_seeds_differ(drawn):
     other = draw_episodes(LABELS, shots=10, queries=15, episodes=40, seed=1)
     assert not torch.equal(drawn.support, other.support)

@@ -13,6 +13,8 @@ from instdisc.data import (
     open_images,
     split_per_class,
 )
+from instdisc.data.layout import kinds_of
+from instdisc.data.opening import LAYOUTS
 
 PARTS = ("all", "train", "test")
 
@@ -89,13 +91,17 @@ def test_table(tmp_path):
 @pytest.mark.parametrize(
     ("name", "part", "message"),
     [
-        ("pets", "val", "`part` must be 'all', 'train' or 'test', got 'val'"),
+        ("pets", "val", "`part` must be one of 'all', 'train', 'test', got 'val'"),
         (
             "mini_imagenet",
             "train",
             "`part` 'train' is not there for 'mini_imagenet', which has 'all'",
         ),
-        ("synthia", "all", "`part` 'all' is not there for 'synthia', which is for pretraining"),
+        (
+            "synthia",
+            "all",
+            "of transfer tasks, got 'synthia'. .* is for pretraining",
+        ),
         ("flat", "train", "4 of the 4 images of 'flat' have no label"),
         ("lone", "all", "all 10 images of 'lone' are of one class, 'cat'"),
         ("lone", "train", "all 10 images of 'lone' are of one class, 'cat'"),
@@ -114,7 +120,7 @@ def test_bad_input(name, part, message, tmp_path):
 
 
 def test_nothing_there(tmp_path):
-    with pytest.raises(FileNotFoundError, match="a folder or a .csv file, got 'pets'.*eurosat"):
+    with pytest.raises(FileNotFoundError, match="or a file or one of .*eurosat.*, got 'pets'"):
         open_images("pets", tmp_path, part="all")
     with pytest.raises(FileNotFoundError, match=r"the folder of EuroSAT \(RGB\), got '.*eurosat'"):
         open_images("eurosat", tmp_path, part="all")
@@ -127,3 +133,95 @@ def test_joined_folders(tmp_path):
     assert both.labels.tolist() == [0, 1, 0, 0, 1, 1]
     assert both.paths[0] == "b/cat/0.png"
     assert both.read(5).shape == (3, 6, 8)
+
+
+def test_names_by_what_was_written(tmp_path):
+    for version, count in (("v1", 10), ("v2", 20)):
+        make(tmp_path / f"pets.{version}", ["cat", "dog"], count)
+        images = open_images(f"pets.{version}", tmp_path, part="all")
+        assert (images.name, len(images)) == (f"pets.{version}", 2 * count)
+    for part in PARTS:
+        assert open_images(f"mine={tmp_path / 'pets.v1'}", part=part).name == "mine"
+        assert open_images("mine=pets.v1", tmp_path, part=part).name == "mine"
+    (tmp_path / "a=b").mkdir()
+    make(tmp_path / "a=b", ["cat", "dog"])
+    assert open_images("a=b", tmp_path, part="all").name == "a=b"
+
+
+def test_a_drawn_split_is_said_once(tmp_path, caplog):
+    make(tmp_path / "pets", ["cat", "dog"])
+    opened(tmp_path / "pets")
+    opened(tmp_path / "pets")
+    assert len(caplog.messages) == 1
+    assert "says nothing of a split: by seed 0, 14 of its images are to train on" in caplog.text
+
+
+def test_folders_beside_the_parts_are_said(tmp_path, caplog):
+    for part in ("train", "val", "test", "more"):
+        make(tmp_path / "pets" / part, ["cat", "dog"], 2)
+    assert [len(images) for images in opened(tmp_path / "pets")] == [8, 4, 4]
+    assert len(caplog.messages) == 1
+    assert "2 folders of" in caplog.text
+    assert "are left out, more/ first" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["cat", "train/cat", "cat/young", "with_mask", "labels", "flowers/.hidden"],
+)
+def test_folders_of_images(folder, tmp_path):
+    make(tmp_path / "set", [folder, "dog"], 2)
+    assert kinds_of("set", tmp_path, LAYOUTS) == ["images"]
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        "Annotations/1.xml",
+        "PedMasks/1_mask.png",
+        "annotations/instances_train2017.json",
+        "train/_annotations.coco.json",
+        "masks/1.png",
+        "masks/train/1.png",
+        "train/masks/1.png",
+        "trainannot/1.png",
+        "images/1.png",
+        "train_keypoints.csv",
+    ],
+)
+def test_folders_of_other_kinds(sign, tmp_path):
+    make(tmp_path / "set", ["cat", "train", "dog"], 2)
+    (tmp_path / "set" / sign).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "set" / sign).touch()
+    assert kinds_of("set", tmp_path, LAYOUTS) == []
+    with pytest.raises(ValueError, match="set lies in no layout that is known here: a table"):
+        open_images("set", tmp_path, part="all")
+
+
+def test_what_systems_leave_is_no_sign(tmp_path):
+    make(tmp_path / "set", ["cat", "dog"], 2)
+    make(tmp_path / "set" / "__MACOSX", ["masks"], 2)
+    (tmp_path / "set" / "._train_keypoints.csv").touch()
+    assert kinds_of("set", tmp_path, LAYOUTS) == ["images"]
+    assert len(open_images("set", tmp_path, part="all")) == 4
+
+
+def test_kinds_by_name(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "pets.csv").write_text("image,label\n")
+    (tmp_path / "faces.csv").write_text("image,x0,y0\n")
+    names = ("eurosat", "eurosat=/data/e", "pets.csv", "faces.csv", "empty", "none")
+    found = [kinds_of(name, tmp_path, LAYOUTS) for name in names]
+    assert found == [["images"], ["images"], ["images"], [], [], ["images"]]
+
+
+@pytest.mark.parametrize("names", [("Train", "Test"), ("training", "val")])
+def test_parts_by_other_words(names, tmp_path):
+    make(tmp_path / "pets", ["cat", "dog"])
+    rows = [f"pets/{name}/{i}.png,{name}" for name in ("cat", "dog") for i in range(10)]
+    rows = [f"{row},{names[i % 4 == 0]}" for i, row in enumerate(rows)]
+    (tmp_path / "table.csv").write_text("\n".join(["image,label,split", *rows]))
+    assert [len(images) for images in opened("table.csv", tmp_path)] == [20, 15, 5]
+    (tmp_path / "table.csv").write_text("\n".join(["image,label,split", *rows[1:4]]))
+    with pytest.raises(ValueError, match="the column 'split' of .* must name 'test'"):
+        open_images("table.csv", tmp_path, part="test")

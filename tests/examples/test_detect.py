@@ -62,6 +62,7 @@ def test_a_checkpoint_is_fine_tuned(script, tmp_path, capsys):
     assert read_records(run / "results.jsonl") == records
     assert records[0].settings["iterations"] == 4
     assert (records[0].method, records[0].checkpoint) == ("mine", str(file))
+    assert (records[0].n, records[0].settings["precision"]) == (2, "32-true")
     assert json.loads((run / "detections.json").read_text()) is not None
     assert len(list((run / "pictures").iterdir())) == 2
     assert load_detector(run / "detector.pt").detector.spec["num_classes"] == 10
@@ -70,8 +71,9 @@ def test_a_checkpoint_is_fine_tuned(script, tmp_path, capsys):
     with pytest.raises(SystemExit):  # the folder is taken
         script.make_cli(arguments)
     assert "--ckpt_path last" in capsys.readouterr().err
-    again = script.main([*arguments, "--ckpt_path", "last"])
-    assert [r.value for r in again] == [r.value for r in records]
+    assert script.main([*arguments, "--ckpt_path", "last"]) == records  # it had ended
+    assert read_records(run / "results.jsonl") == records
+    assert [file.stem for file in (run / "predictions").iterdir()] == [records[0].job]
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)

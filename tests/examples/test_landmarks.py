@@ -46,15 +46,14 @@ def test_a_run_leaves_what_it_promises(script, tmp_path, capsys):
             },
         }
     )
-    records = script.main(
-        [
-            *[f"--config={EXAMPLES / 'configs' / 'landmarks' / 'scenes.yaml'}"],
-            *[f"--model.backbone={file}", "--data.image_size=32", "--data.batch_size=4"],
-            *[f"--data.train={scenes}", f"--data.test={scenes}", "--seed_everything=5"],
-            *["--trainer.max_epochs=2", "--trainer.accelerator=cpu"],
-            *["--trainer.log_every_n_steps=1", f"--trainer.default_root_dir={tmp_path / 'run'}"],
-        ]
-    )
+    arguments = [
+        *[f"--config={EXAMPLES / 'configs' / 'landmarks' / 'scenes.yaml'}"],
+        *[f"--model.backbone={file}", "--data.image_size=32", "--data.batch_size=4"],
+        *[f"--data.train={scenes}", f"--data.test={scenes}", "--seed_everything=5"],
+        *["--trainer.max_epochs=2", "--trainer.accelerator=cpu"],
+        *["--trainer.log_every_n_steps=1", f"--trainer.default_root_dir={tmp_path / 'run'}"],
+    ]
+    records = script.main(arguments)
     assert read_records(tmp_path / "run" / "results.jsonl") == records
     first = records[0]
     assert (first.metric, first.dataset, first.seed) == ("NME", "scenes", 5)
@@ -70,6 +69,10 @@ def test_a_run_leaves_what_it_promises(script, tmp_path, capsys):
     )
     assert all((tmp_path / "run" / name).is_file() for name in names)
     assert "landmarks NME" in capsys.readouterr().out
+    again = script.main([*arguments, "--ckpt_path=last"])
+    assert again == records == read_records(tmp_path / "run" / "results.jsonl")  # it had ended
+    kept = tmp_path / "run" / "predictions"
+    assert [file.stem for file in kept.iterdir()] == [first.job]
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -45,11 +45,12 @@ def test_linear(script, folder, tmp_path, capsys, protocol):
             *("--checkpoint", checkpoints[0], "--checkpoint", checkpoints[1]),
             *("--protocol", protocol, "--image-size", "32", "--device", "cpu"),
             *("--epochs", "1", "--tune-epochs", "1", "--out", str(tmp_path)),
+            *("--dataset", "noise"),
         ]
     )
     assert {record.method for record in records} == {"one", "two"}
     assert {record.checkpoint for record in records} == set(checkpoints)
-    assert {record.dataset for record in records} == {folder.name}
+    assert {record.dataset for record in records} == {"noise"}
     assert "top-1" in capsys.readouterr().out
     lines = (tmp_path / "linear.jsonl").read_text().splitlines()
     assert [json.loads(line)["value"] for line in lines] == [r.value for r in records]
@@ -71,4 +72,18 @@ def test_random_backbone_and_names(script, folder, tmp_path):
     assert {record.method for record in first} == {"random"}
     assert [r.value for r in script.main(arguments)] == [r.value for r in first]
     twice = [str(folder / "one.safetensors"), str(folder / "train/../one.safetensors")]
-    assert script.names(twice) == [(path, path) for path in twice]
+    options = script.parse_arguments(
+        [*("--train", "a", "--test", "a"), *(f"--checkpoint={path}" for path in twice)]
+    )
+    assert [name for name, _ in script.backbones(options)] == twice
+
+
+def test_parts_of_one_set(script, folder, tmp_path):
+    records = script.main(
+        [
+            *("--data-root", str(folder.parent), "--train", folder.name, "--test", folder.name),
+            *("--protocol", "readout", "--backbone", "test_resnet", "--image-size", "32"),
+            *("--out", str(tmp_path)),
+        ]
+    )
+    assert {(record.dataset, record.n) for record in records} == {(folder.name, 20)}

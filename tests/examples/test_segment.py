@@ -77,13 +77,16 @@ def test_a_run_leaves_what_it_promises(script, tmp_path, capsys):
     assert records[0].dataset == "scenes"
     assert records[0].method == "net"
     assert records[0].settings["steps"] == 2
-    assert records[0].settings["crop_size"] == 32
+    assert records[0].settings["crop_size"] == [32, 32]
     assert records[0].settings["milestones"] == [0.7, 0.9]
-    assert records[0].settings["backbone"] == "test_resnet"
+    assert records[0].architecture == "test_resnet"
     assert json.loads(records[0].to_json())["checkpoint"] == str(file)
     assert (run / "segments.png").stat().st_size > 1000
     assert (run / "config.yaml").exists()
     assert "segmentation mIoU" in capsys.readouterr().out
+    again = script.main([*arguments, f"--model.backbone={file}", "--ckpt_path=last"])
+    assert again == records == read_records(run / "results.jsonl")  # it had ended
+    assert [file.stem for file in (run / "predictions").iterdir()] == [records[0].job]
 
 
 def test_a_killed_run_goes_on_as_if_it_had_not_been(script, tmp_path):

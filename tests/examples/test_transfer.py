@@ -38,15 +38,20 @@ def arguments(tmp_path):
     ]
 
 
-def test_suite(script, arguments, capsys, caplog):
+def test_suite(script, arguments, capsys, caplog, tmp_path):
     records = script.main(arguments)
     assert len(records) == 2 * (1 + 4)
     shown = capsys.readouterr().out
     for text in ("4/4", "insects", "mine", "random", "finetune", "±"):
         assert text in shown
-    assert "skipped the data set wasps" in caplog.text
+    assert "skipped knn on wasps" in caplog.text
+    assert [missing.what for missing in records.missing] == ["knn on wasps", "finetune on wasps"]
+    assert "missing: knn on wasps" in shown.replace("\n", " ")
+    for suffix in ("md", "csv", "tex"):
+        assert "insects" in (tmp_path / "out" / f"table.{suffix}").read_text()
     assert script.main(arguments) == records
     assert "0/0" in capsys.readouterr().out
+    assert script.main([*arguments, "--allow-missing"]).missing == []
 
 
 @pytest.mark.parametrize("bad", ["finetune", "finetune.epochs", "epochs=1", "finetune.=1"])

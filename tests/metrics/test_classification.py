@@ -124,16 +124,40 @@ one = torch.zeros(1, dtype=torch.int64)
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: accuracy(one[:0], one[:0]), "`predictions` must hold at least one image"),
-        (lambda: accuracy(one, one.repeat(2)), r"the labels, \(2,\), got \(1,\)"),
-        (lambda: mean_per_class_accuracy(one, one - 1), "must not be negative, got -1. Images of"),
-        (lambda: calibration_error(one + 2.0, one == 0), r"lie in \[0, 1\], got 2.0: take the sof"),
-        (lambda: calibration_error(one / 0.0, one == 0), r"lie in \[0, 1\], got nan"),
-        (lambda: CalibrationError(0), "`num_bins` must be positive, got 0"),
-        (lambda: MeanPerClassAccuracy(0), "`num_classes` must be positive, got 0"),
-        (lambda: MeanPerClassAccuracy(3).update(one, one + 3), "label 3 is outside `num_classes`"),
-        (lambda: bootstrap_interval(accuracy, [one, one[:0]]), r"got lengths \[1, 0\]"),
-        (lambda: bootstrap_interval(accuracy, [one, one], level=1.0), r"`level` must lie in \(0"),
+        (lambda: accuracy(one[:0], one[:0]), "`predictions` must be of at least one image"),
+        (
+            lambda: accuracy(one, one.repeat(2)),
+            r"`predictions` must be a tensor \(2,\), got \(1,\)",
+        ),
+        (
+            lambda: mean_per_class_accuracy(one, one - 1),
+            "`labels` must be classes from 0, got -1. Leave images of",
+        ),
+        (
+            lambda: calibration_error(one + 2.0, one == 0),
+            "`confidences` must be from 0 to 1, got 2.0. Take the sof",
+        ),
+        (
+            lambda: calibration_error(one / 0.0, one == 0),
+            "`confidences` must be from 0 to 1, got nan",
+        ),
+        (lambda: CalibrationError(0), "`num_bins` must be a whole number of at least 1, got 0"),
+        (
+            lambda: MeanPerClassAccuracy(0),
+            "`num_classes` must be a whole number of at least 1, got 0",
+        ),
+        (
+            lambda: MeanPerClassAccuracy(3).update(one, one + 3),
+            "`labels` must be classes from 0 to 2, or -1 .*, got 3",
+        ),
+        (
+            lambda: bootstrap_interval(accuracy, [one, one[:0]]),
+            r"`columns` must be of one length of at least 1, got \[1, 0\]",
+        ),
+        (
+            lambda: bootstrap_interval(accuracy, [one, one], level=1.0),
+            "`level` must be a finite number above 0 and below 1, got 1.0",
+        ),
         (lambda: bootstrap_interval(accuracy, [one, one], num_resamples=0), "`num_resamples` must"),
     ],
 )

@@ -141,9 +141,9 @@ def test_nothing_labelled_is_refused(missing):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"k": 0}, "`k` and `temperature` must be positive, got 0 and 0.07"),
-        ({"temperature": 0.0}, "`k` and `temperature` must be positive, got 20 and 0.0"),
-        ({"temperature": float("nan")}, "`k` and `temperature` must be positive, got 20 and nan"),
+        ({"k": 0}, "`k` must be a whole number of at least 1, got 0"),
+        ({"temperature": 0.0}, "`temperature` must be a finite number above 0, got 0.0"),
+        ({"temperature": float("nan")}, "`temperature` must be a finite number above 0, got nan"),
     ],
 )
 def test_bad_settings(options, message):
@@ -156,11 +156,15 @@ def test_bad_settings(options, message):
 @pytest.mark.parametrize(
     ("rows", "labels", "message"),
     [
-        (0, [], "`bank` must hold at least one row, got none"),
-        (2, [0, -1], r"`bank_labels` must lie in \[0, 2\), got -1 to 0. Images of unknown class"),
-        (2, [0, 2], r"`bank_labels` must lie in \[0, 2\), got 0 to 2"),
+        (0, [], r"`bank` must be of at least one row, got \(0, 2\)"),
+        (
+            2,
+            [0, -1],
+            "`bank_labels` must be classes from 0 to 1, got -1. Leave images of unknown class",
+        ),
+        (2, [0, 2], "`bank_labels` must be classes from 0 to 1, got 2"),
     ],
 )
 def test_bad_bank(rows, labels, message):
     with pytest.raises(ValueError, match=message):
-        knn_scores(torch.eye(2), torch.eye(2)[:rows], torch.tensor(labels), num_classes=2)
+        knn_scores(torch.eye(2), torch.eye(2)[:rows], torch.tensor(labels).long(), num_classes=2)

@@ -95,12 +95,50 @@ def test_points_that_do_not_count_change_nothing():
     assert torch.equal(one[1:], other[1:])
 
 
+def test_a_face_without_a_distance_is_left_out_and_counted():
+    predicted, points, visible, distances = faces()
+    distances[[2, 5]] = torch.nan
+    points[0] = torch.nan  # of no visible point: any number
+    metric = LandmarkErrors()
+    for rows in (slice(0, 3), slice(3, 7)):
+        metric.update(predicted[rows], points[rows], visible[rows], distances[rows])
+    errors = metric.compute()
+    assert metric.left_out == 2
+    assert errors[[2, 5]].isnan().all()
+    rest = [1, 3, 4, 6]
+    assert torch.equal(errors[rest].isnan(), ~visible[rest])
+    seen = torch.ones_like(visible)
+    assert image_errors(errors, seen).isnan().tolist() == [
+        True,
+        False,
+        True,
+        *[False] * 2,
+        True,
+        False,
+    ]
+    assert not point_errors(errors, seen)[[0, 2, 3, 4]].isnan().any()
+    metric.reset()
+    assert metric.left_out == 0
+
+
+def test_repeated_faces_count_once_in_the_order_of_the_set():
+    predicted, points, visible, distances = faces()
+    distances[2] = torch.nan
+    whole, shuffled = LandmarkErrors(), LandmarkErrors()
+    whole.update(predicted, points, visible, distances)
+    for rows in ([6, 2, 0], [1, 2], [3, 4, 5, 6]):
+        batch = (some[rows] for some in (predicted, points, visible, distances))
+        shuffled.update(*batch, torch.tensor(rows))
+    assert torch.equal(shuffled.compute().nan_to_num(), whole.compute().nan_to_num())
+    assert shuffled.left_out == whole.left_out == 1
+
+
 @pytest.mark.parametrize(
     ("predicted", "points", "distances", "message"),
     [
-        ((2, 5, 2), (2, 4, 2), (2,), r"both be \(N, P, 2\), got \(2, 5, 2\) and \(2, 4, 2\)"),
-        ((2, 5, 3), (2, 5, 3), (2,), r"both be \(N, P, 2\)"),
-        ((2, 5, 2), (2, 5, 2), (3,), r"`distances` must be \(2,\), got \(3,\)"),
+        ((2, 5, 2), (2, 4, 2), (2,), r"`predicted` must be a tensor \(2, 4, 2\), got \(2, 5, 2\)"),
+        ((2, 5, 3), (2, 5, 3), (2,), r"`points` must be a tensor \(N, P, 2\), got \(2, 5, 3\)"),
+        ((2, 5, 2), (2, 5, 2), (3,), r"`distances` must be a tensor \(2,\), got \(3,\)"),
     ],
 )
 def test_shapes(predicted, points, distances, message):
@@ -110,11 +148,15 @@ def test_shapes(predicted, points, distances, message):
 
 def test_refuses():
     points = torch.rand(2, 5, 2)
-    with pytest.raises(ValueError, match="positive, got 0.0 for image 1: its eyes coincide"):
+    with pytest.raises(
+        ValueError, match="`distances` must be positive, .*, got 0.0. The eyes of image 1 coincide"
+    ):
         landmark_errors(points, points, torch.tensor([1.0, 0.0]))
-    with pytest.raises(ValueError, match="`predicted` must be finite: the training diverged"):
+    with pytest.raises(
+        ValueError, match="`predicted` must be finite, got inf in image 0. The training diverged"
+    ):
         landmark_errors(points / 0, points, torch.ones(2))
-    with pytest.raises(ValueError, match="`threshold` must be positive, got 0"):
+    with pytest.raises(ValueError, match="`threshold` must be a finite number above 0, got 0"):
         failure_rate(torch.rand(2), 0)
-    with pytest.raises(ValueError, match="`threshold` must be positive, got -1"):
+    with pytest.raises(ValueError, match="`threshold` must be a finite number above 0, got -1"):
         area_under_curve(torch.rand(2), -1)

@@ -9,7 +9,7 @@ import torch
 from ..images.files import ImageFiles
 from ..images.source import ImageSource
 from .entry import CatalogEntry
-from .layout import LayoutError, inside, read_rows, require_files, require_folder
+from .layout import LayoutError, inside, read_pairs, read_rows, require_files, require_folder
 
 PARTITIONS = "list_eval_partition.txt"
 IDENTITIES = "identity_CelebA.txt"
@@ -21,8 +21,8 @@ NUMBERS = {"train": "0", "valid": "1", "test": "2"}
 def _read(root: Path, split: str) -> ImageSource:
     folder = inside(root, "celeba")
     images = require_folder(folder, "img_align_celeba")
-    partitions = dict(read_rows(folder, PARTITIONS, 2))
-    identities = dict(read_rows(folder, IDENTITIES, 2))
+    partitions = read_pairs(folder, PARTITIONS)
+    identities = read_pairs(folder, IDENTITIES)
     nameless = sorted(set(partitions) - set(identities))
     if nameless:
         raise LayoutError(

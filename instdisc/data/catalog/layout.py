@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..images.tables import read_columns
+from ..images.columns import read_columns
+from ..images.listing import is_clutter
+from ..images.text import read_lines
 
 
 class LayoutError(ValueError):
@@ -80,15 +82,15 @@ def require_class_folders(root: Path, name: str, count: int) -> Path:
 
 
 def class_folders(folder: Path) -> list[str]:
-    """The names of the folders in a folder, sorted; hidden ones are passed over."""
+    """The names of the folders in a folder, sorted; clutter (`is_clutter`) is passed over."""
     with os.scandir(folder) as entries:
         return sorted(
-            entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")
+            entry.name for entry in entries if entry.is_dir() and not is_clutter(entry.name)
         )
 
 
 def require_files(folder: Path, paths: Iterable[str], listed_in: str) -> None:
-    """Checks that listed files exist, with one look into each folder.
+    """Checks that listed files exist, with one look into each folder, and that none comes twice.
 
     Args:
         folder: where they lie.
@@ -96,11 +98,15 @@ def require_files(folder: Path, paths: Iterable[str], listed_in: str) -> None:
         listed_in: what names them, for the message.
 
     Raises:
-        LayoutError: if one is missing.
+        LayoutError: if one is missing or comes twice.
     """
     present: dict[str, set[str]] = {}
     missing = []
+    seen: set[str] = set()
     for path in paths:
+        if path in seen:
+            raise LayoutError(f"{listed_in} names the image {path} twice")
+        seen.add(path)
         place, name = os.path.split(path)
         if place not in present:
             inner = folder / place
@@ -118,21 +124,44 @@ def read_rows(root: Path, name: str, num_columns: int) -> Iterator[list[str]]:
     """The rows of a text file, in columns parted by spaces; empty lines are passed over.
 
     Raises:
-        LayoutError: if the file is missing, or a row has another number of columns.
+        LayoutError: if the file is missing or not in UTF-8, or a row has another number of columns.
+    """
+    for number, line in numbered_lines(root, name):
+        row = line.split()
+        if len(row) != num_columns:
+            raise LayoutError(
+                f"line {number} of {name} has {len(row)} columns instead of {num_columns}: "
+                f"{line[:60]!r}"
+            )
+        yield row
+
+
+def read_pairs(root: Path, name: str) -> dict[str, str]:
+    """The rows of a text file of two columns: the first, an image, to the second.
+
+    Raises:
+        LayoutError: as `read_rows`, or if an image comes twice.
+    """
+    pairs: dict[str, str] = {}
+    for image, value in read_rows(root, name, 2):
+        if image in pairs:
+            raise LayoutError(f"{name} names the image {image} twice")
+        pairs[image] = value
+    return pairs
+
+
+def numbered_lines(root: Path, name: str) -> Iterator[tuple[int, str]]:
+    """The lines of a text file with their numbers; empty lines are passed over.
+
+    Raises:
+        LayoutError: if the file is missing or not in UTF-8.
     """
     if not (root / name).is_file():
         raise LayoutError(f"there is no file {name}")
-    with (root / name).open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            row = line.split()
-            if not row:
-                continue
-            if len(row) != num_columns:
-                raise LayoutError(
-                    f"line {number} of {name} has {len(row)} columns instead of {num_columns}: "
-                    f"{line.strip()[:60]!r}"
-                )
-            yield row
+    try:
+        yield from read_lines(root / name)
+    except ValueError as error:
+        raise LayoutError(str(error).removesuffix(".")) from error
 
 
 def read_csv(root: Path, name: str, columns: list[str]) -> Iterator[tuple[int, list[str]]]:

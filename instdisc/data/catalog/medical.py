@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from ..images.files import ImageFiles
+from ..images.listing import list_folder
 from ..images.source import ImageSource
 from .entry import CatalogEntry
 from .layout import LayoutError, first_file, read_csv, require_files, require_folder
@@ -45,11 +46,15 @@ def _read_chestx(root: Path, split: str) -> ImageSource:
     places = _chest_folders(root)
     number = {finding: index for index, finding in enumerate(FINDINGS)}
     paths, labels = [], []
-    for _, (name, findings) in read_csv(root, listed_in, ["Image Index", "Finding Labels"]):
+    seen: set[str] = set()
+    for line, (name, findings) in read_csv(root, listed_in, ["Image Index", "Finding Labels"]):
         if findings not in number:
             continue
         if name not in places:
             raise LayoutError(f"the image {name} of {listed_in} is in no folder images/")
+        if name in seen:
+            raise LayoutError(f"line {line} of {listed_in} names the image {name} again")
+        seen.add(name)
         paths.append(os.path.join(places[name], name))
         labels.append(number[findings])
     if not paths:
@@ -59,7 +64,8 @@ def _read_chestx(root: Path, split: str) -> ImageSource:
 
 def _chest_folders(root: Path) -> dict[str, str]:
     """The folder of each image: all are in one, or in 12 as the archives have them."""
-    folders = [folder for folder in ["images", *sorted(os.listdir(root))] if "images" in folder]
+    names = ["images", *(path.name for path in list_folder(root))]
+    folders = [name for name in names if "images" in name]
     inner = [os.path.join(folder, "images") for folder in folders]
     found = [folder for folder in [*folders, *inner] if (root / folder).is_dir()]
     if not found:

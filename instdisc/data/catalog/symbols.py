@@ -11,6 +11,7 @@ import torch
 
 from ..images.arrays import ImageArray
 from ..images.files import ImageFiles
+from ..images.listing import list_folder
 from ..images.source import ImageSource
 from .entry import CatalogEntry
 from .layout import LayoutError, class_folders, inside, require_folder
@@ -45,7 +46,7 @@ def _characters(root: Path, name: str) -> ImageFiles:
     ]
     paths, labels = [], []
     for label, character in enumerate(classes):
-        files = sorted(file for file in os.listdir(folder / character) if file.endswith(".png"))
+        files = [path.name for path in list_folder(folder / character) if path.suffix == ".png"]
         if not files:
             raise LayoutError(f"{name}/{character}/ holds no image")
         paths += [os.path.join(character, file) for file in files]

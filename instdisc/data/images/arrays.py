@@ -75,5 +75,8 @@ class ImageArray(ImageSource):
         self.name = name
         self.names = [str(i) for i in range(len(pixels))] if names is None else list(names)
 
+    def image_names(self) -> list[str]:
+        return list(self.names)
+
     def read(self, index: int) -> Tensor:
         return self.pixels[index].contiguous()

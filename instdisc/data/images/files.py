@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -93,6 +94,9 @@ class ImageFiles(ImageSource):
 
     def read(self, index: int) -> Tensor:
         return decode_file(self.path(index))
+
+    def image_names(self) -> list[str]:
+        return [path.replace(os.sep, "/") for path in self._paths]
 
     def image_keys(self, positions: Tensor | None = None) -> Keys:
         if type(self).read is not ImageFiles.read:  # images are more than what the files show

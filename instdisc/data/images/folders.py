@@ -20,7 +20,8 @@ class ImageFolder(ImageFiles):
 
     ``root/CLASS/**/*.jpg`` gives the label by the sorted order of the class folders; images that
     lie in ``root`` itself, without any folder, are unlabelled. Files that are no images by their
-    suffix, and hidden files and folders, are passed over. Images of 16 bits lose the lower eight.
+    suffix, hidden files and folders, and what macOS and Windows leave, are passed over. Images of
+    16 bits lose the lower eight.
 
     Args:
         root: the folder.

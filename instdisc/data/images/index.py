@@ -16,10 +16,11 @@ from typing import NamedTuple
 import numpy as np
 
 from .files import SUFFIXES
+from .listing import is_clutter
 from .packed import PackedPaths
 
 LEAST = 50_000  # images; a local disk lists fewer in less than 0.1 s
-_FORMAT = 1
+_FORMAT = 2
 _SETTLED = 2_000_000_000  # ns; the coarsest clock of a file system (FAT) ticks every 2 s
 
 _log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Branch(NamedTuple):
 def find_images(root: str | Path, index: Path | None = None) -> dict[str, PackedPaths]:
     """The images in each folder directly below `root`, and under ``""`` those in `root` itself.
 
-    Hidden files and folders are passed over; linked folders are followed.
+    Clutter (`is_clutter`) is passed over; linked folders are followed.
 
     Args:
         root: the folder.
@@ -90,7 +91,7 @@ def _scan_branch(root: str, name: str) -> tuple[Branch, list[str]]:
         with os.scandir(os.path.join(root, folder)) as entries:
             for entry in entries:
                 inner = entry.name
-                if inner.startswith("."):
+                if is_clutter(inner):
                     continue
                 if entry.is_dir():
                     below.append(prefix + inner)

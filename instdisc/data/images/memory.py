@@ -62,11 +62,16 @@ class ImagesInMemory(ImageSource):
         with ThreadPoolExecutor() as threads:  # decoders work in parallel
             list(threads.map(keep, range(len(images))))
         self.labels = images.labels[positions]
+        names = images.image_names()
+        self._names = [names[position] for position in positions.tolist()]
         self.stack = None if others else stack
         self._images = [others.get(i, stack[i].transpose(0, 1)) for i in range(len(images))]
 
     def read(self, index: int) -> Tensor:
         return self._images[index]
+
+    def image_names(self) -> list[str]:
+        return list(self._names)
 
 
 def check_memory(needed: int, free: int, name: str) -> None:

@@ -36,6 +36,7 @@ class ImageSource(ABC):
     """Images with labels, read one by one; subclass it for images of another kind.
 
     Attributes:
+        kind: what the images come with, see `instdisc.data.Layout`.
         name: a short name for records and messages.
         classes: names of the classes; empty if there are no labels.
         labels: ``(N,)`` int64 class of each image, known without reading it; ``-1`` = unknown.
@@ -43,6 +44,7 @@ class ImageSource(ABC):
             through; ``"skip"`` logs it as a warning and takes the next readable image.
     """
 
+    kind: str = "images"
     name: str
     classes: Sequence[str]
     labels: Tensor
@@ -66,6 +68,14 @@ class ImageSource(ABC):
             ValueError: if the image is unreadable; with ``on_unreadable="skip"``, if all are.
         """
         return self._fetch(self.read, index)
+
+    def image_names(self) -> list[str]:
+        """What each image is called, the same on every machine: for split files and predictions."""
+        return [str(position) for position in range(len(self))]
+
+    def subset(self, positions: Tensor) -> ImageSource:
+        """Some of the images, ``(M,)`` int64 positions, with all that is known of them."""
+        return ImageSubset(self, positions)
 
     def image_keys(self, positions: Tensor | None = None) -> Keys:
         """A hash of what each image shows: here of its pixels, for files of their bytes.
@@ -155,6 +165,10 @@ class ImageSubset(ImageSource):
 
     def read(self, index: int) -> Tensor:
         return self.images.read(int(self.positions[index]))
+
+    def image_names(self) -> list[str]:
+        names = self.images.image_names()
+        return [names[position] for position in self.positions.tolist()]
 
     def image_keys(self, positions: Tensor | None = None) -> Keys:
         chosen = self.positions if positions is None else self.positions[positions]

@@ -6,19 +6,24 @@ Legend: n images of a class.
 from __future__ import annotations
 
 import json
-import os
+import logging
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from .arrays import ImageArray
-from .files import ImageFiles
+from instdisc.checks import whole
+
 from .source import ImageSource, ImageSubset
+from .text import read_text
 
 _FORMAT = 1
+
+_log = logging.getLogger(__name__)
 
 
 class ImageSplit(NamedTuple):
@@ -88,6 +93,58 @@ def split_per_class(images: ImageSource, share: float = 0.7, *, seed: int = 0) -
     return ImageSplit(*(_subset(images, np.sort(np.concatenate(p))) for p in (train, test)))
 
 
+def draw_positions(
+    count: int, num_test: int | None = None, *, seed: int = 0, name: str
+) -> tuple[Tensor, Tensor]:
+    """Which of N images are to train on and which to test on, drawn without regard to classes.
+
+    Args:
+        count: N.
+        num_test: how many to test on; ``None`` for 30 %, rounded.
+        seed: another seed draws others.
+        name: of the set, for the message.
+
+    Returns:
+        Sorted positions, int64: of the training, and of the test.
+
+    Raises:
+        ValueError: if one part would be empty.
+
+    Example:
+        >>> draw_positions(10, name="pets")[1]
+        tensor([2, 4, 8])
+    """
+    held_out = round(0.3 * count) if num_test is None else num_test
+    if count < 2:
+        raise ValueError(f"{name!r} must have at least 2 images to be split, got {count}")
+    whole(
+        "num_test",
+        held_out,
+        at_most=count - 1,
+        remedy=f"{name!r} has {count} images; one must remain to train on.",
+    )
+    order = np.random.RandomState(seed).permutation(count)  # numpy promises to keep its draws
+    test, train = np.sort(order[:held_out]), np.sort(order[held_out:])
+    return torch.from_numpy(train), torch.from_numpy(test)
+
+
+@cache
+def say_drawn(place: str, train: int, test: int) -> None:
+    """One line in the log, once for each place, on a split that nobody else will have drawn.
+
+    Args:
+        place: the folder or table.
+        train: how many images are to train on.
+        test: how many to test on.
+    """
+    _log.warning(
+        "%s says nothing of a split: by seed 0, %d of its images are to train on and %d to test on",
+        place,
+        train,
+        test,
+    )
+
+
 def write_split(split: ImageSplit, file: str | Path) -> None:
     """Writes which images are in a split, as JSON, so that a result can be repeated.
 
@@ -153,14 +210,7 @@ def image_names(images: ImageSource) -> list[str]:
         >>> image_names(Scenes(3, image_size=32))
         ['0', '1', '2']
     """
-    if isinstance(images, ImageSubset):
-        names = image_names(images.images)
-        return [names[position] for position in images.positions.tolist()]
-    if isinstance(images, ImageFiles):
-        return [path.replace(os.sep, "/") for path in images.paths]
-    if isinstance(images, ImageArray):
-        return images.names
-    return [str(position) for position in range(len(images))]
+    return images.image_names()
 
 
 def _subset(images: ImageSource, positions: np.ndarray) -> ImageSubset:
@@ -171,7 +221,7 @@ def _read_json(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise FileNotFoundError(f"`file` must be a split file, got {str(file)!r}")
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(read_text(file))
         if content["format"] != _FORMAT:
             raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
         for part in ImageSplit._fields:

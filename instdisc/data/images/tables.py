@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TextIO
+from typing import Literal, NamedTuple
 
 import torch
 
+from .columns import column_names as column_names
+from .columns import read_columns
 from .files import ImageFiles
+from .listed import ListedFiles
 
 
 class ImageTable(ImageFiles):
     r"""Images and labels as listed in a CSV file.
 
     The first row names the columns. Classes are the different labels of the whole table, sorted,
-    as numbers if all are whole numbers.
+    as numbers if all are whole numbers. Paths may be written with the separators of Windows.
 
     Args:
         root: the folder that the paths in the table are relative to; ``None`` for the table's own.
-        table: the file: columns parted by commas, in ``.tsv`` by tabs.
+        table: the file: columns parted by commas, in ``.tsv`` by tabs; see `read_columns`.
         image: the column with the paths.
         label: the column with the names of the classes.
         classes: the names of the classes in their order, if it is to be another one, or if the
@@ -33,8 +34,8 @@ class ImageTable(ImageFiles):
     Raises:
         FileNotFoundError: if there is no such table or folder.
         ValueError: if a column is missing, `classes` has a name twice, or no row is left; if a row
-            is too short or too long, has no label or one that is not in `classes`, or names an
-            image that is missing or that another row names too: then it names the row.
+            is too short or too long, is not in UTF-8, has no label or one that is not in `classes`,
+            or names an image that is missing or that another row names too: then it names the row.
 
     Example:
         >>> import tempfile
@@ -67,11 +68,13 @@ class ImageTable(ImageFiles):
             raise FileNotFoundError(f"`root` must be the folder of the images, got {str(root)!r}")
         columns = [image, label, label if only is None else only[0]]
         rows = [_Row(line, *values) for line, values in read_columns(table, columns)]
+        listed = ListedFiles(root, table)
         for row in rows:
             if not row.image or not row.label:
                 raise ValueError(
                     f"line {row.line} of {table} has no {image if not row.image else label}"
                 )
+            listed.add(row.line, row.image)  # of the other parts too: none may be in two
         classes = _sorted_classes({row.label for row in rows}) if classes is None else list(classes)
         if len(set(classes)) < len(classes):
             raise ValueError(f"`classes` must be different names, got {classes}")
@@ -93,10 +96,9 @@ class ImageTable(ImageFiles):
                 )
         if not rows:
             raise ValueError(f"{table} lists no image")
-        _check_images(root, table, rows)
         super().__init__(
             root,
-            [row.image for row in rows],
+            [listed.find(row.line, row.image) for row in rows],
             torch.tensor([number[row.label] for row in rows]),
             classes=classes,
             name=table.stem if name is None else name,
@@ -111,61 +113,7 @@ class _Row(NamedTuple):
     value: str  # of the column that `only` names
 
 
-def column_names(table: Path) -> list[str]:
-    """The names in the first row of a CSV file; none if it is empty."""
-    with table.open(encoding="utf-8-sig", newline="") as lines:
-        return [name.strip() for name in next(_reader(table, lines), [])]
-
-
-def read_columns(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """The line and the values of some columns of each row of a CSV file; empty rows are passed.
-
-    Raises:
-        ValueError: if a column is missing, or a row has more or fewer columns than the first.
-    """
-    with table.open(encoding="utf-8-sig", newline="") as lines:
-        reader = _reader(table, lines)
-        header = [name.strip() for name in next(reader, [])]
-        missing = [name for name in columns if name not in header]
-        if missing:
-            raise ValueError(
-                f"{table.name} has no column {missing[0]!r}; its first line has "
-                f"{', '.join(map(repr, header[:10])) or 'none'}"
-            )
-        places = [header.index(name) for name in columns]
-        for row in reader:
-            if not row:
-                continue
-            if len(row) != len(header):
-                raise ValueError(
-                    f"line {reader.line_num} of {table.name} has {len(row)} columns instead of "
-                    f"{len(header)}"
-                )
-            yield reader.line_num, [row[place].strip() for place in places]
-
-
-def _reader(table: Path, lines: TextIO) -> Any:
-    return csv.reader(lines, delimiter="\t" if table.suffix.lower() == ".tsv" else ",")
-
-
 def _sorted_classes(names: set[str]) -> list[str]:
     if all(name.isascii() and name.isdigit() for name in names):
         return sorted(names, key=lambda name: (int(name), name))
     return sorted(names)
-
-
-def _check_images(root: Path, table: Path, rows: Sequence[_Row]) -> None:
-    present: dict[str, set[str]] = {}  # one look into each folder
-    lines: dict[str, int] = {}
-    for line, path, *_ in rows:
-        folder, name = os.path.split(path)
-        if folder not in present:
-            inner = root / folder
-            present[folder] = set(os.listdir(inner)) if inner.is_dir() else set()
-        if name not in present[folder]:
-            raise ValueError(f"line {line} of {table} names {path!r}, which is not in {root}")
-        if path in lines:
-            raise ValueError(
-                f"line {line} of {table} names {path!r} again, after line {lines[path]}"
-            )
-        lines[path] = line

@@ -13,4 +13,7 @@ from .opening import open_landmarks as open_landmarks
 from .scenes import SceneLandmarks as SceneLandmarks
 from .source import LandmarkFiles as LandmarkFiles
 from .source import LandmarkSource as LandmarkSource
+from .subset import LandmarkSplit as LandmarkSplit
+from .subset import LandmarkSubset as LandmarkSubset
+from .subset import split_landmarks as split_landmarks
 from .tables import LandmarkTable as LandmarkTable

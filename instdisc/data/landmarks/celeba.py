@@ -13,6 +13,8 @@ from ..catalog.layout import (
     LayoutError,
     contents,
     inside,
+    numbered_lines,
+    read_pairs,
     read_rows,
     require_files,
     require_folder,
@@ -103,7 +105,7 @@ class CelebALandmarks(LandmarkFiles):
 
 def _names(folder: Path, split: str) -> list[str]:
     if split not in MAFL_SPLITS:
-        return split_names(folder, split, dict(read_rows(folder, PARTITIONS, 2)))
+        return split_names(folder, split, read_pairs(folder, PARTITIONS))
     train, test = (
         [name for (name,) in read_rows(folder, file, 1)] for file in (MAFL_TRAIN, MAFL_TEST)
     )
@@ -118,26 +120,24 @@ def _names(folder: Path, split: str) -> list[str]:
 
 def _numbers(folder: Path, file: str, count: int, names: list[str]) -> Tensor:
     """The `count` numbers of each name in an annotation file of CelebA, ``(N, count)`` float."""
-    path = folder / file
-    if not path.is_file():
-        raise LayoutError(f"there is no file {file}")
     wanted = dict.fromkeys(names)
     found: dict[str, list[float]] = {}
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            row = line.split()
-            # The first two lines say how many follow, and what the columns are.
-            if number <= 2 or not row or row[0] not in wanted:
-                continue
-            if len(row) != 1 + count:
-                raise LayoutError(
-                    f"line {number} of {file} has {len(row)} columns instead of {1 + count}: "
-                    f"{line.strip()[:60]!r}"
-                )
-            try:
-                found[row[0]] = [float(cell) for cell in row[1:]]
-            except ValueError as error:
-                raise LayoutError(f"line {number} of {file} must hold numbers: {error}") from error
+    for number, line in numbered_lines(folder, file):
+        row = line.split()
+        # The first two lines say how many follow, and what the columns are.
+        if number <= 2 or row[0] not in wanted:
+            continue
+        if len(row) != 1 + count:
+            raise LayoutError(
+                f"line {number} of {file} has {len(row)} columns instead of {1 + count}: "
+                f"{line[:60]!r}"
+            )
+        if row[0] in found:
+            raise LayoutError(f"line {number} of {file} names {row[0]} again")
+        try:
+            found[row[0]] = [float(cell) for cell in row[1:]]
+        except ValueError as error:
+            raise LayoutError(f"line {number} of {file} must hold numbers: {error}") from error
     missing = [name for name in names if name not in found]
     if missing:
         raise LayoutError(f"{len(missing)} images are not in {file}, {missing[0]} first")

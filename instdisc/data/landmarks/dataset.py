@@ -6,13 +6,14 @@ Legend: B batch, N images, P points, S side of a view, n numbers of the photomet
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
 
 from instdisc.types import LandmarkBatch
 
+from ..images.splits import image_names
 from ..views.dataset import RawViews, ViewDataset, ViewPolicy
 from ..views.draws import Draws
 from ..views.finish import ViewFinisher
@@ -45,8 +46,9 @@ class LandmarkDataset(ViewDataset):
         policy: how views are made; its frame is a `SquareFrame`. A flip changes left and right
             points as the layout says.
         crop: around what the frame is laid: the whole image, the face box of the data set, or the
-            box around the points. The last looks at the truth, in a test as well: as where the
-            box of a good face detector is taken for granted.
+            box around the visible points. The last looks at the truth, in a test as well: as where
+            the box of a good face detector is taken for granted. A face without a visible point
+            is then unreadable: `on_unreadable` of `images` says what follows.
         seed: of all random numbers; 0 to 2**32 - 1.
 
     Attributes:
@@ -118,11 +120,10 @@ class LandmarkDataset(ViewDataset):
         """One row of a batch."""
         frame = self.policies[0].frame
         assert isinstance(frame, SquareFrame)
-        position, image = self.images.fetch(index)
-        points, counts = self.images.points(position).split((2, 1), 1)  # (P, 2), (P, 1)
+        position, (image, points, visible) = self.images._fetch(self._face, index)
         height, width = image.shape[1:]
-        visible = (counts[:, 0] > 0) & _within(points, width, height)
-        box = frame.around(self._region(position, points, height, width), numbers)
+        region = self._region(position, points[visible], height, width)
+        box = frame.around(region, numbers)
         corner = torch.tensor([box.left, box.top], dtype=torch.float32)
         view, size = frame.cut_box(image, box), frame.size
         points = (points - corner) * (size / box.width)
@@ -137,6 +138,27 @@ class LandmarkDataset(ViewDataset):
             visible=visible,
             boxes=torch.cat([corner, corner + box.width]),
             indices=torch.tensor(position),
+        )
+
+    def _face(self, position: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The image, its points ``(P, 2)`` and which are visible in it, ``(P,)`` bool."""
+        image = self.images.read(position)
+        points, counts = self.images.points(position).split((2, 1), 1)
+        counted = counts[:, 0] > 0
+        if not points[counted].isfinite().all():
+            self._refuse(position, "a point that is not finite. Give it a third column of 0")
+        visible = counted & _within(points, image.shape[2], image.shape[1])
+        if self.crop == "points" and not visible.any():
+            self._refuse(
+                position, "no visible point to lay `crop`='points' around. Take 'image' or 'box'"
+            )
+        return image, torch.where(points.isfinite(), points, -1.0), visible
+
+    def _refuse(self, position: int, what: str) -> NoReturn:
+        name = image_names(self.images)[position]
+        raise ValueError(
+            f"{name} of {self.images.name!r} has {what}, leave the image out, or open the set with "
+            "on_unreadable='skip'."
         )
 
     def _region(self, position: int, points: Tensor, height: int, width: int) -> list[float]:

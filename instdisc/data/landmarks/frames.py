@@ -6,29 +6,34 @@ Legend: B views, S side of a view.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from instdisc.checks import choice
+
+from ..views.dataset import IMAGENET_MEAN
 from ..views.draws import Draws
 from ..views.frames import Box, Frame
-
-_PADDING = (124, 116, 104)  # ImageNet's mean colour: 0 after the normalisation
 
 
 class SquareFrame(Frame):
     """A square around a region of the image, a little off at random, resized; the shape is kept.
 
     The square has the region's centre and ``(1 + 2 margin)`` times its long side. Where it reaches
-    beyond the image it is filled with ImageNet's mean colour, so no point is ever lost to an edge.
+    beyond the image it is filled with a mean colour, so no point is ever lost to an edge.
 
     Args:
         size: S in pixels.
         margin: is added on each side, in long sides of the region; negative to cut off.
         scale: how much the square may shrink or grow at random: a factor from [1 - x, 1 + x].
         shift: how far it may move at random along each axis: up to x of its side.
+        interpolation: ``"bilinear"`` or ``"bicubic"``, with antialias.
+        mean: the colour beyond the image, for images in [0, 1]: that of the normalisation, so that
+            it is 0 afterwards, but for the rounding to whole levels.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -47,7 +52,14 @@ class SquareFrame(Frame):
     """
 
     def __init__(
-        self, size: int, *, margin: float = 0.0, scale: float = 0.0, shift: float = 0.0
+        self,
+        size: int,
+        *,
+        margin: float = 0.0,
+        scale: float = 0.0,
+        shift: float = 0.0,
+        interpolation: Literal["bilinear", "bicubic"] = "bilinear",
+        mean: Sequence[float] = IMAGENET_MEAN,
     ) -> None:
         if size < 1:
             raise ValueError(f"`size` must be a positive number of pixels, got {size}")
@@ -58,6 +70,8 @@ class SquareFrame(Frame):
         if not 0 <= shift < 1:
             raise ValueError(f"`shift` must lie in [0, 1), got {shift}")
         self.size = size
+        self.interpolation = choice("interpolation", interpolation, ("bilinear", "bicubic"))
+        self._padding = [round(255 * part) for part in mean]
         self.margin = margin
         self.scale = scale
         self.shift = shift
@@ -103,7 +117,7 @@ class SquareFrame(Frame):
         columns = slice(max(left, 0), max(min(left + side, width), 0))
         part = image[:, rows, columns]
         if part.shape[1:] != (side, side):
-            whole = image.new_tensor(_PADDING)[:, None, None].repeat(1, side, side)
+            whole = image.new_tensor(self._padding)[:, None, None].repeat(1, side, side)
             if part.numel():
                 y, x = rows.start - top, columns.start - left
                 whole[:, y : y + part.shape[1], x : x + part.shape[2]] = part
@@ -111,6 +125,10 @@ class SquareFrame(Frame):
         if side == self.size:
             return part.clone(memory_format=torch.contiguous_format)
         view: Tensor = F.interpolate(
-            part[None], (self.size, self.size), mode="bilinear", align_corners=False, antialias=True
+            part[None],
+            (self.size, self.size),
+            mode=self.interpolation,
+            align_corners=False,
+            antialias=True,
         )[0]
         return view

@@ -19,8 +19,8 @@ class LandmarkLayout(NamedTuple):
     Attributes:
         names: of the P points, in their order.
         flip_pairs: points that change places when an image is flipped.
-        eyes: two groups of points; the distance between the groups' means is what errors are
-            divided by.
+        eyes: two groups of points; the distance between the means of those of them that are
+            visible is what errors are divided by.
 
     Example:
         >>> FACE_5.order
@@ -40,17 +40,37 @@ class LandmarkLayout(NamedTuple):
             order[left], order[right] = right, left
         return order
 
-    def distance(self, points: Tensor) -> Tensor:
-        """Distance between the eyes.
+    def distance(self, points: Tensor, visible: Tensor | None = None) -> Tensor:
+        """Distance between the eyes, by their visible points alone.
 
         Args:
-            points: ``(..., P, 2)`` or ``(..., P, 3)``, in pixels.
+            points: ``(..., P, 2)`` or ``(..., P, 3)``, in pixels; a third column above 0 says
+                that a point is visible, as `LandmarkSource.points` gives it.
+            visible: ``(..., P)`` bool; ``None`` for what the third column says, else for all.
 
         Returns:
-            ``(...)``, in pixels.
+            ``(...)``, in pixels; NaN where an eye has no visible point: the errors of such a face
+            have no unit, and it is left out of the score.
+
+        Example:
+            >>> face = torch.tensor([[2.0, 5, 1], [9, 5, 1], [5, 8, 1], [3, 9, 1], [7, 9, 1]])
+            >>> hidden = face.clone()
+            >>> hidden[0] = torch.tensor([-1.0, -1, 0])
+            >>> FACE_5.distance(torch.stack([face, hidden]))
+            tensor([7., nan])
         """
-        left, right = (points[..., list(eye), :2].mean(-2) for eye in self.eyes)
+        if visible is None:
+            column = points[..., 2] if points.shape[-1] > 2 else torch.ones_like(points[..., 0])
+            visible = column > 0
+        left, right = (_visible_mean(points, visible, list(eye)) for eye in self.eyes)
         return torch.linalg.vector_norm(left - right, dim=-1)
+
+
+def _visible_mean(points: Tensor, visible: Tensor, group: list[int]) -> Tensor:
+    """Mean of the visible points of a group, ``(..., 2)``; NaN where there is none."""
+    counts = visible[..., group, None]
+    # A sum of nothing over nothing is NaN.
+    return (points[..., group, :2] * counts).sum(-2) / counts.sum(-2)
 
 
 def check_layout(layout: LandmarkLayout, num_points: int) -> LandmarkLayout:

@@ -13,9 +13,10 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from instdisc.types import LandmarkBatch
+from instdisc.checks import refuse
+from instdisc.types import InputSpec, LandmarkBatch
 
-from ..loader import ViewLoader
+from ..loader import PredictLoader, ViewLoader
 from ..views.dataset import ViewPolicy
 from ..views.photometric import ColorJitter, GaussianBlur, PhotometricStep, RandomGrayscale
 from .dataset import Crop, LandmarkDataset, LandmarkFinisher, RawLandmarks
@@ -23,6 +24,7 @@ from .frames import SquareFrame
 from .layouts import LandmarkLayout
 from .opening import open_landmarks
 from .source import LandmarkSource
+from .tables import Unit
 
 Augment = Literal["none", "weak", "strong"]
 
@@ -42,6 +44,11 @@ class LandmarkData(LightningDataModule):
         train: a `LandmarkSource`, or a name for `open_landmarks`, whose part ``"train"`` is meant.
         test: likewise, part ``"test"``; ``None`` for that of the name in `train`.
         root: the folder that holds the sets, for names.
+        layout: of the points of a table, see `open_landmarks`, like the next four; for names.
+        unit: of its numbers.
+        offset: is added to them.
+        missing: how it writes that a point is not there.
+        ignore: columns that are no points.
         image_size: S, side of a view in pixels.
         crop: around what the square is cut: ``"image"``, the face's ``"box"``, or the ``"points"``;
             see `LandmarkDataset`.
@@ -50,10 +57,18 @@ class LandmarkData(LightningDataModule):
         batch_size: images per process and step.
         num_workers: processes that read and cut.
         seed: of the order and of all random numbers of the views.
+        seen: how the backbone was trained to see images (`Backbone.input`): normalisation and
+            interpolation. ``None``: a `LandmarkModule` says it when a Trainer begins; until then
+            bilinear, ImageNet's mean.
+
+    Attributes:
+        train: the training set.
+        test: the test set.
 
     Raises:
-        ValueError: if an argument is out of range, `train` is no name while `test` is missing, or
-            the points of the two sets are others; and from the parts.
+        ValueError: if an argument is out of range, `train` is no name while `test` is missing,
+            options of tables are given without a name, or the points of the two sets are others;
+            and from the parts.
 
     Example:
         >>> from instdisc.data import Scenes, SceneLandmarks
@@ -69,6 +84,11 @@ class LandmarkData(LightningDataModule):
         test: LandmarkSource | str | Path | None = None,
         *,
         root: str | Path | None = None,
+        layout: LandmarkLayout | None = None,
+        unit: Unit | None = None,
+        offset: float | None = None,
+        missing: str | list[str] | None = None,
+        ignore: list[str] | None = None,
         image_size: int = 224,
         crop: Crop = "image",
         margin: float = 0.0,
@@ -76,6 +96,7 @@ class LandmarkData(LightningDataModule):
         batch_size: int = 32,
         num_workers: int = 0,
         seed: int = 0,
+        seen: InputSpec | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 2:
@@ -84,24 +105,49 @@ class LandmarkData(LightningDataModule):
             if isinstance(train, LandmarkSource):
                 raise ValueError("`test` must be given where `train` is not a name")
             test = train
+        table: dict[str, Any] = {
+            "layout": layout,
+            "unit": unit,
+            "offset": offset,
+            "missing": missing,
+            "ignore": ignore,
+        }
+        if isinstance(train, LandmarkSource) and isinstance(test, LandmarkSource):
+            for option, value in table.items():
+                if value is not None:
+                    refuse(option, "left out where `train` and `test` are no names", value)
         if not isinstance(train, LandmarkSource):
-            train = open_landmarks(train, root, part="train")
+            train = open_landmarks(train, root, part="train", **table)
         if not isinstance(test, LandmarkSource):
-            test = open_landmarks(test, root, part="test")
+            test = open_landmarks(test, root, part="test", **table)
         if train.layout != test.layout:
             raise ValueError(
                 f"`test` has the points {', '.join(test.layout.names[:5])}... and `train` "
                 f"{', '.join(train.layout.names[:5])}...: they must be the same, and so the eyes"
             )
+        self.train, self.test = train, test
         self.image_size = image_size
+        self.crop = crop
+        self.margin = margin
+        self.augment = augment
         self.batch_size = batch_size
         self.num_workers = num_workers
-        self.train_set = LandmarkDataset(
-            train, _policy(augment, image_size, margin), crop=crop, seed=seed
-        )
-        self.test_set = LandmarkDataset(
-            test, _policy("none", image_size, margin), crop=crop, seed=seed
-        )
+        self.seed = seed
+        self._fixed = seen is not None
+        self._show(seen or InputSpec())
+
+    def show_as(self, seen: InputSpec) -> None:
+        """Shows images as a backbone was trained to see them, unless ``seen=`` said otherwise."""
+        if not self._fixed and seen != self._seen:
+            self._show(seen)
+
+    def _show(self, seen: InputSpec) -> None:
+        def views(images: LandmarkSource, augment: Augment) -> LandmarkDataset:
+            policy = _policy(augment, self.image_size, self.margin, seen)
+            return LandmarkDataset(images, policy, crop=self.crop, seed=self.seed)
+
+        self._seen = seen
+        self.train_set, self.test_set = views(self.train, self.augment), views(self.test, "none")
         self._finish = LandmarkFinisher(self.train_set.policies[0])
         self._finish_plain = LandmarkFinisher(self.test_set.policies[0])
 
@@ -148,6 +194,7 @@ class LandmarkData(LightningDataModule):
                 "epoch"
             )
         for views in (self.train_set, self.test_set):
+            views.encoded = None
             loader = self._loader(views, shuffle=False)
             kept = []
             with torch.no_grad():
@@ -162,6 +209,12 @@ class LandmarkData(LightningDataModule):
 
     def val_dataloader(self) -> ViewLoader:
         return self._loader(self.test_set, shuffle=False)
+
+    def test_dataloader(self) -> ViewLoader:
+        return self.val_dataloader()
+
+    def predict_dataloader(self) -> PredictLoader:
+        return PredictLoader(self.val_dataloader())
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         if not isinstance(batch, RawLandmarks):
@@ -182,12 +235,14 @@ class LandmarkData(LightningDataModule):
         )
 
 
-def _policy(augment: Augment, image_size: int, margin: float) -> ViewPolicy:
+def _policy(augment: Augment, image_size: int, margin: float, seen: InputSpec) -> ViewPolicy:
     if augment not in ("none", "weak", "strong"):
         raise ValueError(f"`augment` must be 'none', 'weak' or 'strong', got {augment!r}")
-    if augment == "none":
-        return ViewPolicy(SquareFrame(image_size, margin=margin), flip=0.0)
-    frame = SquareFrame(image_size, margin=margin, scale=0.15, shift=0.1)
+    moves = {"scale": 0.15, "shift": 0.1} if augment != "none" else {}
+    frame = SquareFrame(
+        image_size, margin=margin, interpolation=seen.interpolation, mean=seen.mean, **moves
+    )
+    flip = 0.5 if augment != "none" else 0.0
     colours: list[PhotometricStep] = []
     if augment == "strong":
         shrunk = image_size / 224
@@ -195,4 +250,4 @@ def _policy(augment: Augment, image_size: int, margin: float) -> ViewPolicy:
             *(ColorJitter(0.4, 0.4, 0.4, 0.1), RandomGrayscale(0.2)),
             GaussianBlur(0.1 * shrunk, 2.0 * shrunk),
         ]
-    return ViewPolicy(frame, colours, flip=0.5)
+    return ViewPolicy(frame, colours, flip=flip, mean=seen.mean, std=seen.std)

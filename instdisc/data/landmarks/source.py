@@ -5,6 +5,7 @@ Legend: N images, P points.
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from ..images.packed import PackedPaths
 from ..images.source import ImageSource
 from .layouts import LandmarkLayout, check_layout
 
+_log = logging.getLogger(__name__)
+
 
 class LandmarkSource(ImageSource):
     """Images with P points each; subclass it for images of another kind.
@@ -28,6 +31,7 @@ class LandmarkSource(ImageSource):
         layout: what the points are.
     """
 
+    kind = "landmarks"
     layout: LandmarkLayout
 
     @abstractmethod
@@ -35,8 +39,14 @@ class LandmarkSource(ImageSource):
         """The points of an image, ``(P, 3)`` float32.
 
         x and y in pixels, where pixel i spans i to i + 1, and may lie outside the image; then 1,
-        or 0 for a point that does not count.
+        or 0 for a point that is not visible: it is hidden, not there, or left of or above the
+        image. Such a point is neither learnt from nor scored, no view is laid around it, and the
+        distance between the eyes is without it; its x and y mean nothing.
         """
+
+    def all_points(self) -> Tensor:
+        """The points of all images, ``(N, P, 3)``."""
+        return torch.stack([self.points(index) for index in range(len(self))])
 
     def box(self, index: int) -> Tensor | None:
         """The face or object, ``(4,)`` left, top, right, bottom in pixels; ``None``: unknown."""
@@ -60,15 +70,17 @@ class LandmarkFiles(ImageFiles, LandmarkSource):
         root: the folder.
         paths: ``(N,)`` the files, relative to `root`.
         points: ``(N, P, 2)`` float, x and y in pixels, where pixel i spans i to i + 1: add 0.5 to
-            positions that count the centres of the pixels.
+            positions that count the centres of the pixels. Or ``(N, P, 3)``, where a third column
+            of 0 says that a point is hidden or not there. A point left of or above the image
+            counts as not visible too, with one line in the log.
         layout: what the points are.
         boxes: ``(N, 4)`` float left, top, right, bottom of the faces; ``None``: unknown.
         name: for records and messages; ``None`` for the folder's name.
         on_unreadable: see `ImageFiles`.
 
     Raises:
-        ValueError: if the sizes do not fit each other, a number is not finite, a box is empty, or
-            the eyes of an image coincide; names the image.
+        ValueError: if the sizes do not fit each other, a visible point is not finite, a box is
+            empty, or the eyes of an image coincide; names the image.
 
     Example:
         >>> import tempfile
@@ -95,12 +107,14 @@ class LandmarkFiles(ImageFiles, LandmarkSource):
     ) -> None:
         unknown = torch.full((len(paths),), -1, dtype=torch.int64)
         super().__init__(root, paths, unknown, name=name, on_unreadable=on_unreadable)
-        if points.ndim != 3 or points.shape[0] != len(self) or points.shape[2] != 2:
-            raise ValueError(f"`points` must be ({len(self)}, P, 2), got {tuple(points.shape)}")
+        if points.ndim != 3 or points.shape[0] != len(self) or points.shape[2] not in (2, 3):
+            raise ValueError(
+                f"`points` must be ({len(self)}, P, 2) or ({len(self)}, P, 3), got "
+                f"{tuple(points.shape)}"
+            )
         self.layout = check_layout(layout, points.shape[1])
-        self._points = points.float()
         self._boxes = None if boxes is None else boxes.float()
-        self._refuse(~self._points.isfinite().flatten(1).all(1), "a point that is not finite")
+        self._points = self._checked(points.float())
         self._refuse(
             layout.distance(self._points) == 0,
             "eyes in one place: its error over their distance has no value",
@@ -114,10 +128,37 @@ class LandmarkFiles(ImageFiles, LandmarkSource):
             self._refuse(~(sides > 0).all(1), "an empty box")  # also catches NaN
 
     def points(self, index: int) -> Tensor:
-        return torch.nn.functional.pad(self._points[index], (0, 1), value=1.0)
+        return self._points[index]
+
+    def all_points(self) -> Tensor:
+        return self._points
 
     def box(self, index: int) -> Tensor | None:
         return None if self._boxes is None else self._boxes[index]
+
+    def _checked(self, points: Tensor) -> Tensor:
+        """The points with their third column, ``(N, P, 3)``."""
+        places = points[..., :2]
+        visible = points[..., 2] > 0 if points.shape[2] == 3 else torch.ones_like(places[..., 0])
+        visible = visible.bool()
+        finite = places.isfinite().all(2)
+        self._refuse(
+            (visible & ~finite).any(1),
+            "a point that is not finite. If it is not there, give `points` a third column of 0",
+        )
+        outside = visible & (places < 0).any(2)
+        if outside.any():
+            _log.warning(
+                "%d points of %d images of %r lie left of or above their image, %s first: they do "
+                "not count",
+                int(outside.sum()),
+                int(outside.any(1).sum()),
+                self.name,
+                self.paths[int(outside.any(1).nonzero()[0])],
+            )
+        # Not NaN: 0 * NaN would be NaN. Outside, for whoever looks at positions alone.
+        places = torch.where(finite[..., None], places, -1.0)
+        return torch.cat([places, (visible & ~outside)[..., None].float()], 2)
 
     def _refuse(self, bad: Tensor, what: str) -> None:
         rows = bad.nonzero()[:, 0]

@@ -1,43 +1,69 @@
-"""Images and points that a table lists."""
+"""Images and points that a table lists.
+
+Legend: N images, P points.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import torch
 
-from ..images.tables import column_names, read_columns
+from instdisc.checks import choice, finite
+
+from ..images.columns import column_names, read_columns, require_columns
+from ..images.listed import ListedFiles
+from .columns import PointColumns, order_points, point_columns
 from .layouts import FACE_5, FACE_68, LandmarkLayout
 from .source import LandmarkFiles
+from .values import Missing, check_values, image_sizes, parse_missing, parse_number
 
-_BOX = ("left", "top", "right", "bottom")
+Unit = Literal["pixel", "share"]
 _USUAL = {5: FACE_5, 68: FACE_68}
+_log = logging.getLogger(__name__)
 
 
 class LandmarkTable(LandmarkFiles):
     r"""Images and points as listed in a CSV file.
 
-    The first row names the columns: ``image``, the path; for each point two columns side by side
-    that have the same name but for an ``x`` and a ``y`` in it (``x0,y0``, ``nose_x,nose_y``); and
-    if there are face boxes, ``left``, ``top``, ``right``, ``bottom`` in the same pixels as the
-    points. Other columns are an error, but for the one of `only`.
+    The first row names the columns, in any order: ``image``, the path; for each point two columns
+    whose names differ in an ``x`` and a ``y`` alone (``x0,y0``, ``nose_x,nose_y``); and if there
+    are face boxes, ``left``, ``top``, ``right``, ``bottom`` in the same unit as the points. Other
+    columns are passed over, with one line in the log. Several rows may name one image, with other
+    points: each is a face. Points that have the names of the layout's,
+    or numbers, are taken in the layout's order; others in that of the table.
+
+    A point with a negative position lies outside its image and counts as not visible: so does one
+    at -1,-1, as many tables write "not there". How a table writes it otherwise, `missing` says.
 
     Args:
         root: the folder that the paths in the table are relative to; ``None`` for the table's own.
-        table: the file: columns parted by commas, in ``.tsv`` by tabs.
+        table: the file: columns parted by commas, in ``.tsv`` by tabs; see `read_columns`.
+        image: the column with the paths.
         layout: what the points are; ``None`` takes `FACE_5` for 5 points and `FACE_68` for 68.
-        offset: is added to all positions: 0.5 where the file counts the centres of the pixels, as
-            annotations of whole numbers do; 0 where it counts from the image's edge.
+        unit: of the numbers: ``"pixel"``, or ``"share"`` of the image's width and height. ``None``
+            is pixels, and refuses a table whose points all lie in 0 to 1.
+        offset: is added to all positions in pixels: 0.5 where the file counts the centres of the
+            pixels, as annotations of whole numbers do; 0 where it counts from the image's edge.
+            ``None`` is 0.5 for pixels, 0 for shares.
+        missing: how the table writes that a point is not there: ``"0,0"`` or another pair of
+            numbers, ``"empty"`` for empty cells and NaN, or several of them. ``None`` refuses
+            empty cells and points at 0,0; ``()`` says that a point at 0,0 is there.
+        ignore: columns that are neither points nor boxes although their names look so.
         only: a column and the value that it must have: ``("split", "train")``.
         name: for records and messages; ``None`` for the table's name.
         on_unreadable: see `ImageFiles`.
 
     Raises:
         FileNotFoundError: if there is no such table or folder.
-        ValueError: if the columns are others, a row misses a value or has one that is no number,
-            or names an image that is missing: then it names the line; if no row is left, or
+        ValueError: if a column is missing or has no partner; a row misses a value or has one that
+            is no number, or names an image that is missing, that another row names with the same
+            numbers, or that a row of another part names: then it names the line; if no row is
+            left, the numbers look like shares of the image or like points that are not there, or
             `layout` does not fit; and from `LandmarkFiles`.
 
     Example:
@@ -46,11 +72,11 @@ class LandmarkTable(LandmarkFiles):
         >>> from instdisc.data import LandmarkLayout
         >>> root = Path(tempfile.mkdtemp())
         >>> Image.new("RGB", (8, 6)).save(root / "1.png")
-        >>> _ = (root / "eyes.csv").write_text("image,x0,y0,x1,y1\n1.png,2,3,5,3\n")
+        >>> _ = (root / "eyes.csv").write_text("image,x0,y0,x1,y1\n1.png,2,3,,\n")
         >>> eyes = LandmarkLayout(("left", "right"), ((0, 1),), ((0,), (1,)))
-        >>> LandmarkTable(None, root / "eyes.csv", layout=eyes).points(0)
-        tensor([[2.5000, 3.5000, 1.0000],
-                [5.5000, 3.5000, 1.0000]])
+        >>> LandmarkTable(None, root / "eyes.csv", layout=eyes, missing="empty").points(0)
+        tensor([[ 2.5000,  3.5000,  1.0000],
+                [-1.0000, -1.0000, 0.0000]])
     """
 
     def __init__(
@@ -58,87 +84,132 @@ class LandmarkTable(LandmarkFiles):
         root: str | Path | None,
         table: str | Path,
         *,
+        image: str = "image",
         layout: LandmarkLayout | None = None,
-        offset: float = 0.5,
+        unit: Unit | None = None,
+        offset: float | None = None,
+        missing: str | Sequence[str] | None = None,
+        ignore: Sequence[str] = (),
         only: tuple[str, str] | None = None,
         name: str | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
         table = Path(table)
         root = table.parent if root is None else Path(root)
+        choice("unit", unit, (None, "pixel", "share"))
+        if offset is not None:
+            finite("offset", offset)
+        absent = parse_missing(missing)
         if not table.is_file():
             raise FileNotFoundError(f"`table` must be a CSV file, got {str(table)!r}")
         if not root.is_dir():
             raise FileNotFoundError(f"`root` must be the folder of the images, got {str(root)!r}")
-        columns = _columns(table, None if only is None else only[0])
-        num_points = (len(columns) - len(_BOX) * ("left" in columns)) // 2
-        if layout is None:
-            if num_points not in _USUAL:
-                raise ValueError(
-                    f"`layout` must be given for {num_points} points: None is for "
-                    f"{' or '.join(map(str, _USUAL))}"
-                )
-            layout = _USUAL[num_points]
-        wanted = ["image", "image" if only is None else only[0], *columns]
-        paths, numbers = [], []
-        for line, (path, value, *texts) in read_columns(table, wanted):
-            if only is not None and value != only[1]:
-                continue
-            if not path:
-                raise ValueError(f"line {line} of {table} has no image")
-            if not (root / path).is_file():
-                raise ValueError(f"line {line} of {table} names {path!r}, which is not in {root}")
-            cells = zip(columns, texts, strict=True)
-            numbers.append([_number(column, text, line, table) for column, text in cells])
-            paths.append(path)
-        if not paths:
-            raise ValueError(f"{table} lists no image" + f" with {only}" * (only is not None))
-        found = torch.tensor(numbers, dtype=torch.float64) + offset
+        columns = _columns(table, image, {*ignore, *(() if only is None else only[:1])})
+        layout = _layout(layout, len(columns.points), table)
+        rows = _Rows(root, table, image, columns, layout, absent, only)
+        numbers = torch.tensor(rows.numbers, dtype=torch.float64)  # (N, 2 P + 4)
+        num_cells = 2 * len(columns.points)
+        points = numbers[:, :num_cells].unflatten(1, (-1, 2))
+        there = check_values(points, absent, unit, [f"line {n} of {table}" for n in rows.lines])
+        boxes = numbers[:, num_cells:] if columns.box else None
+        if unit == "share":
+            sizes = image_sizes(root, rows.paths, skip=on_unreadable == "skip")
+            points = points * sizes[:, None]
+            boxes = None if boxes is None else boxes * sizes.repeat(1, 2)
+        shift = (0.0 if unit == "share" else 0.5) if offset is None else offset
+        points = torch.where(there[..., None], points + shift, torch.nan)
         super().__init__(
             root,
-            paths,
-            found[:, : 2 * num_points].unflatten(1, (num_points, 2)),
+            rows.paths,
+            torch.cat([points, there[..., None]], 2),
             layout,
-            boxes=found[:, 2 * num_points :] if "left" in columns else None,
+            boxes=None if boxes is None else boxes + shift,
             name=table.stem if name is None else name,
             on_unreadable=on_unreadable,
         )
 
 
-def _columns(table: Path, only: str | None) -> list[str]:
-    """The columns of the points, then those of the box."""
-    names = [name for name in column_names(table) if name not in ("image", only)]
-    boxed = [name for name in _BOX if name in names]
-    if boxed and len(boxed) < len(_BOX):
-        raise ValueError(f"{table.name} must have all of the columns {_BOX} or none, got {boxed}")
-    points = [name for name in names if name not in _BOX]
-    for place in range(0, len(points), 2):
-        pair = points[place : place + 2]
-        if len(pair) < 2 or not _is_pair(*pair):
-            raise ValueError(
-                f"{table.name} must have an x and a y of each point side by side, got the "
-                f"column{'s' * (len(pair) > 1)} {', '.join(map(repr, pair))}"
+class _Rows:
+    """The rows of a table: their lines, paths, and numbers, the points in the layout's order."""
+
+    def __init__(
+        self,
+        root: Path,
+        table: Path,
+        image: str,
+        columns: PointColumns,
+        layout: LandmarkLayout,
+        absent: Missing,
+        only: tuple[str, str] | None,
+    ) -> None:
+        order = order_points([stem for stem, _, _ in columns.points], layout)
+        cells = [cell for place in order for cell in columns.points[place][1:]]
+        wanted = [image, image if only is None else only[0], *cells, *columns.box]
+        listed = ListedFiles(root, table)
+        parts: dict[int, str] = {}
+        again: list[str] = []
+        self.lines: list[int] = []
+        self.paths: list[str] = []
+        self.numbers: list[list[float]] = []
+        for line, (path, value, *texts) in read_columns(table, wanted):
+            if not path:
+                raise ValueError(f"line {line} of {table} has no image")
+            row = [
+                parse_number(column, text, f"line {line} of {table}", absent)
+                for column, text in zip(wanted[2:], texts, strict=True)
+            ]
+            box = row[len(cells) :]
+            if any(math.isnan(number) for number in box):
+                raise ValueError(f"line {line} of {table} must have all numbers of the box")
+            # Several faces of one image differ in their points; so do two opinions on one face.
+            first = listed.add(line, path, repr(row))
+            if parts.setdefault(first, value) != value and only is not None:
+                raise ValueError(
+                    f"line {line} of {table} names {path!r} for {value!r}, and line {first} for "
+                    f"{parts[first]!r}. Leave one of them out."
+                )
+            if only is not None and value != only[1]:
+                continue
+            self.lines.append(line)
+            self.paths.append(listed.find(line, path))
+            if first != line:
+                again.append(path)
+            self.numbers.append(row)
+        if again:
+            _log.warning(
+                "%d rows of %s name an image that another row names with other points, %s first: "
+                "each row counts as a face",
+                len(again),
+                table,
+                again[0],
             )
-    if not points:
-        raise ValueError(f"{table.name} has no columns of points, such as x0, y0")
-    return points + boxed
+        if not self.paths:
+            raise ValueError(f"{table} lists no image" + f" with {only}" * (only is not None))
 
 
-def _is_pair(x: str, y: str) -> bool:
-    x, y = x.lower(), y.lower()
-    return any(
-        letter == "x" and y == f"{x[:place]}y{x[place + 1 :]}" for place, letter in enumerate(x)
-    )
-
-
-def _number(column: str, text: str, line: int, table: Path) -> float:
+def _columns(table: Path, image: str, passed: set[str]) -> PointColumns:
+    names = column_names(table)
+    require_columns(table, names, [image])
     try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        said = f"is {text!r}" if text else "is missing"
-        raise ValueError(
-            f"line {line} of {table}: the value of {column!r} {said}; it must be a number of pixels"
+        columns = point_columns([name for name in names if name not in {image, *passed}])
+    except ValueError as error:
+        raise ValueError(f"{table.name}: {error}") from error
+    if columns.others:
+        _log.warning(
+            "%d columns of %s are neither points nor boxes and are passed over, %r first",
+            len(columns.others),
+            table,
+            columns.others[0],
         )
-    return number
+    return columns
+
+
+def _layout(layout: LandmarkLayout | None, num_points: int, table: Path) -> LandmarkLayout:
+    if layout is not None or num_points in _USUAL:
+        return _USUAL[num_points] if layout is None else layout
+    raise ValueError(
+        f"`layout` must be given for the {num_points} points of {table}: None is for "
+        f"{' or '.join(map(str, _USUAL))}. In Python: layout=LandmarkLayout(names, flip_pairs, "
+        "eyes); on the command line: --data.layout "
+        "'{names: [a, b, ...], flip_pairs: [[0, 1]], eyes: [[0], [1]]}'"
+    )

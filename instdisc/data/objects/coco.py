@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
+from instdisc.checks import refuse
 from instdisc.types import Objects
 
-from .files import ObjectFiles
-from .outlines import PackedOutlines, pack_outline
+from .coco_file import COCOFile, read_coco
+from .coco_masks import fill_areas, pack_outlines, reads_masks
+from .files import ObjectFiles, size_of_image
+from .outlines import PackedOutlines
+from .reporting import report
 from .table import make_table
 
 
@@ -21,22 +25,27 @@ class COCOObjects(ObjectFiles):
 
     The classes are the file's categories in the order of their ids; `category_ids` keeps the ids.
     Regions marked ``iscrowd`` are crowds: left out of training, ignored by the evaluation. Images
-    without an object are kept.
+    without an object are kept. Sizes that the file does not know (missing, 0, -1) come from the
+    images. An ``area`` that cannot be one (null, text, 0 or less) is that of the mask, else of the
+    box. The log counts both, and names the first.
 
     Args:
         annotations: the JSON file with ``images``, ``annotations`` and ``categories``.
-        images: the folder that its file names are relative to; ``None`` to read no image.
+        images: the folder that its file names are relative to, or several, of which the first
+            counts that has the first image; ``None`` to read no image.
         masks: whether to read the outlines: polygons, and run lengths of either kind. ``None``:
-            if every object has one.
+            if every object but crowds has one; where only some lack one, a line in the log says
+            that masks are not read. A crowd without an outline has its box for one.
         name: for records and messages; ``None`` for the file's name.
         on_unreadable: see `ImageFiles`.
 
     Raises:
         FileNotFoundError: if `annotations` is not a file, or `images` not a folder.
         ValueError: if the file is not COCO's, or an image of it is missing; if an annotation names
-            an image or category that the file does not list; if a mask was made for another image
-            size, or an object has none while `masks` is set; if a box is impossible, see
-            `make_table`.
+            an image or category that the file does not list; if a field cannot be read (see
+            `read_coco`), an id or the name of a category is there twice, or a size is nowhere; if
+            an outline is none (see `pack_outline`) or made for another image size, or an object
+            has none while `masks` is set; if a box is impossible, see `make_table`.
 
     Source:
         Lin et al., "Microsoft COCO: Common Objects in Context" (2014); masks by pycocotools.
@@ -50,75 +59,53 @@ class COCOObjects(ObjectFiles):
     def __init__(
         self,
         annotations: str | Path,
-        images: str | Path | None = None,
+        images: str | Path | Sequence[str | Path] | None = None,
         *,
         masks: bool | None = None,
         name: str | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
-        file = Path(annotations)
-        if not file.is_file():
+        path = Path(annotations)
+        if not path.is_file():
             raise FileNotFoundError(
                 f"`annotations` must be a file in COCO's format, got {str(annotations)!r}"
             )
-        if images is not None and not Path(images).is_dir():
-            raise FileNotFoundError(f"`images` must be a folder or None, got {str(images)!r}")
-        name = file.stem if name is None else name
-        try:
-            content = json.loads(file.read_bytes())
-            listed, found = content["images"], content["annotations"]
-            categories = {one["id"]: one["name"] for one in content["categories"]}
-            image_ids = [image["id"] for image in listed]
-            sizes = torch.tensor([[image["height"], image["width"]] for image in listed])
-            # Ground truth alone needs no file.
-            paths = [image["file_name"] for image in listed] if images is not None else image_ids
-            rows = _read_rows(found)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise ValueError(f"{file} is not in COCO's format: {error!r}") from error
-        category_ids = sorted(categories)
-        position = {one: index for index, one in enumerate(image_ids)}
-        number = {one: index for index, one in enumerate(category_ids)}
-        _check_ids(file, "image", rows["image"], position, rows["id"])
-        _check_ids(file, "category", rows["category"], number, rows["id"])
-        if len(position) < len(image_ids):
-            raise ValueError(f"{file} lists {len(image_ids)} images with {len(position)} ids")
-        own_images = np.array([position[one] for one in rows["image"]], dtype=np.int64)
-        outlined = all(one.get("segmentation") for one in found)
-        if masks and not outlined:
-            bare = next(one["id"] for one in found if not one.get("segmentation"))
-            raise ValueError(
-                f"`masks`=True needs an outline of every object; annotation {bare} in {file} has "
-                "no 'segmentation'. Pass masks=False to read the boxes."
-            )
-        read_masks = outlined if masks is None else masks
-        outlines = _pack(file, found, own_images, sizes) if read_masks else []
-        corner_size = np.array(rows["bbox"], dtype=np.float64).reshape(-1, 4)
+        places = [] if images is None else _folders(images)
+        name = path.stem if name is None else name
+        file = read_coco(path)
+        folder, paths = _find_images(file, places)
+        sizes = torch.tensor(_sizes(file, folder, paths, name)).reshape(-1, 2)
+        read_masks = reads_masks(file, masks, name)
+        outlines = pack_outlines(file, sizes, name) if read_masks else None
         table, kept = make_table(
             name,
-            own_images,
-            np.concatenate([corner_size[:, :2], corner_size[:, :2] + corner_size[:, 2:]], axis=1),
-            [number[one] for one in rows["category"]],
-            sizes=sizes.reshape(-1, 2),
-            image_ids=image_ids,
-            extents=corner_size[:, 2:],
-            crowd=rows["crowd"],
-            areas=rows["area"],
-            empty=np.array([not one for one in outlines], dtype=bool) if read_masks else None,
+            file.images,
+            np.concatenate([file.boxes[:, :2], file.boxes[:, :2] + file.boxes[:, 2:]], axis=1),
+            file.labels,
+            sizes=sizes,
+            image_ids=file.image_ids,
+            extents=file.boxes[:, 2:],
+            crowd=file.crowd,
+            areas=fill_areas(file, sizes, outlines, name),
+            where=file.where,
         )
+        _say_twice(file, name)
         super().__init__(
-            None if images is None else Path(images),
-            [str(path) for path in paths],
+            folder,
+            paths,
             table,
             sizes=sizes,
-            image_ids=image_ids,
-            classes=[categories[one] for one in category_ids],
-            category_ids=category_ids,
+            image_ids=file.image_ids,
+            classes=file.classes,
+            category_ids=file.category_ids,
             name=name,
-            listed_in=str(file),
+            listed_in=str(path),
             on_unreadable=on_unreadable,
         )
         self.masks = read_masks
-        self._outlines = PackedOutlines([outlines[row] for row in kept]) if read_masks else None
+        self._outlines = (
+            None if outlines is None else PackedOutlines([outlines[row] for row in kept])
+        )
 
     def objects(self, index: int) -> Objects:
         if self._outlines is None:
@@ -127,43 +114,96 @@ class COCOObjects(ObjectFiles):
         masks = self._outlines.masks(self._table.rows(index), height, width)
         return self._table.objects(index, masks)
 
+    _tabled = objects
 
-def _read_rows(found: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    boxes = [one["bbox"] for one in found]
-    for one in found:
-        if len(one["bbox"]) != 4:
-            raise ValueError(f"the 'bbox' of annotation {one['id']} is {one['bbox']}")
-    return {
-        "id": [one["id"] for one in found],
-        "image": [one["image_id"] for one in found],
-        "category": [one["category_id"] for one in found],
-        "bbox": boxes,
-        "crowd": [bool(one.get("iscrowd", 0)) for one in found],
-        "area": [one.get("area", box[2] * box[3]) for one, box in zip(found, boxes, strict=True)],
-    }
+    def _outlines_of(self, rows: slice) -> tuple[bytes, ...]:
+        return () if self._outlines is None else self._outlines.packed(rows)
 
 
-def _check_ids(
-    file: Path, what: str, named: list[Any], known: dict[Any, int], annotations: list[Any]
-) -> None:
-    unknown = [row for row, one in enumerate(named) if one not in known]
-    if unknown:
-        raise ValueError(
-            f"every annotation in {file} must name a listed {what}; {len(unknown)} do not, first: "
-            f"annotation {annotations[unknown[0]]} with {what}_id {named[unknown[0]]!r}"
+def _folders(images: str | Path | Sequence[str | Path]) -> list[Path]:
+    places = [Path(one) for one in ([images] if isinstance(images, str | Path) else images)]
+    there = [place for place in places if place.is_dir()]
+    if not there:
+        raise FileNotFoundError(
+            f"`images` must be a folder or None, got {', '.join(repr(str(one)) for one in places)}"
         )
+    return there
 
 
-def _pack(
-    file: Path, found: list[dict[str, Any]], images: np.ndarray, sizes: torch.Tensor
-) -> list[bytes]:
-    packed = []
-    all_sizes = sizes.tolist()
-    for one, image in zip(found, images.tolist(), strict=True):
-        try:
-            packed.append(pack_outline(one["segmentation"], *all_sizes[image]))
-        except ValueError as error:
-            raise ValueError(
-                f"annotation {one['id']} of image {one['image_id']} in {file}: {error}"
-            ) from error
-    return packed
+def _find_images(file: COCOFile, places: list[Path]) -> tuple[Path | None, list[str]]:
+    if not places:
+        return None, [str(one) for one in file.image_ids]  # ground truth alone needs no file
+    for one, image in zip(file.file_names, file.image_ids, strict=True):
+        if not isinstance(one, str) or not one.strip():
+            where = f"Correct image {image} in {file.path}, or pass `images`=None."
+            refuse("file_name", "the file of the image", one, where)
+    names = [str(one) for one in file.file_names]
+    twice = _repeated(names)
+    if twice:
+        ids = [file.image_ids[row] for row in (names.index(names[twice[0]]), twice[0])]
+        remedy = f"Make them one image in {file.path}."
+        refuse(
+            "file_name",
+            f"of one image alone (here of {ids[0]} and {ids[1]})",
+            names[twice[0]],
+            remedy,
+        )
+    for place in places if names else []:
+        if _file_in(place, names[0]) is not None:
+            return place, [_file_in(place, one) or one for one in names]
+    return places[0], names
+
+
+def _file_in(folder: Path, name: str) -> str | None:
+    """The path of an image in a folder; ``None`` if it is not there.
+
+    Its own name may be written before it, and with the slashes of Windows.
+    """
+    plain = name.replace("\\", "/")
+    for one in (name, plain, plain.removeprefix(f"{folder.name}/")):
+        if (folder / one).is_file():
+            return one
+    return None
+
+
+def _say_twice(file: COCOFile, name: str) -> None:
+    report(
+        _repeated(file.annotation_ids),
+        f"{name}: %d annotations have an id that another one has, and count all the same, first: ",
+        file.where,
+        most=1,
+    )
+
+
+def _repeated(values: Sequence[Any]) -> list[int]:
+    seen: set[Any] = set()
+    rows = []
+    for row, value in enumerate(values):
+        if isinstance(value, int | str):
+            if value in seen:
+                rows.append(row)
+            seen.add(value)
+    return rows
+
+
+def _sizes(
+    file: COCOFile, folder: Path | None, paths: list[str], name: str
+) -> list[tuple[int, int]]:
+    sizes: list[tuple[int, int]] = []
+    unknown = []
+    for row, (height, width) in enumerate(file.sizes):
+        if height is None or width is None:
+            if folder is None:
+                remedy = f"Correct image {file.image_ids[row]} in {file.path}, or pass `images`."
+                refuse("height and width", "known", (height, width), remedy)
+            height, width = size_of_image(folder / paths[row])
+            unknown.append(row)
+        sizes.append((height, width))
+    report(
+        unknown,
+        f"{name}: %d images have no size in {file.path.name} and get that of their file, first: "
+        "image ",
+        lambda row: str(file.image_ids[row]),
+        most=1,
+    )
+    return sizes

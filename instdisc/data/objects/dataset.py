@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from instdisc.checks import whole
 from instdisc.types import ObjectBatch, Objects
 
 from ..views.draws import Draws
@@ -61,7 +62,7 @@ class ObjectDataset(Dataset):
         multiple: height and width of a batch are padded with 0 to multiples of it.
 
     Raises:
-        ValueError: if `seed` is out of range or `multiple` is not positive.
+        ValueError, TypeError: if `seed` is out of range or `multiple` is not positive.
 
     Example:
         >>> from instdisc.data import SceneObjects, Scenes
@@ -81,10 +82,8 @@ class ObjectDataset(Dataset):
         training: bool = True,
         multiple: int = 32,
     ) -> None:
-        if not 0 <= seed < 2**32:
-            raise ValueError(f"`seed` must lie in [0, 2**32), got {seed}")
-        if multiple < 1:
-            raise ValueError(f"`multiple` must be a positive number of pixels, got {multiple}")
+        whole("seed", seed, at_least=0, at_most=2**32 - 1)
+        whole("multiple", multiple)
         self.source = source
         self.policy = policy
         self.seed = seed

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from PIL import Image
 from torch import Tensor
 
 from instdisc.types import Objects
 
 from ..catalog.layout import require_files
-from ..images.contents import Keys
+from ..images.contents import Keys, as_keys, hash_parts
 from ..images.files import ImageFiles
 from ..images.source import no_labels
-from .source import ObjectSource
+from .source import ObjectCounts, ObjectSource
 from .table import ObjectTable
 
 
@@ -106,3 +108,52 @@ class ObjectFiles(ObjectSource):
 
     def areas(self, index: int) -> Tensor:
         return self._table.areas[self._table.rows(index)]
+
+    def counts(self, positions: Tensor | None = None) -> ObjectCounts:
+        if not self._is_tabled():
+            return super().counts(positions)
+        return self._table.counts(len(self.classes), positions)
+
+    def annotation_keys(self, positions: Tensor | None = None) -> Keys:
+        """Of the rows of the table and of packed outlines: no mask is decoded."""
+        if not self._is_tabled():
+            return super().annotation_keys(positions)
+        columns, sizes = self._table.as_bytes(), self.sizes.tolist()
+        ends = self._table.ends.tolist()  # of lists, since a tensor's numbers cost a second
+        return Keys(
+            as_keys(
+                self._truth_of(row, sizes[row], slice(ends[row], ends[row + 1]), columns)
+                for row in self._rows(positions)
+            ),
+            True,
+        )
+
+    _tabled = objects  # what the table and `_outlines_of` tell; a subclass may give other objects
+
+    def _is_tabled(self) -> bool:
+        own = type(self)
+        return own.objects is own._tabled and own.areas is ObjectFiles.areas
+
+    def _truth_of(self, index: int, size: list[int], rows: slice, columns: np.ndarray) -> bytes:
+        one = self.image_ids[index]
+        # The order of numbers as ids settles ties between scores; a text is the name of a file.
+        number = one if isinstance(one, int) else ""
+        return hash_parts(
+            f"{size} {number}".encode(), columns[rows].tobytes(), *self._outlines_of(rows)
+        )
+
+    def _outlines_of(self, rows: slice) -> tuple[bytes, ...]:
+        return ()
+
+
+def size_of_image(path: Path) -> tuple[int, int]:
+    """Height and width of the image in a file, from its header.
+
+    Raises:
+        ValueError: if it is no image; names the file.
+    """
+    try:
+        with Image.open(path) as opened:
+            return opened.height, opened.width
+    except (OSError, Image.DecompressionBombError) as error:
+        raise ValueError(f"cannot read the image {path}: {error}") from error

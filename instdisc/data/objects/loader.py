@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DistributedSampler
 
+from instdisc.checks import whole
 from instdisc.distributed import rank, world_size
 
 from ..loader import ResumableLoader
@@ -35,7 +36,7 @@ class ObjectLoader(ResumableLoader):
         pin_memory: page-locked batches for a faster copy to a GPU.
 
     Raises:
-        ValueError: if `batch_size` or `iterations` is not positive.
+        ValueError, TypeError: if `batch_size` or `iterations` is not positive.
 
     Example:
         >>> from instdisc.data import ObjectPolicy, SceneObjects, Scenes
@@ -53,10 +54,9 @@ class ObjectLoader(ResumableLoader):
         num_workers: int = 0,
         pin_memory: bool = False,
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"`batch_size` must be positive, got {batch_size}")
-        if iterations is not None and iterations < 1:
-            raise ValueError(f"`iterations` must be positive, got {iterations}")
+        whole("batch_size", batch_size)
+        if iterations is not None:
+            whole("iterations", iterations)
         super().__init__(
             dataset,
             batch_size,

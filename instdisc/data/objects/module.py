@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import torch
 from pytorch_lightning import LightningDataModule
 
+from instdisc.checks import refuse, whole
+from instdisc.types import InputSpec
+
+from ..loader import PredictLoader
 from .dataset import ObjectDataset
 from .loader import ObjectLoader
 from .opening import open_objects
 from .policy import ObjectPolicy
-from .source import ObjectSource, ObjectSubset
-
-_log = logging.getLogger(__name__)
+from .reporting import report
+from .source import ObjectSource, ObjectSubset, check_classes
 
 
 class ObjectData(LightningDataModule):
@@ -45,8 +47,8 @@ class ObjectData(LightningDataModule):
         multiple: height and width of a batch are padded with 0 to multiples of it.
 
     Raises:
-        ValueError: if an argument is out of range, there is no test set, both sets differ in their
-            classes, or `skip_empty` leaves no image; and from the sources.
+        ValueError, TypeError: if an argument is out of range, there is no test set, both sets
+            differ in their classes, or `skip_empty` leaves no image; and from the sources.
 
     Example:
         >>> data = ObjectData("scenes", policy=ObjectPolicy([128]), batch_size=4, iterations=10)
@@ -77,21 +79,16 @@ class ObjectData(LightningDataModule):
             ("iterations", iterations),
             ("test_batch_size", test_batch_size),
         ):
-            if value < 1:
-                raise ValueError(f"`{name}` must be positive, got {value}")
+            whole(name, value)
         if test is None and isinstance(train, ObjectSource):
-            raise ValueError("`test` must be given where `train` is a source, got None")
+            refuse("test", "given where `train` is a source", test)
         if not isinstance(train, ObjectSource):
             test = train if test is None else test
             train = open_objects(train, root, part="train", masks=masks)
         if not isinstance(test, ObjectSource):
             assert test is not None
             test = open_objects(test, root, part="test", masks=masks)
-        if list(train.classes) != list(test.classes):
-            raise ValueError(
-                f"`test` must have the classes of `train`, {list(train.classes)[:5]}..., got "
-                f"{list(test.classes)[:5]}..."
-            )
+        check_classes(train, test)
         self.train: ObjectSource = _without_empty(train) if skip_empty else train
         self.test: ObjectSource = test
         self.policy = ObjectPolicy() if policy is None else policy
@@ -105,6 +102,11 @@ class ObjectData(LightningDataModule):
         self._test_set = ObjectDataset(
             self.test, self.policy.for_test(), seed=seed, training=False, multiple=multiple
         )
+
+    def show_as(self, seen: InputSpec) -> None:
+        """Resizes images as those were that a backbone was trained on; its module says so."""
+        for policy in (self.policy, self._train_set.policy, self._test_set.policy):
+            policy.interpolation = seen.interpolation
 
     @property
     def num_classes(self) -> int:
@@ -120,8 +122,8 @@ class ObjectData(LightningDataModule):
     def test_dataloader(self) -> ObjectLoader:
         return self._loader(self._test_set, self.test_batch_size, None)
 
-    def predict_dataloader(self) -> ObjectLoader:
-        return self.test_dataloader()
+    def predict_dataloader(self) -> PredictLoader:
+        return PredictLoader(self.test_dataloader())
 
     def _loader(
         self, dataset: ObjectDataset, batch_size: int, iterations: int | None
@@ -141,5 +143,10 @@ def _without_empty(source: ObjectSource) -> ObjectSource:
         raise ValueError(f"`skip_empty` leaves no image of {source.name!r}: none has an object")
     if len(kept) == len(source):
         return source
-    _log.info("%s: %d images without objects are left out", source.name, len(source) - len(kept))
+    report(
+        torch.nonzero(~source.has_objects)[:, 0].tolist(),
+        f"{source.name}: left out %d images without objects, first: ",
+        lambda row: str(source.image_ids[row]),
+        most=1,
+    )
     return ObjectSubset(source, kept)

@@ -16,8 +16,10 @@ from torch import Tensor
 from instdisc.types import Objects
 
 from ..catalog.layout import first_folder, require_folder
+from ..images.contents import Keys, as_keys, file_keys, hash_parts
 from ..images.files import SUFFIXES
-from .files import ObjectFiles
+from .files import ObjectFiles, size_of_image
+from .folders import files_by_stem
 from .table import make_table
 
 
@@ -38,8 +40,8 @@ class PennFudan(ObjectFiles):
 
     Raises:
         FileNotFoundError: if `root` is not a folder.
-        ValueError: if a folder or an image is missing, an image has no map, a map cannot be read,
-            or is of another size than its image.
+        ValueError: if a folder or an image is missing, two images have one name, an image has no
+            map, a map cannot be read, or is of another size than its image.
 
     Source:
         Wang et al., "Object Detection Combining Recognition and Segmentation" (2007).
@@ -62,8 +64,16 @@ class PennFudan(ObjectFiles):
             raise FileNotFoundError(f"`root` must be the folder with PedMasks/, got {str(root)!r}")
         image_folder = first_folder(root, ["PNGImages", "JPEGImages"])
         self._maps = require_folder(root, "PedMasks")
-        files = {p.stem: p.name for p in image_folder.iterdir() if p.suffix.lower() in SUFFIXES}
-        maps = {path.name.removesuffix("_mask.png") for path in self._maps.glob("*_mask.png")}
+        by_stem = files_by_stem(image_folder, SUFFIXES)
+        several = next((names for names in by_stem.values() if len(names) > 1), None)
+        if several:
+            raise ValueError(f"{image_folder} must hold an image once, got {', '.join(several)}")
+        files = {stem: names[0] for stem, names in by_stem.items()}
+        maps = {
+            stem.removesuffix("_mask")
+            for stem in files_by_stem(self._maps, {".png"})
+            if stem.endswith("_mask")
+        }
         odd = sorted(maps.symmetric_difference(files))
         if odd:
             lacks = "image" if odd[0] in maps else "map of its people"
@@ -78,9 +88,8 @@ class PennFudan(ObjectFiles):
         sizes = []
         for index, one in enumerate(ids):
             numbered = _read_map(self._map_of(one))
-            with Image.open(image_folder / files[one]) as opened:  # its header alone
-                sizes.append([opened.height, opened.width])
-            if sizes[-1] != list(numbered.shape):
+            sizes.append(size_of_image(image_folder / files[one]))
+            if sizes[-1] != numbered.shape:
                 raise ValueError(
                     f"{self._map_of(one)} has {numbered.shape[1]} x {numbered.shape[0]} pixels and "
                     f"its image {sizes[-1][1]} x {sizes[-1][0]}: a mask must be as large as the "
@@ -102,6 +111,7 @@ class PennFudan(ObjectFiles):
             sizes=torch.tensor(sizes).reshape(-1, 2),
             image_ids=ids,
             areas=areas,
+            where=lambda row: str(self._map_of(ids[images[row]])),
         )
         super().__init__(
             image_folder,
@@ -121,6 +131,19 @@ class PennFudan(ObjectFiles):
         numbered = _read_map(self._map_of(str(self.image_ids[index])))
         masks: Tensor = torch.from_numpy(_masks(numbered))
         return self._table.objects(index, masks)
+
+    _tabled = objects
+
+    def annotation_keys(self, positions: Tensor | None = None) -> Keys:
+        """Of the table and of what the maps' files hold: no map is decoded."""
+        keys = super().annotation_keys(positions)
+        if not self._is_tabled():
+            return keys
+        names = [self._map_of(str(self.image_ids[row])).name for row in self._rows(positions)]
+        maps = file_keys(self._maps, names)
+        pairs = zip(keys.keys, maps.keys, strict=True)
+        joined = as_keys(hash_parts(one.tobytes(), other.tobytes()) for one, other in pairs)
+        return Keys(joined, maps.by_content)
 
     def _map_of(self, image_id: str) -> Path:
         return self._maps / f"{image_id}_mask.png"

@@ -6,16 +6,17 @@ Legend: N objects, H x W size of an image, h x w size of it when resized.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from instdisc.checks import refuse, share, whole
 from instdisc.types import Objects
 
 from ..views.draws import Draws
-from ..views.photometric import check_chance
 
 VOC_SHORT_SIDES = tuple(range(480, 801, 32))
 
@@ -23,7 +24,7 @@ VOC_SHORT_SIDES = tuple(range(480, 801, 32))
 class ObjectPolicy:
     """Resizing to a short side that is drawn, with a limit on the long one, and a flip.
 
-    Images are resized as uint8 with antialiased bilinear weights; masks take the nearest pixel.
+    Images are resized as uint8 with antialias; masks take the nearest pixel.
 
     Args:
         short_sides: lengths in pixels to draw from, each as likely as the others.
@@ -31,6 +32,10 @@ class ObjectPolicy:
             longer, the image gets smaller until it fits.
         flip: chance of a horizontal flip.
         per_batch: draw one short side for the whole batch of all processes; else for each image.
+
+    Attributes:
+        interpolation: of the resizing, ``"bilinear"``, as the sources have it, unless the backbone
+            was trained otherwise (`ObjectData.show_as`).
 
     Raises:
         ValueError: if `short_sides` is empty or one is not positive, `longest_side` is below the
@@ -46,6 +51,8 @@ class ObjectPolicy:
         (750, 1000)
     """
 
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+
     def __init__(
         self,
         short_sides: Sequence[int] = VOC_SHORT_SIDES,
@@ -54,23 +61,26 @@ class ObjectPolicy:
         flip: float = 0.5,
         per_batch: bool = False,
     ) -> None:
-        if not len(short_sides) or min(short_sides) < 1:
-            raise ValueError(
-                f"`short_sides` must list positive numbers of pixels, got {list(short_sides)}"
-            )
-        if longest_side < max(short_sides):
-            raise ValueError(
-                f"`longest_side` must be at least the largest of `short_sides`, "
-                f"{max(short_sides)}, got {longest_side}"
-            )
+        if not len(short_sides):
+            refuse("short_sides", "a list of numbers of pixels", list(short_sides))
+        for side in short_sides:
+            whole("short_sides", side)
+        whole(
+            "longest_side",
+            longest_side,
+            at_least=max(short_sides),
+            remedy=f"The largest of `short_sides` is {max(short_sides)}.",
+        )
         self.short_sides = tuple(short_sides)
         self.longest_side = longest_side
-        self.flip = check_chance(flip)
+        self.flip = share("flip", flip)
         self.per_batch = per_batch
 
     def for_test(self) -> ObjectPolicy:
         """The largest short side, without chance."""
-        return ObjectPolicy([max(self.short_sides)], self.longest_side, flip=0.0)
+        policy = ObjectPolicy([max(self.short_sides)], self.longest_side, flip=0.0)
+        policy.interpolation = self.interpolation
+        return policy
 
     def draw(self, draws: Draws) -> tuple[list[int], list[bool]]:
         """Short side, and whether it is mirrored, for each of B images."""
@@ -115,7 +125,8 @@ class ObjectPolicy:
         height, width = image.shape[1:]
         tall, wide = self.size(height, width, short_side)
         if (tall, wide) != (height, width):
-            image = TF.resize(image, [tall, wide], antialias=True)
+            way = TF.InterpolationMode(self.interpolation)
+            image = TF.resize(image, [tall, wide], way, antialias=True)
         if flipped:
             image = image.flip(2)
         boxes = objects.boxes * objects.boxes.new_tensor([wide / width, tall / height] * 2)

@@ -45,6 +45,8 @@ class SceneObjects(ObjectSource):
         return self.scenes.image_keys(positions)
 
     def annotation_keys(self, positions: Tensor | None = None) -> Keys:
+        if type(self).objects is not SceneObjects.objects:
+            return super().annotation_keys(positions)
         return self.scenes.image_keys(positions)  # what draws an image draws its truth
 
     def objects(self, index: int) -> Objects:

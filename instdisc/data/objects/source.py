@@ -7,14 +7,39 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from instdisc.checks import all_finite
 from instdisc.types import Objects
 
 from ..images.contents import Keys, as_keys, hash_parts, join_keys
 from ..images.source import ImageSource, check_positions
+
+
+class ObjectCounts(NamedTuple):
+    """How many objects of each class there are.
+
+    Attributes:
+        trained: ``(C,)`` int64; all but crowds.
+        scored: ``(C,)`` int64; neither crowds nor difficult.
+    """
+
+    trained: Tensor
+    scored: Tensor
+
+    @staticmethod
+    def of(
+        labels: Tensor, difficult: Tensor, crowd: Tensor, num_classes: int, weights: Tensor
+    ) -> ObjectCounts:
+        """Of ``(M,)`` objects, each of which counts so often."""
+        nothing = torch.zeros(num_classes, dtype=torch.int64)
+        return ObjectCounts(
+            nothing.index_add(0, labels, weights * ~crowd),
+            nothing.index_add(0, labels, weights * ~(crowd | difficult)),
+        )
 
 
 class ObjectSource(ImageSource):
@@ -31,6 +56,7 @@ class ObjectSource(ImageSource):
         has_objects: ``(N,)`` bool, whether there is something to train on: crowds do not count.
     """
 
+    kind = "objects"
     image_ids: list[int | str]
     category_ids: list[int]
     masks: bool
@@ -53,6 +79,39 @@ class ObjectSource(ImageSource):
         width, height = (found.boxes[:, 2:] - found.boxes[:, :2]).double().unbind(1)
         return width * height
 
+    def image_names(self) -> list[str]:
+        return [str(name) for name in self.image_ids]
+
+    def subset(self, positions: Tensor) -> ObjectSubset:
+        return ObjectSubset(self, positions)
+
+    def counts(self, positions: Tensor | None = None) -> ObjectCounts:
+        """How many objects there are to train on and to find.
+
+        Args:
+            positions: ``(K,)`` int64 of the images that count; ``None`` for all.
+
+        Raises:
+            ValueError: if a label is not in 0 to C - 1, or a box is not finite; names the image.
+        """
+        num_classes = len(self.classes)
+        trained, scored = (torch.zeros(num_classes, dtype=torch.int64) for _ in range(2))
+        for index in self._rows(positions):
+            objects = self.objects(index)
+            where = f"image {self.image_ids[index]} of {self.name!r}"
+            all_finite("boxes", objects.boxes, row="row", remedy=f"Correct {where}.")
+            labels = objects.labels
+            if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
+                raise ValueError(
+                    f"`labels` must lie in 0 to {num_classes - 1} for {num_classes} `classes`, got "
+                    f"{int(labels.min())} to {int(labels.max())} in {where}"
+                )
+            more = ObjectCounts.of(
+                labels, objects.difficult, objects.crowd, num_classes, torch.ones_like(labels)
+            )
+            trained, scored = trained + more.trained, scored + more.scored
+        return ObjectCounts(trained, scored)
+
     def annotation_keys(self, positions: Tensor | None = None) -> Keys:
         return Keys(as_keys(self._truth_key(index) for index in self._rows(positions)), True)
 
@@ -61,6 +120,24 @@ class ObjectSource(ImageSource):
         columns = [column for column in objects if column is not None]
         columns += [self.areas(index), self.sizes[index]]
         return hash_parts(*(column.contiguous().numpy().tobytes() for column in columns))
+
+
+def check_classes(train: ObjectSource, test: ObjectSource) -> None:
+    """Raises a ValueError if two sets number their classes differently; names the difference."""
+    ours, theirs = [str(one) for one in train.classes], [str(one) for one in test.classes]
+    if ours == theirs:
+        return
+    if sorted(ours) == sorted(theirs):
+        row = next(row for row, one in enumerate(ours) if one != theirs[row])
+        what = f"them in another order: number {row} is {theirs[row]!r} instead of {ours[row]!r}"
+    else:
+        more, fewer = set(theirs) - set(ours), set(ours) - set(theirs)
+        shown = [", ".join(map(repr, sorted(some)[:5])) or "nothing" for some in (more, fewer)]
+        what = f"{len(theirs)} for {len(ours)}: with {shown[0]} and without {shown[1]}"
+    raise ValueError(
+        f"`test` must have the classes of `train` in their order, got {what} ({test.name!r} and "
+        f"{train.name!r}). Give both the same list of classes."
+    )
 
 
 class ObjectSubset(ObjectSource):
@@ -107,6 +184,10 @@ class ObjectSubset(ObjectSource):
     def annotation_keys(self, positions: Tensor | None = None) -> Keys:
         chosen = self.positions if positions is None else self.positions[positions]
         return self.source.annotation_keys(chosen)
+
+    def counts(self, positions: Tensor | None = None) -> ObjectCounts:
+        chosen = self.positions if positions is None else self.positions[positions]
+        return self.source.counts(chosen)
 
     def objects(self, index: int) -> Objects:
         return self.source.objects(int(self.positions[index]))
@@ -173,6 +254,12 @@ class JoinedObjects(ObjectSource):
     def annotation_keys(self, positions: Tensor | None = None) -> Keys:
         keys = join_keys([source.annotation_keys() for source in self.sources])
         return keys if positions is None else keys._replace(keys=keys.keys[positions.numpy()])
+
+    def counts(self, positions: Tensor | None = None) -> ObjectCounts:
+        if positions is not None:
+            return super().counts(positions)
+        parts = [source.counts() for source in self.sources]
+        return ObjectCounts(*(torch.stack(column).sum(0) for column in zip(*parts, strict=True)))
 
     def objects(self, index: int) -> Objects:
         source, position = self._find(index)

@@ -5,7 +5,6 @@ Legend: N images, M objects of all images together.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -15,8 +14,8 @@ from torch import Tensor
 
 from instdisc.types import Objects
 
-_log = logging.getLogger(__name__)
-_MOST_NAMED = 20  # in one line of the log
+from .reporting import report
+from .source import ObjectCounts
 
 
 class ObjectTable(NamedTuple):
@@ -51,6 +50,21 @@ class ObjectTable(NamedTuple):
         counted = torch.cat([torch.zeros(1, dtype=torch.int64), (~self.crowd).cumsum(0)])
         return counted[self.ends].diff() > 0
 
+    def counts(self, num_classes: int, positions: Tensor | None = None) -> ObjectCounts:
+        """The objects of each class in some images, ``None``: in all; see `ObjectSource`."""
+        chosen = torch.ones(len(self.ends) - 1, dtype=torch.int64)
+        if positions is not None:
+            chosen = torch.zeros_like(chosen).index_add(0, positions, torch.ones_like(positions))
+        weights = chosen.repeat_interleave(self.ends.diff())  # an image may be there twice
+        return ObjectCounts.of(self.labels, self.difficult, self.crowd, num_classes, weights)
+
+    def as_bytes(self) -> np.ndarray:
+        """``(M, K)`` uint8: all that is known of each object but its mask."""
+        columns = (self.boxes, self.labels[:, None], self.areas[:, None])
+        flags = torch.stack([self.difficult, self.crowd], 1).numpy().view(np.uint8)
+        wide = [np.ascontiguousarray(column.numpy()).view(np.uint8) for column in columns]
+        return np.concatenate([*wide, flags], axis=1)
+
 
 def make_table(
     name: str,
@@ -64,7 +78,7 @@ def make_table(
     difficult: Sequence[bool] | np.ndarray | None = None,
     crowd: Sequence[bool] | np.ndarray | None = None,
     areas: Sequence[float] | np.ndarray | None = None,
-    empty: np.ndarray | None = None,
+    where: Callable[[int], str] | None = None,
 ) -> tuple[ObjectTable, np.ndarray]:
     """Checks objects, leaves out those without area and sorts the rest by their images.
 
@@ -83,14 +97,15 @@ def make_table(
         difficult: ``(M,)``; ``None``: none is.
         crowd: ``(M,)``; ``None``: none is.
         areas: ``(M,)``; ``None``: of the boxes.
-        empty: ``(M,)`` objects whose outline has no area, whatever their box says.
+        where: what to correct for an object, e.g. ``"annotation 7 in FILE"``; ``None``: nothing
+            is known but its image.
 
     Returns:
         The table, and which of the M objects its rows are.
 
     Raises:
         ValueError: if a box is not finite, upside down, or shares no pixel with its image; counts
-            them and names the first.
+            them and names the first. If all of them look like shares of the image.
     """
     count = len(labels)
     image = np.asarray(images, dtype=np.int64)
@@ -108,31 +123,34 @@ def make_table(
             height, width = sizes[image[rows[0]]].tolist()
             raise ValueError(
                 f"every box (left, top, right, bottom) in {name!r} must {rule}; {len(rows)} of "
-                f"{count} do not, first: {describe(rows[0])} of {width} x {height} pixels. {remedy}"
+                f"{count} do not, first: {describe(rows[0])} of {width} x {height} pixels. Correct "
+                f"{'the annotation' if where is None else where(int(rows[0]))}{remedy}"
             )
 
     infinite = ~np.asarray(np.isfinite(box).all(axis=1))
     upside_down = np.asarray((extent < 0).any(axis=1))
-    refuse(infinite, "be finite", "Correct the annotation.")
+    refuse(infinite, "be finite", ".")
     refuse(
         upside_down,
         "have its left before its right and its top above its bottom",
-        "Correct the annotation: are the corners, or corner and size, mixed up?",
+        ": are the corners, or corner and size, mixed up?",
+    )
+    shares = count > 0 and box.max() <= 1 and limits.min() > 1
+    refuse(
+        np.full(count, shares),
+        "be in pixels",
+        " and all others: they look like shares of the image, to be multiplied by its size.",
     )
     nothing = np.asarray((extent == 0).any(axis=1))
-    if empty is not None:
-        nothing |= empty
-    _report(
+    report(
         np.flatnonzero(nothing),
         f"{name}: left out %d objects without area, of image ",
         lambda row: str(image_ids[image[row]]),
     )
     outside = (box[:, :2] >= limits).any(1) | (box[:, 2:] <= 0).any(1)
-    refuse(
-        outside & ~nothing, "lie in its image", "Correct the annotation or the image size in it."
-    )
+    refuse(outside & ~nothing, "lie in its image", ", or the size of the image in it.")
     beyond = (box[:, :2] < -1).any(1) | (box[:, 2:] > limits + 1).any(1)
-    _report(
+    report(
         np.flatnonzero(beyond & ~nothing),
         f"{name}: %d boxes reach beyond their image; training clips them, the evaluation takes "
         "them as they are: ",
@@ -156,10 +174,3 @@ def make_table(
         torch.from_numpy(own_areas[kept].astype(np.float64)),
     )
     return table, kept
-
-
-def _report(rows: np.ndarray, message: str, describe: Callable[[int], str]) -> None:
-    if len(rows):
-        named = ", ".join(describe(row) for row in rows[:_MOST_NAMED])
-        more = ", ..." if len(rows) > _MOST_NAMED else ""
-        _log.warning("%s", message % len(rows) + named + more)

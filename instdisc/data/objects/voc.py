@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image
 
-from ..catalog.layout import contents, first_folder
+from instdisc.checks import refuse
+
+from ..catalog.layout import first_folder
 from ..images.files import SUFFIXES
-from .files import ObjectFiles
+from .files import ObjectFiles, size_of_image
+from .folders import files_by_stem
+from .reporting import report
 from .table import make_table
+from .voc_file import VOCFile, read_voc
+from .voc_origin import counts_from_zero
+from .voc_split import read_split, split_file
 
 VOC_CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -35,7 +40,8 @@ class VOCObjects(ObjectFiles):
 
     The file counts pixels from 1, and the last pixel belongs to the box: ``xmin`` 48 to ``xmax``
     195 are the pixels 47 to 194 here, so left = 47 and right = 195. Objects marked as difficult
-    are trained on, and ignored by the evaluation, as the benchmark does.
+    are trained on, and ignored by the evaluation, as the benchmark does. Images without an
+    annotation are left out, with a line in the log that counts them.
 
     Args:
         root: the folder with ``Annotations``.
@@ -44,7 +50,10 @@ class VOCObjects(ObjectFiles):
             folder called ``VOC2007`` or the like, and elsewhere for all names in ``Annotations``,
             sorted.
         one_based: whether the file counts as VOC does; ``False`` for a tool that writes corners
-            counted from 0, which are then taken as they are.
+            counted from 0, which are then taken as they are. ``None`` finds out by all files in
+            ``Annotations`` (`counts_from_zero`), so that every split is read alike; a line in the
+            log says if they count from 0. Where they count from 1, a corner at 0 is moved to the
+            first pixel, with a line that counts.
         name: for records and messages; ``None`` for the folder's name.
         on_unreadable: see `ImageFiles`.
 
@@ -69,7 +78,7 @@ class VOCObjects(ObjectFiles):
         split: str | None = "trainval",
         *,
         classes: Sequence[str] | None = None,
-        one_based: bool = True,
+        one_based: bool | None = None,
         name: str | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
@@ -78,130 +87,175 @@ class VOCObjects(ObjectFiles):
             raise FileNotFoundError(
                 f"`root` must be the folder with Annotations/, got {str(root)!r}"
             )
+        if classes is not None and len(set(classes)) < len(classes):
+            refuse("classes", "names that differ", list(classes), "Name each class once.")
         name = root.resolve().name if name is None else name
         xml_folder = first_folder(root, ["Annotations", "annotations"])
         image_folder = first_folder(root, ["JPEGImages", "images"])
-        xml_names = {path.stem for path in xml_folder.iterdir() if path.suffix.lower() == ".xml"}
-        ids = sorted(xml_names) if split is None else _read_split(root, split)
+        images = _Images(image_folder)
+        files = _find_annotations(xml_folder, name)
+        ids = sorted(files) if split is None else read_split(root, split, files)
+        absent = [one for one in ids if one not in files]
+        if absent:
+            raise ValueError(
+                f"there is no annotation {xml_folder / absent[0]}.xml, which the split names; an "
+                "image without objects needs a file too, with no <object>"
+            )
+        if split is None:
+            images.report_without(files, name)
         if classes is None and re.fullmatch(r"VOC20\d\d", root.resolve().name):
             classes = VOC_CLASSES
-        # Every file where the classes are asked for: both splits must number them alike.
-        wanted = ids if classes is not None else sorted(xml_names.union(ids))
-        parsed = {one: _parse(xml_folder / f"{one}.xml") for one in wanted}
+        # Every file, for what all splits must have alike.
+        wanted = ids if classes is not None and one_based is not None else sorted(files)
+        parsed = {one: read_voc(files[one]) for one in wanted}
         if classes is None:
             classes = sorted({thing.name for one in parsed.values() for thing in one.things})
+            _report_alike(classes, name)
+        if one_based is None:
+            one_based = not _judge(list(parsed.values()), images, name)
+        chosen = [parsed[one] for one in ids]
+        paths = images.of(chosen, name)
+        sizes = [
+            one.size or size_of_image(image_folder / path)
+            for one, path in zip(chosen, paths, strict=True)
+        ]
+        rows = [(row, thing) for row, one in enumerate(chosen) for thing in one.things]
         number = {category: index for index, category in enumerate(classes)}
-        files = {p.stem: p.name for p in image_folder.iterdir() if p.suffix.lower() in SUFFIXES}
-        missing = [one for one in ids if one not in files]
-        if missing:
-            raise ValueError(
-                f"{len(missing)} of the {len(ids)} annotated images of {name!r} are not in "
-                f"{image_folder}, {missing[0]!r} first"
-            )
-        sizes, images, things = [], [], []
-        for index, one in enumerate(ids):
-            sizes.append(parsed[one].size or _size_of_file(image_folder / files[one]))
-            images += [index] * len(parsed[one].things)
-            things += parsed[one].things
-        unknown = [row for row, thing in enumerate(things) if thing.name not in number]
+        unknown = [(row, thing.name) for row, thing in rows if thing.name not in number]
         if unknown:
             raise ValueError(
                 f"every object of {name!r} must be of one of the {len(number)} `classes`; "
-                f"{things[unknown[0]].name!r} in {ids[images[unknown[0]]]}.xml is not"
+                f"{unknown[0][1]!r} in {chosen[unknown[0][0]].path.name} is not"
             )
-        corners = np.array([thing.corners for thing in things], dtype=np.float64).reshape(-1, 4)
-        if one_based and len(corners) and corners[:, :2].min() < 1:
-            row = int(corners[:, :2].min(1).argmin())
-            raise ValueError(
-                f"`one_based` must be False for boxes that are counted from 0, as those of "
-                f"{name!r} seem to be: {ids[images[row]]}.xml has (xmin, ymin) = "
-                f"({corners[row, 0]:g}, {corners[row, 1]:g}), and VOC's first pixel is (1, 1)"
-            )
+        corners = np.array([thing.corners for _, thing in rows], dtype=np.float64).reshape(-1, 4)
+        places = [chosen[row].path for row, _ in rows]
+        boxes = _from_one(corners, places, name) if one_based else corners
         table, _ = make_table(
             name,
-            images,
-            corners - [1, 1, 0, 0] if one_based else corners,
-            [number[thing.name] for thing in things],
+            [row for row, _ in rows],
+            boxes,
+            [number[thing.name] for _, thing in rows],
             sizes=torch.tensor(sizes).reshape(-1, 2),
             image_ids=ids,
             extents=corners[:, 2:] - corners[:, :2],
-            difficult=[thing.difficult for thing in things],
+            difficult=[thing.difficult for _, thing in rows],
+            where=lambda row: str(places[row]),
         )
         super().__init__(
             image_folder,
-            [files[one] for one in ids],
+            paths,
             table,
             sizes=torch.tensor(sizes).reshape(-1, 2),
             image_ids=ids,
             classes=classes,
             category_ids=range(1, len(classes) + 1),
             name=name,
-            listed_in=str(xml_folder if split is None else _split_file(root, split)),
+            listed_in=str(xml_folder if split is None else split_file(root, split)),
             on_unreadable=on_unreadable,
         )
 
 
-class _Thing(NamedTuple):
-    name: str
-    corners: tuple[float, float, float, float]  # xmin, ymin, xmax, ymax as in the file
-    difficult: bool
-
-
-class _Annotation(NamedTuple):
-    size: tuple[int, int] | None  # height, width; None where the file does not say
-    things: list[_Thing]
-
-
-def _parse(path: Path) -> _Annotation:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise ValueError(
-            f"there is no annotation {path}, which the split names; an image without objects "
-            "needs a file too, with no <object>"
-        ) from None
-    try:
-        tree = ElementTree.fromstring(content)
-        height, width = (int(tree.findtext(f"size/{side}") or 0) for side in ("height", "width"))
-        things = [_parse_thing(thing) for thing in tree.iterfind("object")]
-    except (ElementTree.ParseError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is not an annotation in VOC's format: {error}") from error
-    return _Annotation((height, width) if height and width else None, things)
-
-
-def _parse_thing(thing: Any) -> _Thing:
-    # Only direct children: a person's <part> has a name and a box too.
-    name, box = thing.findtext("name"), thing.find("bndbox")
-    if not name or box is None:
-        raise ValueError("an <object> has no <name> or no <bndbox>")
-    # By their names: their order is not the same in all files.
-    corner = {side.tag: float(side.text) for side in box}
-    return _Thing(
-        name.strip(),
-        (corner["xmin"], corner["ymin"], corner["xmax"], corner["ymax"]),
-        (thing.findtext("difficult") or "0").strip() == "1",
+def _report_alike(classes: Sequence[str], name: str) -> None:
+    folded = [one.casefold() for one in classes]
+    alike = [row for row, one in enumerate(folded) if folded.index(one) < row]
+    report(
+        alike,
+        f"{name}: %d classes differ from another by capitals alone and count as their own, first: ",
+        lambda row: f"{classes[folded.index(folded[row])]!r} and {classes[row]!r}",
+        most=1,
     )
 
 
-def _split_file(root: Path, split: str) -> Path:
-    return root / "ImageSets" / "Main" / f"{split}.txt"
+class _Images:
+    """The images of a folder by their names without suffix."""
 
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.by_stem = files_by_stem(folder, SUFFIXES)
 
-def _read_split(root: Path, split: str) -> list[str]:
-    file = _split_file(root, split)
-    if not file.is_file():
-        there = contents(file.parent) if file.parent.is_dir() else "no such folder"
+    def of(self, files: Sequence[VOCFile], name: str) -> list[str]:
+        """The image of each annotation.
+
+        Raises:
+            ValueError: if one is missing, or two could be meant.
+        """
+        missing = [file.path.stem for file in files if file.path.stem not in self.by_stem]
+        if missing:
+            raise ValueError(
+                f"{len(missing)} of the {len(files)} annotated images of {name!r} are not in "
+                f"{self.folder}, {missing[0]!r} first"
+            )
+        return [self.find(file) for file in files]
+
+    def find(self, file: VOCFile) -> str:
+        several = self.by_stem[file.path.stem]
+        if len(several) == 1:
+            return several[0]
+        if file.image in several:
+            return file.image
         raise ValueError(
-            f"`split` must be a file in {file.parent} or None for all images, got {split!r}; "
-            f"found {there}"
+            f"{self.folder} must hold one image for {file.path}, got {', '.join(several)}. Name "
+            "one in its <filename>, or remove the other."
         )
-    names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
-    return [name for name in names if name]
+
+    def report_without(self, annotated: dict[str, Path], name: str) -> None:
+        bare = sorted(stem for stem in self.by_stem if stem not in annotated)
+        report(
+            range(len(bare)),
+            f"{name}: left out %d images without an annotation, first: ",
+            lambda row: self.by_stem[bare[row]][0],
+            most=1,
+        )
 
 
-def _size_of_file(path: Path) -> tuple[int, int]:
-    try:
-        with Image.open(path) as opened:
-            return opened.height, opened.width
-    except OSError as error:
-        raise ValueError(f"cannot read the image {path}: {error}") from error
+def _find_annotations(folder: Path, name: str) -> dict[str, Path]:
+    found = files_by_stem(folder, {".xml"})
+    for several in found.values():
+        if len(several) > 1:
+            raise ValueError(
+                f"{folder} must hold one annotation of each image, got {', '.join(several)}"
+            )
+    return {stem: folder / several[0] for stem, several in found.items()}
+
+
+def _judge(files: Sequence[VOCFile], images: _Images, name: str) -> bool:
+    """Whether the set counts from 0; says so."""
+    rows = [(file, thing.corners) for file in files for thing in file.things]
+    corners = np.array([one for _, one in rows], dtype=np.float64).reshape(-1, 4)
+    low = corners[:, :2]
+    at_zero = ((low >= 0) & (low < 1)).any(1)
+    if not at_zero.any():
+        return False
+    known = {file.path: _width_and_height(file, images) for file in files if file.things}
+    if not counts_from_zero(corners, np.array([known[file.path] for file, _ in rows])):
+        return False
+    report(
+        np.flatnonzero(at_zero),
+        f"{name}: counted from 0 (VOCObjects(one_based=True) if not): %d objects have a "
+        "corner at 0, first: ",
+        lambda row: rows[row][0].path.name,
+        most=1,
+    )
+    return True
+
+
+def _width_and_height(file: VOCFile, images: _Images) -> tuple[float, float]:
+    size: tuple[float, float] | None = file.size
+    if size is None and file.path.stem in images.by_stem:
+        size = size_of_image(images.folder / images.find(file))
+    return (np.inf, np.inf) if size is None else (size[1], size[0])
+
+
+def _from_one(corners: np.ndarray, paths: Sequence[Path], name: str) -> np.ndarray:
+    """Corners counted from 1 as left, top, right, bottom."""
+    boxes = corners - [1, 1, 0, 0]
+    stray = (boxes[:, :2] < 0) & (corners[:, :2] >= 0)
+    boxes[:, :2][stray] = 0
+    report(
+        np.flatnonzero(stray.any(1)),
+        f"{name}: counted from 1 (VOCObjects(one_based=False) if not): %d objects have a "
+        "corner at 0, which is taken for the first pixel, first: ",
+        lambda row: paths[row].name,
+        most=1,
+    )
+    return boxes

@@ -17,4 +17,3 @@ from .scenes import SceneSegments as SceneSegments
 from .source import SegmentSource as SegmentSource
 from .source import SegmentSubset as SegmentSubset
 from .source import class_colors as class_colors
-from .splits import split_segments as split_segments

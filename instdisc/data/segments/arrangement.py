@@ -62,7 +62,7 @@ def find_parts(root: Path) -> dict[str, Pair]:
     folders = subfolders(root)
     parts = _split_above(folders) or _split_below(folders)
     if not parts:
-        pair = _find_pair(folders)
+        pair = _find_pair({n: path for n, path in folders.items() if n.lower() not in _SPLITS})
         return {} if pair is None else {"all": pair}
     return parts
 

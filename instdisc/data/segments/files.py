@@ -104,6 +104,9 @@ class SegmentFiles(SegmentSource):
     def read(self, index: int) -> Tensor:
         return decode_file(self.path(index))
 
+    def image_names(self) -> list[str]:
+        return [Path(path).as_posix() for path in self.paths]
+
     def image_keys(self, positions: Tensor | None = None) -> Keys:
         if type(self).read is not SegmentFiles.read:
             return super().image_keys(positions)

@@ -66,8 +66,8 @@ class SegmentFolder(SegmentFiles):
         root = Path(os.path.commonpath([pictures.resolve(), truths.resolve()]))
         super().__init__(
             root,
-            below(root, pictures, paired.images),
-            below(root, truths, paired.masks),
+            _below(root, pictures, paired.images),
+            _below(root, truths, paired.masks),
             classes=named.names,
             ids=named.ids if ids is None else ids,
             name=name,
@@ -75,7 +75,7 @@ class SegmentFolder(SegmentFiles):
         )
 
 
-def below(root: Path, folder: Path, names: Sequence[str]) -> list[str]:
+def _below(root: Path, folder: Path, names: Sequence[str]) -> list[str]:
     """Files of a folder, relative to one above it."""
-    inner = folder.resolve().relative_to(root.resolve())
+    inner = folder.resolve().relative_to(root)  # not each file, which may be a link
     return [(inner / name).as_posix() for name in names]

@@ -10,9 +10,10 @@ import torch
 from pytorch_lightning import LightningDataModule
 
 from instdisc.checks import whole
+from instdisc.types import InputSpec
 
 from ..layout import Part
-from ..loader import ViewLoader
+from ..loader import PredictLoader, ViewLoader
 from .dataset import RawSegments, SegmentDataset
 from .distortion import PhotometricDistortion
 from .opening import open_segments
@@ -113,6 +114,10 @@ class SegmentData(LightningDataModule):
                 check(segments)
                 self._checked.add(part)
 
+    def show_as(self, seen: InputSpec) -> None:
+        """Resizes images as those were that a backbone was trained on; its module says so."""
+        self.policy.interpolation = seen.interpolation
+
     @property
     def classes(self) -> list[str]:
         """Names of the classes."""
@@ -129,6 +134,12 @@ class SegmentData(LightningDataModule):
 
     def val_dataloader(self) -> ViewLoader:
         return self._loader(SegmentDataset(self.test), self.test_batch_size, shuffle=False)
+
+    def test_dataloader(self) -> ViewLoader:
+        return self.val_dataloader()
+
+    def predict_dataloader(self) -> PredictLoader:
+        return PredictLoader(self.val_dataloader())
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         return batch.finish(self.policy) if isinstance(batch, RawSegments) else batch

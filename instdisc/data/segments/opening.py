@@ -6,29 +6,36 @@ import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from instdisc.checks import choice, refuse
 
 from ..catalog.layout import contents
+from ..images.listing import matching
+from ..images.splits import draw_positions, say_drawn
 from ..layout import Layout, Part, kinds_of, locate, open_by_layout
 from ..scenes import Scenes
 from .arrangement import find_parts, undecided
 from .classes import CLASSES_FILE, Classes, find_classes, read_classes
 from .files import SegmentFiles
-from .folder import below
 from .layouts import CAMVID, CAMVID_IDS, VOC, CamVid, Cityscapes, VOCSegmentation, read_names
 from .pairing import PairedFiles as _Files
 from .pairing import list_files, pair_files
 from .scenes import SceneSegments
 from .source import SegmentSource
-from .splits import split_segments
 
 _CAMVID_NAME = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_.*")  # the four films
 
 _log = logging.getLogger(__name__)
 
 
-def open_segments(name: str | Path, root: str | Path | None = None, *, part: Part) -> SegmentSource:
+def open_segments(
+    name: str | Path,
+    root: str | Path | None = None,
+    *,
+    part: Part,
+    on_unreadable: Literal["raise", "skip"] = "raise",
+) -> SegmentSource:
     """The segmented images of a task, by what a command line says.
 
     =============================  ==============================================================
@@ -58,6 +65,7 @@ def open_segments(name: str | Path, root: str | Path | None = None, *, part: Par
         name: see above; a relative path is looked for below `root` first.
         root: the folder that holds the sets; ``None`` for the working folder.
         part: ``"train"``, ``"test"``, ``"val"`` where there is one, or ``"all"``.
+        on_unreadable: see `SegmentFiles`.
 
     Raises:
         FileNotFoundError: if there is nothing of that name.
@@ -73,6 +81,7 @@ def open_segments(name: str | Path, root: str | Path | None = None, *, part: Par
         _refuse_folder(place.path)
     opened = open_by_layout(name, root, part=part, layouts=LAYOUTS)
     assert isinstance(opened, SegmentSource)
+    opened.on_unreadable = choice("on_unreadable", on_unreadable, ("raise", "skip"))
     return opened
 
 
@@ -127,8 +136,10 @@ def _open_folders(path: Path, part: Part) -> SegmentSource:
     parts = {}
     for name, pair in find_parts(path).items():
         paired = pair_files(pair.images, pair.masks)
+        inner = [folder.relative_to(path) for folder in pair]
         parts[name] = _Files(
-            below(path, pair.images, paired.images), below(path, pair.masks, paired.masks)
+            [(inner[0] / file).as_posix() for file in paired.images],
+            [(inner[1] / file).as_posix() for file in paired.masks],
         )
     return _open_part(path, parts, part)
 
@@ -150,14 +161,18 @@ def _open_lists(path: Path, part: Part) -> SegmentSource:
                     f"{min(missing)!r} first"
                 )
         parts[file.stem] = _Files(images, masks)
+    if not parts:
+        refuse("name", "a folder with a mask for the images in its lists", str(path))
+    if "train" not in parts and "trainval" in parts:
+        parts["train"] = parts.pop("trainval")
     return _open_part(path, parts, part)
 
 
 def _open_part(path: Path, parts: dict[str, _Files], part: Part) -> SegmentSource:
     """A part of the pairs below a folder, or a drawn one if they are not split."""
     split = "train" in parts and bool({"test", "val"} & parts.keys())
-    if part == "val" and "val" not in parts:
-        refuse("part", f"one that {path} has", part, "It has no validation images.")
+    if part == "val" and not (split and "val" in parts):
+        refuse("part", f"one that {path} has", part, "It has no validation images of its own.")
     if not split or part == "all":
         pairs = {pair: None for one in parts.values() for pair in zip(*one, strict=True)}
     else:
@@ -170,7 +185,9 @@ def _open_part(path: Path, parts: dict[str, _Files], part: Part) -> SegmentSourc
     )
     if split or part == "all":
         return files
-    return split_segments(files)[part == "test"]
+    train, test = draw_positions(len(files), name=files.name)
+    say_drawn(str(path), len(train), len(test))
+    return files.subset(test if part == "test" else train)
 
 
 def _classes_of(path: Path, image: str, masks: list[Path]) -> Classes:
@@ -186,7 +203,7 @@ def _classes_of(path: Path, image: str, masks: list[Path]) -> Classes:
 def _lists(path: Path) -> list[Path]:
     if not ((path / "JPEGImages").is_dir() and (path / "SegmentationClass").is_dir()):
         return []
-    files = (path / "ImageSets" / "Segmentation").glob("*.txt")
+    files = matching(path / "ImageSets" / "Segmentation", "*.txt")
     return sorted(file for file in files if not file.name.startswith("."))
 
 

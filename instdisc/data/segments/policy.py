@@ -6,7 +6,7 @@ Legend: B batch, H x W size of an image, n numbers of a step.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -40,6 +40,10 @@ class SegmentPolicy:
             drawn again, up to 10 times; the last is taken as it is. 1 takes the first.
         photometric: steps on the colours, in order, for the device.
 
+    Attributes:
+        interpolation: of the resizing, ``"bilinear"``, as the sources have it, unless the backbone
+            was trained otherwise (`SegmentData.show_as`).
+
     Raises:
         ValueError: if an argument is out of range.
 
@@ -56,6 +60,8 @@ class SegmentPolicy:
         >>> crop.image.shape, crop.mask.shape
         (torch.Size([3, 32, 48]), torch.Size([32, 48]))
     """
+
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
     def __init__(
         self,
@@ -116,7 +122,11 @@ class SegmentPolicy:
         part, own = image[:, rows, columns], mask[rows, columns]
         if (tall, wide) != (from_tall, from_wide):
             part = F.interpolate(
-                part[None], (tall, wide), mode="bilinear", align_corners=False, antialias=True
+                part[None],
+                (tall, wide),
+                mode=self.interpolation,
+                align_corners=False,
+                antialias=True,
             )[0]
             own = F.interpolate(own[None, None], (tall, wide), mode="nearest-exact")[0, 0]
         if flipped:

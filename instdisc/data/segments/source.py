@@ -30,6 +30,8 @@ class SegmentSource(ImageSource):
         colors: ``(C, 3)`` uint8, how pictures show them.
     """
 
+    kind = "segments"
+
     @property
     def colors(self) -> Tensor:
         return class_colors(len(self.classes))
@@ -84,6 +86,9 @@ class SegmentSource(ImageSource):
         position, (image, mask) = self._fetch(self.pair, index)
         return position, image, mask
 
+    def subset(self, positions: Tensor) -> SegmentSubset:
+        return SegmentSubset(self, positions)
+
     def annotation_keys(self, positions: Tensor | None = None) -> Keys:
         return Keys(as_keys(self._mask_key(index) for index in self._rows(positions)), True)
 
@@ -131,6 +136,10 @@ class SegmentSubset(SegmentSource):
     def read(self, index: int) -> Tensor:
         return self.segments.read(int(self.positions[index]))
 
+    def image_names(self) -> list[str]:
+        names = self.segments.image_names()
+        return [names[position] for position in self.positions.tolist()]
+
     def image_keys(self, positions: Tensor | None = None) -> Keys:
         chosen = self.positions if positions is None else self.positions[positions]
         return self.segments.image_keys(chosen)
@@ -140,7 +149,7 @@ class SegmentSubset(SegmentSource):
         return self.segments.annotation_keys(chosen)
 
     def context(self) -> dict[str, Any]:
-        return self.segments.context()
+        return {**self.segments.context(), "on_unreadable": self.on_unreadable}
 
     def mask(self, index: int) -> Tensor:
         return self.segments.mask(int(self.positions[index]))

@@ -16,7 +16,7 @@ from instdisc.types import IGNORED_CLASS
 
 from .source import SegmentSource
 
-_MOST = 5000  # masks that are all looked at; of more a sample, then until every class is seen
+_MOST = 2000  # masks that are all looked at; of more a sample, then until every class is seen
 _SHOWN = 6
 
 _log = logging.getLogger(__name__)

@@ -168,7 +168,7 @@ def describe_view(policy: ViewPolicy) -> dict[str, Any]:
 
 
 def _check_image_size(image_size: int) -> None:
-    whole("image_size", image_size, remedy="It is in pixels.")
+    whole("image_size", image_size)
 
 
 def _cropped(size: int, *steps: PhotometricStep) -> ViewPolicy:

@@ -8,6 +8,9 @@ from .coco import score_images as score_images
 from .masks import RunLengths as RunLengths
 from .masks import decode_masks as decode_masks
 from .masks import encode_masks as encode_masks
+from .matches import DetectionMatches as DetectionMatches
+from .matches import average_precisions as average_precisions
+from .matches import bootstrap_average_precision as bootstrap_average_precision
 from .tables import DetectionStore as DetectionStore
 from .tables import ImageList as ImageList
 from .tables import ImageResults as ImageResults

@@ -10,13 +10,16 @@ import io
 from collections.abc import Collection, Sequence
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.types import Detections, Objects
 
+from .matches import DetectionMatches, coco_levels
 from .tables import ImageResults, ImageTables
 
 Kind = Literal["box", "mask"]
@@ -32,10 +35,12 @@ class COCOResult(NamedTuple):
     Attributes:
         numbers: the twelve of `COCO_NUMBERS`.
         per_class: ``"AP"``, ``"AP50"`` and ``"AP75"``, each C numbers.
+        matches: of detections and objects of all sizes, for `bootstrap_average_precision`.
     """
 
     numbers: dict[str, float]
     per_class: dict[str, list[float]]
+    matches: DetectionMatches
 
 
 def coco_average_precision(
@@ -60,7 +65,7 @@ def coco_average_precision(
         areas: of the objects of each image, where a data set says it; see `DetectionStore`.
 
     Raises:
-        ValueError: if the lists do not belong together, or `kind` is unknown.
+        TypeError, ValueError: if `kind` is unknown; and as `DetectionStore`.
 
     Source:
         Lin et al., "Microsoft COCO" (2014), and cocodataset.org/#detection-eval. Differs from it:
@@ -77,7 +82,7 @@ def coco_average_precision(
     """
     metric = COCOAveragePrecision(num_classes, kinds=(kind,))
     metric.update(detections, objects, torch.arange(len(objects)), areas)
-    return metric.compute()[kind]
+    return score_images(metric.images(), num_classes, kind)  # gathers nothing
 
 
 class COCOAveragePrecision(ImageTables):
@@ -88,7 +93,7 @@ class COCOAveragePrecision(ImageTables):
         kinds: overlap of boxes, of masks, or both.
 
     Raises:
-        ValueError: if a kind is unknown; and as `DetectionStore`.
+        TypeError, ValueError: if a kind is unknown; and as `DetectionStore`.
 
     Example:
         >>> metric = COCOAveragePrecision(80)
@@ -98,8 +103,8 @@ class COCOAveragePrecision(ImageTables):
     """
 
     def __init__(self, num_classes: int, *, kinds: Sequence[Kind] = ("box",)) -> None:
-        if not kinds or not set(kinds) <= {"box", "mask"}:
-            raise ValueError(f"`kinds` must be of 'box' and 'mask', got {tuple(kinds)}")
+        if isinstance(kinds, str) or not kinds or not set(kinds) <= {"box", "mask"}:
+            checks.refuse("kinds", "of 'box' and 'mask'", kinds)
         super().__init__(num_classes, masks="mask" in kinds)
         self.kinds = tuple(kinds)
 
@@ -116,7 +121,11 @@ def score_images(images: Collection[ImageResults], num_classes: int, kind: Kind)
             image go first; COCO has the images in the order of their ids.
         num_classes: C.
         kind: overlap of boxes or of masks; for masks the store must have kept them.
+
+    Raises:
+        ValueError: if `kind` is unknown, or masks were not kept.
     """
+    checks.choice("kind", kind, ("box", "mask"))
     with contextlib.redirect_stdout(io.StringIO()):
         truth, found = _ground_truth(images, num_classes, kind), _results(images, kind)
         evaluation = _Evaluation(
@@ -131,7 +140,8 @@ def score_images(images: Collection[ImageResults], num_classes: int, kind: Kind)
     numbers = [float(one) if one >= 0 else float("nan") for one in evaluation.stats]
     rows = {"AP": precision.mean(0), "AP50": precision[0], "AP75": precision[5]}
     per_class: dict[str, list[float]] = {name: row.tolist() for name, row in rows.items()}
-    return COCOResult(dict(zip(COCO_NUMBERS, numbers, strict=True)), per_class)
+    matches = _matches(evaluation, images, num_classes)
+    return COCOResult(dict(zip(COCO_NUMBERS, numbers, strict=True)), per_class, matches)
 
 
 class _Evaluation(COCOeval):
@@ -142,6 +152,44 @@ class _Evaluation(COCOeval):
         for objects in self._gts.values():
             for one in objects:
                 one["ignore"] = int(one["ignore"] or one["difficult"])
+
+
+def _matches(
+    evaluation: COCOeval, images: Collection[ImageResults], num_classes: int
+) -> DetectionMatches:
+    """What pycocotools matched among objects of all sizes."""
+    thresholds = [round(float(one), 2) for one in evaluation.params.iouThrs]
+    num_images, num_areas = len(images), len(evaluation.params.areaRng)
+    keys: list[tuple[int, int]] = []  # image and class
+    scores: list[Any] = []
+    matched: list[Any] = []
+    ignored: list[Any] = []
+    objects: list[tuple[int, int]] = []
+    for label in range(num_classes):
+        for place in range(num_images):
+            one = evaluation.evalImgs[label * num_areas * num_images + place]
+            if one is not None:
+                keys += [(place, label)] * len(one["dtScores"])
+                scores += one["dtScores"]
+                matched.append(one["dtMatches"] > 0)
+                ignored.append(one["dtIgnore"] > 0)
+                objects += [(place, label)] * int((one["gtIgnore"] == 0).sum())
+    none = np.zeros((len(thresholds), 0), dtype=bool)
+    hits, out = (torch.from_numpy(np.concatenate([none, *rows], 1)) for rows in (matched, ignored))
+    found, true = (torch.tensor(rows, dtype=torch.int64).view(-1, 2) for rows in (keys, objects))
+    return DetectionMatches(
+        num_images=num_images,
+        num_classes=num_classes,
+        thresholds=thresholds,
+        images=found[:, 0],
+        labels=found[:, 1],
+        scores=torch.tensor(scores, dtype=torch.float64),
+        right=hits & ~out,
+        ignored=out,
+        object_images=true[:, 0],
+        object_labels=true[:, 1],
+        levels=coco_levels(),
+    )
 
 
 def _ground_truth(images: Collection[ImageResults], num_classes: int, kind: Kind) -> COCO:

@@ -11,10 +11,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.types import Detections, Objects
 
+from ..rows import RowMetric, empty_rows, image_order, known_indices
+from .inputs import check_images
 from .masks import RunLengths, encode_masks, pack_counts, unpack_counts
-from .rows import RowMetric, check_classes, check_num_classes, check_pairs, empty_rows
 
 
 class ImageResults(NamedTuple):
@@ -62,7 +64,7 @@ class ImageTables(RowMetric):
     """What `DetectionStore` keeps and takes; what is made of it is up to its children."""
 
     def __init__(self, num_classes: int, *, masks: bool = False) -> None:
-        check_num_classes(num_classes)
+        checks.whole("num_classes", num_classes)
         whole, real = torch.int64, torch.float64
         empty = {"seen": empty_rows(5, whole)}  # image, how many found and true, height, width
         for side, values in (("found", "scores"), ("true", "areas")):
@@ -89,17 +91,17 @@ class ImageTables(RowMetric):
         Args:
             detections: of each image, in the pixels of the file.
             objects: of each image, likewise.
-            indices: ``(B,)`` int64, the images' positions in the data set; each comes once.
+            indices: ``(B,)`` int64, the images' positions in the data set. Each counts once,
+                though a distributed sampler may repeat it.
             areas: ``(N,)`` of the objects, where the data set says it, as COCO does. ``None``:
                 of the mask, or of the box where there is none. They sort objects into small,
                 medium and large.
         """
-        check_pairs(len(detections), len(objects), len(indices))
+        check_images(detections, objects, indices, areas, self.num_classes)
+        indices = known_indices(indices, len(detections), torch.device("cpu"))
         for position, (found, true, image) in enumerate(
             zip(detections, objects, indices.tolist(), strict=True)
         ):
-            check_classes(found.labels, self.num_classes, "detections")
-            check_classes(true.labels, self.num_classes, "objects")
             size = self._add_masks(found, true, image) if self.masks else (0, 0)
             area = object_areas(true) if areas is None else areas[position]
             self.add_rows(
@@ -114,26 +116,39 @@ class ImageTables(RowMetric):
             )
 
     def images(self) -> list[ImageResults]:
-        """Every image that this process holds, in the order of the data set."""
-        seen = self.rows("seen")
+        """Every image that this process holds, once, in the order of the data set.
+
+        Raises:
+            ValueError: if an index came with two different images.
+        """
+        seen = self.rows("seen").cpu()
         found = _split(self, "found", ("boxes", "labels", "scores"), seen[:, 1])
         true = _split(self, "true", ("boxes", "labels", "areas", "marks"), seen[:, 2])
-        images = []
-        for row, (index, _, _, height, width) in enumerate(seen.tolist()):
+
+        def image(row: int) -> ImageResults:
+            index, _, _, height, width = seen[row].tolist()
             boxes, labels, scores, counts = found[row]
             true_boxes, true_labels, areas, marks, true_counts = true[row]
             size = (height, width)
-            images.append(
-                ImageResults(
-                    index,
-                    Detections(boxes, labels, scores, None),
-                    RunLengths(size, counts) if self.masks else None,
-                    Objects(true_boxes, true_labels, None, *marks.T),
-                    RunLengths(size, true_counts) if self.masks else None,
-                    areas,
-                )
+            return ImageResults(
+                index,
+                Detections(boxes, labels, scores, None),
+                RunLengths(size, counts) if self.masks else None,
+                Objects(true_boxes, true_labels, None, *marks.T),
+                RunLengths(size, true_counts) if self.masks else None,
+                areas,
             )
-        return sorted(images, key=lambda one: one.image)
+
+        order = image_order(seen[:, 0])
+        places = {int(seen[row, 0]): row for row in order.tolist()}
+        for row, index in enumerate(seen[:, 0].tolist()):
+            first = places[index]
+            if row != first and not all(map(torch.equal, true[row][:2], true[first][:2])):
+                checks.refuse(
+                    "indices", "the position of each image in the data set", index,
+                    "It came with two different images.",
+                )  # fmt: skip
+        return [image(row) for row in order.tolist()]
 
     def _add_masks(self, found: Detections, true: Objects, image: int) -> tuple[int, int]:
         if found.masks is None or true.masks is None:
@@ -142,6 +157,11 @@ class ImageTables(RowMetric):
                 f"{'no ' if found.masks is None else ''}masks and "
                 f"{'no ' if true.masks is None else ''}masks"
             )
+        for name, masks, rows in (
+            ("detections", found.masks, found.labels),
+            ("objects", true.masks, true.labels),
+        ):
+            checks.shape(f"masks of {name}", masks, (len(rows), "H", "W"))
         if found.masks.shape[-2:] != true.masks.shape[-2:]:
             raise ValueError(
                 f"the masks of image {image} must be of one size, got "
@@ -162,8 +182,10 @@ class DetectionStore(ImageTables):
         masks: whether masks are kept. Then every image must come with both.
 
     Raises:
-        ValueError: if `num_classes` is not positive; in `update`, if lists do not belong
-            together, a label is no class, or masks are lacking or of different sizes.
+        TypeError, ValueError: if `num_classes` is no positive whole number; in `update`, if
+            lists or the rows of an image do not belong together, a box, score or area is not
+            finite, an object's box ends before it begins, a label is no class, or masks are
+            lacking or of different sizes; in `compute`, if two different images had one index.
 
     Example:
         >>> store = DetectionStore(3)
@@ -190,10 +212,11 @@ def object_areas(true: Objects) -> Tensor:
 def _split(store: ImageTables, side: str, names: Sequence[str], sizes: Tensor) -> list:
     """Of each image, its rows of each table, and the bytes of its masks."""
     sizes_ = sizes.tolist()
-    tables = [store.rows(f"{side}_{name}").split(sizes_) for name in names]
+    tables = [store.rows(f"{side}_{name}").cpu().split(sizes_) for name in names]
     if not store.masks:
         return list(zip(*tables, [[]] * len(sizes_), strict=True))
-    counts = unpack_counts(store.rows(f"{side}_counts"), store.rows(f"{side}_lengths"))
+    rows, lengths = (store.rows(f"{side}_{name}").cpu() for name in ("counts", "lengths"))
+    counts = unpack_counts(rows, lengths)
     ends = sizes.cumsum(0).tolist()
     parts = [counts[end - size : end] for size, end in zip(sizes_, ends, strict=True)]
     return list(zip(*tables, parts, strict=True))

@@ -8,15 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from instdisc import checks
 from instdisc.types import Detections, Objects
 
-from .rows import RowMetric, check_classes, check_num_classes, check_pairs, empty_rows
+from .matches import DetectionMatches, average_precisions
+from .tables import ImageResults, ImageTables
 
 Rule = Literal["eleven_points", "every_point"]
+Levels = Literal["detectron2", "devkit"]
 VOC_THRESHOLDS = tuple(percent / 100 for percent in range(50, 100, 5))
 
 
@@ -25,17 +29,23 @@ class VOCResult:
 
     Args:
         per_class: ``(T, C)`` float64; NaN for a class without objects that count.
-        thresholds: the T overlaps.
+        matches: of detections and objects, for `bootstrap_average_precision`.
     """
 
-    def __init__(self, per_class: Tensor, thresholds: tuple[float, ...]) -> None:
+    def __init__(self, per_class: Tensor, matches: DetectionMatches) -> None:
         self.per_class = per_class
-        self.thresholds = thresholds
+        self.matches = matches
+        self.thresholds = matches.thresholds
 
     def mean(self, threshold: float | None = None) -> float:
-        """Over the classes that have objects, at one threshold or over all of them."""
+        """Over the classes that have objects, at one threshold or over all of them.
+
+        Raises:
+            ValueError: if `threshold` is none of those that were scored.
+        """
         rows = self.per_class
         if threshold is not None:
+            checks.choice("threshold", threshold, self.thresholds)
             rows = rows[self.thresholds.index(threshold)]
         return float(rows.nanmean())
 
@@ -46,6 +56,7 @@ def voc_average_precision(
     *,
     num_classes: int,
     rule: Rule = "eleven_points",
+    levels: Levels = "detectron2",
     thresholds: Sequence[float] = VOC_THRESHOLDS,
 ) -> VOCResult:
     """Average precision of every class at every overlap.
@@ -63,20 +74,26 @@ def voc_average_precision(
         objects: of the same images. Crowds count like difficult objects.
         num_classes: C.
         rule: ``"eleven_points"`` (VOC 2007) or ``"every_point"`` (VOC 2010 and later).
+        levels: of recall, for ``"eleven_points"``. ``"detectron2"``: those of published tables,
+            where floating point puts three of them above 3 / 10, 6 / 10 and 7 / 10, so that a
+            recall of exactly that misses its level. ``"devkit"``: the tenths that the devkit
+            asks for, which such a recall reaches.
         thresholds: T overlaps (intersection over union), to be exceeded.
 
     Raises:
-        ValueError: if the lists differ in length, a label is no class, `rule` is unknown, or
-            `thresholds` is empty or leaves [0, 1).
+        TypeError: see `DetectionStore`.
+        ValueError: see `DetectionStore`; if `rule` or `levels` is unknown, `levels` is chosen
+            for ``"every_point"``, or `thresholds` is empty or leaves [0, 1).
 
     Source:
         Everingham et al., "The PASCAL VOC Challenge" (2010), section 4.2; detectron2's VOC
         evaluation, which takes the rule of 2007 at each of .5:.05:.95 and reports their mean as
         AP, as MoCo's tables do. The devkit counts pixels: a box from pixel a to pixel b is
         b - a + 1 wide. The boxes here end where the next pixel begins, so right - left is the
-        same number, and the overlaps are the devkit's. Differs from it: a recall of 3 / 10
-        reaches the level 0.3, which rounding denies there; a class without objects is left out of
-        the mean, where detectron2 counts 0; its files round scores to 3 digits, boxes to 1.
+        same number, and the overlaps are the devkit's. Differs from it: a class without objects
+        is left out of the mean, where detectron2 counts 0; its files round scores to 3 digits,
+        boxes to 1. Matlab's own tenths are those of "devkit" but for the fourth, which a recall
+        of exactly 3 / 10 misses there.
 
     Example:
         >>> one = torch.tensor([[0.0, 0.0, 10.0, 10.0]])
@@ -86,23 +103,22 @@ def voc_average_precision(
         >>> voc_average_precision([found], [truth], num_classes=1).mean()
         1.0
     """
-    metric = VOCAveragePrecision(num_classes, rule=rule, thresholds=thresholds)
+    metric = VOCAveragePrecision(num_classes, rule=rule, levels=levels, thresholds=thresholds)
     metric.update(detections, objects, torch.arange(len(objects)))
-    return metric.compute()
+    return metric.score(metric.images())  # gathers nothing
 
 
-class VOCAveragePrecision(RowMetric):
+class VOCAveragePrecision(ImageTables):
     """`voc_average_precision` of a test set that comes in batches, on one or many processes.
 
-    Keeps a few numbers for each detection, and no image.
-
     Args:
-        num_classes: see `voc_average_precision`, like the next two.
+        num_classes: see `voc_average_precision`, like the next three.
         rule: see there.
+        levels: see there.
         thresholds: see there.
 
     Raises:
-        ValueError: see there; and in `update`, if the lists do not belong together.
+        TypeError, ValueError: see there.
 
     Example:
         >>> metric = VOCAveragePrecision(20)
@@ -111,120 +127,110 @@ class VOCAveragePrecision(RowMetric):
         torch.Size([10, 20])
     """
 
-    counts: Tensor
-
     def __init__(
         self,
         num_classes: int,
         *,
         rule: Rule = "eleven_points",
+        levels: Levels = "detectron2",
         thresholds: Sequence[float] = VOC_THRESHOLDS,
     ) -> None:
-        check_num_classes(num_classes)
-        if rule not in ("eleven_points", "every_point"):
-            raise ValueError(f"`rule` must be 'eleven_points' or 'every_point', got {rule!r}")
-        if not thresholds or not all(0 <= one < 1 for one in thresholds):
-            raise ValueError(f"`thresholds` must lie in [0, 1), got {tuple(thresholds)}")
-        whole = torch.int64
-        super().__init__(
-            {
-                "scores": empty_rows(None, torch.float32),
-                "labels": empty_rows(None, whole),
-                "images": empty_rows(None, whole),
-                "overlaps": empty_rows(None, torch.float64),
-                "nearest": empty_rows(None, whole),  # the object's place in its image
-                "ignored": empty_rows(None, torch.bool),  # if it is that object
-            }
-        )
-        self.add_state("counts", torch.zeros(num_classes, dtype=whole), dist_reduce_fx="sum")
-        self.num_classes = num_classes
+        super().__init__(num_classes)
+        checks.choice("rule", rule, ("eleven_points", "every_point"))
+        checks.choice("levels", levels, ("detectron2", "devkit"))
+        if rule == "every_point" and levels != "detectron2":
+            checks.refuse("levels", "left out for `rule`='every_point', which has none", levels)
+        if not len(thresholds):
+            checks.refuse("thresholds", "of at least one overlap", thresholds)
+        for one in thresholds:
+            checks.finite("thresholds", one, at_least=0, below=1)
         self.rule = rule
+        self.levels = levels
         self.thresholds = tuple(thresholds)
 
-    def update(
-        self, detections: Sequence[Detections], objects: Sequence[Objects], indices: Tensor
-    ) -> None:
-        """Adds images.
+    def compute(self) -> VOCResult:
+        return self.score(self.images())
+
+    def score(self, images: Sequence[ImageResults]) -> VOCResult:
+        """`voc_average_precision` of the images of a `DetectionStore`.
 
         Args:
-            detections: of each image.
-            objects: of each image.
-            indices: ``(B,)`` int64, the images' positions in the data set; each comes once.
+            images: whatever their number of processes, they are all there is. Of equal scores
+                those of an earlier image go first.
         """
-        check_pairs(len(detections), len(objects), len(indices))
-        for found, true, image in zip(detections, objects, indices.tolist(), strict=True):
-            check_classes(found.labels, self.num_classes, "detections")
-            check_classes(true.labels, self.num_classes, "objects")
-            overlaps, nearest = _nearest(found, true)
-            passed_over = (true.difficult | true.crowd).to(found.boxes.device)
-            padded = torch.cat([passed_over, passed_over.new_zeros(1)])  # [-1]: no object at all
-            self.add_rows(
-                scores=found.scores,
-                labels=found.labels,
-                images=torch.full_like(found.labels, image),
-                overlaps=overlaps,
-                nearest=nearest,
-                ignored=padded[nearest],
-            )
-            counted = true.labels[~(true.difficult | true.crowd)].to(self.device)
-            self.counts += torch.bincount(counted, minlength=self.num_classes)
+        matches = _matches(images, self.num_classes, self.thresholds, self._recalls())
+        return VOCResult(average_precisions(matches)[0], matches)
 
-    def compute(self) -> VOCResult:
-        scores, labels, images = self.rows("scores"), self.rows("labels"), self.rows("images")
-        # Equal scores go by image, whatever process saw it; within an image the order stands.
-        order = images.argsort(stable=True)
-        order = order[scores[order].argsort(descending=True, stable=True)]
-        # One number for each object of the whole set.
-        nearest = self.rows("nearest")
-        owner = images * (int(nearest.max()) + 1 if len(nearest) else 1) + nearest
-        overlaps, ignored = self.rows("overlaps"), self.rows("ignored")
-        counts = self.counts.tolist()
-        result = torch.full((len(self.thresholds), self.num_classes), float("nan")).double()
-        for label, count in enumerate(counts):
-            if not count:
-                continue
-            own = order[labels[order] == label]
-            for row, threshold in enumerate(self.thresholds):
-                hits = overlaps[own] > threshold
-                counted = own[~(hits & ignored[own])]
-                right = _first_of_each(owner[counted], overlaps[counted] > threshold)
-                result[row, label] = _average(right, count, self.rule)
-        return VOCResult(result, self.thresholds)
+    def _recalls(self) -> Tensor | None:
+        if self.rule == "every_point":
+            return None
+        if self.levels == "devkit":
+            return torch.arange(11, dtype=torch.float64) / 10
+        return torch.from_numpy(np.arange(0.0, 1.1, 0.1))
+
+
+def _matches(
+    images: Sequence[ImageResults],
+    num_classes: int,
+    thresholds: tuple[float, ...],
+    levels: Tensor | None,
+) -> DetectionMatches:
+    found, true = [one.found for one in images], [one.true for one in images]
+    sizes = torch.tensor([len(one.labels) for one in true])
+    first = sizes.cumsum(0) - sizes  # number of an image's first object
+    pairs = [_nearest(*pair) for pair in zip(found, true, strict=True)]
+
+    def joined(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+        return torch.cat([torch.zeros(0, dtype=dtype), *parts])
+
+    whole = torch.int64
+    scores = joined([one.scores for one in found], torch.float64)
+    places = torch.arange(len(images))
+    owners = places.repeat_interleave(torch.tensor([len(one.scores) for one in found], dtype=whole))
+    overlaps = joined([overlap for overlap, _ in pairs], torch.float64)
+    passed_over = joined([one.difficult | one.crowd for one in true], torch.bool)
+    # The number of the object in the whole set; where there is none, no overlap exceeds 0.
+    nearest = joined(
+        [place + start for (_, place), start in zip(pairs, first, strict=True)], whole
+    ).clamp(0, max(0, len(passed_over) - 1))
+    order = scores.argsort(descending=True, stable=True)
+    right = torch.zeros(len(thresholds), len(scores), dtype=torch.bool)
+    ignored = torch.zeros_like(right)
+    for row, threshold in enumerate(thresholds):
+        hits = overlaps > threshold
+        if len(passed_over):
+            ignored[row] = hits & passed_over[nearest]
+        candidates = order[(hits & ~ignored[row])[order]]
+        right[row, candidates[_first_of_each(nearest[candidates])]] = True
+    return DetectionMatches(
+        num_images=len(images),
+        num_classes=num_classes,
+        thresholds=thresholds,
+        images=owners,
+        labels=joined([one.labels for one in found], whole),
+        scores=scores,
+        right=right,
+        ignored=ignored,
+        object_images=places.repeat_interleave(sizes.to(whole))[~passed_over],
+        object_labels=joined([one.labels for one in true], whole)[~passed_over],
+        levels=levels,
+    )
 
 
 def _nearest(found: Detections, true: Objects) -> tuple[Tensor, Tensor]:
     """The largest overlap of each detection with an object of its class, and that object."""
     boxes = found.boxes.double()
     if not len(true.boxes):
-        nothing = torch.full_like(found.labels, -1)
-        return boxes.new_zeros(len(boxes)), nothing
-    overlaps = box_iou(boxes, true.boxes.double().to(boxes.device))  # (N, M)
-    same = found.labels[:, None] == true.labels.to(boxes.device)
-    best, nearest = overlaps.masked_fill(~same, -1).max(1)
-    return best.clamp(min=0), nearest.masked_fill(best < 0, -1)
+        return boxes.new_zeros(len(boxes)), torch.zeros_like(found.labels)
+    overlaps = box_iou(boxes, true.boxes.double())  # (N, M)
+    # Two boxes without area have no overlap; theirs would be 0 / 0.
+    overlaps = overlaps.nan_to_num().masked_fill(found.labels[:, None] != true.labels, -1)
+    best, nearest = overlaps.max(1)
+    return best.clamp(min=0), nearest
 
 
-def _first_of_each(owner: Tensor, hits: Tensor) -> Tensor:
-    """Marks, of the hits on the same object, the first."""
-    rows = hits.nonzero().flatten()
-    _, group = owner[rows].unique(return_inverse=True)
+def _first_of_each(owner: Tensor) -> Tensor:
+    """Of rows with the same owner, the place of the first."""
+    _, group = owner.unique(return_inverse=True)
     first = torch.full((int(group.max()) + 1 if len(group) else 0,), len(owner))
-    first = first.scatter_reduce(0, group, rows, "amin")
-    right = torch.zeros(len(owner), dtype=torch.bool)
-    right[first] = True
-    return right
-
-
-def _average(right: Tensor, count: int, rule: Rule) -> float:
-    """AP of detections by falling score, `right` or not, where there are `count` objects."""
-    if not right.any():
-        return 0.0
-    done = right.cumsum(0)  # recall x count
-    precision = done.double() / torch.arange(1, len(right) + 1)
-    at_least = precision.flip(0).cummax(0).values.flip(0)  # p(r)
-    if rule == "every_point":
-        return float(at_least[right].sum() / count)
-    # Recall >= k / 10 in whole numbers: no rounding.
-    starts = torch.searchsorted(10 * done, torch.arange(11) * count)
-    reached = starts < len(right)
-    return float(at_least[starts[reached]].sum() / 11)
+    return first.scatter_reduce(0, group, torch.arange(len(owner)), "amin")

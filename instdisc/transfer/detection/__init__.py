@@ -1,7 +1,6 @@
 """Detection and instance segmentation on a backbone: Faster and Mask R-CNN."""
 
 from .detect import detect as detect
-from .detect import run_records as run_records
 from .detect import save_run as save_run
 from .detector import Detector as Detector
 from .evaluation import Evaluation as Evaluation
@@ -21,5 +20,7 @@ from .recipe import VOC07_RECIPE as VOC07_RECIPE
 from .recipe import VOC0712_RECIPE as VOC0712_RECIPE
 from .recipe import DetectionRecipe as DetectionRecipe
 from .records import detection_records as detection_records
+from .records import run_predictions as run_predictions
+from .records import run_records as run_records
 from .results import read_results as read_results
 from .results import write_results as write_results

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
@@ -13,28 +13,29 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from instdisc.data import ObjectData, ObjectPolicy, ObjectSource
 from instdisc.data.objects.policy import VOC_SHORT_SIDES
 from instdisc.models import Backbone
-from instdisc.types import Record
+from instdisc.types import About, Record
 
-from ..training import StepTeller, quiet_trainer
-from .evaluation import Evaluation, Protocol
+from ..predictions import check_predictions
+from ..provenance import checked, former_keywords
+from ..training import StepTeller, batch_per_process, pictures_folder, quiet_trainer
+from .evaluation import Protocol
 from .export import export_detector
 from .module import DetectionModule
 from .norms import Norm
 from .pictures import save_pictures
 from .proposals import ProposalCounts
 from .recipe import VOC07_RECIPE, DetectionRecipe, check_recipe
-from .records import detection_records
+from .records import run_records, tested
 from .results import write_results
+from .sets import choose_masks
 
 
+@former_keywords
 def detect(
     backbone: Backbone,
     train: ObjectSource,
     test: ObjectSource,
     *,
-    dataset: str,
-    method: str,
-    checkpoint: str = "",
     seed: int = 0,
     recipe: DetectionRecipe = VOC07_RECIPE,
     follow_batch: int | None = None,
@@ -56,19 +57,20 @@ def detect(
     precision: str = "32-true",
     num_workers: int = 0,
     folder: str | Path | None = None,
+    pictures: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    about: About | None = None,
+    predictions: str | Path | None = None,
 ) -> list[Record]:
     """Fine-tunes a copy of a backbone as a detector, tests it, and says what it found.
 
-    The defaults are the recipe of Zhao et al. (2021) for VOC07: R50-C4, all layers trained.
+    The defaults are the recipe of Zhao et al. (2021) for VOC07: R50-C4, all layers trained. Images
+    are normalised and resized as the backbone was trained to see them.
 
     Args:
         backbone: where to start, a ResNet; it is not changed.
         train: the training set.
         test: the test set, of the same classes.
-        dataset: name for the records.
-        method: how the backbone was made, for the records.
-        checkpoint: file of the backbone, for the records.
         seed: of the new layers, the order, the flips and the sizes.
         recipe: iterations, batch (of all devices together), learning rate, milestones, warm-up.
         follow_batch: another batch: rate, iterations, milestones and warm-up of `recipe` follow it
@@ -90,32 +92,44 @@ def detect(
         devices: how many, or which.
         precision: e.g. ``"32-true"`` or ``"bf16-mixed"``.
         num_workers: processes that read.
-        folder: where to save the detector (``detector.pt``), its detections
-            (``detections.json``) and some pictures (``pictures``); ``None`` saves nothing.
+        folder: where to save the detector (``detector.pt``) and its detections
+            (``detections.json``), and ``pictures`` unless they have a folder of their own;
+            ``None`` saves nothing.
+        pictures: folder for eight test images, ``IMAGE_ID.png``: their objects left, what was
+            found right; ``None``: see `folder`.
         progress: is told the iterations done and the iterations in all, after each.
+        about: what the records say instead of what backbone and test set tell.
+        predictions: a ``.npz`` file for ``image``, ``boxes``, ``labels``, ``scores`` and, with
+            masks, ``areas`` of all detections, see `run_predictions`; ``None``: none.
 
     Returns:
-        AP, AP50, AP75 of each protocol and the AP of each class; see `detection_records`.
+        AP, AP50, AP75 of each protocol with intervals over the test images, and the AP of each
+        class; see `detection_records`.
 
     Raises:
-        ValueError: if an argument is out of range, the sets do not fit each other, the batch does
-            not part over the devices, or training diverged.
+        ValueError: if an argument is out of range, the sets do not fit each other or have nothing
+            to train on or to find (`check_sets`, before it trains), the batch does not part over
+            the devices, or training diverged.
 
     Example:
         >>> from instdisc.data import SceneObjects, Scenes
         >>> scenes = SceneObjects(Scenes(2, image_size=64))
-        >>> records = detect(Backbone("test_resnet"), scenes, scenes, dataset="scenes",
-        ...     method="random", recipe=DetectionRecipe(1, 2, 0.001, (), 0), masks=False,
-        ...     norm="plain", precise_batches=1, short_sides=[64], regions_per_image=8,
+        >>> records = detect(Backbone("test_resnet"), scenes, scenes,
+        ...     recipe=DetectionRecipe(1, 2, 0.001, (), 0), masks=False, norm="plain",
+        ...     precise_batches=1, short_sides=[64], regions_per_image=8,
         ...     accelerator="cpu")
         >>> records[0].metric
         'box AP'
     """
     start = time.perf_counter()
+    checked(about)
+    if predictions is not None:
+        check_predictions(predictions)
+    pictures = pictures_folder(pictures)
     recipe = DetectionRecipe(*recipe)._replace(milestones=tuple(recipe[3]))
     check_recipe(recipe)
     used = recipe if follow_batch is None else recipe.for_batch(follow_batch)
-    masks = train.masks and test.masks if masks is None else masks
+    masks = choose_masks(train, test, masks)
     # One epoch is the whole schedule; the test follows it.
     with (
         isolate_rng(),
@@ -124,16 +138,11 @@ def detect(
         ) as trainer,
     ):
         torch.manual_seed(seed)
-        if used.batch_size % trainer.world_size:
-            raise ValueError(
-                f"the batch must be a multiple of the {trainer.world_size} processes, got "
-                f"{used.batch_size}"
-            )
         data = ObjectData(
             train,
             test,
             policy=ObjectPolicy(short_sides, longest_side, flip=flip),
-            batch_size=used.batch_size // trainer.world_size,
+            batch_size=batch_per_process(used.batch_size, trainer.world_size),
             iterations=used.iterations,
             num_workers=num_workers,
             seed=seed,
@@ -156,72 +165,13 @@ def detect(
             protocols=protocols,
         )
         trainer.fit(module, datamodule=data)
-    if folder is not None and trainer.is_global_zero:
-        save_run(module, data, folder)
+    if trainer.is_global_zero:
+        if folder is not None:
+            save_run(module, data, folder, num_pictures=8 if pictures is None else 0)
+        if pictures is not None:
+            save_pictures(tested(module).images, test, pictures)
     return run_records(
-        module,
-        data,
-        dataset=dataset,
-        method=method,
-        checkpoint=checkpoint,
-        seed=seed,
-        seconds=time.perf_counter() - start,
-        settings={"follow_batch": follow_batch},
-    )
-
-
-def run_records(
-    module: DetectionModule,
-    data: ObjectData,
-    *,
-    dataset: str,
-    method: str,
-    checkpoint: str,
-    seed: int,
-    seconds: float,
-    settings: dict[str, Any],
-) -> list[Record]:
-    """The records of the last test; their settings say how the detector was trained.
-
-    Args:
-        module: after a test.
-        data: what it was trained and tested on.
-        dataset: see `Record`, like the rest.
-        method: see `Record`.
-        checkpoint: see `Record`.
-        seed: see `Record`.
-        seconds: see `Record`.
-        settings: more of them.
-    """
-    trainer = module.trainer
-    accumulated = trainer.accumulate_grad_batches
-    spec = {name: value for name, value in module.detector.spec.items() if name != "num_classes"}
-    about = {
-        "iterations": data.iterations // accumulated,
-        "batch_size": data.batch_size * trainer.world_size * accumulated,
-        "learning_rate": module.learning_rate,
-        "milestones": list(module.milestones),
-        "warmup": module.warmup,
-        "momentum": module.momentum,
-        "weight_decay": module.weight_decay,
-        "precise_batches": module.precise_batches,
-        **spec,
-        "short_sides": list(data.policy.short_sides),
-        "longest_side": data.policy.longest_side,
-        "flip": data.policy.flip,
-        "precision": str(trainer.precision),
-        "train": len(data.train),
-        "num_classes": data.num_classes,
-    }
-    return detection_records(
-        _tested(module),
-        data.test.classes,
-        dataset=dataset,
-        method=method,
-        checkpoint=checkpoint,
-        seed=seed,
-        seconds=seconds,
-        settings={**about, **settings},
+        module, data, about, seconds=time.perf_counter() - start, predictions=predictions
     )
 
 
@@ -239,22 +189,13 @@ def save_run(
     Raises:
         ValueError: if `module` was not tested.
     """
-    evaluation, folder = _tested(module), Path(folder)
-    mean, std = (getattr(module, name).flatten().tolist() for name in ("mean", "std"))
+    result, folder = tested(module), Path(folder)
     export_detector(
         module.detector,
         folder / "detector.pt",
         classes=data.train.classes,
         category_ids=data.train.category_ids,
-        mean=mean,
-        std=std,
     )
-    write_results(evaluation.images, data.test, folder / "detections.json")
+    write_results(result.images, data.test, folder / "detections.json")
     if num_pictures:
-        save_pictures(evaluation.images, data.test, folder / "pictures", num_images=num_pictures)
-
-
-def _tested(module: DetectionModule) -> Evaluation:
-    if module.evaluation is None:
-        raise ValueError("`module` must have been tested: its `evaluation` is None")
-    return module.evaluation
+        save_pictures(result.images, data.test, folder / "pictures", num_images=num_pictures)

@@ -5,13 +5,24 @@ Legend: B batch, N detections of an image, H x W size of an image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from torch import Tensor
 
 from instdisc.data import ObjectSource
-from instdisc.metrics import DetectionStore, ImageResults, score_images, voc_average_precision
+from instdisc.metrics import (
+    COCOResult,
+    DetectionMatches,
+    DetectionStore,
+    ImageResults,
+    Interval,
+    VOCAveragePrecision,
+    VOCResult,
+    bootstrap_average_precision,
+    score_images,
+)
 from instdisc.types import Detections, ObjectBatch
 
 from .masks import paste_masks
@@ -32,11 +43,34 @@ class Evaluation(NamedTuple):
             there is nothing to find.
         per_class: ``"box AP"`` and so on to the percent of each class.
         images: detections and objects of every image, in the order of the data set.
+        matches: of ``"box"``, ``"mask"``, ``"VOC07"`` and so on.
     """
 
     numbers: dict[str, float]
     per_class: dict[str, list[float]]
     images: list[ImageResults]
+    matches: Mapping[str, DetectionMatches] = MappingProxyType({})
+
+    def intervals(
+        self, *, level: float = 0.95, num_resamples: int = 400, seed: int = 0
+    ) -> dict[str, Interval]:
+        """Bootstrap intervals over the images, in percent; nothing is matched again.
+
+        Args:
+            level: see `bootstrap_average_precision`, like the next two.
+            num_resamples: how often the images are drawn.
+            seed: of the drawing.
+
+        Returns:
+            By the names of `numbers`: AP, AP50 and AP75 of each of `matches`.
+        """
+        return {
+            f"{title} {name}": Interval(100 * low, 100 * high)
+            for title, matches in self.matches.items()
+            for name, (low, high) in bootstrap_average_precision(
+                matches, level=level, num_resamples=num_resamples, seed=seed
+            ).items()
+        }
 
 
 class Evaluator:
@@ -94,9 +128,6 @@ class Evaluator:
 
     def compute(self) -> Evaluation:
         """The numbers of all processes' images."""
-        if not self.store.update_called:
-            nothing = self.source.labels[:0]
-            self.store.update([], [], nothing)  # a process without images gathers, too
         images = list(self.store.compute())
         # Of equal scores those of the image with the lower id go first, as in COCO's own tool.
         ids = self.source.image_ids
@@ -104,30 +135,30 @@ class Evaluator:
             images = sorted(images, key=lambda one: ids[one.image])
         numbers: dict[str, float] = {}
         per_class: dict[str, list[float]] = {}
+        matches: dict[str, DetectionMatches] = {}
         classes = len(self.source.classes)
         for protocol in self.protocols:
             if protocol == "coco":
                 for kind in ("box", "mask") if self.masks else ("box",):
-                    result = score_images(images, classes, kind)  # type: ignore[arg-type]
+                    result: COCOResult = score_images(images, classes, kind)  # type: ignore[arg-type]
+                    matches[kind] = result.matches
                     for name, value in result.numbers.items():
                         numbers[f"{kind} {name}"] = 100 * value
                     for name, values in result.per_class.items():
                         per_class[f"{kind} {name}"] = [100 * one for one in values]
             else:
-                voc = voc_average_precision(
-                    [one.found for one in images],
-                    [one.true for one in images],
-                    num_classes=classes,
-                    rule=_RULES[protocol],
-                )
+                # The images of all processes are here: nothing is gathered again.
+                voc: VOCResult = VOCAveragePrecision(classes, rule=_RULES[protocol]).score(images)
                 title = protocol.upper()
+                matches[title] = voc.matches
                 for name, at in (("AP", None), ("AP50", 0.5), ("AP75", 0.75)):
                     numbers[f"{title} {name}"] = 100 * voc.mean(at)
                     rows = (
                         voc.per_class if at is None else voc.per_class[[voc.thresholds.index(at)]]
                     )
                     per_class[f"{title} {name}"] = (100 * rows.mean(0)).tolist()
-        return Evaluation(numbers, per_class, sorted(images, key=lambda one: one.image))
+        images = sorted(images, key=lambda one: one.image)
+        return Evaluation(numbers, per_class, images, matches)
 
 
 def restore(

@@ -42,8 +42,8 @@ def export_detector(
     *,
     classes: Sequence[str],
     category_ids: Sequence[int],
-    mean: Sequence[float] = (0.485, 0.456, 0.406),
-    std: Sequence[float] = (0.229, 0.224, 0.225),
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
 ) -> Path:
     """Writes a detector with all that is needed to use it elsewhere.
 
@@ -57,7 +57,7 @@ def export_detector(
         path: the file; its folder is made if need be.
         classes: names of its classes.
         category_ids: their numbers in the annotations.
-        mean: of the normalisation, per channel.
+        mean: of the normalisation, per channel; ``None``: the backbone's.
         std: likewise.
 
     Returns:
@@ -88,8 +88,9 @@ def export_detector(
         "detector": detector.spec,
         "classes": list(classes),
         "category_ids": list(category_ids),
-        "mean": list(mean),
-        "std": list(std),
+        "mean": list(detector.backbone.input.mean if mean is None else mean),
+        "std": list(detector.backbone.input.std if std is None else std),
+        "interpolation": detector.backbone.input.interpolation,
         "state_dict": {key: _plain(value) for key, value in detector.state_dict().items()},
     }
     path = Path(path)
@@ -118,6 +119,9 @@ def load_detector(path: str | Path) -> SavedDetector:
             detector = Detector(Backbone(**content["backbone"]), **content["detector"])
         detector.load_state_dict(content["state_dict"])
         mean, std = (tuple(content[name]) for name in ("mean", "std"))
+        seen = detector.backbone.input
+        way = content.get("interpolation", seen.interpolation)  # release 0.1.0 did not say
+        detector.backbone.input = seen._replace(mean=mean, std=std, interpolation=way)
         return SavedDetector(
             detector.eval(), content["classes"], content["category_ids"], mean, std
         )

@@ -6,29 +6,36 @@ Legend: B batch, H x W size of the batch's images.
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.model_helpers import is_overridden
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from instdisc.checkpoint import open_backbone
+from instdisc.checks import whole
 from instdisc.data import ObjectSource
 from instdisc.models import Backbone
 from instdisc.types import Detections, ObjectBatch
 
+from ..history import History
+from ..normalisation import Normaliser
+from ..training import check_losses, check_weights
 from .detector import Detector
-from .evaluation import Evaluation, Evaluator, Protocol, check_protocols
+from .evaluation import Evaluation, Evaluator, Protocol, check_protocols, restore
 from .norms import Norm
 from .precise_norm import precise_batch_norm
 from .proposals import ProposalCounts
 from .recipe import DetectionRecipe, check_recipe, rate_factor
+from .sets import check_sets, check_test
 
-_CHECK_EVERY = 20
+_REMEDY = "Lower the `learning_rate` or lengthen the `warmup`."
 
 
 class DetectionModule(LightningModule):
@@ -38,6 +45,7 @@ class DetectionModule(LightningModule):
     truth of the test (`instdisc.data.ObjectData`). The rate rises over `warmup` iterations and
     falls tenfold at each milestone. Images are normalised on the device; the padding is zero
     afterwards. Before each test batch norm gets its statistics anew (`precise_batch_norm`).
+    ``Trainer.predict`` gives a list of `Detections` for each batch, in pixels of the files.
 
     Args:
         backbone: where to start: a `Backbone`, the file of one, or a timm name for random
@@ -60,13 +68,14 @@ class DetectionModule(LightningModule):
         precise_batches: training batches per process for precise batch norm; 0 tests with the
             running statistics.
         protocols: how to score, see `Evaluator`.
-        mean: of the normalisation of images in [0, 1], per channel.
+        mean: of the normalisation of images in [0, 1], per channel; ``None``: the backbone's.
         std: likewise.
         channels_last: compute in that memory format.
 
     Attributes:
         detector: the `Detector`.
-        evaluation: of the last test, or ``None``.
+        history: whose result it is, and how it was trained; see `History`.
+        result: of a test or validation of the weights as they are; else ``None``.
 
     Raises:
         ValueError: if an argument is out of range; in training, if the loss is not finite.
@@ -78,7 +87,7 @@ class DetectionModule(LightningModule):
 
     Example:
         >>> module = DetectionModule("test_resnet", 3, milestones=[6, 8])
-        >>> module.detector.spec["neck"], module.evaluation
+        >>> module.detector.spec["neck"], module.result
         ('c4', None)
     """
 
@@ -102,18 +111,19 @@ class DetectionModule(LightningModule):
         milestones: Sequence[int] = (6000, 8000),
         precise_batches: int = 200,
         protocols: Sequence[Protocol] = ("coco",),
-        mean: Sequence[float] = (0.485, 0.456, 0.406),
-        std: Sequence[float] = (0.229, 0.224, 0.225),
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
         channels_last: bool = False,
     ) -> None:
         super().__init__()
         # The iterations and the batch are the loader's.
         check_recipe(DetectionRecipe(1, 1, learning_rate, tuple(milestones), warmup))
         check_protocols(protocols)
-        if precise_batches < 0:
-            raise ValueError(f"`precise_batches` must be at least 0, got {precise_batches}")
+        whole("precise_batches", precise_batches, at_least=0)
+        backbone = open_backbone(backbone)
+        self.history = History(backbone)
         self.detector = Detector(
-            open_backbone(backbone),
+            backbone,
             num_classes,
             masks=masks,
             neck=neck,
@@ -134,10 +144,21 @@ class DetectionModule(LightningModule):
         self.precise_batches = precise_batches
         self.protocols = tuple(protocols)
         self.channels_last = channels_last
-        self.evaluation: Evaluation | None = None
+        self.result: Evaluation | None = None
         self._evaluator: Evaluator | None = None
-        self.register_buffer("mean", torch.tensor(list(mean))[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(list(std))[:, None, None], persistent=False)
+        self.normalise = Normaliser(self.history.seen)
+        self._see(
+            mean=self.history.seen.mean if mean is None else tuple(mean),
+            std=self.history.seen.std if std is None else tuple(std),
+        )
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """`result`, under its name of release 0.1.0."""
+        warnings.warn(
+            "DetectionModule.evaluation is called result now", DeprecationWarning, stacklevel=2
+        )
+        return self.result
 
     def prepare(self, images: Tensor, sizes: Tensor) -> Tensor:
         """Images as the detector takes them.
@@ -149,26 +170,35 @@ class DetectionModule(LightningModule):
         Returns:
             ``(B, 3, H, W)`` float32, normalised, zero where there is no image.
         """
-        height, width = images.shape[-2:]
-        rows = torch.arange(height, device=images.device) < sizes[:, :1]  # (B, H)
-        columns = torch.arange(width, device=images.device) < sizes[:, 1:]  # (B, W)
-        inside = rows[:, None, :, None] & columns[:, None, None, :]
-        mean, std = (getattr(self, name) for name in ("mean", "std"))
-        normal = (images.float() / 255 - mean) / std * inside
+        normal: Tensor = self.normalise(images, sizes)
         return (
             normal.contiguous(memory_format=torch.channels_last) if self.channels_last else normal
         )
 
+    def setup(self, stage: str) -> None:
+        self.history.show(self)
+
+    def on_fit_start(self) -> None:
+        train = getattr(getattr(self.trainer, "datamodule", None), "train", None)
+        if isinstance(train, ObjectSource):
+            check_sets(train, self._truth())
+        else:
+            check_test(self._truth())
+        self.history.begin(self)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.history.save(checkpoint)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.history.load(self, checkpoint)
+        self._see()
+
     def training_step(self, batch: ObjectBatch, batch_idx: int) -> Tensor:
+        self.result = None  # of weights that are no more
         images = self.prepare(batch.images, batch.sizes)
         losses: dict[str, Tensor] = self.detector(images, batch.sizes, batch.objects)
         loss = torch.stack(list(losses.values())).sum()
-        if not batch_idx % _CHECK_EVERY and not loss.isfinite():
-            values = ", ".join(f"{name} {value.item():.3g}" for name, value in losses.items())
-            raise ValueError(
-                f"the training diverged at iteration {self.global_step}: {values}. Lower the "
-                "`learning_rate` or lengthen the `warmup`."
-            )
+        check_losses(losses, self.global_step, _REMEDY)
         self.log("loss", loss.detach(), prog_bar=True, batch_size=len(images))
         self.log_dict(
             {name: value.detach() for name, value in losses.items()}, batch_size=len(images)
@@ -180,12 +210,7 @@ class DetectionModule(LightningModule):
             self._truth(), protocols=self.protocols, masks=self.detector.spec["masks"]
         )
         self._evaluator.store.to(self.device)
-        if self.precise_batches and not self.trainer.sanity_checking:
-            # It draws regions: the test depends on the weights alone, and the training goes on as
-            # if there had been no test.
-            with isolate_rng(), self.trainer.precision_plugin.forward_context():
-                torch.manual_seed(0)
-                precise_batch_norm(self.detector, self._training_batches(), self.precise_batches)
+        self._measure_norms()
 
     def validation_step(self, batch: ObjectBatch, batch_idx: int) -> None:
         found: list[Detections] = self.detector(
@@ -197,10 +222,10 @@ class DetectionModule(LightningModule):
     def on_validation_epoch_end(self) -> None:
         assert self._evaluator is not None
         if not self.trainer.sanity_checking:
-            self.evaluation = self._evaluator.compute()
+            self.result = self._evaluator.compute()
             numbers = {
                 name.replace(" ", "_"): value
-                for name, value in self.evaluation.numbers.items()
+                for name, value in self.result.numbers.items()
                 if name.endswith(("AP", "AP50", "AP75"))
             }
             # Every process has computed the same; Lightning wants to be told to average.
@@ -208,13 +233,25 @@ class DetectionModule(LightningModule):
         self._evaluator = None
 
     def on_test_start(self) -> None:
+        check_test(self._truth())
         self.on_validation_start()
 
-    def test_step(self, batch: ObjectBatch, batch_idx: int) -> None:
-        self.validation_step(batch, batch_idx)
+    test_step = validation_step
+    on_test_epoch_end = on_validation_epoch_end
 
-    def on_test_epoch_end(self) -> None:
-        self.on_validation_epoch_end()
+    def on_predict_start(self) -> None:
+        self._measure_norms()
+
+    def predict_step(self, batch: ObjectBatch, batch_idx: int) -> list[Detections]:
+        found: list[Detections] = self.detector(
+            self.prepare(batch.images, batch.sizes), batch.sizes
+        )
+        sizes = zip(batch.sizes.tolist(), batch.original_sizes.tolist(), strict=True)
+        masks = self.detector.spec["masks"]
+        return [
+            restore(one, size, original, masks)
+            for one, (size, original) in zip(found, sizes, strict=True)
+        ]
 
     def configure_optimizers(self) -> Any:
         norms = {
@@ -239,6 +276,25 @@ class DetectionModule(LightningModule):
             lambda step: rate_factor(step, milestones=self.milestones, warmup=self.warmup),
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _see(self, **changed: Any) -> None:
+        self.history.seen = self.history.seen._replace(**changed)
+        self.detector.backbone.input = self.history.seen
+        self.normalise.follow(self.history.seen)
+
+    def _measure_norms(self) -> None:
+        """Precise batch norm, where there are images to measure on."""
+        if self.trainer.sanity_checking:
+            return
+        check_weights(self.detector, _REMEDY)
+        data = getattr(self.trainer, "datamodule", None)
+        if not self.precise_batches or not is_overridden("train_dataloader", data):
+            return
+        # It draws regions: the test depends on the weights alone, and the training goes on as if
+        # there had been no test.
+        with isolate_rng(), self.trainer.precision_plugin.forward_context():
+            torch.manual_seed(0)
+            precise_batch_norm(self.detector, self._training_batches(), self.precise_batches)
 
     def _truth(self) -> ObjectSource:
         source = getattr(getattr(self.trainer, "datamodule", None), "test", None)

@@ -1,55 +1,135 @@
-"""The numbers of a detector as records."""
+"""What a detector found on a test set, as records and as arrays."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from instdisc.types import Record
+import torch
+from pycocotools import mask as coco_masks
 
+from instdisc.data import ObjectData
+from instdisc.metrics import RunLengths
+from instdisc.records import Run
+from instdisc.types import About, Record
+
+from ..history import chosen, training_run
+from ..predictions import save_predictions
+from ..provenance import former_keywords
 from .evaluation import Evaluation
+from .module import DetectionModule
 
 # Of COCO's twelve: the others are in the file of results for whoever wants them.
 _HEADLINES = ("AP", "AP50", "AP75", "AP small", "AP medium", "AP large")
+RESAMPLES = 400
 
 
-def detection_records(
-    evaluation: Evaluation,
-    classes: Sequence[str],
+@former_keywords
+def run_records(
+    module: DetectionModule,
+    data: ObjectData,
+    about: About | None = None,
     *,
-    dataset: str,
-    method: str,
-    checkpoint: str,
-    seed: int,
-    seconds: float,
-    settings: dict[str, Any],
+    seconds: float = 0.0,
+    settings: Mapping[str, Any] | None = None,
+    predictions: str | Path | None = None,
 ) -> list[Record]:
+    """The records of the last test; module, data and Trainer say how the detector was trained.
+
+    Args:
+        module: after a test.
+        data: what it was trained and tested on.
+        about: what the records say instead of what the module knows.
+        seconds: that it took.
+        settings: more of them.
+        predictions: a ``.npz`` file for `run_predictions`; ``None``: none.
+
+    Returns:
+        See `detection_records`.
+
+    Raises:
+        ValueError: if `module` was not tested.
+        TypeError: if `about` is something else.
+    """
+    result, policy = tested(module), data.policy
+    spec = {name: value for name, value in module.detector.spec.items() if name != "num_classes"}
+    run = training_run(
+        module,
+        data,
+        about,
+        view={
+            "short_side": max(policy.short_sides),
+            **chosen(policy, "longest_side", "interpolation"),
+        },
+        settings={
+            "iterations": module.history.training.get("steps"),
+            **spec,
+            **chosen(module, "learning_rate", "momentum", "weight_decay", "warmup", "milestones"),
+            **chosen(module, "precise_batches"),
+            **chosen(policy, "short_sides", "longest_side", "per_batch", "flip"),
+            "num_classes": data.num_classes,
+            **(settings or {}),
+        },
+        seconds=seconds,
+    )
+    if predictions is not None and module.trainer.is_global_zero:
+        save_predictions(predictions, run_predictions(module, data))
+    return detection_records(result, data.test.classes, run)
+
+
+def run_predictions(module: DetectionModule, data: ObjectData) -> dict[str, Any]:
+    """What was found in the last test, for `save_predictions`.
+
+    ``image`` holds the ids of the images; ``boxes`` (left, top, right, bottom in pixels of the
+    file), ``labels``, ``scores`` and, with masks, ``areas`` (of the masks, in pixels) the
+    detections of all images one after the other, best first, and ``boxes_ends`` and so on where
+    those of each image end.
+
+    Args:
+        module: after a test.
+        data: what it was tested on.
+
+    Raises:
+        ValueError: if `module` was not tested.
+    """
+    images = tested(module).images
+    columns: dict[str, Any] = {
+        "image": [data.test.image_ids[one.image] for one in images],
+        "boxes": [one.found.boxes.float().cpu() for one in images],
+        "labels": [one.found.labels.cpu() for one in images],
+        "scores": [one.found.scores.float().cpu() for one in images],
+    }
+    masks = [one.found_masks for one in images]
+    if all(runs is not None for runs in masks):
+        columns["areas"] = [_areas(runs) for runs in masks if runs is not None]
+    return columns
+
+
+def detection_records(evaluation: Evaluation, classes: Sequence[str], run: Run) -> list[Record]:
     """Average precisions in percent, first over all classes, then of each.
 
     Args:
         evaluation: what the test gave. Numbers that are NaN, as of objects of a size that there
             are none of, are left out.
         classes: names of the classes.
-        dataset: see `Record`, like the rest.
-        method: see `Record`.
-        checkpoint: see `Record`.
-        seed: see `Record`.
-        seconds: see `Record`.
-        settings: see `Record`.
+        run: what the records have in common; its seed resamples.
 
     Returns:
-        ``"box AP"``, ``"box AP50"``, ...; then ``"box AP, CLASS"`` for each class. They have no
-        interval: fine-tuning again with other seeds shows the spread (about 0.2 to 0.4 AP on VOC
-        in MoCo's tables).
+        ``"box AP"``, ``"box AP50"``, ...; then ``"box AP, CLASS"`` for each class. AP, AP50 and
+        AP75 have a bootstrap interval over the test images, if there are two of them: what other
+        images would change. Fine-tuning again with other seeds changes it, too (about 0.2 to 0.4
+        AP on VOC in MoCo's tables).
 
     Example:
         >>> found = Evaluation({"box AP": 50.0}, {"box AP": [70.0, 30.0]}, [])
-        >>> records = detection_records(found, ["cat", "dog"], dataset="toy", method="random",
-        ...     checkpoint="", seed=0, seconds=0.0, settings={})
+        >>> records = detection_records(found, ["cat", "dog"], Run(About("mine")))
         >>> [(record.metric, record.value) for record in records]
         [('box AP', 50.0), ('box AP, cat', 70.0), ('box AP, dog', 30.0)]
     """
+    count = len(evaluation.images)
+    intervals = evaluation.intervals(num_resamples=RESAMPLES, seed=run.seed) if count > 1 else {}
     values = {
         name: value
         for name, value in evaluation.numbers.items()
@@ -60,19 +140,31 @@ def detection_records(
             for label, value in zip(classes, numbers, strict=True):
                 values[f"{name}, {label}"] = value
     return [
-        Record(
-            task="detection",
-            dataset=dataset,
-            metric=metric,
-            value=value,
-            ci=None,
-            unit="%",
-            method=method,
-            checkpoint=checkpoint,
-            seed=seed,
-            seconds=seconds,
-            settings={**settings, "test": len(evaluation.images)},
+        run.record(
+            "detection",
+            metric,
+            value,
+            ends=intervals.get(metric),
+            interval=f"bootstrap over {count} images, {RESAMPLES} resamples",
+            n=count,
         )
         for metric, value in values.items()
         if not math.isnan(value)
     ]
+
+
+def tested(module: DetectionModule) -> Evaluation:
+    """The result of the last test.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if module.result is None:
+        raise ValueError("`module` must have been tested: its `result` is None")
+    return module.result
+
+
+def _areas(runs: RunLengths) -> torch.Tensor:
+    rows = [{"size": list(runs.size), "counts": one} for one in runs.counts]
+    found = [int(area) for area in coco_masks.area(rows)] if rows else []
+    return torch.tensor(found, dtype=torch.int64)

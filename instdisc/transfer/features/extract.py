@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from instdisc.checks import all_finite, whole
+from instdisc.checks import whole
 from instdisc.data import (
     ImageSource,
     ViewDataset,
@@ -173,9 +173,10 @@ def _names(images: ImageSource, rows: Sequence[Tensor]) -> list[str]:
 
 
 def _checked(features: Tensor, images: ImageSource) -> Tensor:
-    return all_finite(
-        f"features of {images.name}",
-        features,
-        row="image",
-        remedy="The backbone's weights are broken: load another checkpoint.",
-    )
+    if not bool(features.isfinite().all()):
+        bad = int((~features.isfinite()).any(1).nonzero()[0])
+        raise ValueError(
+            f"the features of image {bad} of {images.name!r} are not finite: the backbone's "
+            "weights are broken. Load another checkpoint."
+        )
+    return features

@@ -196,9 +196,7 @@ def finetune(
             "finetune",
             outputs.logits,
             outputs.labels,
-            Run(
-                whose, seed, seconds, {**settings, "epoch": epoch}, accelerator_device(accelerator)
-            ),
+            Run(whose, seed, seconds, {**settings, "epoch": epoch}, device),
             names=[names[index] for index in outputs.indices.tolist()],
             predictions=kept,
         )

@@ -13,10 +13,10 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchmetrics import Metric
 
 from instdisc.data import ViewFinisher, evaluation_policy
 from instdisc.data.views.dataset import RawViews
+from instdisc.metrics import ImageRows
 from instdisc.models import Backbone
 from instdisc.types import Views
 
@@ -73,7 +73,13 @@ class FineTuner(LightningModule):
         )
         self._on_epoch = on_epoch
         self._epochs_begun = 0
-        self._collected = _Collected()
+        self._collected = ImageRows(
+            {
+                "logits": torch.zeros(0, num_classes),
+                "labels": torch.zeros(0, dtype=torch.int64),
+                "positions": torch.zeros(0, dtype=torch.int64),
+            }
+        )
         # Both kinds of view end with the same step: the normalisation.
         self._finish = ViewFinisher([evaluation_policy(seen=backbone.input)])
         if last_stages is not None:
@@ -82,6 +88,11 @@ class FineTuner(LightningModule):
         state = self.backbone.state_dict()
         self._before = {name: state[name].clone() for name in frozen_names(self.backbone)}
         self.train()  # Lightning leaves the mode as it is, and the given backbone's may be any
+
+    @property
+    def result(self) -> Outputs | None:
+        """Of the last test, or ``None``."""
+        return self.outputs[max(self.outputs)] if self.outputs else None
 
     def train(self, mode: bool = True) -> FineTuner:
         super().train(mode)
@@ -102,10 +113,18 @@ class FineTuner(LightningModule):
         self._on_epoch()
 
     def validation_step(self, batch: Views, batch_idx: int) -> None:
-        self._collected.update(self._logits(batch).float(), batch.labels, batch.indices)
+        self._collected.update(
+            batch.indices,
+            logits=self._logits(batch).float(),
+            labels=batch.labels,
+            positions=batch.indices,
+        )
 
     def on_validation_epoch_end(self) -> None:
-        self.outputs[self._epochs_begun] = self._collected.compute()
+        tables = self._collected.compute()
+        self.outputs[self._epochs_begun] = Outputs(
+            *(tables[name].cpu() for name in ("logits", "labels", "positions"))
+        )
         self._collected.reset()
 
     def configure_optimizers(self) -> Any:
@@ -171,33 +190,3 @@ def frozen_names(backbone: Backbone) -> list[str]:
     names = {name for name, weight in backbone.named_parameters() if not weight.requires_grad}
     names |= {name for name in backbone.state_dict() if name.rpartition(".")[0] in inside}
     return sorted(names)
-
-
-class _Collected(Metric):
-    """The logits and labels of a test set, from all processes."""
-
-    logits: list[Tensor]
-    labels: list[Tensor]
-    indices: list[Tensor]
-
-    def __init__(self) -> None:
-        super().__init__()
-        for name in Outputs._fields:
-            self.add_state(name, [], dist_reduce_fx="cat")
-
-    def update(self, logits: Tensor, labels: Tensor, indices: Tensor) -> None:
-        self.logits.append(logits)
-        self.labels.append(labels)
-        self.indices.append(indices)
-
-    def compute(self) -> Outputs:
-        outputs = Outputs(*(_joined(getattr(self, name)).cpu() for name in Outputs._fields))
-        # A sampler of several processes repeats images, so that all have the same number.
-        seen, rows = outputs.indices.sort(stable=True)
-        first = torch.ones_like(seen, dtype=torch.bool)
-        first[1:] = seen[1:] != seen[:-1]
-        return Outputs(*(column[rows[first]] for column in outputs))
-
-
-def _joined(parts: list[Tensor] | Tensor) -> Tensor:
-    return parts if isinstance(parts, Tensor) else torch.cat(parts)

@@ -9,28 +9,30 @@ from pathlib import Path
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 
+from instdisc.checks import whole
 from instdisc.data import LandmarkData, LandmarkSource
 from instdisc.data.landmarks.dataset import Crop
 from instdisc.data.landmarks.module import Augment
 from instdisc.models import Backbone
-from instdisc.types import Record
+from instdisc.types import About, Record
 
-from ..training import StepTeller, quiet_trainer
+from ..predictions import check_predictions
+from ..provenance import checked, former_keywords
+from ..training import StepTeller, batch_per_process, pictures_folder, quiet_trainer
 from .module import Head, LandmarkModule
-from .pictures import curve_figure, landmark_figure
-from .records import landmark_records
+from .pictures import save_pictures
+from .records import run_records
+from .sets import check_sets
 
 
+@former_keywords
 def fit_landmarks(
     backbone: Backbone,
     train: LandmarkSource,
     test: LandmarkSource,
     *,
-    dataset: str,
-    method: str,
-    checkpoint: str = "",
     seed: int = 0,
-    image_size: int = 224,
+    image_size: int | None = None,
     crop: Crop = "image",
     margin: float = 0.0,
     augment: Augment = "none",
@@ -49,6 +51,8 @@ def fit_landmarks(
     num_workers: int = 0,
     pictures: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    about: About | None = None,
+    predictions: str | Path | None = None,
 ) -> list[Record]:
     """Trains a landmark head, tests it after the last epoch; nothing is selected on the test set.
 
@@ -59,11 +63,9 @@ def fit_landmarks(
         backbone: where to start; it is not changed.
         train: the training set.
         test: the test set, with the same points.
-        dataset: name for the records.
-        method: how the backbone was made, for the records.
-        checkpoint: file of the backbone, for the records.
         seed: of the head, the order and the views.
-        image_size: side of the views in pixels.
+        image_size: side of the views in pixels; ``None``: at which the backbone was trained. Their
+            normalisation and interpolation are the backbone's.
         crop: around what views are cut, see `LandmarkData`, like the next two.
         margin: around it.
         augment: ``"none"``, ``"weak"`` or ``"strong"``.
@@ -81,8 +83,12 @@ def fit_landmarks(
         devices: how many, or which.
         precision: of the arithmetic.
         num_workers: processes that read.
-        pictures: folder for ``landmarks.png`` and ``curve.png``; ``None``: no pictures.
+        pictures: folder for ``landmarks.png``, some test images with true and found points, and
+            ``curve.png``, the cumulative error curve; ``None``: none.
         progress: is told the steps done and the steps in all, after each.
+        about: what the records say instead of what backbone and test set tell.
+        predictions: a ``.npz`` file for ``image``, ``points`` and ``error`` of each test image, see
+            `run_predictions`; ``None``: none.
 
     Returns:
         The records of `landmark_records`: NME first.
@@ -99,25 +105,25 @@ def fit_landmarks(
     Example:
         >>> from instdisc.data import Scenes, SceneLandmarks
         >>> points = SceneLandmarks(Scenes(12, image_size=32))
-        >>> records = fit_landmarks(Backbone("test_resnet"), points, points, dataset="scenes",
-        ...     method="random", image_size=32, crop="box", epochs=1, accelerator="cpu")
+        >>> records = fit_landmarks(Backbone("test_resnet"), points, points,
+        ...     image_size=32, crop="box", epochs=1, accelerator="cpu")
         >>> [record.metric for record in records]
         ['NME', 'failures above 8 %', 'failures above 10 %', 'AUC to 10 %']
     """
     start = time.perf_counter()
-    if epochs < 1:
-        raise ValueError(f"`epochs` must be positive, got {epochs}")
+    checked(about)
+    if predictions is not None:
+        check_predictions(predictions)
+    pictures = pictures_folder(pictures)
+    whole("epochs", epochs)
+    image_size = backbone.input.size if image_size is None else image_size
+    check_sets(train, test)
     with (
         isolate_rng(),
         quiet_trainer(
             accelerator, devices, precision, epochs=epochs, callbacks=[StepTeller(progress)]
         ) as trainer,
     ):
-        if batch_size % trainer.world_size:
-            raise ValueError(
-                f"`batch_size` must be a multiple of the {trainer.world_size} processes, got "
-                f"{batch_size}"
-            )
         torch.manual_seed(seed)
         data = LandmarkData(
             train,
@@ -126,7 +132,7 @@ def fit_landmarks(
             crop=crop,
             margin=margin,
             augment=augment,
-            batch_size=min(batch_size, len(train)) // trainer.world_size,
+            batch_size=batch_per_process(batch_size, trainer.world_size, images=len(train)),
             num_workers=num_workers,
             seed=seed,
         )
@@ -145,35 +151,8 @@ def fit_landmarks(
         if module.can_precompute(data):
             module.precompute(data, trainer.strategy.root_device)
         trainer.fit(module, datamodule=data)
-    errors = module.errors
-    assert errors is not None
-    settings = {
-        "image_size": image_size,
-        "crop": crop,
-        "margin": margin,
-        "augment": augment,
-        "head": head,
-        "grid": grid,
-        "hidden": hidden if head == "mlp" else None,
-        "frozen": frozen,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "backbone_learning_rate": None if frozen else module.backbone_learning_rate,
-        "weight_decay": weight_decay,
-        "precision": precision,
-        "train": len(train),
-    }
     if pictures is not None and trainer.is_global_zero:
-        landmark_figure(test, module.shown, Path(pictures) / "landmarks.png")
-        curve_figure({method: errors}, Path(pictures) / "curve.png")
-    return landmark_records(
-        errors,
-        train.layout,
-        dataset=dataset,
-        method=method,
-        checkpoint=checkpoint,
-        seed=seed,
-        seconds=time.perf_counter() - start,
-        settings=settings,
+        save_pictures(module, data, pictures)
+    return run_records(
+        module, data, about, seconds=time.perf_counter() - start, predictions=predictions
     )

@@ -6,6 +6,7 @@ Legend: B batch, D width, P points, S side of a view.
 from __future__ import annotations
 
 import copy
+import warnings
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -15,17 +16,39 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc.checkpoint import open_backbone
+from instdisc.checks import choice, finite, positive, refuse, whole
 from instdisc.data import LandmarkData, LandmarkLayout
 from instdisc.data.landmarks.dataset import to_image
-from instdisc.metrics import LandmarkErrors, image_errors
+from instdisc.metrics import ImageRows, LandmarkErrors, image_errors
+from instdisc.metrics.rows import empty_rows
 from instdisc.models import Backbone
 from instdisc.types import LandmarkBatch
 
 from ..finetuning.module import frozen_names
+from ..history import History
+from ..training import check_losses, check_weights
 from .heads import HeatmapHead, RegressionHead
 
 Head = Literal["linear", "mlp", "heatmap"]
 _MOST_SHOWN = 16
+_REMEDY = "Lower the `learning_rate`."
+
+
+class LandmarkResult(NamedTuple):
+    """What a test gave, each image once, in the order of the set.
+
+    Attributes:
+        errors: ``(N, P)`` float64 over the distance between the eyes; NaN where a point does not
+            count.
+        points: ``(N, P, 2)`` float32 predicted x, y in pixels of the images.
+        positions: ``(N,)`` int64 of the images in the test set.
+        left_out: images whose error cannot be measured, since no point of an eye is visible.
+    """
+
+    errors: Tensor
+    points: Tensor
+    positions: Tensor
+    left_out: int
 
 
 class Shown(NamedTuple):
@@ -40,11 +63,13 @@ class Shown(NamedTuple):
 class LandmarkModule(LightningModule):
     """A backbone and a head that finds points; Adam, and a cosine over the whole training.
 
+    ``Trainer.predict`` gives the points ``(B, P, 2)`` of each batch in pixels of the images.
+
     Args:
         backbone: where to start: a `Backbone`, the file of one, or a timm name for random
             weights; see `instdisc.checkpoint.open_backbone`. A `Backbone` is copied.
         layout: what the points are.
-        image_size: S.
+        image_size: S; ``None``: at which the backbone was trained.
         head: ``"linear"`` or ``"mlp"`` (`RegressionHead`), or ``"heatmap"`` (`HeatmapHead`).
         grid: into how many cells per side the last map is averaged for a regression head. 1 is
             the pooled feature; more cells say where in the image things are.
@@ -55,8 +80,8 @@ class LandmarkModule(LightningModule):
         weight_decay: as Adam's L2 penalty.
 
     Attributes:
-        errors: ``(N, P)`` float64 of the last test, NaN where a point does not count; ``None``
-            before the first.
+        history: whose result it is, and how it was trained; see `History`.
+        result: of a test or validation of the weights as they are; else ``None``.
         shown: up to 16 images of the last test, in equal steps over the set, for pictures; on
             several processes those that this one saw.
 
@@ -81,7 +106,7 @@ class LandmarkModule(LightningModule):
         backbone: Backbone | str | Path,
         layout: LandmarkLayout,
         *,
-        image_size: int = 224,
+        image_size: int | None = None,
         head: Head = "linear",
         grid: int = 1,
         hidden: int = 1024,
@@ -93,8 +118,11 @@ class LandmarkModule(LightningModule):
         super().__init__()
         _check(head, grid, frozen, learning_rate, backbone_learning_rate, weight_decay)
         self.backbone = copy.deepcopy(open_backbone(backbone)).cpu()
+        self.history = History(self.backbone)
         self.layout = layout
-        self.image_size = image_size
+        self.image_size = self.history.seen.size if image_size is None else image_size
+        whole("image_size", self.image_size)
+        self.spec = {"head": head, "grid": grid, "hidden": hidden if head == "mlp" else None}
         self.grid = grid
         self.frozen = frozen
         self.learning_rate = learning_rate
@@ -115,10 +143,24 @@ class LandmarkModule(LightningModule):
         self._before = {name: state[name].clone() for name in frozen_names(self.backbone)}
         self._precomputed = False
         self._metric = LandmarkErrors()
-        self.errors: Tensor | None = None
+        self._found = ImageRows(
+            {
+                "points": empty_rows(2 * num_points, torch.float32),
+                "positions": empty_rows(None, torch.int64),
+            }
+        )
+        self.result: LandmarkResult | None = None
         self.shown: list[Shown] = []
         self._show_every = 1
         self.train()  # Lightning leaves the mode as it is
+
+    @property
+    def errors(self) -> Tensor | None:
+        """``result.errors``, under its name of release 0.1.0."""
+        warnings.warn(
+            "LandmarkModule.errors is result.errors now", DeprecationWarning, stacklevel=2
+        )
+        return None if self.result is None else self.result.errors
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalised views ``(B, 3, S, S)`` to points ``(B, P, 2)`` in their pixels."""
@@ -151,6 +193,7 @@ class LandmarkModule(LightningModule):
                 "and with `augment`='none'"
             )
         self.backbone.to(device)
+        data.show_as(self.history.seen)
         data.encode(self.encode, device)
         self._precomputed = True
 
@@ -161,37 +204,81 @@ class LandmarkModule(LightningModule):
         return self
 
     def setup(self, stage: str) -> None:
+        self.history.show(self)
+        size = getattr(getattr(self.trainer, "datamodule", None), "image_size", self.image_size)
+        if size != self.image_size:
+            refuse(
+                "image_size", f"that of the data, {size}", self.image_size, "Give both the same."
+            )
         # Before a checkpoint is restored, which then says where the head stands.
         data = getattr(self.trainer, "datamodule", None)
         if stage == "fit" and isinstance(self.head, RegressionHead) and data is not None:
             self.head.start_at(data.mean_points())
 
+    def on_fit_start(self) -> None:
+        self.history.begin(self)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.history.save(checkpoint)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        before = self.history.about.weights
+        self.history.load(self, checkpoint)
+        if self._precomputed and before != self.history.about.weights:
+            refuse(
+                "backbone",
+                "the one that the checkpoint began with, since its features are kept already",
+                before,
+                "Load the checkpoint before `precompute`, or build the module from that backbone.",
+            )
+        self.backbone.input = self.history.seen
+
     def training_step(self, batch: LandmarkBatch, batch_idx: int) -> Tensor:
+        self.result = None  # of weights that are no more
         loss = self.head.loss(self._output(batch), batch.points / self.image_size, batch.inside)
+        check_losses({"loss": loss}, self.global_step, _REMEDY)
         self.log("loss", loss, prog_bar=True)
         return loss
 
     def on_validation_epoch_start(self) -> None:
+        check_weights(self, _REMEDY)
         self.shown = []
-        loaders: Any = self.trainer.val_dataloaders
+        testing = self.trainer.testing
+        loaders: Any = self.trainer.test_dataloaders if testing else self.trainer.val_dataloaders
         self._show_every = -(-len(loaders.dataset) // _MOST_SHOWN)
 
     def validation_step(self, batch: LandmarkBatch, batch_idx: int) -> None:
-        seen = self.head.points(self._output(batch)) * self.image_size
-        predicted, points = (
-            to_image(some, batch.boxes, self.image_size) for some in (seen, batch.points)
-        )
-        self._metric.update(predicted, points, batch.visible, self.layout.distance(points))
+        predicted = self.predict_step(batch, batch_idx)
+        points = to_image(batch.points, batch.boxes, self.image_size)
+        distances = self.layout.distance(points, batch.visible)
+        self._metric.update(predicted, points, batch.visible, distances, batch.indices)
+        self._found.update(batch.indices, points=predicted.flatten(1), positions=batch.indices)
         found = (batch.indices, predicted, points, batch.visible)
         chosen = batch.indices % self._show_every == 0
         rows = zip(*(some[chosen].cpu() for some in found), strict=True)
         self.shown += [Shown(int(position), *row) for position, *row in rows]
 
     def on_validation_epoch_end(self) -> None:
-        self.errors = self._metric.compute().cpu()
+        if not self.trainer.sanity_checking:
+            errors, table = self._metric.compute().cpu(), self._found.compute()
+            points = table["points"].unflatten(1, (-1, 2)).cpu()
+            left_out = self._metric.left_out
+            self.result = LandmarkResult(errors, points, table["positions"].cpu(), left_out)
+            mean = 100 * image_errors(errors, ~errors.isnan()).nanmean()
+            self.log("NME", mean.float(), prog_bar=True)
         self._metric.reset()
-        mean = 100 * image_errors(self.errors, ~self.errors.isnan()).nanmean()
-        self.log("NME", mean.float(), prog_bar=True)
+        self._found.reset()
+
+    on_test_epoch_start = on_validation_epoch_start
+    test_step = validation_step
+    on_test_epoch_end = on_validation_epoch_end
+
+    def on_predict_epoch_start(self) -> None:
+        check_weights(self, _REMEDY)
+
+    def predict_step(self, batch: LandmarkBatch, batch_idx: int) -> Tensor:
+        seen = self.head.points(self._output(batch)) * self.image_size
+        return to_image(seen.float(), batch.boxes, self.image_size)
 
     def on_fit_end(self) -> None:
         state = self.backbone.state_dict()
@@ -211,7 +298,15 @@ class LandmarkModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _output(self, batch: LandmarkBatch) -> Tensor:
-        features = batch.images if self._precomputed else self.encode(batch.images)
+        kept = batch.images.ndim == 2  # features, where views have four dimensions
+        if kept and not self._precomputed:
+            refuse(
+                "data",
+                "of views, or of features that this module has kept",
+                batch.images,
+                "Call `precompute` of the module.",
+            )
+        features = batch.images if kept else self.encode(batch.images)
         output: Tensor = self.head(features)
         return output
 
@@ -224,17 +319,21 @@ def _check(
     backbone_learning_rate: float | None,
     weight_decay: float,
 ) -> None:
-    if head not in ("linear", "mlp", "heatmap"):
-        raise ValueError(f"`head` must be 'linear', 'mlp' or 'heatmap', got {head!r}")
-    if grid < 1 or (grid > 1 and head == "heatmap"):
-        raise ValueError(
-            f"`grid` must be at least 1, and 1 for a heat map, which keeps every cell, got {grid}"
-        )
+    choice("head", head, ("linear", "mlp", "heatmap"))
+    whole(
+        "grid",
+        grid,
+        at_most=1 if head == "heatmap" else None,
+        remedy=("A heat map keeps every cell." if head == "heatmap" else ""),
+    )
     if frozen and backbone_learning_rate is not None:
-        raise ValueError("`backbone_learning_rate` is of no use while `frozen` is set. Leave one.")
-    rates = {"learning_rate": learning_rate, "backbone_learning_rate": backbone_learning_rate}
-    for name, rate in rates.items():
-        if rate is not None and not rate > 0:
-            raise ValueError(f"`{name}` must be positive, got {rate}")
-    if weight_decay < 0:
-        raise ValueError(f"`weight_decay` must not be negative, got {weight_decay}")
+        refuse(
+            "backbone_learning_rate",
+            "None while `frozen` is set",
+            backbone_learning_rate,
+            "It is of no use there: leave one.",
+        )
+    positive("learning_rate", learning_rate)
+    if backbone_learning_rate is not None:
+        positive("backbone_learning_rate", backbone_learning_rate)
+    finite("weight_decay", weight_decay, at_least=0)

@@ -12,12 +12,36 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from instdisc.data import LandmarkSource
+from instdisc.checks import refuse
+from instdisc.data import LandmarkData, LandmarkSource
 from instdisc.metrics import cumulative_errors, image_errors
 
-from .module import Shown
+from .module import LandmarkModule, Shown
+from .records import tested
 
 _MOST = 0.15  # right end of the curve
+
+
+def save_pictures(module: LandmarkModule, data: LandmarkData, folder: str | Path) -> list[Path]:
+    """Draws what a module found in its last test.
+
+    Args:
+        module: after a test.
+        data: what it was tested on.
+        folder: gets ``landmarks.png`` (`landmark_figure`) and ``curve.png`` (`curve_figure`).
+
+    Returns:
+        The files.
+
+    Raises:
+        ValueError: if `module` was not tested.
+    """
+    errors, about = tested(module).errors, module.history.about
+    folder = Path(folder)
+    return [
+        landmark_figure(data.test, module.shown, folder / "landmarks.png"),
+        curve_figure({about.method or about.architecture: errors}, folder / "curve.png"),
+    ]
 
 
 def landmark_figure(images: LandmarkSource, shown: Sequence[Shown], path: str | Path) -> Path:
@@ -37,7 +61,7 @@ def landmark_figure(images: LandmarkSource, shown: Sequence[Shown], path: str | 
         ValueError: if `shown` is empty.
     """
     if not shown:
-        raise ValueError("`shown` must hold at least one image, got none: test the module first")
+        refuse("shown", "of at least one image", [], "Test the module first.")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = min(4, len(shown))
@@ -78,7 +102,7 @@ def curve_figure(errors: Mapping[str, Tensor], path: str | Path) -> Path:
         ValueError: if `errors` is empty.
     """
     if not errors:
-        raise ValueError("`errors` must hold at least one method, got none")
+        refuse("errors", "of at least one method", dict(errors))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure = Figure(figsize=(5, 3.4), layout="constrained")

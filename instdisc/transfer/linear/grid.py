@@ -141,7 +141,15 @@ def evaluate_linear_grid(
         groups = fit(tuned[0], grid, tune_epochs, 0)
         scores = _scores(groups, validation, device)
         best = max(grid, key=scores.__getitem__)  # the first of the best
-        table = [{**recipe._asdict(), "validation": 100 * scores[recipe]} for recipe in grid]
+        if scores[best] < 0:
+            raise ValueError(
+                f"every recipe of `grid` diverged on {train.name!r}: lower its learning rates, got "
+                f"{', '.join(str(recipe.learning_rate) for recipe in grid)}"
+            )
+        table = [
+            {**recipe._asdict(), "validation": None if share < 0 else 100 * share}
+            for recipe, share in scores.items()
+        ]
     heads = fit(train, [best], epochs, tuning)[0]
     return score_records(
         "linear_grid",
@@ -197,12 +205,12 @@ def _check_milestones(milestones: Sequence[float]) -> None:
 
 
 def _scores(groups: Heads, seen: Features, device: str | torch.device) -> dict[Recipe, float]:
-    """Top-1 of each recipe; 0 where the training diverged."""
+    """Top-1 of each recipe; -1 where the training diverged, which loses."""
     scores = {}
     for heads in groups:
         for recipe, logits in zip(
             heads.recipes, heads.logits(seen.features.to(device)), strict=True
         ):
             right = float(accuracy(logits.argmax(1).cpu(), seen.labels))
-            scores[recipe] = right if bool(logits.isfinite().all()) else 0.0
+            scores[recipe] = right if bool(logits.isfinite().all()) else -1.0
     return scores

@@ -48,7 +48,7 @@ def evaluate_linear(
 
     Raises:
         ValueError: if the training images show fewer than two known classes, no test image has a
-            known class, a label is outside the classes of `train`, a feature is not finite, or
+            known class, a feature is not finite, or
             `strength` or `max_iter` is out of range.
 
     Source:
@@ -64,7 +64,7 @@ def evaluate_linear(
     start = time.perf_counter()
     positive("strength", strength)
     whole("max_iter", max_iter)
-    num_classes = count_classes(train.labels, (), "train")
+    num_classes = max(count_classes(train.labels, (), "train"), int(test.labels.max()) + 1)
     known = labelled_features(train, num_classes, "train")
     asked = labelled_features(test, num_classes, "test")
     scaler = StandardScaler().fit(known.features.numpy())

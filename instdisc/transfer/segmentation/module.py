@@ -15,21 +15,29 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from instdisc.checkpoint import open_backbone
-from instdisc.data.views.dataset import IMAGENET_MEAN, IMAGENET_STD
-from instdisc.metrics import SegmentationResult, SegmentationScores
+from instdisc.checks import finite, positive, whole
+from instdisc.metrics import ImageRows, SegmentationResult, SegmentationScores
+from instdisc.metrics.rows import empty_rows
 from instdisc.models import Backbone
 from instdisc.types import IGNORED_CLASS, SegmentBatch
 
+from ..history import History
+from ..normalisation import Normaliser
+from ..training import check_losses, check_weights
 from .inference import check_window, sliding_logits
 from .network import Head, SegmentationNet
 from .schedule import Schedule, check_schedule, segmentation_rate
+
+_REMEDY = "Lower the `learning_rate`."
 
 
 class Segmenter(LightningModule):
     """A copy of a backbone with a segmentation head, trained together by SGD on `SegmentBatch`.
 
     The loss is the cross-entropy averaged over the pixels that are not ignored, plus that of the
-    auxiliary head times `auxiliary`. Validation scores whole images at their own size.
+    auxiliary head times `auxiliary`. Images are normalised as the backbone was trained to see them;
+    the padding of a crop is zero afterwards. Tests score whole images at their own size.
+    ``Trainer.predict`` gives a list of ``(H, W)`` uint8 classes for each batch, one per image.
 
     Args:
         backbone: where to start: a `Backbone`, the file of one, or a timm name for random
@@ -56,7 +64,9 @@ class Segmenter(LightningModule):
         channels_last: keep images and weights in that order in memory.
 
     Attributes:
-        result: of the last validation.
+        history: whose result it is, and how it was trained; see `History`.
+        result: of a test or validation of the weights as they are; else ``None``.
+        tested: ``(N,)`` int64 positions of its images in the test set, or ``None``.
 
     Raises:
         ValueError: if an argument is out of range; while training, if the batch of a process is
@@ -67,9 +77,6 @@ class Segmenter(LightningModule):
         >>> Segmenter("test_resnet", 5, width=8).net.backbone.strides
         [4, 8, 16, 16]
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -96,18 +103,18 @@ class Segmenter(LightningModule):
     ) -> None:
         super().__init__()
         check_schedule(schedule, power, least_rate, milestones)
-        _check_rates(
-            learning_rate=learning_rate,
-            momentum=momentum,
-            weight_decay=weight_decay,
-            head_rate=head_rate,
-            auxiliary=auxiliary,
-        )
-        if test_short_side is not None and test_short_side < 1:
-            raise ValueError(f"`test_short_side` must be positive or None, got {test_short_side}")
+        positive("learning_rate", learning_rate)
+        positive("head_rate", head_rate)
+        finite("momentum", momentum, at_least=0, below=1)
+        finite("weight_decay", weight_decay, at_least=0)
+        finite("auxiliary", auxiliary, at_least=0)
+        if test_short_side is not None:
+            whole("test_short_side", test_short_side)
+        backbone = open_backbone(backbone)
+        self.history = History(backbone)
         self.window, self.window_step = _window(window, window_step)
         self.net = SegmentationNet(
-            open_backbone(backbone),
+            backbone,
             num_classes,
             head=head,
             output_stride=output_stride,
@@ -115,6 +122,12 @@ class Segmenter(LightningModule):
             dropout=dropout,
             auxiliary=auxiliary > 0,
         )
+        self.spec: dict[str, Any] = {
+            "head": head,
+            "output_stride": output_stride,
+            "width": width,
+            "dropout": dropout,
+        }
         self.auxiliary = auxiliary
         self.learning_rate, self.momentum = learning_rate, momentum
         self.weight_decay, self.head_rate = weight_decay, head_rate
@@ -125,15 +138,27 @@ class Segmenter(LightningModule):
         if channels_last:
             layout: Any = torch.channels_last
             self.net.to(memory_format=layout)
+        self.normalise = Normaliser(self.history.seen)
         self.scores = SegmentationScores(num_classes, per_image=True)
         self.result: SegmentationResult | None = None
+        self.tested: Tensor | None = None
+        self._positions = ImageRows({"positions": empty_rows(None, torch.int64)})
         self._seed = 0
-        for name, numbers in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
-            values = 255 * torch.tensor(numbers)[:, None, None]
-            self.register_buffer(name, values, persistent=False)
+
+    def setup(self, stage: str) -> None:
+        self.history.show(self)
 
     def on_fit_start(self) -> None:
         self._seed = torch.initial_seed()
+        self.history.begin(self)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.history.save(checkpoint)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.history.load(self, checkpoint)
+        self.net.backbone.input = self.history.seen
+        self.normalise.follow(self.history.seen)
 
     def on_train_batch_start(self, batch: SegmentBatch, batch_idx: int) -> None:
         # Dropout depends on seed, step and process alone: a resumed run repeats it.
@@ -146,36 +171,45 @@ class Segmenter(LightningModule):
                 "`batch_size` must be at least 2 on each device, since batch norm needs it, got "
                 f"{len(batch.images)}. Or train on several devices with sync_batchnorm."
             )
-        logits = self.net(self._normalise(batch.images))
+        self.result = self.tested = None  # of weights that are no more
+        logits = self.net(self._normalise(batch.images, batch.sizes))
         loss = pixel_loss(logits.classes, batch.masks)
         if logits.auxiliary is not None:
             loss = loss + self.auxiliary * pixel_loss(logits.auxiliary, batch.masks)
+        check_losses({"loss": loss}, self.global_step, _REMEDY)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        if not all(bool(weight.isfinite().all()) for weight in self.net.head.parameters()):
-            raise ValueError(
-                "the weights are not finite: the training diverged. Lower `learning_rate`."
-            )
+        check_weights(self.net, _REMEDY)
 
     def validation_step(self, batch: SegmentBatch, batch_idx: int) -> None:
-        whole = (batch.sizes == batch.sizes.new_tensor(batch.masks.shape[1:])).all()
-        if bool(whole):
-            self.scores.update(self.predict_classes(batch.images), batch.masks)
-            return
-        for image, mask, (height, width) in zip(
-            batch.images, batch.masks, batch.sizes.tolist(), strict=True
-        ):
-            found = self.predict_classes(image[None, :, :height, :width])
-            self.scores.update(found, mask[None, :height, :width])
+        for rows in self._alike(batch):
+            height, width = batch.sizes[rows[0]].tolist()
+            found = self.predict_classes(batch.images[rows, :, :height, :width])
+            self.scores.update(found, batch.masks[rows, :height, :width], batch.indices[rows])
+        self._positions.update(batch.indices, positions=batch.indices)
 
     def on_validation_epoch_end(self) -> None:
-        result: SegmentationResult = self.scores.compute()
+        if not self.trainer.sanity_checking:
+            result: SegmentationResult = self.scores.compute()
+            self.result = SegmentationResult(*(tensor.cpu() for tensor in result))
+            self.tested = self._positions.compute()["positions"].cpu()
+            name = "test" if self.trainer.testing else "val"
+            self.log(f"{name}/mIoU", 100 * float(self.result.mean_iou), prog_bar=True)
+            self.log(f"{name}/pixel_accuracy", 100 * float(self.result.pixel_accuracy))
         self.scores.reset()
-        self.result = SegmentationResult(*(tensor.cpu() for tensor in result))
-        self.log("val/mIoU", 100 * float(self.result.mean_iou), prog_bar=True)
-        self.log("val/pixel_accuracy", 100 * float(self.result.pixel_accuracy))
+        self._positions.reset()
+
+    on_test_epoch_start = on_predict_epoch_start = on_validation_epoch_start
+    test_step = validation_step
+    on_test_epoch_end = on_validation_epoch_end
+
+    def predict_step(self, batch: SegmentBatch, batch_idx: int) -> list[Tensor]:
+        return [
+            self.predict_classes(image[None, :, :height, :width])[0].to(torch.uint8)
+            for image, (height, width) in zip(batch.images, batch.sizes.tolist(), strict=True)
+        ]
 
     @torch.no_grad()
     def predict_classes(self, images: Tensor) -> Tensor:
@@ -192,7 +226,8 @@ class Segmenter(LightningModule):
         if self.test_short_side is not None:
             scale = self.test_short_side / min(size)
             resized = [max(1, round(side * scale)) for side in size]
-            normal = F.interpolate(normal, resized, mode="bilinear", antialias=True)
+            way = self.history.seen.interpolation
+            normal = F.interpolate(normal, resized, mode=way, antialias=True)
 
         def logits(part: Tensor) -> Tensor:
             found: Tensor = self.net(part).classes
@@ -238,8 +273,13 @@ class Segmenter(LightningModule):
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 
-    def _normalise(self, images: Tensor) -> Tensor:
-        normal = (images.float() - self.mean) / self.std
+    def _alike(self, batch: SegmentBatch) -> list[Tensor]:
+        """The rows of a batch, those of one size together if all are; they need no padding."""
+        rows = torch.arange(len(batch.images))
+        return [rows] if bool((batch.sizes == batch.sizes[0]).all()) else list(rows.split(1))
+
+    def _normalise(self, images: Tensor, sizes: Tensor | None = None) -> Tensor:
+        normal: Tensor = self.normalise(images, sizes)
         if self.channels_last:
             normal = normal.contiguous(memory_format=torch.channels_last)
         return normal
@@ -281,11 +321,3 @@ def _window(
     apart: Any = (step, step) if isinstance(step, int) else tuple(step)
     check_window(own, apart)
     return own, apart
-
-
-def _check_rates(**numbers: float) -> None:
-    for name, number in numbers.items():
-        least_excluded = name in ("learning_rate", "head_rate")
-        if not (number > 0 if least_excluded else number >= 0):
-            rule = "positive" if least_excluded else "at least 0"
-            raise ValueError(f"`{name}` must be {rule}, got {number}")

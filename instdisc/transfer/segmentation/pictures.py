@@ -16,8 +16,11 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
+from instdisc.checks import whole
 from instdisc.data import SegmentSource
 from instdisc.types import IGNORED_CLASS
+
+from ..training import pictures_folder
 
 _ROW = 2.2  # height of an image in inches
 
@@ -25,21 +28,19 @@ _ROW = 2.2  # height of an image in inches
 class SegmentationPictures(Callback):
     """Draws the first test images after each validation: image, truth, prediction.
 
-    It goes to ``segments.png`` in the run's folder, and to TensorBoard if that logs.
+    They go to ``segments.png`` in the run's folder, and to TensorBoard if that logs.
 
     Args:
         num_images: how many.
-        path: another place for the file.
+        folder: another folder for the file.
 
     Raises:
-        ValueError: if `num_images` is not positive.
+        TypeError, ValueError: if `num_images` is no positive whole number, or `folder` a file.
     """
 
-    def __init__(self, num_images: int = 4, *, path: str | Path | None = None) -> None:
-        if num_images < 1:
-            raise ValueError(f"`num_images` must be positive, got {num_images}")
-        self.num_images = num_images
-        self.path = path
+    def __init__(self, num_images: int = 4, *, folder: str | Path | None = None) -> None:
+        self.num_images = whole("num_images", num_images)
+        self.folder = pictures_folder(folder)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Before the processes part: the Trainer exchanges this path among them.
@@ -48,7 +49,7 @@ class SegmentationPictures(Callback):
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         figure = draw_segments(pl_module, data.test, range(min(self.num_images, len(data.test))))
-        path = folder / "segments.png" if self.path is None else Path(self.path)
+        path = (folder if self.folder is None else self.folder) / "segments.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=120)
         for logger in trainer.loggers:

@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from pytorch_lightning import Callback
 from pytorch_lightning.utilities.seed import isolate_rng
 
+from instdisc.checks import refuse, whole
 from instdisc.data import SegmentData, SegmentSource
 from instdisc.models import Backbone
-from instdisc.types import Record
+from instdisc.types import About, Record
 
-from ..training import StepTeller, quiet_trainer
+from ..predictions import check_predictions
+from ..provenance import checked, former_keywords
+from ..training import StepTeller, batch_per_process, pictures_folder, quiet_trainer
 from .module import Segmenter
 from .network import Head
 from .pictures import SegmentationPictures
-from .records import segmentation_records
+from .records import run_records
 from .schedule import Schedule
 
-# Not part of what is measured, or in the record anyway.
-_NOT_SETTINGS = {
-    *("backbone", "train", "test", "dataset", "method", "checkpoint", "seed", "progress"),
-    *("accelerator", "devices", "num_workers", "pictures", "channels_last"),
-}
 
-
+@former_keywords
 def segment(
     backbone: Backbone,
     train: SegmentSource,
     test: SegmentSource,
     *,
-    dataset: str,
-    method: str,
-    checkpoint: str = "",
     seed: int = 0,
     head: Head = "deeplab",
     output_stride: int = 16,
@@ -67,16 +60,17 @@ def segment(
     num_workers: int = 0,
     pictures: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    about: About | None = None,
+    predictions: str | Path | None = None,
 ) -> list[Record]:
     """Trains a backbone with a segmentation head and tests it, once, after the last step.
+
+    Images are normalised and resized as the backbone was trained to see them.
 
     Args:
         backbone: where to start, a timm ResNet; it is not changed.
         train: the training set.
         test: the test set, of the same classes.
-        dataset: name for the records.
-        method: how the backbone was made, for the records.
-        checkpoint: file of the backbone, for the records.
         seed: of the head, the order, the crops and the intervals.
         head: see `SegmentationNet`, like the next three.
         output_stride: pixels per cell of the last map.
@@ -104,8 +98,12 @@ def segment(
         devices: how many of them, or which.
         precision: e.g. ``"32-true"``, ``"bf16-mixed"`` or ``"16-mixed"``.
         num_workers: processes that read.
-        pictures: file for a picture of the first test images beside the truth.
+        pictures: folder for ``segments.png``: the first test images, the truth and what was found;
+            ``None``: none.
         progress: is told the steps done and the steps in all, after each.
+        about: what the records say instead of what backbone and test set tell.
+        predictions: a ``.npz`` file for ``image``, ``hits``, ``truth``, ``predicted`` and ``mIoU``
+            of each test image, see `run_predictions`; ``None``: none.
 
     Returns:
         Mean IoU and pixel accuracy with an interval over the test images, then each class's IoU.
@@ -121,35 +119,27 @@ def segment(
     Example:
         >>> from instdisc.data import SceneSegments, Scenes
         >>> scenes = SceneSegments(Scenes(4, image_size=32, num_categories=2))
-        >>> records = segment(Backbone("test_resnet"), scenes, scenes, dataset="scenes",
-        ...     method="random", steps=1, batch_size=2, crop_size=32, width=8, accelerator="cpu")
+        >>> records = segment(Backbone("test_resnet"), scenes, scenes, steps=1,
+        ...     batch_size=2, crop_size=32, width=8, accelerator="cpu")
         >>> [record.metric for record in records][:2]
         ['mIoU', 'pixel accuracy']
     """
     start = time.perf_counter()
-    given = dict(locals())
-    names = inspect.signature(segment).parameters
-    settings = {name: _json(given[name]) for name in names if name not in _NOT_SETTINGS}
-    if steps < 1:
-        raise ValueError(f"`steps` must be positive, got {steps}")
-    if len(train) < 2 or batch_size < 2:
-        raise ValueError(
-            "`train` and `batch_size` must be at least 2, since batch norm needs it, got "
-            f"{len(train)} images and {batch_size}"
-        )
+    checked(about)
+    if predictions is not None:
+        check_predictions(predictions)
+    whole("steps", steps)
+    # Batch norm needs two.
+    whole("batch_size", batch_size, at_least=2)
+    if len(train) < 2:
+        refuse("train", "of at least 2 images", len(train))
     watchers: list[Callback] = [StepTeller(progress)]
     if pictures is not None:
-        watchers.append(SegmentationPictures(path=pictures))
+        watchers.append(SegmentationPictures(folder=pictures_folder(pictures)))
     with (
         isolate_rng(),
         quiet_trainer(accelerator, devices, precision, steps=steps, callbacks=watchers) as trainer,
     ):
-        together = min(batch_size, len(train))
-        if together % trainer.world_size:
-            raise ValueError(
-                f"`batch_size` must be a multiple of the {trainer.world_size} processes, got "
-                f"{together}"
-            )
         data = SegmentData(
             train,
             test,
@@ -159,7 +149,7 @@ def segment(
             flip=flip,
             max_share=max_share,
             distort=distort,
-            batch_size=together // trainer.world_size,
+            batch_size=batch_per_process(batch_size, trainer.world_size, images=len(train)),
             test_batch_size=test_batch_size,
             num_workers=num_workers,
             seed=seed,
@@ -184,18 +174,6 @@ def segment(
         )
         trainer.fit(segmenter, datamodule=data)
         trainer.validate(segmenter, datamodule=data, verbose=False)
-    assert segmenter.result is not None
-    return segmentation_records(
-        segmenter.result,
-        data.classes,
-        dataset=dataset,
-        method=method,
-        checkpoint=checkpoint,
-        seed=seed,
-        seconds=time.perf_counter() - start,
-        settings={**settings, "backbone": backbone.name, "train": len(train)},
+    return run_records(
+        segmenter, data, about, seconds=time.perf_counter() - start, predictions=predictions
     )
-
-
-def _json(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

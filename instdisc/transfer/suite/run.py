@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from rich.progress import (
@@ -20,19 +18,44 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from instdisc.data import ImageSource
+from instdisc import checks
+from instdisc.data import describe_view
 from instdisc.models import Backbone
+from instdisc.records import append_job, read_jobs
 from instdisc.types import Record
 
 from ..features.cache import cached_features
 from ..features.extract import Features
-from .kinds import LACKS, Kind, kinds_of
-from .results import append_job, read_jobs
-from .sets import AnnotatedSet, ImageSet
+from ..keys import job_key
+from .sets import DataSets, Keep, SuiteSet, find_sets
 from .subjects import Checkpoints, Subject, find_subjects
-from .tasks import TASKS, check_options, trainer_options
+from .tasks import FEATURES, TASKS, all_options, check_options, trainer_options, view_of
 
 _log = logging.getLogger(__name__)
+
+
+class Missing(NamedTuple):
+    """Something that was asked for and has no result.
+
+    Attributes:
+        what: e.g. ``"knn on pets with MoCo"``.
+        why: the reason.
+    """
+
+    what: str
+    why: str
+
+
+class SuiteRecords(list[Record]):
+    """The records of a suite, and what has none.
+
+    Attributes:
+        missing: what was asked for and has no result.
+    """
+
+    def __init__(self, records: Iterable[Record] = (), missing: Sequence[Missing] = ()) -> None:
+        super().__init__(records)
+        self.missing = list(missing)
 
 
 class Job(NamedTuple):
@@ -49,85 +72,107 @@ class Job(NamedTuple):
     key: str
     task: str
     options: dict[str, Any]
-    data: ImageSet | AnnotatedSet
+    data: SuiteSet
     subject: Subject
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return f"{self.task} on {self.data.name} with {self.subject.name}"
 
 
 def run_suite(
     checkpoints: Checkpoints,
-    data_sets: Sequence[str],
+    data_sets: DataSets,
     *,
     tasks: Sequence[str] = ("knn", "linear", "few_shot"),
     options: Mapping[str, Mapping[str, Any]] | None = None,
     data_root: str | Path = "data",
     results: str | Path = "runs/transfer/results.jsonl",
     cache: str | Path | None = None,
-    image_size: int = 224,
+    image_size: int | None = None,
     batch_size: int = 256,
     num_workers: int = 0,
     device: str | torch.device = "cpu",
     precision: str = "32-true",
-    keep: Literal["nothing", "memory"] = "nothing",
+    keep: Keep = "nothing",
+    predictions: bool = True,
     seed: int = 0,
     progress: bool = True,
-) -> list[Record]:
+) -> SuiteRecords:
     """Runs every task on every data set with every checkpoint, and writes each result at once.
 
-    A result that stands in the file `results` is not made again, unless the weights, the classes
-    or labels of the data set, the options of the task, the image size, the precision or the seed
-    have changed. A checkpoint or data set that is not there is skipped, and so is a task that a
-    data set cannot serve or that refuses it; a line in the log says so.
+    A result that stands in the file `results` is not made again, unless something that it depends
+    on has changed: the weights; what images, labels and annotations hold (`ImageSource.
+    fingerprint`, not where or when they lie); the options of the task, its arithmetic, the view
+    with its normalisation, the precision or the seed. What is not there, cannot serve a task or
+    fails is missing: a line in the log says which and why, the others go on.
 
     Args:
-        checkpoints: files, as ``NAME=FILE`` to name them in the table; ``"random"`` for random
-            weights in the architecture of the first file, or ``"random:resnet50"``. Or names with
-            such a file or a `Backbone` each.
-        data_sets: names of the catalog, folders or tables; see `open_images`, and
-            `open_objects`, `open_segments` and `open_landmarks` for the tasks on these.
+        checkpoints: files, as ``NAME=FILE`` to name them in the table and ``FILE:ARCHITECTURE``
+            where the file does not tell its timm name; ``"timm:NAME"`` for timm's published
+            weights; ``"random"`` for random weights in each architecture of the checkpoints, or
+            ``"random:resnet50"``; a `Backbone`. Or a mapping of names to these.
+        data_sets: names of sets, folders or tables, see `instdisc.data.LAYOUTS`; as
+            ``NAME=FOLDER`` for a known set in that folder, or to name a folder. An `ImageSource`,
+            which is split by seed 0 where a task needs parts, or a pair of one to train on and one
+            to test on. Or a mapping of names to these.
         tasks: names in `TASKS`.
         options: for a task, keywords of its function; JSON values.
         data_root: the folder that holds the data sets.
         results: the ``.jsonl`` file.
         cache: the folder of the features; ``None`` for ``features`` beside `results`.
-        image_size: side of the views in pixels.
+        image_size: side of the views in pixels; ``None``: at which each backbone was trained.
         batch_size: images at once for features.
         num_workers: processes that read.
         device: where to compute.
         precision: Lightning's, of the tasks that train the backbone.
         keep: ``"memory"`` decodes a set once for the tasks that train on it.
+        predictions: whether to keep the predictions of each job, in ``predictions/JOB.npz`` beside
+            `results`.
         seed: of the tasks, and of random weights.
         progress: show a bar.
 
     Returns:
-        The records of what was asked for, data set by data set.
+        The records of what was asked for, data set by data set, with what is `missing`.
 
     Raises:
-        ValueError: if a task or an option is unknown, a file is no checkpoint, a data set has
-            another layout, or `results` holds a line that is no record.
-        TypeError: if an option is no JSON value.
+        ValueError: before anything runs: if a task or an option is unknown or out of range, a file
+            is no checkpoint or its weights are not finite, or `results` holds a line that is no
+            record.
+        TypeError: if an option is no JSON value, or a checkpoint or data set is of another kind.
 
     Example:
         >>> from tempfile import TemporaryDirectory
-        >>> from PIL import Image
+        >>> from instdisc.data import Scenes
+        >>> scenes = Scenes(40, image_size=32, num_categories=2)
         >>> with TemporaryDirectory() as folder:
-        ...     for index in range(8):
-        ...         place = Path(folder, "colours", "red" if index % 2 else "blue")
-        ...         place.mkdir(parents=True, exist_ok=True)
-        ...         Image.new("RGB", (32, 32), place.name).save(place / f"{index}.png")
         ...     records = run_suite(
-        ...         {"random": Backbone("test_resnet")}, ["colours"], tasks=["knn"], image_size=32,
-        ...         data_root=folder, results=f"{folder}/results.jsonl", progress=False,
+        ...         {"random": Backbone("test_resnet")}, [scenes], tasks=["knn"], image_size=32,
+        ...         results=f"{folder}/results.jsonl", progress=False,
         ...     )
-        >>> [(record.task, record.dataset, record.method) for record in records]
-        [('knn', 'colours', 'random')]
+        >>> [(record.task, record.dataset, record.method) for record in records], records.missing
+        ([('knn', 'scenes', 'random')], [])
     """
-    tasks, options = list(tasks), options or {}
-    check_options(tasks, options)
+    options = options or {}
+    check_options(tasks, options, image_size=image_size, precision=precision)
+    checks.whole("batch_size", batch_size)
+    checks.whole("num_workers", num_workers, at_least=0)
+    checks.whole("seed", seed, at_least=0)
+    checks.choice("keep", keep, ("nothing", "memory"))
+    device = checks.device("device", device)
     results = Path(results)
+    stored = read_jobs(results)
+    missing: list[Missing] = []
+
+    def miss(what: str, why: str) -> None:
+        if Missing(what, why) not in missing:
+            missing.append(Missing(what, why))
+            _log.warning("skipped %s: %s", what, why)
+
     extract = functools.partial(
         cached_features,
         folder=results.parent / "features" if cache is None else cache,
-        image_size=image_size,
         batch_size=batch_size,
         num_workers=num_workers,
         device=device,
@@ -140,11 +185,11 @@ def run_suite(
         "seed": seed,
         **trainer_options(device),
     }
-    subjects = find_subjects(checkpoints, seed, _skip)
-    sets = [_open(str(name), data_root, keep) for name in data_sets]
-    jobs = _plan(subjects, sets, tasks, options, offered)
-    stored = read_jobs(results)
+    subjects = find_subjects(checkpoints, seed, miss)
+    sets = find_sets(data_sets, data_root, keep)
+    jobs = _plan(subjects, sets, tasks, options, offered, miss)
     todo = [job for job in jobs if job.key not in stored]
+    kept = results.parent / "predictions" if predictions else None
     columns = (
         *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()),
         *(TimeElapsedColumn(), TimeRemainingColumn()),
@@ -152,56 +197,49 @@ def run_suite(
     with Progress(*columns, disable=not progress) as bar:
         whole = bar.add_task("all", total=len(todo))
         current = bar.add_task("", total=None)
-        run = _Runner(extract, offered)
-        refused: set[str] = set()
+        run = _Runner(extract, offered, kept)
         for job in todo:
-            title = f"{job.data.name}, {job.subject.method}: {job.task}"
-            bar.reset(current, description=title, total=None)
-            show = functools.partial(_show, bar, current)
+            if job.key in stored:  # two files of the same weights
+                bar.advance(whole)
+                continue
+            bar.reset(current, description=job.title, total=None)
             try:
-                records = run(job, show)
-            except ValueError as error:
-                why = f"{job.task} on {job.data.name}: {error}"
-                if why not in refused:  # once, not with every backbone
-                    _skip(why)
-                refused.add(why)
+                records = run(job, functools.partial(_show, bar, current))
+            except (ValueError, TypeError, RuntimeError, MemoryError, OSError) as error:
+                miss(job.title, _reason(error))
+                _log.debug("%s", job.title, exc_info=error)
             else:
-                stored[job.key] = append_job(results, job.key, records)
+                stored[job.key] = append_job(records, results, job.key)
             bar.advance(whole)
         bar.remove_task(current)
-    return [
-        record._replace(method=job.subject.method)
-        for job in jobs
-        for record in stored.get(job.key, [])
-    ]
-
-
-class _Sets(NamedTuple):
-    """A data set as each kind of task sees it."""
-
-    name: str
-    of_kind: dict[Kind, ImageSet | AnnotatedSet]
-
-
-def _open(name: str, root: str | Path, keep: Literal["nothing", "memory"]) -> _Sets:
-    found: dict[Kind, ImageSet | AnnotatedSet] = {
-        kind: ImageSet(name, root, keep) if kind == "images" else AnnotatedSet(kind, name, root)
-        for kind in kinds_of(name, root)
-    }
-    return _Sets(next(iter(found.values())).name, found)
+    return SuiteRecords(
+        (
+            record._replace(
+                method=job.subject.name,
+                dataset=job.data.name,
+                checkpoint=job.subject.about.checkpoint,
+            )
+            for job in jobs
+            for record in stored.get(job.key, [])
+        ),
+        missing,
+    )
 
 
 class _Runner:
     """Runs jobs; keeps the backbone and the features from one job to the next."""
 
-    def __init__(self, extract: Any, offered: Mapping[str, Any]) -> None:
+    def __init__(
+        self, extract: Callable[..., Features], offered: Mapping[str, Any], kept: Path | None
+    ) -> None:
         self._extract = extract
         self._offered = offered
-        self._last: tuple[ImageSet | AnnotatedSet, Subject] | None = None
+        self._kept = kept
+        self._last: tuple[SuiteSet, Subject] | None = None
         self._backbone: Backbone | None = None
-        self._features: dict[int, Features] = {}
+        self._features: dict[tuple[str, str], Features] = {}
 
-    def __call__(self, job: Job, show: Any) -> list[Record]:
+    def __call__(self, job: Job, show: Callable[[int, int], None]) -> list[Record]:
         if self._last != (job.data, job.subject):
             if self._last is not None and self._last[0] is not job.data:
                 self._last[0].forget()
@@ -210,84 +248,95 @@ class _Runner:
             self._features = {}
         task = TASKS[job.task]
         inputs: list[Any]
-        if task.on == "features" and isinstance(job.data, ImageSet):
-            inputs = [job.data.features(part, self._features_of) for part in task.parts]
+        if task.on == FEATURES:
+            inputs = [self._features_of(job, part) for part in task.parts]
         else:
-            inputs = [self._backbone, *(job.data.kept(part) for part in task.parts)]
-        own = {
-            "dataset": job.data.name,
-            "method": job.subject.method,
-            "checkpoint": job.subject.checkpoint,
-            "classes": job.data.images(task.parts[0]).classes,
+            inputs = [self._backbone, *(job.data.kept(task.kind, part) for part in task.parts)]
+        said = {
+            "about": job.subject.about._replace(method=job.subject.name, dataset=job.data.name),
+            "classes": job.data.images(task.kind, task.parts[0]).classes,
+            "predictions": self._kept and self._kept / f"{job.key}.npz",
             "progress": show,
         }
-        found = task.call(inputs, {**self._offered, **own}, job.options)
-        size = {"image_size": self._offered["image_size"]}  # features do not tell it
-        size = size if task.has_image_size else {}
-        return [record._replace(settings={**size, **record.settings}) for record in found]
+        records = task.call(inputs, {**self._offered, **said}, job.options)
+        if not records:
+            raise ValueError("the task gave no record")
+        prints = [job.data.fingerprint(task.kind, part) for part in task.parts]
+        data = {
+            "data": [one.digest for one in prints],
+            "data_hashed": "content" if all(p.by_content for p in prints) else "paths and sizes",
+        }
+        return [record._replace(settings={**record.settings, **data}) for record in records]
 
-    def _features_of(self, images: ImageSource) -> Features:
-        if id(images) not in self._features:
-            self._features[id(images)] = self._extract(self._backbone, images)
-        return self._features[id(images)]
+    def _features_of(self, job: Job, part: Any) -> Features:
+        task = TASKS[job.task]
+        policy = view_of(task, job.subject.input, self._offered["image_size"])
+        key = part, repr(describe_view(policy))
+        if key not in self._features:
+            images = job.data.images(task.kind, part)
+            self._features[key] = self._extract(self._backbone, images, policy=policy)
+        return self._features[key]
 
 
 def _plan(
     subjects: Sequence[Subject],
-    sets: Sequence[_Sets],
+    sets: Sequence[SuiteSet],
     tasks: Sequence[str],
     options: Mapping[str, Mapping[str, Any]],
     offered: Mapping[str, Any],
+    miss: Callable[[str, str], None],
 ) -> list[Job]:
     """Every job, data set by data set, so that images kept in memory serve every backbone."""
     jobs = []
-    for own in sets:
-        digests: dict[str, tuple[ImageSet | AnnotatedSet, str]] = {}
+    for data in sets:
+        prints: dict[str, list[str]] = {}
         for name in tasks:
             task = TASKS[name]
-            if task.kind not in own.of_kind:
-                _skip(f"{name} on {own.name}, which has no {LACKS[task.kind]}")
-                continue
-            data = own.of_kind[task.kind]
-            why = data.refusal(task.parts)
-            if why:
-                _skip(f"{name} on {data.name}, {why}")
+            if task.kind not in data.kinds:
+                serves = ", ".join(data.kinds) or "nothing that is known"
+                miss(f"{name} on {data.name}", f"it needs {task.kind}, and the set has {serves}")
                 continue
             try:
-                digests[name] = data, data.digest(TASKS[name].parts)
-            except FileNotFoundError as error:
-                _skip(f"the data set {data.name}: {error}")
-                break
+                prints[name] = [data.fingerprint(task.kind, part).digest for part in task.parts]
+            except (FileNotFoundError, ValueError) as error:
+                miss(f"{name} on {data.name}", str(error))
         for subject in subjects:
-            for name, (data, digest) in digests.items():
+            for name, digests in prints.items():
                 for given in TASKS[name].jobs(options.get(name, {})):
-                    key = _key(name, given, offered, data.name, digest, subject.digest)
+                    key = _key(name, given, offered, digests, subject)
                     jobs.append(Job(key, name, given, data, subject))
     return jobs
 
 
 def _key(
-    task: str,
+    name: str,
     given: Mapping[str, Any],
     offered: Mapping[str, Any],
-    dataset: str,
-    data_digest: str,
-    weights: str,
+    digests: Sequence[str],
+    subject: Subject,
 ) -> str:
-    known = TASKS[task].options
-    settings = dict(known)
-    settings.update({name: offered[name] for name in ("image_size", "precision") if name in known})
-    settings.update(given)
-    for name in ("num_workers", "device", "accelerator", "devices"):
-        settings.pop(name, None)  # where it is computed does not change the result
-    size = offered["image_size"] if TASKS[task].has_image_size else None
-    about = [task, dataset, data_digest, weights, size, offered["seed"], settings]
-    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
+    task = TASKS[name]
+    view = None
+    if task.on == FEATURES:
+        view = describe_view(view_of(task, subject.input, offered["image_size"]))
+    return job_key(
+        {
+            "task": name,
+            "version": task.version,
+            "options": all_options(task, given, offered),
+            "seed": offered["seed"],
+            "weights": subject.about.weights,
+            "input": subject.input._asdict(),
+            "view": view,
+            "data": list(digests),
+        }
+    )
+
+
+def _reason(error: Exception) -> str:
+    kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+    return f"{kind}{error}"
 
 
 def _show(bar: Progress, task: Any, done: int, total: int) -> None:
     bar.update(task, completed=done, total=total)
-
-
-def _skip(what: str) -> None:
-    _log.warning("skipped %s", what)

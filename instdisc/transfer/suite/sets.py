@@ -2,180 +2,157 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
+from typing import Literal
 
 from instdisc.data import (
-    CATALOG,
+    LAYOUTS,
     ImagesInMemory,
     ImageSource,
-    LandmarkSource,
-    ObjectSource,
-    SegmentSource,
-    open_images,
-    open_landmarks,
-    open_objects,
-    open_segments,
+    kinds_of,
+    locate,
+    open_set,
+    split_set,
 )
+from instdisc.data.images.source import Fingerprint
+from instdisc.data.layout import Part
 
-from ..features.extract import Features
-from .kinds import Kind
-from .tasks import Part
-
-_OPEN: dict[Kind, Callable[..., ImageSource]] = {
-    "objects": open_objects,
-    "segments": open_segments,
-    "landmarks": open_landmarks,
-}
+DataSet = str | Path | ImageSource | tuple[ImageSource, ImageSource]
+DataSets = Sequence[DataSet] | Mapping[str, DataSet]
+Keep = Literal["nothing", "memory"]
 
 
-class ImageSet:
-    """A set of images with classes, whose parts are opened when they are needed.
+class SuiteSet:
+    """A data set, whose parts are opened when they are needed.
 
     Args:
-        name: what `open_images` understands.
+        asked: what a user wrote: a name, folder or table; a source, which is split by seed 0; or a
+            source to train on and one to test on.
+        name: what tables call it.
         root: the folder that holds the sets.
         keep: ``"memory"`` to decode the images once for the tasks that train on them.
 
     Attributes:
         name: for records.
+        kinds: of the tasks that it can serve.
     """
 
-    def __init__(self, name: str, root: str | Path, keep: Literal["nothing", "memory"]) -> None:
-        self._asked = name
+    def __init__(self, asked: DataSet, name: str, root: str | Path, keep: Keep) -> None:
+        self.name = name
+        self._asked = asked
         self._root = root
         self._keep = keep
-        self._parts: dict[Part, ImageSource] = {}
-        self._kept: dict[Part, ImageSource] = {}
-        key = name.partition("=")[0]
-        self._has = CATALOG[key].transfer if key in CATALOG else {"all", "train", "test"}
-        self.name = key if key in CATALOG else Path(name).stem
+        self._parts: dict[tuple[str, Part], ImageSource] = {}
+        self._kept: dict[tuple[str, Part], ImageSource] = {}
+        self._prints: dict[tuple[str, Part], Fingerprint] = {}
+        if isinstance(asked, str | Path):
+            self.kinds = kinds_of(asked, root, LAYOUTS)
+        else:
+            first = asked[0] if isinstance(asked, tuple) else asked
+            self.kinds = [first.kind]
 
-    def refusal(self, parts: Sequence[Part]) -> str:
-        """Why a task cannot have these parts; ``""`` if it can."""
-        lacking = self.lacks(parts)
-        return f"which has no part {lacking[0]!r}" if lacking else ""
-
-    def lacks(self, parts: Sequence[Part]) -> list[Part]:
-        """Those that the set does not have."""
-        return [part for part in parts if part not in self._has]
-
-    def images(self, part: Part) -> ImageSource:
+    def images(self, kind: str, part: Part) -> ImageSource:
         """A part, to be read.
 
         Raises:
             FileNotFoundError: if the set is not there.
-            ValueError: if its files lie in another layout.
+            ValueError: if its files lie in another layout, or it has no such part.
         """
-        if part not in self._parts:
-            self._parts[part] = open_images(self._asked, self._root, part=part)
-        return self._parts[part]
+        if (kind, part) not in self._parts:
+            images = self._open(kind, part)
+            images.name = self.name
+            self._parts[kind, part] = images
+        return self._parts[kind, part]
 
-    def kept(self, part: Part) -> ImageSource:
-        """A part to train on: in memory if this was asked for."""
-        if self._keep == "nothing":
-            return self.images(part)
-        if part not in self._kept:
-            self._kept[part] = ImagesInMemory(self.images(part))
-        return self._kept[part]
+    def kept(self, kind: str, part: Part) -> ImageSource:
+        """A part to train on: in memory if this was asked for and the images are plain."""
+        if self._keep == "nothing" or kind != "images":
+            return self.images(kind, part)
+        if (kind, part) not in self._kept:
+            self._kept[kind, part] = ImagesInMemory(self.images(kind, part))
+        return self._kept[kind, part]
+
+    def fingerprint(self, kind: str, part: Part) -> Fingerprint:
+        """A hash of all that a result on a part depends on."""
+        if (kind, part) not in self._prints:
+            self._prints[kind, part] = self.images(kind, part).fingerprint()
+        return self._prints[kind, part]
 
     def forget(self) -> None:
         """Lets go of what is kept in memory."""
         self._kept.clear()
 
-    def digest(self, parts: Sequence[Part]) -> str:
-        """A hash of classes, labels and order."""
-        digest = hashlib.sha256()
-        for part in parts:
-            images = self.images(part)
-            digest.update(repr((part, list(images.classes))).encode())
-            digest.update(images.labels.numpy().tobytes())
-        return digest.hexdigest()
-
-    def features(self, part: Part, extract: Callable[[ImageSource], Features]) -> Features:
-        """The features of a part; those of all images out of both parts where this gives all."""
-        if part == "all" and not self.lacks(["train", "test"]):
-            found = self._joined(extract)
-            if found is not None:
-                return found
-        return extract(self.images(part))
-
-    def _joined(self, extract: Callable[[ImageSource], Features]) -> Features | None:
-        wanted = image_files(self.images("all"))
-        rows: dict[Path, int] = {}
-        for part in ("train", "test"):
-            for path in image_files(self.images(part)) or ():
-                rows.setdefault(path, len(rows))
-        if wanted is None or set(wanted) != set(rows) or len(rows) != len(wanted):
-            return None
-        train, test = extract(self.images("train")), extract(self.images("test"))
-        if len(train.labels) + len(test.labels) != len(rows):
-            return None
-        order = torch.tensor([rows[path] for path in wanted])
-        return Features(*(torch.cat(pair)[order] for pair in zip(train, test, strict=True)))
+    def _open(self, kind: str, part: Part) -> ImageSource:
+        if isinstance(self._asked, str | Path):
+            return open_set(kind, self._asked, self._root, part=part)
+        if isinstance(self._asked, ImageSource):
+            if part == "all":
+                return self._asked
+            return split_set(self._asked)[part == "test"]
+        if part == "all":
+            raise ValueError(
+                f"{self.name!r} is given as a part to train on and one to test on, and this task "
+                "takes all images: give one source"
+            )
+        return self._asked[part == "test"]
 
 
-class AnnotatedSet:
-    """A set of images with objects, masks or points, whose parts are opened when they are needed.
+def find_sets(data_sets: DataSets, root: str | Path, keep: Keep) -> list[SuiteSet]:
+    """The data sets, each under the shortest name that is unique among them.
 
     Args:
-        kind: ``"objects"``, ``"segments"`` or ``"landmarks"``.
-        name: what `open_objects`, `open_segments` or `open_landmarks` understands.
-        root: the folder that holds the sets.
+        data_sets: see `run_suite`.
+        root: the folder that holds them.
+        keep: see `SuiteSet`.
 
-    Attributes:
-        name: for records.
+    Raises:
+        TypeError: if one is neither text nor a source.
+        ValueError: if a name is given twice.
     """
-
-    def __init__(self, kind: Kind, name: str, root: str | Path) -> None:
-        self._open = _OPEN[kind]
-        self._asked = name
-        self._root = root
-        self._parts: dict[Part, ImageSource] = {}
-        key, given, _ = name.partition("=")
-        self.name = key if given else Path(name).stem
-
-    def refusal(self, parts: Sequence[Part]) -> str:
-        """Nothing: the tasks on these sets train and test, and every such set has both parts."""
-        return ""
-
-    def images(self, part: Part) -> ImageSource:
-        """A part.
-
-        Raises:
-            FileNotFoundError: if the set is not there.
-            ValueError: if its files lie in another layout.
-        """
-        if part not in self._parts:
-            self._parts[part] = self._open(self._asked, self._root, part=part)
-        return self._parts[part]
-
-    kept = images  # these images are too large to be kept
-
-    def forget(self) -> None:
-        """Nothing is kept."""
-
-    def digest(self, parts: Sequence[Part]) -> str:
-        """A hash of classes, images and annotations, as far as these are known without masks."""
-        digest = hashlib.sha256()
-        for part in parts:
-            images = self.images(part)
-            digest.update(repr((part, list(images.classes), len(images))).encode())
-            for index in range(len(images)):
-                digest.update(_annotation(images, index) + b"/")
-        return digest.hexdigest()
+    if isinstance(data_sets, str | Path | ImageSource):
+        raise TypeError(f"`data_sets` must be a list or a mapping, got {data_sets!r}")
+    asked: list[tuple[str, DataSet]]
+    if isinstance(data_sets, Mapping):
+        asked = list(data_sets.items())
+    else:
+        asked = [("", one) for one in data_sets]
+    for _, one in asked:
+        pair = isinstance(one, tuple) and len(one) == 2
+        if not (isinstance(one, str | Path | ImageSource) or pair):
+            raise TypeError(
+                "`data_sets` must be names, folders, tables, image sources or pairs of a source to "
+                f"train on and one to test on, got {type(one).__name__}"
+            )
+    asked = list(dict.fromkeys(asked))
+    names = _unique_names(asked, root)
+    return [SuiteSet(one, name, root, keep) for (_, one), name in zip(asked, names, strict=True)]
 
 
-def _annotation(images: Any, index: int) -> bytes:
-    if isinstance(images, ObjectSource):
-        areas: bytes = images.areas(index).numpy().tobytes()
-        return repr(images.image_ids[index]).encode() + areas
-    if isinstance(images, LandmarkSource):
-        points: bytes = images.points(index).numpy().tobytes()
-        return points
-    assert isinstance(images, SegmentSource)
-    return images.place(index).encode()
+def _unique_names(asked: Sequence[tuple[str, DataSet]], root: str | Path) -> list[str]:
+    names: list[str] = []
+    longer: list[list[str]] = []
+    for name, one in asked:
+        if name or not isinstance(one, str | Path):
+            first = one[0] if isinstance(one, tuple) else one
+            names.append(name or getattr(first, "name", ""))
+            longer.append([])
+            continue
+        place = locate(one, root, LAYOUTS)
+        path = place.path.resolve()
+        names.append(place.name)
+        # What may come before it: the folders above, the nearest first.
+        plain = not place.known and path.name.startswith(place.name)
+        longer.append([parent.name for parent in path.parents if parent.name] if plain else [])
+    while True:
+        twice = [row for row, name in enumerate(names) if names.count(name) > 1]
+        if not twice:
+            return names
+        if not any(longer[row] for row in twice):
+            raise ValueError(
+                f"`data_sets` must have different names, got {names[twice[0]]!r} twice. Name one: "
+                "NAME=FOLDER, or a mapping of names."
+            )
+        for row in twice:
+            if longer[row]:
+                names[row] = f"{longer[row].pop(0)}/{names[row]}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,113 +10,176 @@ from typing import NamedTuple
 
 import torch
 
-from instdisc.checkpoint import load_backbone
+from instdisc.checkpoint import load_backbone, open_backbone
 from instdisc.models import Backbone
+from instdisc.types import About, InputSpec
 
-Checkpoints = Sequence[str | Path] | Mapping[str, str | Path | Backbone]
-RANDOM = "random"
+Checkpoint = str | Path | Backbone
+Checkpoints = Sequence[Checkpoint] | Mapping[str, Checkpoint]
+RANDOM, TIMM = "random", "timm"
 
 
 class Subject(NamedTuple):
     """A backbone to evaluate.
 
     Attributes:
-        method: its name in the table.
-        checkpoint: its file; ``""`` if it has none.
-        digest: a hash of its weights.
+        name: in the table.
+        about: what records say of it.
+        input: how it sees images.
         load: gives the backbone.
     """
 
-    method: str
-    checkpoint: str
-    digest: str
+    name: str
+    about: About
+    input: InputSpec
     load: Callable[[], Backbone]
 
 
 def find_subjects(
-    checkpoints: Checkpoints, seed: int, skip: Callable[[str], None]
+    checkpoints: Checkpoints, seed: int, miss: Callable[[str, str], None]
 ) -> list[Subject]:
-    """The backbones, named; a file that is not there is skipped.
+    """The backbones, named; a file that is not there is missed.
+
+    Every file is loaded once here, so that a broken one is an error before anything runs.
 
     Args:
         checkpoints: see `run_suite`.
         seed: of random weights.
-        skip: is told what is skipped.
+        miss: is told what is not there, and why.
 
     Raises:
-        ValueError: if a file is no checkpoint, or nothing tells the architecture of a random
-            backbone.
+        ValueError: if a file is no checkpoint or holds weights that are not finite, a name is
+            given twice, or nothing tells the architecture of a random backbone.
+        TypeError: if one is neither a file nor a `Backbone`.
     """
-    given: list[tuple[str, str | Path | Backbone]]
+    asked: list[tuple[str, Checkpoint]]
     if isinstance(checkpoints, Mapping):
-        given = list(checkpoints.items())
+        asked = list(checkpoints.items())
+    elif isinstance(checkpoints, str | Path | Backbone):
+        raise TypeError(
+            f"`checkpoints` must be a list or a mapping, got {checkpoints!r}: put it into a list"
+        )
     else:
-        given = [_named(one) for one in checkpoints]
-    present = []
-    for name, source in given:
-        if isinstance(source, Backbone) or not _is_file(source) or Path(source).is_file():
-            present.append((name, source))
-        else:
-            skip(f"the checkpoint {source}: there is no such file")
-    files = [
-        (name, Path(one))
-        for name, one in present
-        if not isinstance(one, Backbone) and _is_file(one)
-    ]
-    names = _file_names(files)
+        asked = list(dict.fromkeys(_named(one) for one in checkpoints))
+    subjects: list[Subject | None] = []
+    for name, source in asked:
+        subjects.append(None if _is_random(source) else _subject(name, source, miss))
+    present = [subject for subject in subjects if subject is not None]
     found = []
-    for name, source in present:
-        if isinstance(source, Backbone):
-            found.append(_held(name, source))
-        elif _is_file(source):
-            path = Path(source)
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            load = functools.partial(load_backbone, path)
-            found.append(Subject(name or names[path], str(path), digest, load))
-        else:
-            architecture = str(source).partition(":")[2]
-            found.append(_held(name or str(source), _random(architecture, list(names), seed)))
-    return found
+    for (name, source), subject in zip(asked, subjects, strict=True):
+        if _is_random(source):
+            found += _random(name, str(source), present, seed)
+        elif subject is not None:
+            found.append(subject)
+    return _told_apart(found, {name for name, _ in asked if name})
 
 
-def _named(source: str | Path) -> tuple[str, str | Path]:
-    name, given, path = str(source).partition("=")
-    return (name, path) if given and not Path(source).exists() else ("", source)
+def _named(source: Checkpoint) -> tuple[str, Checkpoint]:
+    if isinstance(source, Backbone):
+        return "", source
+    if not isinstance(source, str | Path):
+        raise TypeError(
+            f"`checkpoints` must be files, names or Backbones, got {type(source).__name__}"
+        )
+    name, equals, path = str(source).partition("=")
+    return (name, path) if equals and not Path(source).exists() else ("", source)
 
 
-def _is_file(source: str | Path) -> bool:
-    return str(source).partition(":")[0] != RANDOM
+def _is_random(source: Checkpoint) -> bool:
+    return isinstance(source, str) and source.partition(":")[0] == RANDOM
 
 
-def _held(name: str, backbone: Backbone) -> Subject:
-    return Subject(name, "", hash_weights(backbone), lambda: backbone)
+def _subject(name: str, source: Checkpoint, miss: Callable[[str, str], None]) -> Subject | None:
+    if isinstance(source, Backbone):
+        about = source.about()
+        shown = name or about.method or about.architecture
+        _check_finite(source, shown)
+        return Subject(shown, about, source.input, lambda: source)
+    text = str(source)
+    file, colon, architecture = text.rpartition(":")
+    load: Callable[[], Backbone]
+    if Path(text).is_file():
+        load = functools.partial(load_backbone, text)
+    elif colon and file == TIMM:
+        load = functools.partial(open_backbone, text)
+    elif colon and Path(file).is_file():
+        load = functools.partial(load_backbone, file, architecture)
+    else:
+        miss(f"the checkpoint {text}", "there is no such file")
+        return None
+    backbone = load()
+    _check_finite(backbone, name or text)
+    about = backbone.about()
+    return Subject(name or about.method or Path(text).stem, about, backbone.input, load)
 
 
-def _random(architecture: str, files: list[Path], seed: int) -> Backbone:
-    if not architecture and not files:
+def _check_finite(backbone: Backbone, name: str) -> None:
+    broken = [
+        name for name, value in backbone.state_dict().items() if not bool(value.isfinite().all())
+    ]
+    if broken:
         raise ValueError(
-            "the architecture of 'random' is that of the first checkpoint, and none is there. "
+            f"`checkpoints` must have finite weights; {broken[0]!r} of {name!r} has not "
+            f"({len(broken)} such tensors). The training diverged; load an earlier checkpoint."
+        )
+
+
+def _random(name: str, source: str, present: Sequence[Subject], seed: int) -> list[Subject]:
+    """Random weights: in the architecture that is named, or in each of the checkpoints'."""
+    architecture = source.partition(":")[2]
+    if architecture:
+        return [_drawn(name, {"name": architecture}, None, seed)]
+    specs: dict[str, tuple[dict[str, object], InputSpec]] = {}
+    for subject in present:
+        spec = subject.load().spec
+        specs.setdefault(repr((sorted(spec.items()), subject.input)), (spec, subject.input))
+    if not specs:
+        raise ValueError(
+            "the architecture of 'random' is that of the checkpoints, and none is there. "
             "Write for example 'random:resnet50'."
         )
+    several = len(specs) > 1
+    return [
+        _drawn(f"{name} ({spec['name']})" if name and several else name, spec, seen, seed)
+        for spec, seen in specs.values()
+    ]
+
+
+def _drawn(name: str, spec: Mapping[str, object], seen: InputSpec | None, seed: int) -> Subject:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if architecture:
-            return Backbone(architecture)
-        return Backbone(**load_backbone(files[0]).spec)
+        backbone = Backbone(**spec)  # type: ignore[arg-type]
+    backbone.input = backbone.input if seen is None else seen
+    backbone.origin = About(method=RANDOM, pretraining=RANDOM)
+    shown = name or f"{RANDOM} ({backbone.name})"
+    return Subject(shown, backbone.about(), backbone.input, lambda: backbone)
 
 
-def _file_names(files: list[tuple[str, Path]]) -> dict[Path, str]:
-    """How each file was made; and where it lies, if several were made alike."""
-    names = {path: name or backbone_origin(path)[0] for name, path in files}
-    alike: dict[str, list[Path]] = {}
-    for path, name in names.items():
-        alike.setdefault(name, []).append(path)
-    for name, paths in alike.items():
-        places = [path.resolve() for path in paths]
-        if len(set(places)) > 1:
-            while len({place.name for place in places}) == 1:  # all end in backbone.safetensors
-                places = [place.parent for place in places]
-            above = os.path.commonpath(places)
-            for path, place in zip(paths, places, strict=True):
-                names[path] = f"{name} ({os.path.relpath(place, above)})"
-    return names
+def _told_apart(subjects: list[Subject], given: set[str]) -> list[Subject]:
+    """Subjects of different names: those made alike are called by where their files lie."""
+    alike: dict[str, list[int]] = {}
+    for row, subject in enumerate(subjects):
+        alike.setdefault(subject.name, []).append(row)
+    for name, rows in alike.items():
+        if len(rows) == 1:
+            continue
+        if name in given:
+            raise ValueError(f"`checkpoints` must have different names, got {name!r} twice")
+        labels = _labels([subjects[row] for row in rows])
+        for row, label in zip(rows, labels, strict=True):
+            subjects[row] = subjects[row]._replace(name=f"{name} ({label})")
+    return subjects
+
+
+def _labels(subjects: Sequence[Subject]) -> list[str]:
+    architectures = [subject.about.architecture for subject in subjects]
+    if len(set(architectures)) == len(subjects):
+        return architectures
+    files = [subject.about.checkpoint for subject in subjects]
+    if not all(files) or len(set(files)) < len(files):
+        return [str(number) for number in range(1, len(subjects) + 1)]
+    places = [Path(file).resolve() for file in files]
+    while len({place.name for place in places}) == 1:  # all end in backbone.safetensors
+        places = [place.parent for place in places]
+    above = os.path.commonpath(places)
+    return [os.path.relpath(place, above) for place in places]

@@ -213,12 +213,12 @@ def test_an_unreadable_image_is_replaced_with_its_objects(write_voc):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: loader(batch_size=0), "`batch_size` must be positive, got 0"),
-        (lambda: loader(iterations=0), "`iterations` must be positive, got 0"),
-        (lambda: ObjectDataset(Shapes(), POLICY, seed=-1), "`seed` must lie in"),
-        (lambda: ObjectDataset(Shapes(), POLICY, multiple=0), "`multiple` must be a positive"),
+        (lambda: loader(batch_size=0), "`batch_size` must be a whole number of at least 1, got 0"),
+        (lambda: loader(iterations=0), "`iterations` must be a whole number of at least 1, got 0"),
+        (lambda: ObjectDataset(Shapes(), POLICY, seed=-1), "`seed` must be a whole"),
+        (lambda: ObjectDataset(Shapes(), POLICY, multiple=0), "`multiple` must be a whole"),
         (lambda: ObjectData(Shapes()), "`test` must be given where `train` is a source"),
-        (lambda: ObjectData(Shapes(), Shapes(), iterations=0), "`iterations` must be positive"),
+        (lambda: ObjectData(Shapes(), Shapes(), iterations=0), "`iterations` must be a whole"),
         (lambda: ObjectData("scenes", Shapes()), "`test` must have the classes of `train`"),
         (
             lambda: ObjectData(Shapes(1, empty=(0,)), Shapes(), skip_empty=True),

@@ -80,7 +80,7 @@ def test_a_split_keeps_the_order_and_shares_nothing():
         split_objects(SceneObjects(Scenes(20, image_size=32)), 6, seed=1)[1].image_ids
         != test.image_ids
     )
-    with pytest.raises(ValueError, match="`num_test` must be above 0 and below the 20 .* got 20"):
+    with pytest.raises(ValueError, match="`num_test` must be .* at most 19, got 20. .* has 20 im"):
         split_objects(train.source, 20)
 
 
@@ -125,8 +125,10 @@ def test_folders_by_path(write_voc, write_coco, write_people, tmp_path):
     (tmp_path / "own").rename(tmp_path / "coco")
     write_coco(split="val2017")
     (tmp_path / "coco").rename(tmp_path / "own")
-    assert open_objects("own", tmp_path, part="test").name == "own_val2017"
-    with pytest.raises(ValueError, match="holds 2 files: with part='all'"):
+    test = open_objects("own", tmp_path, part="test")
+    assert test.name == "own"
+    assert str(test.path(0)).endswith("val2017/30.jpg")
+    with pytest.raises(ValueError, match="holds the annotations of train2017, val2017: with part"):
         open_objects("own", tmp_path, part="all")
 
     write_people({name: np.eye(30, 40) for name in map(str, range(52))})
@@ -134,17 +136,20 @@ def test_folders_by_path(write_voc, write_coco, write_people, tmp_path):
     assert open_objects("people", tmp_path, part="test").masks
 
 
-def test_bad_names(tmp_path):
-    with pytest.raises(ValueError, match="`part` must be 'all', 'train' or 'test', got 'val'"):
-        open_objects("scenes", part="val")
+def test_bad_names(write_voc, tmp_path):
+    with pytest.raises(ValueError, match="`part` must be one of 'all', 'train', .* got 'dev'"):
+        open_objects("scenes", part="dev")
     with pytest.raises(ValueError, match="`part` of 'scenes' must be 'train' or 'test', got 'all'"):
         open_objects("scenes", part="all")
-    with pytest.raises(FileNotFoundError, match="a folder or one of scenes, .* got 'voc08'"):
+    with pytest.raises(FileNotFoundError, match="or one of scenes, .*, got 'voc08'"):
         open_objects("voc08", tmp_path, part="train")
-    with pytest.raises(ValueError, match="must hold Annotations/"):
+    with pytest.raises(ValueError, match="lies in no layout .*PennFudan.*; Annotations/"):
         open_objects(tmp_path, part="train")
     with pytest.raises(FileNotFoundError, match="`root` must be the folder with Annotations/"):
         open_objects("voc07", tmp_path, part="train")
+    write_voc({"a": [CAT], "b": [CAT], "c": [CAT]}, {})
+    with pytest.raises(ValueError, match="for 'set', which has no official split, got 'val'"):
+        open_objects("set", tmp_path, part="val")
 
 
 def test_real_sets(real_data):

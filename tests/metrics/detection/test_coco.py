@@ -10,6 +10,8 @@ from instdisc.metrics.detection import (
     COCO_NUMBERS,
     COCOAveragePrecision,
     RunLengths,
+    average_precisions,
+    bootstrap_average_precision,
     coco_average_precision,
     decode_masks,
     encode_masks,
@@ -93,6 +95,14 @@ def test_the_official_numbers(kind, printed, oracle, capsys):
     for name, value in zip(COCO_NUMBERS, exact, strict=False):
         assert result.numbers[name] == pytest.approx(value, abs=1e-8)
     assert capsys.readouterr().out == ""  # pycocotools would print
+    # With every image once, the table that is resampled says the same.
+    table = average_precisions(result.matches)[0]  # (T, C)
+    for name, rows in (("AP", table), ("AP50", table[:1]), ("AP75", table[5:6])):
+        assert float(rows.nanmean()) == pytest.approx(result.numbers[name], abs=1e-12)
+        values = torch.tensor(result.per_class[name], dtype=torch.float64)
+        assert torch.allclose(rows.mean(0), values, rtol=0, atol=1e-12, equal_nan=True)
+    low, high = bootstrap_average_precision(result.matches)["AP"]
+    assert low < result.numbers["AP"] < high < low + 0.2
 
 
 def test_batches_and_their_order_change_nothing(oracle):
@@ -180,9 +190,18 @@ def test_run_lengths_are_exact():
     ("call", "message"),
     [
         (lambda m: m.update([], [one()], torch.tensor([0])), "must be of the same images, got 0"),
-        (lambda m: m.update([one(score=1, label=1)], [one()], torch.tensor([0])), r"in \[0, 1\)"),
-        (lambda m: m.update([one(score=1)], [one(label=1)], torch.tensor([0])), "of `objects`"),
-        (lambda m: COCOAveragePrecision(0), "`num_classes` must be positive, got 0"),
+        (
+            lambda m: m.update([one(score=1, label=1)], [one()], torch.tensor([0])),
+            r"`detections\[0\].labels` must be classes from 0 to 0, got 1",
+        ),
+        (
+            lambda m: m.update([one(score=1)], [one(label=1)], torch.tensor([0])),
+            r"`objects\[0\].labels` must be classes from 0 to 0, got 1",
+        ),
+        (
+            lambda m: COCOAveragePrecision(0),
+            "`num_classes` must be a whole number of at least 1, got 0",
+        ),
         (lambda m: COCOAveragePrecision(1, kinds=("boxes",)), "`kinds` must be of 'box' and"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 
@@ -69,7 +70,12 @@ def naive(found, true, label, threshold, rule):
         else:
             misses += 1
         curve.append((Fraction(hits, count), hits / (hits + misses)))
-    if rule == "eleven_points":
+    if rule == "detectron2":
+        total = 0.0
+        for t in np.arange(0.0, 1.1, 0.1):  # its loop, in floating point
+            total += max((p for r, p in curve if float(r) >= t), default=0.0) / 11
+        return total
+    if rule == "devkit":
         levels = [Fraction(k, 10) for k in range(11)]
         return sum(max((p for r, p in curve if r >= k), default=0.0) for k in levels) / 11
     area, before = 0.0, Fraction(0)
@@ -79,7 +85,14 @@ def naive(found, true, label, threshold, rule):
     return area
 
 
-@pytest.mark.parametrize("rule", ["eleven_points", "every_point"])
+RULES = {
+    "detectron2": {},
+    "devkit": {"levels": "devkit"},
+    "every_point": {"rule": "every_point"},
+}
+
+
+@pytest.mark.parametrize("rule", list(RULES))
 def test_equals_the_naive_loop(rule):
     found, true = [], []
     for _ in range(30):
@@ -93,7 +106,7 @@ def test_equals_the_naive_loop(rule):
         scores = torch.rand(12).sort(descending=True).values
         swapped = torch.where(torch.rand(12) < 0.2, 0, labels.repeat(2))
         found.append(Detections(moved[keep], swapped[keep], scores[keep], None))
-    result = voc_average_precision(found, true, num_classes=3, rule=rule)
+    result = voc_average_precision(found, true, num_classes=3, **RULES[rule])
     for row, threshold in enumerate(VOC_THRESHOLDS):
         for label in range(3):
             expected = naive(found, true, label, threshold, rule)
@@ -115,11 +128,29 @@ def test_half_of_the_objects():
     assert ap(found, true, "eleven_points") == pytest.approx(6 / 11)  # 0, 0.1, ..., 0.5
 
 
-def test_a_recall_of_three_tenths_reaches_its_level():
+@pytest.mark.parametrize("rule", ["detectron2", "devkit"])
+@pytest.mark.parametrize("count", [1, 3, 10, 20, 30])
+def test_levels_at_every_recall(rule, count):
+    places = [(20 * k, 0, 20 * k + 10, 10) for k in range(count)]
+    true = [objects(*((place, 0, False) for place in places))]
+    for hits in range(1, count + 1):
+        found = [detections(*((place, 0, 0.9 - k / 100) for k, place in enumerate(places[:hits])))]
+        expected = naive(found, true, 0, 0.5, rule)
+        result = voc_average_precision(found, true, num_classes=1, **RULES[rule])
+        assert result.mean(0.5) == pytest.approx(expected, abs=1e-12), (hits, count)
+
+
+def test_recalls_that_floating_point_misses():
     places = [(20 * k, 0, 20 * k + 10, 10) for k in range(10)]
     true = [objects(*((place, 0, False) for place in places))]
-    found = [detections(*((place, 0, 0.9) for place in places[:3]))]
-    assert ap(found, true, "eleven_points") == pytest.approx(4 / 11)
+    values = {}
+    for rule in ("detectron2", "devkit"):
+        for hits in range(11):
+            found = [detections(*((place, 0, 0.9) for place in places[:hits]))]
+            result = voc_average_precision(found, true, num_classes=1, **RULES[rule])
+            values[rule, hits] = round(11 * result.mean(0.5))
+    assert [values["devkit", hits] for hits in range(11)] == [0, *range(2, 12)]
+    assert [values["detectron2", hits] for hits in range(11)] == [0, 2, 3, 3, 5, 6, 6, 7, 9, 10, 11]
 
 
 def test_a_second_detection_of_an_object_is_wrong():
@@ -192,9 +223,18 @@ def test_equal_scores_go_by_image_in_any_order_of_the_batches():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: VOCAveragePrecision(0), "`num_classes` must be positive, got 0"),
-        (lambda: VOCAveragePrecision(1, rule="all"), "`rule` must be 'eleven_points' or .* 'all'"),
-        (lambda: VOCAveragePrecision(1, thresholds=[1.0]), r"`thresholds` must lie in \[0, 1\)"),
+        (
+            lambda: VOCAveragePrecision(0),
+            "`num_classes` must be a whole number of at least 1, got 0",
+        ),
+        (
+            lambda: VOCAveragePrecision(1, rule="all"),
+            "`rule` must be one of 'eleven_points', .* 'all'",
+        ),
+        (
+            lambda: VOCAveragePrecision(1, thresholds=[1.0]),
+            "`thresholds` must be .* of at least 0 and below 1, got 1.0",
+        ),
         (
             lambda: VOCAveragePrecision(1).update([], [objects()], torch.tensor([0])),
             "must be of the same images, got 0, 1 and 1",
@@ -203,7 +243,7 @@ def test_equal_scores_go_by_image_in_any_order_of_the_batches():
             lambda: VOCAveragePrecision(1).update(
                 [detections((SQUARE, 1, 0.9))], [objects()], torch.tensor([0])
             ),
-            r"labels of `detections` must lie in \[0, 1\), got 1 to 1",
+            r"`detections\[0\].labels` must be classes from 0 to 0, got 1",
         ),
     ],
 )

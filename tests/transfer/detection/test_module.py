@@ -70,7 +70,7 @@ def test_everything_trains(trained):
 
 
 def test_the_test_gives_every_protocol(trained):
-    evaluation = trained[0].evaluation
+    evaluation = trained[0].result
     for name in ("box AP", "box AP50", "mask AP75", "VOC07 AP", "VOC10 AP50", "box AR100"):
         assert 0 <= evaluation.numbers[name] <= 100
     assert len(evaluation.per_class["mask AP"]) == len(evaluation.per_class["VOC07 AP75"]) == 10
@@ -226,7 +226,7 @@ def test_bad_exports(tmp_path):
 
 def test_results_go_to_a_file_and_back(trained, tmp_path):
     module, source, _ = trained
-    images = module.evaluation.images
+    images = module.result.images
     path = write_results(images, source.test, tmp_path / "new" / "detections.json")
     rows = json.loads(path.read_text())
     assert set(rows[0]) == {"image_id", "category_id", "bbox", "score", "segmentation"}
@@ -257,7 +257,7 @@ def test_the_run_is_saved(trained, tmp_path):
     save_run(module, source, tmp_path)
     assert (tmp_path / "detector.pt").exists()
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 3
-    with pytest.raises(ValueError, match="its `evaluation` is None"):
+    with pytest.raises(ValueError, match="its `result` is None"):
         save_run(DetectionModule("test_resnet", 10, **SMALL), source, tmp_path)
 
 
@@ -266,7 +266,7 @@ def test_detect(tmp_path):
     before = {key: value.clone() for key, value in backbone.state_dict().items()}
     told = []
     options = {
-        "dataset": "scenes", "method": "random", "recipe": QUICK, "short_sides": [64],
+        "recipe": QUICK, "short_sides": [64],
         "precise_batches": 1, "accelerator": "cpu", **SMALL,
     }  # fmt: skip
     records = detect(
@@ -279,7 +279,9 @@ def test_detect(tmp_path):
     settings = records[0].settings
     assert (settings["batch_size"], settings["iterations"]) == (1, 6)
     assert (settings["learning_rate"], settings["milestones"]) == (0.0025, [4])
-    assert (settings["train"], settings["test"], settings["follow_batch"]) == (3, 2, 1)
+    assert (settings["train"], records[0].n, settings["precision"]) == (3, 2, "32-true")
+    assert records[0].low <= records[0].value <= records[0].high
+    assert (records[0].method, records[0].dataset) == ("test_resnet", "scenes")
     assert json.loads(records[0].to_json())["settings"]["masks"] is False
     assert all(torch.equal(value, before[key]) for key, value in backbone.state_dict().items())
     assert (tmp_path / "detections.json").exists()
@@ -287,7 +289,7 @@ def test_detect(tmp_path):
 
 def test_detect_repeats():
     options = {
-        "dataset": "scenes", "method": "random", "recipe": QUICK, "short_sides": [64],
+        "recipe": QUICK, "short_sides": [64],
         "precise_batches": 1, "accelerator": "cpu", "masks": False, **SMALL,
     }  # fmt: skip
     backbone = Backbone("test_resnet")

@@ -15,8 +15,8 @@ def test_one_batch_can_be_overfitted(masks):
     # Images with one object each: a minute must do.
     source = ObjectSubset(SceneObjects(Scenes(22, image_size=96)), torch.tensor([12, 21]))
     records = detect(
-        Backbone("test_resnet", zero_init_last=False), source, source, dataset="scenes",
-        method="random", masks=masks, norm="frozen", precise_batches=0, weight_decay=0.0,
+        Backbone("test_resnet", zero_init_last=False), source, source,
+        masks=masks, norm="frozen", precise_batches=0, weight_decay=0.0,
         recipe=DetectionRecipe(400, 2, 0.04, (280, 360), 30), flip=0.0, short_sides=[96],
         anchor_sizes=[32, 64], regions_per_image=32, accelerator="cpu",
     )  # fmt: skip

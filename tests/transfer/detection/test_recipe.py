@@ -66,7 +66,7 @@ def test_bad_batch():
     [
         ({"learning_rate": -1.0}, "`learning_rate` must be positive, got -1.0"),
         ({"milestones": (8, 6)}, "`milestones` are iterations"),
-        ({"precise_batches": -1}, "`precise_batches` must be at least 0, got -1"),
+        ({"precise_batches": -1}, "`precise_batches` must be a whole number of at least 0, got -1"),
         ({"protocols": ("voc",)}, r"`protocols` must be of coco, voc07, voc10, got \('voc',\)"),
         ({"protocols": "coco"}, "`protocols` must be of"),
         ({"backbone": "no/file.pt"}, "`backbone` must be .* got 'no/file.pt', which is no file"),

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 
 import pytest
 import torch
@@ -11,7 +12,6 @@ from instdisc.data import ImageFolder, ImagesInMemory, ImageSubset, Scenes
 from instdisc.models import Backbone
 from instdisc.transfer import cached_features, extract_features
 from instdisc.transfer.features import extract as features_module
-from instdisc.transfer.features.cache import hash_images, hash_weights, image_files
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_another_architecture_with_the_same_weights_misses():
     cifar = Backbone("test_resnet", stem="no_pool")
     plain = Backbone("test_resnet")
     plain.load_state_dict(cifar.state_dict())
-    assert hash_weights(cifar) != hash_weights(plain)
+    assert cifar.about().weights != plain.about().weights
 
 
 def test_one_label_misses(ask, backbone, folder):
@@ -91,12 +91,29 @@ def test_image_size_misses(ask, backbone, folder):
     assert ask(backbone, ImageFolder(folder), image_size=36)[1]
 
 
-def test_a_changed_or_renamed_image_misses(ask, backbone, folder):
+def test_a_changed_image_misses_and_a_copy_of_the_folder_does_not(ask, backbone, folder, tmp_path):
     ask(backbone, ImageFolder(folder))
+    shutil.copytree(folder, tmp_path / "copy of it")
+    assert not ask(backbone, ImageFolder(tmp_path / "copy of it"))[1]
     Image.new("RGB", (40, 36), "white").save(folder / "a" / "0.png")
     assert ask(backbone, ImageFolder(folder))[1]
-    (folder / "a" / "0.png").rename(folder / "a" / "1.png")
-    assert ask(backbone, ImageFolder(folder))[1]
+
+
+def test_how_the_backbone_sees_images_counts(ask, folder):
+    backbone = Backbone("test_resnet")
+    ask(backbone, ImageFolder(folder))
+    for change in ({"mean": (0.5,) * 3}, {"std": (0.5,) * 3}, {"interpolation": "bicubic"}):
+        backbone.input = backbone.input._replace(**change)
+        features, computed = ask(backbone, ImageFolder(folder))
+        assert computed
+        assert features.about.view["mean"] == list(backbone.input.mean)
+
+
+def test_names_of_the_images_come_back(ask, backbone, folder):
+    for _ in range(2):
+        features, _ = ask(backbone, ImageFolder(folder))
+        assert features.names[:2] == ["a/0.png", "a/2.png"]
+        assert (features.about.dataset, features.about.architecture) == ("images", "test_resnet")
 
 
 def test_a_subset_and_its_order_count(ask, backbone, folder):
@@ -109,9 +126,8 @@ def test_a_subset_and_its_order_count(ask, backbone, folder):
 def test_images_without_files_are_told_apart_by_their_pixels(folder):
     one, two = (Scenes(3, image_size=32, seed=seed) for seed in (0, 1))
     two.labels = one.labels
-    assert hash_images(one) != hash_images(two)
-    assert hash_images(ImagesInMemory(one)) != hash_images(ImagesInMemory(two))
-    assert image_files(one) is None
+    assert one.fingerprint() != two.fingerprint()
+    assert ImagesInMemory(one).fingerprint() != ImagesInMemory(two).fingerprint()
 
 
 def test_a_reader_of_its_own_is_no_plain_file(folder):
@@ -119,9 +135,7 @@ def test_a_reader_of_its_own_is_no_plain_file(folder):
         def read(self, index):
             return 255 - super().read(index)
 
-    assert image_files(Inverted(folder)) is None
-    assert image_files(ImageFolder(folder))[0] == folder / "a" / "0.png"
-    assert hash_images(Inverted(folder)) != hash_images(ImageFolder(folder))
+    assert Inverted(folder).fingerprint() != ImageFolder(folder).fingerprint()
 
 
 def damage_end(content):

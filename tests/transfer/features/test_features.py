@@ -86,8 +86,11 @@ def test_broken_weights_are_refused():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"image_size": 0}, "`image_size` must be a positive"),
-        ({"image_size": 32, "batch_size": 0}, "`batch_size` must be positive, got 0"),
+        ({"image_size": 0}, "`image_size` must be a whole number of at least 1, got 0"),
+        (
+            {"image_size": 32, "batch_size": 0},
+            "`batch_size` must be a whole number of at least 1, got 0",
+        ),
     ],
 )
 def test_bad_arguments(backbone, options, message):

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from instdisc.data import draw_episodes
 from instdisc.transfer import Features, evaluate_base_and_novel, evaluate_few_shot
 from instdisc.transfer.few_shot import frozen as module
-from instdisc.types import Record
+from instdisc.types import About, Record
 
-ABOUT = {"dataset": "toy", "method": "made up"}
+ABOUT = {"about": About("made up", dataset="toy")}
 
 
 def overlapping(noise=3.0, num_classes=8, per_class=40, width=64):
@@ -90,7 +90,7 @@ def test_pieces_do_not_matter(monkeypatch):
 
 
 def test_records():
-    about = {**ABOUT, "checkpoint": "a.safetensors", "seed": 7}
+    about = {"about": About("made up", "a.safetensors", dataset="toy"), "seed": 7}
     records = evaluate_few_shot(overlapping(), episodes=20, **about)
     names = [f"5-way {shots}-shot logistic" for shots in (1, 5, 20)]
     assert [record.metric for record in records] == names

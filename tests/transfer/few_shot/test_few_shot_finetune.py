@@ -10,8 +10,9 @@ from instdisc.models import Backbone
 from instdisc.transfer import EpisodeRecipe, evaluate_few_shot, extract_features, finetune_few_shot
 from instdisc.transfer.few_shot import finetune as module
 from instdisc.transfer.linear.grid import islam_test_policy
+from instdisc.types import About
 
-ABOUT = {"dataset": "toy", "method": "random", "image_size": 32}
+ABOUT = {"about": About("random", dataset="toy"), "image_size": 32}
 SMALL = {"ways": 2, "queries": 3, "episodes": 3}
 SHORT = EpisodeRecipe(epochs=3)
 
@@ -142,7 +143,7 @@ def test_the_episodes_are_those_of_the_features(backbone):
         **SMALL,
         **ABOUT,
     )
-    about = {"dataset": "toy", "method": "random"}
+    about = {"about": About("random", dataset="toy")}
     frozen = evaluate_few_shot(
         extract_features(backbone, images, image_size=32), shots=[1, 2], **SMALL, **about
     )

@@ -11,9 +11,10 @@ from instdisc.transfer import finetune
 from instdisc.transfer.finetuning.module import FineTuner, freeze_first_stages
 from instdisc.transfer.linear.heads import Recipe
 from instdisc.transfer.tuning import labelled_sets, tuning_split
+from instdisc.types import About
 
 ONE = [Recipe(0.01, 4, 0.0)]
-ABOUT = {"dataset": "toy", "method": "random", "image_size": 32, "accelerator": "cpu"}
+ABOUT = {"about": About("random", dataset="toy"), "image_size": 32, "accelerator": "cpu"}
 
 
 class Colours(ImageSource):
@@ -61,7 +62,7 @@ def test_learns_and_leaves_the_backbone_as_it_was():
     assert net.training
     assert {r.task for r in records} == {"finetune"}
     assert records[0].settings["train"] == 24
-    assert records[0].settings["test"] == 20
+    assert records[0].n == 20
     assert records[0].settings["epoch"] == 4
     assert records[0].settings["tune_epochs"] == 0
 
@@ -243,7 +244,7 @@ def test_a_small_draw_is_part_of_a_large_one():
         ({"grid": [Recipe(0.1, 1, 0.0)]}, "batches of at least 2"),
         ({"grid": [Recipe(0.1, 4, -1.0)]}, "weight decays of at least 0"),
         ({"last_stages": 5}, "`last_stages` must be 0 to 4, the stages of 'test_resnet'"),
-        ({"image_size": 0}, "`image_size` must be a positive number"),
+        ({"image_size": 0}, "`image_size` must be a whole number of at least 1"),
         ({"share": 0.0}, "`share` must be above 0"),
         ({"share": 0.5, "per_class": 1}, "`share` and `per_class` exclude each other"),
         ({"per_class": 13}, r"`per_class` .* got 13; 2 classes of 'colours' .* 'red' \(12\)"),

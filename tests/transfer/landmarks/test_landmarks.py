@@ -8,10 +8,12 @@ import torch
 from instdisc.checkpoint import export_backbone
 from instdisc.data import FACE_5, LandmarkData, LandmarkSource, SceneLandmarks, Scenes
 from instdisc.models import Backbone
+from instdisc.records import Run
 from instdisc.transfer import LandmarkModule, fit_landmarks, landmark_records
 from instdisc.transfer.training import quiet_trainer
+from instdisc.types import About
 
-ABOUT = {"dataset": "toy", "method": "random", "accelerator": "cpu"}
+CPU = {"accelerator": "cpu"}
 
 
 class Dots(LandmarkSource):
@@ -63,7 +65,7 @@ def test_learns_and_leaves_the_backbone_as_it_was(options):
     told = []
     options = {"image_size": 32, "batch_size": 16, "epochs": 2, **options}
     first, *_ = fit_landmarks(
-        net, Dots(), Dots(16, seed=1), **options, **ABOUT,
+        net, Dots(), Dots(16, seed=1), **options, **CPU,
         progress=lambda done, total: told.append((done, total)),
     )  # fmt: skip
     steps = 4 * options["epochs"]
@@ -72,14 +74,15 @@ def test_learns_and_leaves_the_backbone_as_it_was(options):
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
     assert net.training
     assert first.settings["train"] == 64
-    assert first.settings["test"] == 16
+    assert first.n == 16
+    assert not first.higher_is_better
     assert (first.metric, first.unit, first.task) == ("NME", "%", "landmarks")
     json.dumps(first.settings, allow_nan=False)
 
 
 def test_same_seed_same_result_and_nothing_drawn_outside():
     net = Backbone("test_resnet")
-    options = {"image_size": 32, "epochs": 1, "batch_size": 16, "augment": "weak", **ABOUT}
+    options = {"image_size": 32, "epochs": 1, "batch_size": 16, "augment": "weak", **CPU}
     torch.manual_seed(1)
     one = fit_landmarks(net, Dots(), Dots(8), seed=3, **options)
     after = torch.rand(1)
@@ -100,7 +103,7 @@ def test_kept_features_give_what_views_give():
             own.precompute(data, "cpu")
         with quiet_trainer("cpu", 1, "32-true", epochs=2) as trainer:
             trainer.fit(own, datamodule=data)
-        values.append(own.errors)
+        values.append(own.result.errors)
     torch.testing.assert_close(*values, rtol=1e-3, atol=1e-4)
 
 
@@ -112,9 +115,9 @@ def test_frozen_backbone_sees_each_image_once():
             seen.append(index)
             return super().read(index)
 
-    fit_landmarks(reference, Counted(32), Dots(4), image_size=32, epochs=4, batch_size=16, **ABOUT)
-    # Once for the mean shape, once for the features.
-    assert sorted(seen) == sorted([*range(32), *range(32)])
+    fit_landmarks(reference, Counted(32), Dots(4), image_size=32, epochs=4, batch_size=16, **CPU)
+    # The first for a look beforehand; all once for the mean shape, once for the features.
+    assert sorted(seen) == sorted([0, *range(32), *range(32)])
 
 
 def test_what_trains():
@@ -153,27 +156,33 @@ def test_pictures_show_images_of_the_whole_test_set(tmp_path):
         truth = test.points(one.position)
         torch.testing.assert_close(one.points, truth[:, :2], rtol=1e-4, atol=1e-3)
     records = fit_landmarks(
-        reference, test, test, image_size=32, epochs=1, pictures=tmp_path / "shown", **ABOUT
+        reference, test, test, image_size=32, epochs=1, pictures=tmp_path / "shown", **CPU
     )
     assert {file.name for file in (tmp_path / "shown").iterdir()} == {"landmarks.png", "curve.png"}
-    hidden = sum(int((test.points(i)[:, 2] == 0).sum()) for i in range(40))
-    assert records[0].settings["points_not_counted"] == hidden > 0
+    hidden = test.all_points()[..., 2] == 0
+    left_out = hidden[:, [3, 4]].any(1)  # one of the ends that errors are measured by
+    assert records[0].settings["faces_left_out"] == left_out.sum() > 0
+    assert records[0].settings["points_not_counted"] == (hidden | left_out[:, None]).sum()
+    assert records[0].n == 40 - left_out.sum()
 
 
 def test_records_of_a_hand_made_error():
     errors = torch.full((4, 5), 0.05, dtype=torch.float64)
     errors[1] = 0.09
     errors[2, 0], errors[3] = torch.nan, torch.nan
-    about = {"dataset": "toy", "method": "none", "settings": {}}
-    records = landmark_records(errors, FACE_5, **about)
+    run = Run(About("none", dataset="toy"))
+    records = landmark_records(errors, FACE_5, run)
     values = {record.metric: record.value for record in records}
     assert values["NME"] == pytest.approx((5 + 9 + 5) / 3)
     assert values["failures above 8 %"] == pytest.approx(100 / 3)
     assert values["failures above 10 %"] == 0
     assert values["AUC to 10 %"] == pytest.approx((50 + 10 + 50) / 3)
     settings = records[0].settings
-    assert settings["test"] == 3
+    assert {record.n for record in records} == {3}
+    better = {record.metric for record in records if record.higher_is_better}
+    assert better == {"AUC to 10 %"}
     assert settings["points_not_counted"] == 6
+    assert settings["faces_left_out"] == 1
     assert settings["normalised_by"] == "left eye to right eye"
     assert settings["per_point"]["left eye"] == pytest.approx(7)
     assert settings["per_point"]["nose"] == pytest.approx(19 / 3)
@@ -182,24 +191,27 @@ def test_records_of_a_hand_made_error():
     assert curve[5.5] == pytest.approx(200 / 3)
     assert curve[15.0] == 100
     with pytest.raises(ValueError, match="not one point of the test images of 'toy'"):
-        landmark_records(errors * torch.nan, FACE_5, **about)
+        landmark_records(errors * torch.nan, FACE_5, run)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"head": "tree"}, "`head` must be 'linear', 'mlp' or 'heatmap', got 'tree'"),
-        ({"grid": 0}, "`grid` must be at least 1.* got 0"),
-        ({"grid": 2, "head": "heatmap"}, "1 for a heat map.* got 2"),
-        ({"backbone_learning_rate": 0.1}, "of no use while `frozen` is set"),
-        ({"learning_rate": 0.0}, "`learning_rate` must be positive, got 0.0"),
-        ({"weight_decay": -1.0}, "`weight_decay` must not be negative, got -1.0"),
-        ({"epochs": 0}, "`epochs` must be positive, got 0"),
+        ({"head": "tree"}, "`head` must be one of 'linear', 'mlp', 'heatmap', got 'tree'"),
+        ({"grid": 0}, "`grid` must be a whole number of at least 1, got 0"),
+        (
+            {"grid": 2, "head": "heatmap"},
+            "at most 1, got 2. A heat map keeps every cell",
+        ),
+        ({"backbone_learning_rate": 0.1}, "must be None while `frozen` is set, got 0.1"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be a finite number above 0, got 0.0"),
+        ({"weight_decay": -1.0}, "`weight_decay` must be a finite number of at least 0, got -1.0"),
+        ({"epochs": 0}, "`epochs` must be a whole number of at least 1, got 0"),
     ],
 )
 def test_refuses(options, message):
     with pytest.raises(ValueError, match=message):
-        fit_landmarks(reference, Dots(8), Dots(8), image_size=32, **options, **ABOUT)
+        fit_landmarks(reference, Dots(8), Dots(8), image_size=32, **options, **CPU)
 
 
 def test_features_are_kept_only_where_they_stay():
@@ -239,6 +251,6 @@ def test_overfits_two_images(head, rate):
     records = fit_landmarks(
         Backbone("test_resnet"), Again(8), Again(2), image_size=64, head=head, frozen=False,
         epochs=80 if head == "linear" else 50, learning_rate=3e-3, backbone_learning_rate=rate,
-        weight_decay=0.0, batch_size=8, **ABOUT,
+        weight_decay=0.0, batch_size=8, **CPU,
     )  # fmt: skip
     assert records[0].value < 3

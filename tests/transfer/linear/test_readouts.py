@@ -7,12 +7,13 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from instdisc.transfer import Features, evaluate_knn, evaluate_linear
-from instdisc.transfer.intervals import accuracy_record
-from instdisc.types import Record
+from instdisc.records import Run
+from instdisc.transfer import Features, evaluate_knn, evaluate_linear, read_predictions
+from instdisc.transfer.intervals import share_record
+from instdisc.types import About, Record
 
 READOUTS = [evaluate_knn, evaluate_linear]
-ABOUT = {"dataset": "toy", "method": "made up"}
+ABOUT = {"about": About("made up", dataset="toy")}
 
 
 def clusters(per_class=20, num_classes=4, noise=0.1, seed=0):
@@ -27,7 +28,7 @@ def clusters(per_class=20, num_classes=4, noise=0.1, seed=0):
 def test_separable_features_are_told_apart(evaluate):
     record = evaluate(clusters(), clusters(seed=1), **ABOUT)
     assert record.value == 100.0
-    assert record.ci == 0.0
+    assert (record.low, record.high) == (pytest.approx(95.42, abs=0.01), pytest.approx(100))
 
 
 @pytest.mark.parametrize("evaluate", READOUTS)
@@ -38,7 +39,7 @@ def test_noise_is_guessed(evaluate):
 
 @pytest.mark.parametrize("evaluate", READOUTS)
 def test_record_says_what_was_done(evaluate):
-    about = {**ABOUT, "checkpoint": "a.safetensors", "seed": 7}
+    about = {"about": About("made up", "a.safetensors", dataset="toy"), "seed": 7}
     record = evaluate(clusters(), clusters(noise=0.8, seed=1), **about)
     assert record.task == evaluate.__name__.removeprefix("evaluate_")
     assert (record.dataset, record.method) == ("toy", "made up")
@@ -46,7 +47,8 @@ def test_record_says_what_was_done(evaluate):
     assert (record.metric, record.unit) == ("top-1", "%")
     share = record.value / 100
     assert 0.3 < share < 1
-    assert record.ci == pytest.approx(196 * math.sqrt(share * (1 - share) / 80), rel=1e-3)
+    assert record.ci == pytest.approx(196 * math.sqrt(share * (1 - share) / 80), rel=0.05)
+    assert (record.n, record.interval) == (80, "Wilson, 80 images")
     assert 0 < record.seconds < 60
     assert Record.from_json(record.to_json()) == record
     assert json.loads(record.to_json())["settings"]
@@ -106,12 +108,56 @@ def test_linear_is_logistic_regression_on_standardised_features():
     assert record.value == pytest.approx(100 * expected, abs=1.3)  # one image
 
 
-def test_interval_is_the_normal_one():
-    about = {**ABOUT, "checkpoint": "", "seed": 0, "seconds": 0.0, "settings": {}}
-    assert accuracy_record("x", 0.5, 400, **about).ci == pytest.approx(4.9, abs=0.01)
-    assert accuracy_record("x", 1.0, 400, **about).ci == 0
-    narrow, wide = (accuracy_record("x", 0.3, n, **about).ci for n in (400, 100))
-    assert wide == pytest.approx(2 * narrow)
+def test_interval_is_wilsons():
+    def of(right, count):
+        hits = torch.arange(count) < right
+        return share_record("x", "top-1", hits, Run(About()))
+
+    assert of(200, 400).ci == pytest.approx(4.88, abs=0.01)
+    whole = of(20, 20)
+    assert (whole.value, whole.low, whole.high) == (100.0, pytest.approx(83.89, abs=0.01), 100.0)
+    nothing = of(0, 20)
+    assert (nothing.low, nothing.high) == (0.0, pytest.approx(16.11, abs=0.01))
+
+
+@pytest.mark.parametrize("evaluate", READOUTS)
+def test_one_feature_that_is_not_finite_is_refused_by_name(evaluate):
+    for value in (float("nan"), float("inf")):
+        bad = clusters()
+        bad.features[3, 1] = value
+        with pytest.raises(ValueError, match="`train`: the features of image 3 are not finite"):
+            evaluate(bad, clusters(), **ABOUT)
+        with pytest.raises(ValueError, match="`test`: the features of image 3 are not finite"):
+            evaluate(clusters(), bad, **ABOUT)
+
+
+@pytest.mark.parametrize("evaluate", READOUTS)
+def test_predictions_are_kept_by_image(evaluate, tmp_path):
+    train, test = clusters(), clusters(noise=0.8, seed=1)
+    test = test._replace(
+        names=[f"{row}.png" for row in range(80)], labels=torch.where(test.labels == 3, -1, 0)
+    )
+    record = evaluate(train, test, predictions=tmp_path / "kept" / "x.npz", **ABOUT)
+    kept = read_predictions(tmp_path / "kept" / "x.npz")
+    assert kept["image"].tolist() == [f"{row}.png" for row in range(80) if row % 4 != 3]
+    assert 100 * (kept["label"] == kept["prediction"]).mean() == pytest.approx(record.value)
+    assert ((kept["confidence"] > 0.2) & (kept["confidence"] <= 1)).all()
+    with pytest.raises(ValueError, match="`predictions` must be a file .npz, or None"):
+        evaluate(train, test, predictions=tmp_path / "x.csv", **ABOUT)
+
+
+def test_the_keywords_of_release_0_1_0_are_told_their_successor():
+    with pytest.warns(DeprecationWarning, match="dataset=, method= are found by the task itself"):
+        record = evaluate_knn(clusters(), clusters(), dataset="toy", method="old")
+    assert (record.dataset, record.method) == ("toy", "old")
+
+
+def test_features_tell_whose_they_are():
+    features = clusters()._replace(about=About("MoCo", dataset="toy", architecture="resnet18"))
+    record = evaluate_knn(clusters(), features)
+    assert (record.method, record.dataset, record.architecture) == ("MoCo", "toy", "resnet18")
+    with pytest.raises(TypeError, match="`about` must be an instdisc.types.About or None"):
+        evaluate_knn(clusters(), features, about={"method": "x"})
 
 
 def unlabelled(features):
@@ -121,7 +167,7 @@ def unlabelled(features):
 def test_nothing_labelled_is_refused():
     some = clusters()
     for train, test in ((unlabelled(some), some), (some, unlabelled(some))):
-        with pytest.raises(ValueError, match="kNN needs labelled rows in the bank and labelled"):
+        with pytest.raises(ValueError, match="must hold images of known class, got none in 80"):
             evaluate_knn(train, test, **ABOUT)
     with pytest.raises(ValueError, match="`test` must hold images of known class, got none in 80"):
         evaluate_linear(some, unlabelled(some), **ABOUT)
@@ -137,5 +183,5 @@ def test_linear_needs_two_classes(num_known):
 
 @pytest.mark.parametrize("options", [{"k": 0}, {"temperature": -1.0}])
 def test_bad_settings_of_knn(options):
-    with pytest.raises(ValueError, match="`k` and `temperature` must be positive"):
+    with pytest.raises(ValueError, match="must be a (whole|finite) number (of at least 1|above 0)"):
         evaluate_knn(clusters(), clusters(), **options, **ABOUT)

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from instdisc.data import Scenes, SceneSegments, class_colors
 from instdisc.metrics import SegmentationScores, mean_iou
 from instdisc.models import Backbone
+from instdisc.records import Run
 from instdisc.transfer import (
     Segmenter,
     segmentation_rate,
@@ -17,9 +18,7 @@ from instdisc.transfer import (
 from instdisc.transfer.segmentation.inference import window_starts
 from instdisc.transfer.segmentation.module import pixel_loss
 from instdisc.transfer.segmentation.schedule import check_schedule
-from instdisc.types import SegmentBatch
-
-ABOUT = {"dataset": "toy", "method": "m", "checkpoint": "", "seed": 0, "seconds": 0.0}
+from instdisc.types import About, SegmentBatch
 
 
 def segmenter(**options):
@@ -148,11 +147,13 @@ def test_records():
     truth = torch.randint(0, 2, (20, 6, 6))
     scores.update(torch.where(torch.rand(truth.shape) < 0.8, truth, 1 - truth), truth)
     result = scores.compute()
-    records = segmentation_records(result, ["a", "b", "c"], settings={"x": 1}, **ABOUT)
+    run = Run(About("m", dataset="toy"), settings={"x": 1})
+    records = segmentation_records(result, ["a", "b", "c"], run)
     assert [r.metric for r in records] == ["mIoU", "pixel accuracy", "IoU, a", "IoU, b"]
     assert records[0].value == pytest.approx(100 * float(result.mean_iou))
     assert records[2].value == pytest.approx(100 * float(result.class_iou[0]))
-    assert records[0].settings["test"] == 20
+    assert {r.n for r in records} == {20}
+    assert all(r.higher_is_better and r.settings == {"x": 1} for r in records)
     # The interval of the share of 720 pixels in 20 images: about 1.96 sigma.
     sigma = 100 * (0.8 * 0.2 / 720) ** 0.5
     assert 0.6 < records[1].ci / (1.96 * sigma) < 1.5
@@ -161,7 +162,7 @@ def test_records():
     low, high = values.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     assert records[0].ci == pytest.approx(50 * (high - low), rel=0.25)
     one = result._replace(matrices=result.matrices[:1])
-    assert segmentation_records(one, ["a", "b", "c"], settings={}, **ABOUT)[0].ci is None
+    assert segmentation_records(one, ["a", "b", "c"], run)[0].ci is None
 
 
 def test_picture(tmp_path):
@@ -184,11 +185,11 @@ def test_picture(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"learning_rate": 0.0}, "`learning_rate` must be positive, got 0.0"),
-        ({"head_rate": -1.0}, "`head_rate` must be positive"),
-        ({"weight_decay": -1.0}, "`weight_decay` must be at least 0"),
-        ({"auxiliary": -1.0}, "`auxiliary` must be at least 0"),
-        ({"test_short_side": 0}, "`test_short_side` must be positive or None"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be a finite number above 0, got 0.0"),
+        ({"head_rate": -1.0}, "`head_rate` must be a finite number above 0"),
+        ({"weight_decay": -1.0}, "`weight_decay` must be a finite number of at least 0"),
+        ({"auxiliary": -1.0}, "`auxiliary` must be a finite number of at least 0"),
+        ({"test_short_side": 0}, "`test_short_side` must be a whole number of at least 1"),
         ({"window": 0}, "`window` must be a positive side"),
         ({"window_step": 4}, "`window_step` needs `window`, got 4"),
         ({"window": 4, "window_step": 5}, "`window_step` must be positive and at most the window"),

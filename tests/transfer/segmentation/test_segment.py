@@ -11,8 +11,8 @@ from instdisc.data.images.source import no_labels
 from instdisc.models import Backbone
 from instdisc.transfer import segment
 
-ABOUT = {"dataset": "toy", "method": "random", "accelerator": "cpu"}
-SMALL = {"crop_size": 32, "batch_size": 4, "width": 16, **ABOUT}
+CPU = {"accelerator": "cpu"}
+SMALL = {"crop_size": 32, "batch_size": 4, "width": 16, **CPU}
 
 
 class Halves(SegmentSource):
@@ -31,6 +31,8 @@ class Halves(SegmentSource):
         image[0] += 120 * (mask == 0)
         image[2] += 120 * (mask == 1)
         mask[:2] = 255
+        if index == 7:  # in the sets to train on alone
+            mask[8:12, :4] = 2
         return image, mask
 
     def read(self, index):
@@ -46,20 +48,24 @@ def test_learns_reports_and_leaves_the_backbone_as_it_was(tmp_path):
     told = []
     records = segment(
         net, Halves(), Halves(5), steps=16, learning_rate=0.05, auxiliary=0.4, distort=True,
-        scale=(0.7, 1.4), pictures=tmp_path / "seen" / "it.png", checkpoint="it.pt",
+        scale=(0.7, 1.4), pictures=tmp_path / "seen",
         progress=lambda done, total: told.append((done, total)), **SMALL,
     )  # fmt: skip
     assert [r.metric for r in records][:4] == ["mIoU", "pixel accuracy", "IoU, red", "IoU, blue"]
     assert records[1].value > 80
-    assert records[0].ci is not None
+    assert records[0].low < records[0].value < records[0].high
+    assert (records[0].n, records[1].interval) == (5, "bootstrap over 5 images, 1000 resamples")
+    assert (records[2].low, records[2].interval) == (None, "")
     assert told == [(step, 16) for step in range(1, 17)]
     assert all(torch.equal(t, before[name]) for name, t in net.state_dict().items())
     assert not net.training
-    assert (tmp_path / "seen" / "it.png").stat().st_size > 1000
+    assert (tmp_path / "seen" / "segments.png").stat().st_size > 1000
     settings = records[0].settings
     assert {r.task for r in records} == {"segmentation"}
-    assert (settings["steps"], settings["train"], settings["test"]) == (16, 8, 5)
-    assert settings["backbone"] == "test_resnet"
+    assert (settings["steps"], settings["train"], settings["batch_size"]) == (16, 8, 4)
+    assert (settings["precision"], settings["crop_size"]) == ("32-true", [32, 32])
+    assert (records[0].architecture, records[0].dataset) == ("test_resnet", "halves")
+    assert records[0].weights == net.about().weights
     assert records[0].to_json()
 
 
@@ -82,17 +88,20 @@ def test_fcn_with_windows():
         precision="bf16-mixed", **SMALL,
     )  # fmt: skip
     assert 0 <= records[0].value <= 100
-    assert records[0].settings["window"] == [32, 32]
+    assert (records[0].view["window"], records[0].view["short_side"]) == ([32, 32], 40)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": 0}, "`steps` must be positive, got 0"),
-        ({"batch_size": 1}, "`train` and `batch_size` must be at least 2"),
-        ({"crop_size": 0}, "`crop_size` must be a positive side"),
+        ({"steps": 0}, "`steps` must be a whole number of at least 1, got 0"),
+        ({"batch_size": 1}, "`batch_size` must be a whole number of at least 2, got 1"),
+        ({"crop_size": 0}, "`crop_size` must be a whole number of at least 1"),
         ({"output_stride": 5}, "`output_stride` must be one of the strides of 'test_resnet'"),
-        ({"learning_rate": 1e20, "steps": 3}, "the weights are not finite: the training diverged"),
+        (
+            {"learning_rate": 1e20, "steps": 3},
+            "the weights .* are not finite: the training diverged. Lower",
+        ),
     ],
 )
 def test_bad_arguments(options, message):
@@ -100,12 +109,21 @@ def test_bad_arguments(options, message):
         segment(Backbone("test_resnet"), Halves(), Halves(2), **{**SMALL, "steps": 1, **options})
 
 
+class Ignored(Halves):
+    def mask(self, index):
+        return torch.full((32, 48), 255, dtype=torch.uint8)
+
+
 def test_bad_sets():
     net = Backbone("test_resnet")
-    with pytest.raises(ValueError, match="`train` and `batch_size` must be at least 2"):
+    with pytest.raises(ValueError, match="`train` must be of at least 2 images, got 1"):
         segment(net, Halves(1), Halves(2), steps=1, **SMALL)
     with pytest.raises(ValueError, match="`test` has the classes .* they must be the same"):
         segment(net, Halves(), SceneSegments(Scenes(2, image_size=32)), steps=1, **SMALL)
+    with pytest.raises(ValueError, match="`train` must be a set whose masks .* {'green': 0}"):
+        segment(net, Halves(7), Halves(2), steps=10**9, **SMALL)
+    with pytest.raises(ValueError, match="`test` must be a set whose masks hold pixels that count"):
+        segment(net, Halves(), Ignored(2), steps=10**9, **SMALL)
     with pytest.raises(ValueError, match="must be a timm ResNet, got 'test_vit'"):
         segment(Backbone("test_vit"), Halves(), Halves(2), steps=1, **SMALL)
 
@@ -155,7 +173,7 @@ def test_overfits_two_images():
     records = segment(
         Backbone("test_resnet"), scenes, scenes, steps=150, batch_size=2, crop_size=64,
         scale=(1.0, 1.0), flip=0.0, output_stride=4, width=32, dropout=0.0, learning_rate=0.05,
-        weight_decay=0.0, **ABOUT,
+        weight_decay=0.0, **CPU,
     )  # fmt: skip
     assert records[0].value > 90, records[0].value
 
@@ -165,11 +183,13 @@ def test_a_crop_alone_in_its_batch_is_refused():
 
     from instdisc.transfer import Segmenter
 
-    scenes = SegmentSubset(SceneSegments(Scenes(4, image_size=32)), torch.arange(2))
+    scenes = SegmentSubset(
+        SceneSegments(Scenes(4, image_size=32, num_categories=2)), torch.arange(2)
+    )
     data = SegmentData(scenes, scenes, crop_size=32, batch_size=1)
     trainer = Trainer(
         accelerator="cpu", max_steps=1, logger=False, enable_progress_bar=False,
         enable_checkpointing=False, enable_model_summary=False, num_sanity_val_steps=0,
     )  # fmt: skip
     with pytest.raises(ValueError, match="`batch_size` must be at least 2 on each device"):
-        trainer.fit(Segmenter(Backbone("test_resnet"), 11, width=8), datamodule=data)
+        trainer.fit(Segmenter(Backbone("test_resnet"), 3, width=8), datamodule=data)

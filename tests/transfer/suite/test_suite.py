@@ -12,7 +12,6 @@ from PIL import Image
 from instdisc.checkpoint import export_backbone
 from instdisc.models import Backbone
 from instdisc.transfer import TASKS, run_suite
-from instdisc.transfer.suite.sets import ImageSet
 from instdisc.transfer.suite.subjects import find_subjects
 from instdisc.transfer.suite.tasks import trainer_options
 
@@ -68,19 +67,20 @@ def checkpoint(root, name, seed=0):
 
 
 def test_every_task_on_every_set_with_every_checkpoint(root, suite):
-    one, two = checkpoint(root, "one"), checkpoint(root, "two", 1)
+    one, two = checkpoint(root, "one", 7), checkpoint(root, "two", 8)
     records = suite([one, two, "random"], ["pets", "cars"], ["knn", "linear"])
     found = [(r.dataset, r.method, r.task) for r in records]
     assert found == [
         (dataset, method, task)
         for dataset in ("pets", "cars")
-        for method in ("backbone (one)", "backbone (two)", "random")
+        for method in ("backbone (one)", "backbone (two)", "random (test_resnet)")
         for task in ("knn", "linear")
     ]
     assert {r.checkpoint for r in records} == {str(one), str(two), ""}
     lines = (root / "out" / "results.jsonl").read_text().splitlines()
     assert [json.loads(line)["value"] for line in lines] == [r.value for r in records]
-    assert all(r.settings["image_size"] == 32 for r in records)
+    assert all(r.view["size"] == 32 for r in records)
+    assert records.missing == []
 
 
 def test_resumes_where_it_stopped(root, suite, ran):
@@ -120,6 +120,7 @@ def test_a_cut_last_line_is_run_again(root, suite, ran, caplog):
     path.write_text(path.read_text()[:-20])  # killed while it wrote
     again = suite([file], **options)
     assert ran == ["finetune"] * 2
+    assert "its last line has no end and is passed over" in caplog.text
     assert "its last line is cut short and is removed" in caplog.text
     assert [r.value for r in again] == [r.value for r in whole]
     assert suite([file], **options) == again
@@ -134,9 +135,16 @@ def test_what_is_absent_is_skipped_with_a_line(root, suite, caplog):
     assert [(r.dataset, r.task) for r in records] == [("pets", "knn")]
     lines = [line for line in caplog.messages if line.startswith("skipped")]
     assert f"skipped the checkpoint {root / 'no.pt'}: there is no such file" in lines
-    assert any(line.startswith("skipped the data set nothing: `name` must be") for line in lines)
+    assert any(line.startswith("skipped knn on nothing: `name` must be a folder") for line in lines)
     # Refused by the task: five ways from two classes.
-    assert any(line.startswith("skipped few_shot on pets: `ways`=5 needs") for line in lines)
+    assert any(
+        line.startswith("skipped few_shot on pets with backbone: `ways`=5 needs") for line in lines
+    )
+    assert [missing.what for missing in records.missing] == [
+        f"the checkpoint {root / 'no.pt'}",
+        *("knn on nothing", "few_shot on nothing"),
+        "few_shot on pets with backbone",
+    ]
 
 
 def test_shots_are_jobs_of_their_own(root, suite, ran, caplog):
@@ -146,28 +154,6 @@ def test_shots_are_jobs_of_their_own(root, suite, ran, caplog):
     assert [r.settings["shots"] for r in records] == [1, 5]
     assert "`shots`=20 and `queries`=15 need 35 images" in caplog.text
     assert ran == ["few_shot"] * 3
-
-
-def test_all_images_take_the_features_of_both_parts(root, monkeypatch):
-    data = ImageSet("pets", root / "data", "nothing")
-    asked = []
-
-    def extract(images):
-        asked.append(len(images))
-        return features(images)
-
-    from instdisc.transfer import extract_features
-
-    backbone = Backbone("test_resnet")
-
-    def features(images):
-        return extract_features(backbone, images, image_size=32)
-
-    found = data.features("all", extract)
-    expected = features(data.images("all"))
-    assert asked == [10, 6]
-    assert torch.equal(found.labels, expected.labels)
-    torch.testing.assert_close(found.features, expected.features)
 
 
 def test_images_can_be_kept_in_memory(root, suite):
@@ -212,11 +198,11 @@ def test_detection_takes_sets_with_objects_and_the_others_do_not(root, suite, ra
     assert detected[0].settings["iterations"] == 1
     assert "image_size" not in detected[0].settings
     for line in (
-        "skipped detection on pets, which has no objects",
-        "skipped knn on cells, which has no class for each image",
+        "skipped detection on pets: it needs objects, and the set has images",
+        "skipped knn on cells: it needs images, and the set has objects",
     ):
         assert line in caplog.messages
-    assert any("skipped the data set no_such_set" in line for line in caplog.messages)
+    assert any("skipped detection on no_such_set" in line for line in caplog.messages)
     assert suite([file], sets, image_size=36, **options)[-1].value == detected[-1].value
     assert ran == ["knn", "detection", "knn"]  # images of detection have sizes of their own
     annotation = root / "data/cells/Annotations/0.xml"
@@ -259,8 +245,12 @@ def test_segmentation_and_landmarks_take_their_own_sets(root, suite, ran, caplog
     assert ran == tasks
     found = {(record.dataset, record.task) for record in records}
     assert found == {("pets", "knn"), ("roads", "segmentation"), ("eyes", "landmarks")}
-    assert "skipped segmentation on eyes, which has no class for each pixel" in caplog.messages
-    assert "skipped landmarks on pets, which has no points" in caplog.messages
+    assert "skipped segmentation on eyes: it needs segments, and the set has landmarks" in (
+        caplog.messages
+    )
+    assert "skipped landmarks on pets: it needs landmarks, and the set has images" in (
+        caplog.messages
+    )
     assert suite(["random:test_resnet"], sets, tasks, options=options) == records
     assert ran == tasks
 
@@ -287,19 +277,36 @@ def test_names(root):
     one, two = checkpoint(root, "one"), checkpoint(root, "two", 1)
 
     def names(checkpoints):
-        return [subject.method for subject in find_subjects(checkpoints, 0, print)]
+        return [subject.name for subject in find_subjects(checkpoints, 0, print)]
 
     assert names([one]) == ["backbone"]
-    assert names([f"mine={one}", two, "random"]) == ["mine", "backbone", "random"]
+    assert names([f"mine={one}", two, "random"]) == ["mine", "backbone", "random (test_resnet)"]
     assert names({"mine": one, "net": Backbone("test_resnet")}) == ["mine", "net"]
-    assert names(["random:test_resnet"]) == ["random:test_resnet"]
+    assert names(["random:test_resnet"]) == ["random (test_resnet)"]
+    assert names([Backbone("test_resnet")]) == ["test_resnet"]
+    with pytest.raises(ValueError, match="`checkpoints` must have different names, got 'a' twice"):
+        names([f"a={one}", f"a={two}"])
+    with pytest.raises(TypeError, match="`checkpoints` must be files, names or Backbones, got int"):
+        names([3])
+    with pytest.raises(TypeError, match="`checkpoints` must be a list or a mapping"):
+        names("random")
 
 
-def test_random_is_of_the_first_files_architecture(root):
-    export_backbone(Backbone("test_resnet", stem="no_pool"), root / "a.safetensors")
-    random, again, _ = find_subjects(["random", "random", root / "a.safetensors"], 3, print)
-    assert random.load().spec == {"name": "test_resnet", "stem": "no_pool"}
-    assert random.digest == again.digest
+def test_random_is_one_column_for_each_architecture_and_says_which(root):
+    other = Backbone("test_resnet", stem="no_pool")
+    other.input = other.input._replace(mean=(0.5, 0.5, 0.5))
+    export_backbone(other, root / "a.safetensors")
+    export_backbone(Backbone("test_resnet", stem="no_pool"), root / "b.safetensors")
+    export_backbone(Backbone("resnet18"), root / "c.safetensors")
+    files = [root / f"{name}.safetensors" for name in "abc"]
+    found = find_subjects(["random", "random", *files], 3, print)
+    assert [subject.name for subject in found[:3]] == [
+        *("random (test_resnet) (1)", "random (test_resnet) (2)"),
+        "random (resnet18)",
+    ]
+    assert found[0].load().spec == {"name": "test_resnet", "stem": "no_pool"}
+    assert found[0].about.weights == found[1].about.weights
+    assert (found[0].input.mean, found[2].input.mean[0]) == ((0.5, 0.5, 0.5), 0.485)
     with pytest.raises(ValueError, match="Write for example 'random:resnet50'"):
         find_subjects(["random"], 0, print)
 
@@ -313,10 +320,24 @@ def test_devices_as_lightning_names_them():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"tasks": ["kn"]}, ValueError, "`tasks` must be of knn, .* got 'kn'"),
+        (
+            {"tasks": ["kn"]},
+            ValueError,
+            "`tasks` must be one of .* got 'kn'. Did you mean 'knn'",
+        ),
         ({"options": {"linear": {}}}, ValueError, "`options` are of the tasks knn, got 'linear'"),
         ({"options": {"knn": {"kk": 1}}}, ValueError, "`options` of 'knn' are k, .* got 'kk'"),
         ({"options": {"knn": {"k": {1}}}}, TypeError, "`options` must be JSON values"),
+        ({"options": {"knn": {"k": -3}}}, ValueError, "of 'knn': `k` must be .* got -3"),
+        ({"options": {"knn": {"k": "3"}}}, TypeError, "of 'knn': `k` must be .* got '3'"),
+        ({"options": {"knn": {"temperature": float("nan")}}}, TypeError, "must be JSON values"),
+        ({"tasks": "knn"}, TypeError, "`tasks` must be a list of names"),
+        ({"image_size": 0}, ValueError, "`image_size` must be a whole number .* got 0"),
+        ({"batch_size": 0}, ValueError, "`batch_size` must be .* got 0"),
+        ({"precision": "half"}, ValueError, "`precision` must be one of .* got 'half'"),
+        ({"device": "gpu"}, ValueError, "`device` must be .* Did you mean 'cuda'"),
+        ({"keep": "memry"}, ValueError, "Did you mean 'memory'"),
+        ({"seed": -1}, ValueError, "`seed` must be .* got -1"),
     ],
 )
 def test_bad_arguments(options, error, message, suite):

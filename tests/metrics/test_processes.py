@@ -5,7 +5,15 @@ import multiprocessing
 import torch
 import torch.distributed
 
-from instdisc.metrics import COCOAveragePrecision, DetectionStore, VOCAveragePrecision
+from instdisc.metrics import (
+    COCOAveragePrecision,
+    DetectionStore,
+    KNNAccuracy,
+    LandmarkErrors,
+    SegmentationScores,
+    VOCAveragePrecision,
+    voc_average_precision,
+)
 from instdisc.types import Detections, Objects
 
 SHARES = ([0, 3, 4], [1, 2], [])
@@ -37,15 +45,34 @@ def results(share):
         COCOAveragePrecision(2, kinds=("box", "mask")),
         DetectionStore(2, masks=True),
     )
-    for metric in metrics:
-        metric.update([], [], torch.zeros(0, dtype=torch.int64))  # else torchmetrics warns
     for index in share:
         found, true = everything[index]
         for metric in metrics:
             metric.update([found], [true], torch.tensor([index]))
     voc, coco, store = (metric.compute() for metric in metrics)
     per_class = {kind: result.per_class for kind, result in coco.items()}
-    return voc.per_class, per_class, [(one.image, one.true_masks, one.areas) for one in store]
+    # What was gathered can be given to a function: it gathers nothing.
+    again = voc_average_precision(*([getattr(one, n) for one in store] for n in ("found", "true")),
+                                  num_classes=2)  # fmt: skip
+    assert torch.equal(again.per_class, voc.per_class)
+    stored = [(one.image, one.true_masks, one.areas) for one in store]
+    return voc.per_class, per_class, stored, rows(share)
+
+
+def rows(share):
+    """Metrics that do not know their width before their first rows."""
+    generator = torch.Generator().manual_seed(2)
+    features, labels = torch.randn(5, 3, generator=generator), torch.arange(5) % 2
+    points, masks = features[:, None, :2] * torch.ones(1, 4, 1), (features > 0).long()
+    knn, errors, scores = KNNAccuracy(k=1), LandmarkErrors(), SegmentationScores(2, per_image=True)
+    for index in share:
+        one = torch.tensor([index])
+        knn.add_to_bank(features[one], labels[one], one)
+        knn.update(-features[one], labels[one], one)
+        seen, distance = torch.ones(1, 4, dtype=torch.bool), torch.tensor([index + 1.0])
+        errors.update(points[one], 2 * points[one], seen, distance, one)
+        scores.update(masks[one], masks[one].flip(1), one)
+    return float(knn.compute()), errors.compute(), list(scores.compute())
 
 
 def work(rank, folder):
@@ -58,7 +85,7 @@ def work(rank, folder):
 
 def same(a, b):
     if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
+        return torch.equal(a.isnan(), b.isnan()) and torch.equal(a.nan_to_num(), b.nan_to_num())
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, list | tuple):

@@ -1,0 +1,58 @@
+"""What the metrics ask of labels and predictions.
+
+Legend: N images, C classes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from instdisc import checks
+from instdisc.types import UNKNOWN_LABEL
+
+WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
+
+def check_classes(
+    name: str, labels: Tensor, num_classes: int | None = None, *, unknown: bool = False
+) -> Tensor:
+    """Whole numbers of classes.
+
+    Args:
+        name: of the argument.
+        labels: of any shape.
+        num_classes: C; ``None`` for any number.
+        unknown: whether -1 is allowed.
+
+    Raises:
+        TypeError: if they are no whole numbers.
+        ValueError: if one is outside the classes.
+    """
+    checks.dtype(name, labels, WHOLE, remedy="Classes are whole numbers, from 0 on.")
+    if not labels.numel():
+        return labels
+    least, most = (int(end) for end in labels.aminmax())  # one look at the data
+    lowest = UNKNOWN_LABEL if unknown else 0
+    if least < lowest or (num_classes is not None and most >= num_classes):
+        top = "" if num_classes is None else f" to {num_classes - 1}"
+        wrong = least if least < lowest else most
+        also = f", or {UNKNOWN_LABEL} for an unknown class" if unknown else ""
+        remedy = (
+            f"Leave images of unknown class ({UNKNOWN_LABEL}) out."
+            if least == UNKNOWN_LABEL and not unknown
+            else ""
+        )
+        checks.refuse(name, f"classes from 0{top}{also}", wrong, remedy)
+    return labels
+
+
+def check_features(name: str, features: Tensor) -> Tensor:
+    """A table ``(N, D)`` of finite numbers.
+
+    Raises:
+        TypeError: if they are no floating-point numbers.
+        ValueError: if the shape is another, or a number is NaN or infinite.
+    """
+    checks.dtype(name, checks.shape(name, features, ("N", "D")), checks.FLOATS)
+    return checks.all_finite(name, features, row="row")
