@@ -869,6 +869,19 @@ DETECTION = [
     ),
 ]
 
+DETECTION += [
+    Value(
+        "mean of images, without a word of the backbone",
+        *("instdisc/types.py", "mean: tuple[float, float, float] = («0.485», 0.456, 0.406)", "0.5"),
+        *(DETECTRON2, _TRAINING),
+    ),
+    Value(
+        "deviation of images, without a word of the backbone",
+        *("instdisc/types.py", "std: tuple[float, float, float] = (0.229, «0.224», 0.225)", "0.5"),
+        *(DETECTRON2, _TRAINING),
+    ),
+]
+
 _SEGMENTER = "instdisc/transfer/segmentation/module.py"
 _NETWORK = "instdisc/transfer/segmentation/network.py"
 _SEGMENTATION = f"{_DENSE}test_segmentation_training"

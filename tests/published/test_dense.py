@@ -30,6 +30,12 @@ def default(function, name):
     return inspect.signature(function).parameters[name].default
 
 
+def normalised(grey):
+    """A grey of 0 to 255 with the mean and deviation of ImageNet in detectron2's numbers."""
+    means, deviations = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+    return [(grey - mean) / deviation for mean, deviation in zip(means, deviations, strict=True)]
+
+
 # Detection
 
 
@@ -42,8 +48,10 @@ def test_detection_training():
     assert (module.warmup, module.milestones) == (100, (6000, 8000))
     assert module.precise_batches == 200
     assert default(precise_batch_norm, "num_batches") == 200
-    assert module.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
-    assert module.std.flatten().tolist() == pytest.approx([0.229, 0.224, 0.225])
+    for grey in (0, 255):
+        images = torch.full((1, 3, 4, 4), grey, dtype=torch.uint8)
+        normal = module.prepare(images, torch.tensor([[4, 4]]))[0, :, 0, 0]
+        assert normal.tolist() == pytest.approx(normalised(grey), rel=1e-4)
     assert default(DetectionModule, "norm") == "sync"
     assert module.detector.spec["freeze_parts"] == 0
 
@@ -176,8 +184,10 @@ def test_segmentation_training():
     assert (module.learning_rate, module.momentum, module.weight_decay) == (0.01, 0.9, 1e-4)
     assert (module.schedule, module.power) == ("poly", 0.9)
     assert module.milestones == (0.7, 0.9)
-    assert module.mean.flatten().tolist() == pytest.approx([123.675, 116.28, 103.53], rel=1e-4)
-    assert module.std.flatten().tolist() == pytest.approx([58.395, 57.12, 57.375], rel=1e-4)
+    seen = []
+    module.net.register_forward_pre_hook(lambda net, given: seen.append(given[0]))
+    module.eval().predict_classes(torch.full((1, 3, 32, 32), 255, dtype=torch.uint8))
+    assert seen[0][0, :, 0, 0].tolist() == pytest.approx(normalised(255), rel=1e-4)
 
 
 def test_segmentation_schedules():
