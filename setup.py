@@ -21,7 +21,11 @@ setup(
     license="MIT",
     license_files=["LICENSE"],
     packages=find_packages(include=["instdisc", "instdisc.*"]),
-    package_data={"instdisc": ["py.typed"], "instdisc.data.catalog": ["*.txt"]},
+    package_data={
+        "instdisc": ["py.typed"],
+        "instdisc.data.catalog": ["*.txt"],
+        "instdisc.report": ["published.json"],
+    },
     python_requires=">=3.10",
     install_requires=[
         "torch>=2.11",

@@ -3,10 +3,16 @@
 It is no script: each of them builds a `RunCLI` with what is its own, and those that end in records
 a `TaskCLI`. A run has one seed and one folder, ``--trainer.default_root_dir``, for configuration,
 logs and checkpoints.
+
+``--global_batch`` is the images of an optimiser step, of all devices together. A recipe names it,
+and not the devices: it then runs on those that are found, each with an equal share, and a line says
+which. Where a device cannot hold its share, ``--data.batch_size`` says what it can hold, and the
+step is computed in parts, one after another.
 """
 
 from __future__ import annotations
 
+import inspect
 import time
 from pathlib import Path
 from types import ModuleType
@@ -100,15 +106,50 @@ class RunCLI(LightningCLI):
             default=None,
             help="Checkpoint to go on from; 'last' for the newest one in the run's folder.",
         )
+        parser.add_argument(
+            "--global_batch",
+            type=int | None,
+            default=None,
+            help="Images of a step, of all devices together; they share them equally.",
+        )
+        parser.set_defaults({"data.batch_size": None})  # so that a given one can be told
         parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed)
 
     def before_instantiate_classes(self) -> None:
+        self._batch_size = self.config.data.batch_size
+        if self._batch_size is None:
+            arguments = inspect.signature(self.datamodule_class).parameters
+            self.config.data.batch_size = arguments["batch_size"].default
         folder = Path(self.config.trainer.default_root_dir or ".") / "checkpoints"
         if self.config.ckpt_path is None and any(folder.glob("*.ckpt")):
             self.parser.error(
                 f"{folder} holds the checkpoints of a run already. Go on with it by "
                 "--ckpt_path last, or choose another --trainer.default_root_dir."
             )
+
+    def instantiate_classes(self) -> None:
+        super().instantiate_classes()
+        if self.config.global_batch is None:
+            return
+        devices = self.trainer.world_size
+        self.datamodule.batch_size, parts = share_batch(
+            self.config.global_batch,
+            devices,
+            batch_size=self._batch_size,
+            parts=self.trainer.accumulate_grad_batches,
+        )
+        self.trainer.accumulate_grad_batches = parts
+        self.config.data.batch_size = self._batch_size  # what is saved adapts anew elsewhere
+        remark = self.divide_step(devices, parts)
+        if self.trainer.is_global_zero:
+            print(
+                f"A step has {self.config.global_batch} images: {devices} device(s) x {parts} "
+                f"part(s) x {self.datamodule.batch_size}. {remark}".rstrip()
+            )
+
+    def divide_step(self, devices: int, parts: int) -> str:
+        """What else must follow when devices and parts share a step; returns a remark on it."""
+        return "" if parts == 1 else "Batch norm sees one part at a time."
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         settings = self.config_init.trainer
@@ -171,6 +212,55 @@ class TaskCLI(RunCLI):
             )
             rich.print(results_table(records, rows="results"))
         return records
+
+
+def share_batch(
+    images: int, devices: int, *, batch_size: int | None = None, parts: int = 1
+) -> tuple[int, int]:
+    """How the images of a step are shared, exactly.
+
+    Args:
+        images: of a step, of all devices together.
+        devices: that share them.
+        batch_size: images that a device is to hold at once; ``None`` for all of its share.
+        parts: into which the step is divided, one computed after another; 1 for as few as
+            `batch_size` allows.
+
+    Returns:
+        Images that a device holds at once, and the number of parts.
+
+    Raises:
+        ValueError: if the shares would not be equal, or `parts` and `batch_size` do not agree.
+
+    Example:
+        >>> share_batch(256, 8), share_batch(256, 1, batch_size=64)
+        ((32, 1), (64, 4))
+    """
+    for name, value in (("global_batch", images), ("data.batch_size", batch_size)):
+        if value is not None and value < 1:
+            raise ValueError(f"`{name}` must be positive, got {value}")
+    if batch_size is None:
+        if images % (devices * parts):
+            raise ValueError(
+                f"`global_batch`={images} cannot be shared equally by {devices} device(s) x "
+                f"{parts} part(s). Take a number of --trainer.devices that divides it, or another "
+                "--global_batch, which is then not the published one."
+            )
+        return images // (devices * parts), parts
+    if images % (devices * batch_size):
+        raise ValueError(
+            f"`global_batch`={images} is no multiple of {devices} device(s) x "
+            f"`data.batch_size`={batch_size}. Take a `data.batch_size` that divides the share of a "
+            "device, or another --global_batch, which is then not the published one."
+        )
+    needed = images // (devices * batch_size)
+    if parts not in (1, needed):
+        raise ValueError(
+            f"`trainer.accumulate_grad_batches`={parts} does not agree with `global_batch`="
+            f"{images} and `data.batch_size`={batch_size} on {devices} device(s), which need "
+            f"{needed}. Give one of the two."
+        )
+    return batch_size, needed
 
 
 def _kind(default: Callback) -> type:

@@ -11,9 +11,10 @@ expect and the cost, and recipes for small sets. ``model.backbone`` is the file 
 timm name for random weights. ``data.train`` is a name or a folder, see
 `instdisc.data.open_objects`.
 
-With another batch than the recipe's nothing follows by itself. ``--linear_rule_from 16`` says that
-the numbers are for a batch of 16 (of all devices together): then learning rate, iterations,
-milestones and warm-up follow your batch by the linear rule, and a line says how.
+The devices that are found share the recipe's ``global_batch``. With another one, ``--global_batch
+4``, nothing follows by itself. ``--linear_rule_from 16`` says that the numbers are for a batch of
+16, of all devices together: then learning rate, iterations, milestones and warm-up follow your
+batch by the linear rule, and a line says how.
 
 The run's folder is ``--trainer.default_root_dir``. It gets the configuration, TensorBoard and CSV
 logs, checkpoints, and in the end ``results.jsonl``, ``predictions``
@@ -83,6 +84,8 @@ class DetectCLI(TaskCLI):
         super().instantiate_classes()
         if self.config.linear_rule_from is not None:
             _follow(self.model, self.datamodule, self.trainer, self.config.linear_rule_from)
+        elif self.config.global_batch is not None:  # the recipe counts steps, the loader parts
+            self.datamodule.iterations *= self.trainer.accumulate_grad_batches
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         settings = self.config_init.trainer

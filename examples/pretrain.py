@@ -12,6 +12,12 @@ looked up, and how sure it is.
 Your own method is ``--model my_file.MyMethod``, with ``my_file.py`` in the folder where you are.
 All options: ``--help``, ``--model.help MoCoModule``.
 
+A recipe runs on the devices that are found: they share its ``global_batch`` and its groups of batch
+norm. What a device cannot hold at once goes in parts, ``--data.batch_size 64``: the gradient is
+that of the whole batch; the queue takes the keys of each part after it; the groups stay as large as
+they were, and a part must hold two of them, else keys could not be shuffled between them. The last
+step of an epoch may then hold fewer parts.
+
 The run's folder is ``--trainer.default_root_dir``. It gets the configuration, TensorBoard and CSV
 logs, a picture of the views, the checkpoints, and in the end the backbone alone:
 ``checkpoints/backbone.safetensors``, for `instdisc.load_backbone`. With ``--ckpt_path last`` a run
@@ -30,6 +36,7 @@ from typing import Any
 
 from command_line import RunCLI
 from pytorch_lightning import Callback, Trainer
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from instdisc import PretrainModule, ViewData, export_backbone
 from instdisc.callbacks import (
@@ -81,6 +88,27 @@ class PretrainCLI(RunCLI):
         except ValueError as error:
             # jsonargparse lists all it tried with the model; beneath is what the model said.
             raise (error.__cause__ if "Union subtypes" in str(error) else None) or error from None
+
+    def divide_step(self, devices: int, parts: int) -> str:
+        policy, keys = self.model.batch_norm, self.model.momentum_backbone is not None
+        has_batch_norm = any(isinstance(one, _BatchNorm) for one in self.model.backbone.modules())
+        if policy.mode != "shuffled" or not has_batch_norm:
+            return super().divide_step(devices, parts) if has_batch_norm else ""
+        groups = policy.groups
+        if groups % (devices * parts):
+            raise ValueError(
+                f"`batch_norm_groups`={groups} cannot be kept by {devices} device(s) x {parts} "
+                "part(s), which each need an equal number of groups. Take other --trainer.devices, "
+                "or other --model.batch_norm_groups, which are then not the published ones."
+            )
+        if keys and groups > 1 and groups == parts:
+            raise ValueError(
+                f"`batch_norm_groups`={groups} in {parts} parts leaves one group to a part: query "
+                "and key would share its statistics. Make `data.batch_size` larger, so that a "
+                f"part holds two groups of {self.config.global_batch // groups} images."
+            )
+        policy.groups = groups // parts  # a part's share: the groups stay as large as they were
+        return f"Batch norm sees groups of {self.config.global_batch // groups}."
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         settings = self.config_init.trainer

@@ -7,6 +7,7 @@ from .catalog import TRANSFER_SETS as TRANSFER_SETS
 from .catalog import CatalogEntry as CatalogEntry
 from .catalog import CatalogImages as CatalogImages
 from .catalog import ClassSubset as ClassSubset
+from .catalog import RandomSubset as RandomSubset
 from .catalog import StratifiedSubset as StratifiedSubset
 from .episodes import BSCD_FSL_EPISODES as BSCD_FSL_EPISODES
 from .episodes import ISLAM_EPISODES as ISLAM_EPISODES

@@ -37,7 +37,7 @@ def _own_arguments(monkeypatch):
 
 def small(folder, *more):
     return [
-        *("--data.train", "scenes", "--data.batch_size", "1", "--data.iterations", "2"),
+        *("--data.train", "scenes", "--global_batch", "1", "--data.iterations", "2"),
         *("--data.policy", "instdisc.data.ObjectPolicy", "--data.policy.short_sides", "[64]"),
         *("--model.norm", "plain", "--model.regions_per_image", "8", "--model.warmup", "1"),
         *("--model.milestones", "[1]", "--model.precise_batches", "1"),
@@ -103,7 +103,7 @@ def test_published_numbers_of_the_recipes():
     def read(name):
         content = yaml.safe_load((EXAMPLES / f"configs/detection/{name}.yaml").read_text())
         data, model = content["data"], content["model"]
-        batch = data["batch_size"] * content["trainer"]["devices"]
+        batch = content.get("global_batch", data.get("batch_size"))
         return batch, data["iterations"], model["learning_rate"], tuple(model["milestones"])
 
     assert read("voc07") == (16, 9000, 0.02, (6000, 8000))

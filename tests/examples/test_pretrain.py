@@ -123,7 +123,6 @@ def test_every_row_builds(path, script, folder, tmp_path):
         [
             f"--config={path}",
             f"--data.images={folder}",
-            "--data.batch_size=8",
             "--model.backbone.init_args.name=test_resnet",
             f"--trainer.default_root_dir={tmp_path}",
             *ONE_CPU,
@@ -136,6 +135,7 @@ def test_every_row_builds(path, script, folder, tmp_path):
     )
     assert cli.trainer.max_epochs == row["trainer"]["max_epochs"]
     assert row["trainer"]["default_root_dir"] == f"runs/{path.stem}"
+    cli.datamodule.batch_size = 8  # there are 24 images
     views = cli.datamodule.train_dataloader().dataset[0, 0].views
     needed = 2 if cli.model.momentum_backbone is not None else 1
     assert len(views) == needed
@@ -184,6 +184,21 @@ PUBLISHED = {
 }
 
 
+for _method, _weights in {
+    "ce": {"classes": 1},
+    "selfsupcon": {"contrast": 1},
+    "supcon": {"supcon": 1},
+    "ce_selfsupcon": {"classes": 1, "contrast": 2},
+    "supcon_selfsupcon": {"contrast": 1, "supcon": 1},
+}.items():
+    _policy = "islam_weak" if _method == "ce" else "islam_strong"
+    _contrast = (None, None) if _method == "ce" else (0.07, 44928)
+    PUBLISHED[f"islam_tiered_{_method}"] = (500, 128, 0.04, _policy, *_contrast, _weights)
+    _imagenet = PUBLISHED[f"islam_imagenet_{_method}"]
+    PUBLISHED[f"islam_imagenet100_{_method}"] = (400, 768, 0.24, *_imagenet[3:])
+NUM_CLASSES = {"imagenet100": 100, "imagenet": 1000, "mini": 64, "tiered": 351}
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_settings(name, script, folder, tmp_path):
     epochs, batch, rate, policy, temperature, queue_size, weights = PUBLISHED[name]
@@ -192,13 +207,14 @@ def test_published_settings(name, script, folder, tmp_path):
     islam = name.startswith("islam")
     trainer, data, settings = row["trainer"], row["data"], row["model"]["init_args"]
     assert trainer["max_epochs"] == epochs
-    assert data["batch_size"] * trainer["devices"] * trainer.get("num_nodes", 1) == batch
+    assert row["global_batch"] == batch
+    assert set(trainer) == {"max_epochs", "default_root_dir"}  # the devices that are found
     assert (data["policy"], data["image_size"]) == (policy, 224)
     assert settings["backbone"]["init_args"]["name"] == (
-        "resnet18" if "mini" in name else "resnet50"
+        "resnet18" if "mini" in name or "tiered" in name else "resnet50"
     )
 
-    module = script.make_cli(
+    cli = script.make_cli(
         [
             f"--config={path}",
             f"--data.images={folder}",
@@ -206,7 +222,12 @@ def test_published_settings(name, script, folder, tmp_path):
             f"--trainer.default_root_dir={tmp_path}",
             *ONE_CPU,
         ]
-    ).model
+    )
+    module = cli.model
+    assert cli.datamodule.batch_size == batch
+    if policy != "islam_weak" or islam:  # a device of theirs held so many
+        assert batch / module.batch_norm.groups == (64 if "imagenet" in name else 32)
+        assert module.batch_norm.mode == "shuffled"
     assert module.learning_rate * batch / (module.reference_batch or batch) == pytest.approx(rate)
     assert (module.optimizer_name, module.sgd_momentum, module.weight_decay) == ("sgd", 0.9, 1e-4)
     assert module.warmup * epochs == pytest.approx(5 if islam else 0, abs=1e-4)
@@ -215,7 +236,7 @@ def test_published_settings(name, script, folder, tmp_path):
     assert {name: term.weight for name, term in module.objectives.items()} == weights
     for objective in module.objectives.values():
         if isinstance(objective, Classification):
-            assert objective.classifier.out_features == (64 if "mini" in name else 1000)
+            assert objective.classifier.out_features == NUM_CLASSES[name.split("_")[1]]
         else:
             assert isinstance(objective, Contrast)
             assert objective.loss.temperature == temperature
@@ -226,6 +247,45 @@ def test_published_settings(name, script, folder, tmp_path):
 
 
 # The ablations of Zhao et al. (2021): every row is its recipe but for what the table varies.
+
+
+ISLAM = sorted((ABLATIONS / "islam").glob("*.yaml"))
+CLASSIFIES = {"imagenet": {"num_classes": 1000}, "mini": {"num_classes": 64}}
+VARIED = {
+    # ablation: the recipe, its class, what is added to the module, what is changed in the data
+    "ce_moco_views": ("ce", "SupervisedModule", {}, {"policy": "islam_strong"}),
+    "ce_two_views": (
+        *("ce", "SupervisedModule", {"both_views": True}),
+        {"policy": "islam_strong", "num_views": None},
+    ),
+    "ce_two_views_selfsupcon": (
+        *("ce_selfsupcon", "CrossEntropyMoCoModule", {"both_views": True}, {}),
+    ),
+    "ce_supcon": ("supcon", "CrossEntropySupConModule", {"supcon_weight": 0.2}, {}),
+    "ce_selfsupcon_same_class": (
+        *("ce_selfsupcon", "CrossEntropyMoCoModule", {"negatives": "same_class"}, {}),
+    ),
+}
+
+
+@pytest.mark.parametrize("path", ISLAM, ids=lambda path: path.stem)
+def test_ablation_of_islam_varies_one_thing(path):
+    images, _, name = path.stem.partition("_")
+    base, kind, settings, data = VARIED[name]
+    row = yaml.safe_load(path.read_text())
+    recipe = yaml.safe_load(
+        (EXAMPLES / "configs" / "pretrain" / f"islam_{images}_{base}.yaml").read_text()
+    )
+    recipe["model"]["class_path"] = f"instdisc.{kind}"
+    recipe["model"]["init_args"] |= settings | CLASSIFIES[images]
+    recipe["data"] |= data
+    recipe["data"] = {key: value for key, value in recipe["data"].items() if value is not None}
+    recipe["trainer"]["default_root_dir"] = f"runs/islam_{path.stem}"
+    assert row == recipe
+
+
+def test_ablations_of_islam_are_whole():
+    assert {path.stem for path in ISLAM} == {f"{i}_{name}" for i in CLASSIFIES for name in VARIED}
 
 
 def test_tables_are_whole():
@@ -263,7 +323,7 @@ def test_row_varies_one_thing(path):
 def test_augmentation_row_builds(path, script, folder, tmp_path):
     cli = script.make_cli(
         [
-            *[f"--config={path}", f"--data.images={folder}", "--data.batch_size=8"],
+            *[f"--config={path}", f"--data.images={folder}", "--global_batch=8"],
             "--model.backbone.init_args.name=test_resnet",
             *[f"--trainer.default_root_dir={tmp_path}", *ONE_CPU],
         ]
@@ -290,7 +350,8 @@ def test_data_set_row_reads_the_official_layout(name, script, tmp_path):
     cli = script.make_cli(
         [
             f"--config={ABLATIONS / 'data' / name}.yaml",
-            *[f"--data.images.root={tmp_path}", "--data.batch_size=2"],
+            *[f"--data.images.root={tmp_path}", "--global_batch=2"],
+            *(["--model.batch_norm_groups=2"] if "moco" in name else []),
             "--model.backbone.init_args.name=test_resnet",
             *[f"--trainer.default_root_dir={tmp_path}", *ONE_CPU],
         ]
@@ -470,6 +531,80 @@ def test_given_callbacks_take_the_place_of_the_default_ones(script, scenes):
 def test_quick_trial_leaves_nothing_to_resume(script, scenes, tmp_path):
     script.main([*scenes, "--trainer.fast_dev_run=true", "--trainer.enable_progress_bar=false"])
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+# The images of a step, on the devices that are found
+
+
+def shared(script, scenes, *options):
+    path = Path(scenes[0].removeprefix("--config="))
+    path.write_text(SCENES.replace("  batch_size: 8\n", ""))
+    settings = ["--global_batch=48", "--model.batch_norm_groups=8"]
+    return script.make_cli([*scenes, *settings, *options])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        # images at once on a device, parts of a step, groups of batch norm in a part
+        ([], (48, 1, 8)),
+        (["--data.batch_size=12"], (12, 4, 2)),
+        (["--trainer.accumulate_grad_batches=2"], (24, 2, 4)),
+        (["--trainer.accumulate_grad_batches=4", "--data.batch_size=12"], (12, 4, 2)),
+        (["--trainer.devices=2", "--trainer.strategy=ddp"], (24, 1, 8)),
+        (["--trainer.devices=4", "--data.batch_size=6"], (6, 2, 4)),
+        (["--trainer.num_nodes=2", "--trainer.devices=4"], (6, 1, 8)),
+        (["--global_batch=null", "--data.batch_size=20"], (20, 1, 8)),
+        (["--global_batch=null"], (256, 1, 8)),
+        (["--model.batch_norm=plain", "--data.batch_size=6"], (6, 8, 8)),
+    ],
+)
+def test_devices_share_a_step(options, expected, script, scenes):
+    cli = shared(script, scenes, *options)
+    parts, groups = cli.trainer.accumulate_grad_batches, cli.model.batch_norm.groups
+    assert (cli.datamodule.batch_size, parts, groups) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--trainer.devices=5"], "`global_batch`=48 cannot be shared equally by 5 device.s. x 1 "),
+        (
+            ["--trainer.devices=2", "--data.batch_size=7"],
+            "`global_batch`=48 is no multiple of 2 device.s. x `data.batch_size`=7",
+        ),
+        (["--data.batch_size=96"], "`global_batch`=48 is no multiple of 1 device.s. x .*=96"),
+        (["--trainer.devices=3"], "`batch_norm_groups`=8 cannot be kept by 3 device.s. x 1 part"),
+        (["--data.batch_size=6"], "`batch_norm_groups`=8 in 8 parts leaves one .* groups of 6 im"),
+        (
+            ["--data.batch_size=24", "--trainer.accumulate_grad_batches=4"],
+            "`trainer.accumulate_grad_batches`=4 does not agree .* need 2",
+        ),
+        (["--global_batch=0"], "`global_batch` must be positive, got 0"),
+        (["--data.batch_size=-8"], "`data.batch_size` must be positive, got -8"),
+    ],
+)
+def test_a_share_that_cannot_be_kept_is_refused(options, message, script, scenes):
+    with pytest.raises(ValueError, match=message):
+        shared(script, scenes, *options)
+
+
+def test_a_step_in_parts_is_one_step(script, scenes, tmp_path, capsys):
+    quick = ["--data.batch_size=12", "--trainer.limit_train_batches=4", "--trainer.logger=false"]
+    cli = shared(script, scenes, *quick, "--trainer.enable_progress_bar=false")
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+    assert cli.trainer.global_step == 1
+    assert int(cli.model.objectives["contrast"].queue.pushed) == 48
+    line = "A step has 48 images: 1 device(s) x 4 part(s) x 12. Batch norm sees groups of 6."
+    assert line in capsys.readouterr().out
+    # What it leaves names the global batch and adapts anew.
+    saved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert (saved["global_batch"], saved["trainer"]["accumulate_grad_batches"]) == (48, 1)
+    saved["data"]["batch_size"] = None  # as of a run that was not given it
+    (tmp_path / "saved.yaml").write_text(yaml.safe_dump(saved))
+    root = f"--trainer.default_root_dir={tmp_path / 'again'}"
+    again = script.make_cli([f"--config={tmp_path / 'saved.yaml'}", root, "--trainer.devices=2"])
+    assert (again.datamodule.batch_size, again.trainer.accumulate_grad_batches) == (24, 1)
 
 
 @pytest.mark.parametrize(

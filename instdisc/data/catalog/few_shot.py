@@ -11,6 +11,7 @@ from ..images.arrays import ImageArray
 from ..images.files import ImageFiles
 from ..images.folders import ImageFolder
 from ..images.source import ImageSource, no_labels
+from ..images.splits import split_per_class
 from .entry import CatalogEntry
 from .layout import (
     LayoutError,
@@ -25,6 +26,7 @@ from .pickles import read_pickle
 from .subsets import ClassSubset
 
 MINI_CLASSES = {"train": 64, "val": 16, "test": 20}
+_BASE_SHARE = 5 / 6  # of the 600 images of a base class: 500 to train
 
 
 def tiered_classes() -> dict[str, list[str]]:
@@ -39,6 +41,9 @@ def tiered_classes() -> dict[str, list[str]]:
 
 
 def _read_mini(root: Path, split: str) -> ImageSource:
+    if split.startswith("base_"):
+        base = split_per_class(_read_mini(root, "train"), _BASE_SHARE)
+        return base.train if split == "base_train" else base.test
     cached = f"mini-imagenet-cache-{split}.pkl"
     if first_file(root, [f"{split}.csv", cached]) == cached:
         images: ImageSource = _read_cached(root, cached)
@@ -101,8 +106,8 @@ MINI_IMAGENET = CatalogEntry(
     title="mini-ImageNet",
     url="https://github.com/twitter-research/meta-learning-lstm",
     terms="those of ImageNet: non-commercial research and education",
-    splits=("train", "val", "test"),
-    labels="synset; the splits have different ones",
+    splits=("train", "val", "test", "base_train", "base_val"),
+    labels="synset; 'train', 'val' and 'test' have different ones",
     num_classes=64,
     layout="""\
 images/n0153282900000005.jpg
@@ -112,13 +117,18 @@ or, as Ren et al. (2018) hand it out, at 84 px:
 mini-imagenet-cache-train.pkl      also -val.pkl, -test.pkl""",
     choices=(
         "The classes are split as by Ravi and Larochelle (2017): 64 to train, 16 val, 20 test, of "
-        "600 images each. Few-shot episodes take 'test', whose classes are new. Of the two "
-        "layouts the first that is there is read; the second is what Islam et al. (2021) "
-        "enlarge from 84 px, is kept in memory (815 MB for 'train') and read without running code "
-        "from it."
+        "600 images each. Few-shot episodes take 'test', whose classes are new. Zhao et al. (2021) "
+        "also split the images of the 64 classes, to measure what a network knows of them; how is "
+        "not known. Ours: 'base_train' has 500 of each class and 'base_val' the other 100, drawn "
+        "with seed 0 (split_per_class). Of the two layouts the first that is there is read; the "
+        "second is what Islam et al. (2021) enlarge from 84 px, is kept in memory (815 MB for "
+        "'train') and read without running code from it."
     ),
     reader=_read_mini,
-    sizes={"train": 38400, "val": 9600, "test": 12000},
+    sizes={
+        **{"train": 38400, "val": 9600, "test": 12000},
+        **{"base_train": 32000, "base_val": 6400},
+    },
     transfer={"all": "test"},
 )
 

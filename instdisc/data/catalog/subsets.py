@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from instdisc.checks import whole
+
 from ..images.folders import ImageFolder
 from ..images.source import ImageSource, ImageSubset
 
@@ -59,6 +61,37 @@ class StratifiedSubset(ImageSubset):
         if per_class is not None:
             _check_counts(source, per_class)
         super().__init__(source, _draw(source.labels, share, per_class, seed))
+
+
+class RandomSubset(ImageSubset):
+    """So many of the images, drawn by a seed, whatever their classes.
+
+    A smaller draw is part of a larger one with the same seed.
+
+    Args:
+        images: a folder (see `ImageFolder`) or any source.
+        count: how many images.
+        seed: another seed draws other images.
+
+    Raises:
+        ValueError: if `count` is not 1 to the number of images, or `seed` is negative.
+
+    Source:
+        Islam et al. (2021), their code, `limit_train_data`: 3,000 images in all to learn from.
+
+    Example:
+        >>> from instdisc.data import Scenes
+        >>> few = RandomSubset(Scenes(100, image_size=32), 30)
+        >>> len(few), few.classes == Scenes(100, image_size=32).classes
+        (30, True)
+    """
+
+    def __init__(self, images: ImageSource | str | Path, count: int, *, seed: int = 0) -> None:
+        source = _as_source(images)
+        whole("count", count, at_least=1, at_most=len(source))
+        whole("seed", seed, at_least=0)
+        order = torch.from_numpy(np.argsort(np.random.PCG64(seed).random_raw(len(source))))
+        super().__init__(source, order[:count].sort().values)
 
 
 class ClassSubset(ImageSubset):

@@ -41,8 +41,8 @@ class FPNNeck(nn.Module):
 
     Source:
         Lin et al., "Feature Pyramid Networks" (2017), with the settings of detectron2's R50-FPN,
-        as in ssl-transfer; the norm in the new layers is that of He et al., "MoCo" (2020),
-        appendix.
+        as in ssl-transfer, and its initial weights; the norm in the new layers is that of He et
+        al., "MoCo" (2020), appendix.
 
     Example:
         >>> import torch
@@ -65,6 +65,9 @@ class FPNNeck(nn.Module):
             backbone.widths, _WIDTH, extra_blocks=LastLevelMaxPool(), norm_layer=norm_layer
         )
         self.box_head = TwoMLPHead(_WIDTH * _BOX_CELLS**2, _VECTOR_WIDTH)
+        for layer in (self.box_head.fc6, self.box_head.fc7):  # torchvision's vary a third as much
+            nn.init.kaiming_uniform_(layer.weight, a=1)
+            nn.init.zeros_(layer.bias)
         self.mask_head = MaskRCNNHeads(_WIDTH, (_WIDTH,) * 4, 1) if masks else None
 
     def maps(self, backbone: Backbone, images: Tensor) -> list[Tensor]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from instdisc.data import ClassSubset, ImageFiles, Scenes, StratifiedSubset
+from instdisc.data import ClassSubset, ImageFiles, RandomSubset, Scenes, StratifiedSubset
 
 
 @pytest.fixture
@@ -75,6 +75,22 @@ def test_folder_by_its_path(tmp_path):
 def test_bad_share(share, uneven):
     with pytest.raises(ValueError, match=f"`share` must be above 0 and at most 1, got {share}"):
         StratifiedSubset(uneven, share)
+
+
+def test_so_many_whatever_their_classes(uneven):
+    few, more = RandomSubset(uneven, 5), RandomSubset(uneven, 20)
+    assert (len(few), len(more)) == (5, 20)
+    assert set(few.positions.tolist()) < set(more.positions.tolist())
+    assert few.positions.tolist() == sorted(few.positions.tolist())
+    assert not torch.equal(few.positions, RandomSubset(uneven, 5, seed=1).positions)
+    assert torch.equal(few.labels, uneven.labels[few.positions])
+    assert torch.equal(RandomSubset(uneven, len(uneven)).positions, torch.arange(len(uneven)))
+
+
+@pytest.mark.parametrize("count", [0, 10_000])
+def test_bad_count(count, uneven):
+    with pytest.raises(ValueError, match=f"`count` must be .* got {count}"):
+        RandomSubset(uneven, count)
 
 
 def test_bad_seed(uneven):

@@ -181,6 +181,15 @@ def test_mini_imagenet_labels_are_the_folders(replica):
         assert name.startswith(images.classes[label])
 
 
+def test_images_of_base_classes_are_split(replica, caplog):
+    train, kept = (opened("mini_imagenet", replica, f"base_{part}") for part in ("train", "val"))
+    assert train.classes == kept.classes == opened("mini_imagenet", replica, "train").classes
+    assert (train.labels.bincount() == 1).all()  # 5/6 of the 2 of a class here, 500 of 600 there
+    assert (kept.labels.bincount() == 1).all()
+    assert not set(image_names(train)) & set(image_names(kept))
+    assert "officially there are 32000" in caplog.text
+
+
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_mini_imagenet_pickled(protocol, tmp_path):
     pixels = np.random.RandomState(0).randint(0, 256, (40, 84, 84, 3)).astype(np.uint8)

@@ -1,0 +1,107 @@
+"""The published values that stand in recipes; those of pretraining are in examples/."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+CONFIGS = Path(__file__).resolve().parents[2] / "examples" / "configs"
+VOC_SIDES = [480, 512, 544, 576, 608, 640, 672, 704, 736, 768, 800]
+COCO_SIDES = [640, 672, 704, 736, 768, 800]
+
+
+def detection(iterations, milestones, *, sides, masks, neck="c4", rate=0.02, batch=16, warmup=100):
+    return {
+        "model.neck": neck,
+        "model.masks": masks,
+        "model.learning_rate": rate,
+        "model.warmup": warmup,
+        "model.milestones": milestones,
+        "model.precise_batches": 200,
+        "data.iterations": iterations,
+        "data.policy.init_args.short_sides": sides,
+        "data.policy.init_args.longest_side": 1333,
+        **({"global_batch": 16} if batch == 16 else {"data.batch_size": batch}),
+    }
+
+
+VALUES = {
+    # Zhao et al. (2021), He et al. (2020)
+    "detection/voc07": detection(9000, [6000, 8000], sides=VOC_SIDES, masks=False),
+    "detection/voc0712": detection(24000, [18000, 22000], sides=VOC_SIDES, masks=False),
+    "detection/coco_1x": detection(
+        90000, [60000, 80000], sides=COCO_SIDES, masks=True, warmup=1000
+    ),
+    "detection/coco_2x": detection(
+        180000, [120000, 160000], sides=COCO_SIDES, masks=True, warmup=1000
+    ),
+    "detection/islam_coco_fpn": detection(
+        90000, [60000, 80000], sides=COCO_SIDES, masks=True, neck="fpn", warmup=1000
+    ),
+    # Ericsson et al. (2021)
+    "detection/ssl_transfer_voc0712_fpn": detection(
+        *(144000, [108000, 132000]),
+        **{"sides": VOC_SIDES, "masks": False, "neck": "fpn", "rate": 0.0025, "batch": 2},
+    ),
+    # Zhao et al. (2021), mmsegmentation
+    "segmentation/cityscapes_deeplab": {
+        "global_batch": 8,
+        "model.head": "deeplab",
+        "model.output_stride": 8,
+        "model.width": 512,
+        "model.dropout": 0.1,
+        "model.auxiliary": 0.4,
+        "model.learning_rate": 0.01,
+        "model.weight_decay": 5e-4,
+        "model.schedule": "poly",
+        "model.power": 0.9,
+        "model.least_rate": 0.01,
+        "data.crop_size": [512, 1024],
+        "data.scale": [0.5, 2.0],
+        "data.max_share": 0.75,
+        "data.distort": True,
+        "trainer.max_steps": 40000,
+    },
+    # He et al. (2020)
+    "segmentation/cityscapes_fcn_moco": {
+        "global_batch": 16,
+        "model.head": "fcn",
+        "model.output_stride": 16,
+        "model.width": 256,
+        "model.learning_rate": 0.01,
+        "model.weight_decay": 1e-4,
+        "model.schedule": "step",
+        "model.milestones": [0.7, 0.9],
+        "data.crop_size": 769,
+        "data.scale": [0.5, 2.0],
+        "data.short_side": 1025,
+        "trainer.max_steps": 90000,
+    },
+    # cvl-umass/contrast-landmark
+    "landmarks/mafl": {
+        "model.learning_rate": 1e-3,
+        "model.weight_decay": 5e-4,
+        "model.frozen": True,
+        "data.batch_size": 32,
+        "data.margin": -0.212,
+        "trainer.max_epochs": 120,
+    },
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_recipe(name):
+    recipe = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8"))
+    values = {}
+    for path in VALUES[name]:
+        value = recipe
+        for key in path.split("."):
+            value = value[key]
+        values[path] = value
+    assert values == VALUES[name]
+
+
+def test_the_middle_of_a_face_is_96_of_136_pixels():
+    # The width of CelebA's 178 x 218 is the source's 136 pixels; a margin is of the long side.
+    margin = VALUES["landmarks/mafl"]["data.margin"]
+    assert round((1 + 2 * margin) * 218, 1) == pytest.approx(178 * 96 / 136, abs=0.1)
