@@ -73,7 +73,7 @@ def detection(world):
 
     module.detector.forward = found
     trainer(world).validate(module, datamodule=data, verbose=False)
-    evaluation = module.evaluation
+    evaluation = module.result
     images = [(one.image, one.found.scores) for one in evaluation.images]
     intervals = evaluation.intervals(num_resamples=20)
     return {"numbers": evaluation.numbers, "images": images, "intervals": intervals}
@@ -97,7 +97,7 @@ def landmarks(world):
     data = LandmarkData(source, source, image_size=SIZE, batch_size=2)
     net = LandmarkModule("test_resnet", SCENE_5, image_size=SIZE)
     trainer(world).validate(net, datamodule=data, verbose=False)
-    return {"errors": net.errors}
+    return {"errors": net.result}
 
 
 def finetuning(world):
@@ -108,7 +108,7 @@ def finetuning(world):
     views = ViewDataset(scenes(), [evaluation_policy(SIZE)])
     loader = ViewLoader(views, 1, shuffle=False, drop_last=False, raw=True)
     trainer(world).validate(net, loader, verbose=False)
-    ((logits, labels),) = net.outputs.values()
+    ((logits, labels, _),) = net.outputs.values()
     return {"logits": logits, "labels": labels}
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import sys
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .packed import PackedPaths
+from .remembered import cache_folder, file_about, load_arrays, save_arrays
 
 LARGE = 2 * 2**30  # bytes of a set; above it paths and sizes stand for what files hold
 KEY_BYTES = 16
@@ -59,6 +58,7 @@ def file_keys(
             (``$XDG_CACHE_HOME`` or the platform's own), ``False`` or ``None`` for none.
 
     Example:
+        >>> import tempfile
         >>> root = Path(tempfile.mkdtemp())
         >>> for name, text in (("a", "one"), ("b", "two"), ("c", "one")):
         ...     _ = (root / name).write_text(text)
@@ -73,7 +73,7 @@ def file_keys(
     if memory is True:
         above = cache_folder()
         memory = None if above is None else above / "contents"
-    file = _memory_file(place, Path(memory), small) if memory else None
+    file = file_about(place, Path(memory), "content" if small else "size") if memory else None
     known = _load(file, place) if file is not None else {}
     remembered = [known.get(name) for name in names]
     fresh = np.array(
@@ -132,22 +132,6 @@ def join_keys(parts: Sequence[Keys]) -> Keys:
     )
 
 
-def cache_folder() -> Path | None:
-    """Where this user's programs keep what they can make again; ``None`` if there is no home."""
-    try:
-        if os.environ.get("XDG_CACHE_HOME"):
-            base = Path(os.environ["XDG_CACHE_HOME"])
-        elif sys.platform == "darwin":
-            base = Path.home() / "Library" / "Caches"
-        elif sys.platform == "win32":
-            base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-        else:
-            base = Path.home() / ".cache"
-    except RuntimeError:  # of Path.home
-        return None
-    return base / "instdisc"
-
-
 def _key(name: str, size: int, digest: bytes, small: bool) -> bytes:
     if small and digest:
         return digest
@@ -192,28 +176,19 @@ def _hash_file(path: str) -> bytes:
 _Memory = dict[str, tuple[tuple[int, ...], bytes]]
 
 
-def _memory_file(root: str, memory: Path, small: bool) -> Path:
-    digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
-    return memory / f"{os.path.basename(root)}-{digest}-{'content' if small else 'size'}.npz"
-
-
 def _load(file: Path, root: str) -> _Memory:
     if not file.exists():
         return {}
     try:
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
-            if int(stored["format"]) != _FORMAT or stored["root"].tobytes() != os.fsencode(root):
-                raise ValueError("it is of another folder or release")
-            names = PackedPaths(stored["names"].tobytes(), stored["offsets"])
-            stamps, hashes, hashed = stored["stamps"], stored["hashes"].tobytes(), stored["hashed"]
-        size = KEY_BYTES
+        stored = load_arrays(file, root, _FORMAT)
+        names = PackedPaths(stored["names"].tobytes(), stored["offsets"])
+        hashes, size = stored["hashes"].tobytes(), KEY_BYTES
+        rows = zip(names, stored["stamps"].tolist(), stored["hashed"].tolist(), strict=True)
         return {
             name: (tuple(stamp), hashes[row * size : (row + 1) * size] if has else b"")
-            for row, (name, stamp, has) in enumerate(
-                zip(names, stamps.tolist(), hashed.tolist(), strict=True)
-            )
+            for row, (name, stamp, has) in enumerate(rows)
         }
-    except Exception as error:  # numpy and zipfile raise anything at broken bytes
+    except (ValueError, KeyError) as error:
         _log.warning("%s is of no use (%s); files are hashed again", file, error)
         return {}
 
@@ -222,25 +197,15 @@ def _save(file: Path, root: str, known: _Memory) -> None:
     names = PackedPaths.pack(known)
     hashes = [digest for _, digest in known.values()]
     arrays = {
-        "format": np.array(_FORMAT),
-        "root": np.frombuffer(os.fsencode(root), np.uint8),
         "names": np.frombuffer(names.data, np.uint8),
         "offsets": names.offsets,
         "stamps": np.array([stamp for stamp, _ in known.values()], dtype=np.int64),
         "hashes": as_keys(digest or bytes(KEY_BYTES) for digest in hashes),
         "hashed": np.array([bool(digest) for digest in hashes]),
     }
-    temporary = None
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # Other processes may write the same file now: each its own, and the last one stays.
-        with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".part", delete=False) as opened:
-            temporary = opened.name
-            np.savez(opened, **arrays)  # type: ignore[arg-type]
-        os.replace(temporary, file)
+        save_arrays(file, root, _FORMAT, arrays)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         _log.warning(
             "cannot remember in %s what the files in %s hold (%s): the next run hashes them again. "
             "Set XDG_CACHE_HOME to a folder that can be written.",

@@ -9,10 +9,10 @@ import torch
 
 from instdisc.types import UNKNOWN_LABEL
 
-from .contents import cache_folder
 from .files import SUFFIXES, ImageFiles
 from .index import find_images
 from .packed import PackedPaths
+from .remembered import cache_folder
 
 
 class ImageFolder(ImageFiles):

@@ -5,10 +5,8 @@ Legend: F folders.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +16,7 @@ import numpy as np
 from .files import SUFFIXES
 from .listing import is_clutter
 from .packed import PackedPaths
+from .remembered import file_about, load_arrays, save_arrays
 
 LEAST = 50_000  # images; a local disk lists fewer in less than 0.1 s
 _FORMAT = 2
@@ -55,7 +54,7 @@ def find_images(root: str | Path, index: Path | None = None) -> dict[str, Packed
         Sorted names of folders -> sorted paths relative to `root`.
     """
     place = os.path.realpath(root)
-    file = None if index is None else _index_file(place, index)
+    file = None if index is None else file_about(place, index)
     known = {} if file is None else _load(file, place)
     found = _scan(place, known)
     if file is not None and sum(len(branch.files) for branch in found.values()) >= LEAST:
@@ -125,30 +124,21 @@ def _stamp(root: str, folder: str, *, settled: bool = False) -> tuple[int, int]:
     return changed, status.st_ino & (2**63 - 1)
 
 
-def _index_file(root: str, index: Path) -> Path:
-    digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
-    return index / f"{os.path.basename(root)}-{digest}.npz"
-
-
 def _load(file: Path, root: str) -> dict[str, Branch]:
     """What the index says; nothing if there is none or it is not one of this folder."""
     if not file.exists():
         return {}
     try:
-        # A zip file: a checksum guards each array.
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
-            if int(stored["format"]) != _FORMAT or stored["root"].tobytes() != os.fsencode(root):
-                raise ValueError("it is of another folder or release")
-            folders = PackedPaths(stored["folders"].tobytes(), stored["folder_offsets"])
-            files = PackedPaths(stored["files"].tobytes(), stored["file_offsets"])
-            stamps, ends = stored["stamps"], stored["ends"]
-        names = list(folders)
+        stored = load_arrays(file, root, _FORMAT)
+        folders = PackedPaths(stored["folders"].tobytes(), stored["folder_offsets"])
+        files = PackedPaths(stored["files"].tobytes(), stored["file_offsets"])
+        names, stamps, ends = list(folders), stored["stamps"], stored["ends"]
         branches = [
             Branch(names[i:k], stamps[i:k], files.part(j, m))
             for (i, j), (k, m) in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
         ]
         return {branch.folders[0]: branch for branch in branches}
-    except Exception as error:  # numpy and zipfile raise anything at broken bytes
+    except (ValueError, KeyError, IndexError) as error:
         _log.warning("the index %s is of no use (%s); scanning again", file, error)
         return {}
 
@@ -158,8 +148,6 @@ def _save(file: Path, root: str, found: dict[str, Branch]) -> None:
     files = PackedPaths.join([branch.files for branch in found.values()])
     sizes = [(len(branch.folders), len(branch.files)) for branch in found.values()]
     arrays = {
-        "format": np.array(_FORMAT),
-        "root": np.frombuffer(os.fsencode(root), np.uint8),
         "folders": np.frombuffer(folders.data, np.uint8),
         "folder_offsets": folders.offsets,
         "files": np.frombuffer(files.data, np.uint8),
@@ -167,17 +155,9 @@ def _save(file: Path, root: str, found: dict[str, Branch]) -> None:
         "stamps": np.concatenate([branch.stamps for branch in found.values()]),
         "ends": np.array([(0, 0), *sizes], dtype=np.int64).cumsum(axis=0),
     }
-    temporary = None
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # Other processes may write the same index now: each its own file, and the last one stays.
-        with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".part", delete=False) as opened:
-            temporary = opened.name
-            np.savez(opened, **arrays)  # type: ignore[arg-type]
-        os.replace(temporary, file)
+        save_arrays(file, root, _FORMAT, arrays)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         _log.warning(
             "cannot keep the index of %s in %s (%s), so that each start scans it all. Pass "
             "index=a folder that can be written, or index=False",

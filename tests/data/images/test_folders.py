@@ -20,7 +20,7 @@ from instdisc.data import (
     ViewLoader,
     view_policy,
 )
-from instdisc.data.images import contents, files
+from instdisc.data.images import files, remembered
 from instdisc.data.images import index as folder_index
 from instdisc.data.images.packed import PackedPaths
 
@@ -512,9 +512,9 @@ def test_index_lies_in_the_users_cache_folder(folder, tmp_path_factory, monkeypa
 def test_cache_folders_of_the_platforms(tmp_path, monkeypatch, platform, expected):
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(contents.sys, "platform", platform)
-    monkeypatch.setattr(contents.Path, "home", lambda: tmp_path)
-    assert contents.cache_folder() == tmp_path / expected / "instdisc"
+    monkeypatch.setattr(remembered.sys, "platform", platform)
+    monkeypatch.setattr(remembered.Path, "home", lambda: tmp_path)
+    assert remembered.cache_folder() == tmp_path / expected / "instdisc"
 
 
 def test_without_a_home_there_is_no_index(monkeypatch):
@@ -522,8 +522,8 @@ def test_without_a_home_there_is_no_index(monkeypatch):
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(contents.Path, "home", homeless)
-    assert contents.cache_folder() is None
+    monkeypatch.setattr(remembered.Path, "home", homeless)
+    assert remembered.cache_folder() is None
 
 
 # Many paths in little memory

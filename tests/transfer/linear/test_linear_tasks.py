@@ -35,6 +35,7 @@ EVALUATE = {"linear_grid": evaluate_linear_grid, "moco_linear": evaluate_moco_li
 
 @pytest.fixture(scope="module")
 def backbone():
+    torch.manual_seed(0)  # before the one of each test
     return Backbone("test_resnet")
 
 
