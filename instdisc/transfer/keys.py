@@ -15,11 +15,11 @@ def job_key(parts: Mapping[str, Any]) -> str:
         parts: JSON values, e.g. the task, its version and options, hashes of weights and data.
 
     Raises:
-        TypeError: if a value is none of JSON's.
+        TypeError, ValueError: if a value is none of JSON's, which knows no NaN.
 
     Example:
         >>> job_key({"task": "knn", "k": 20}) == job_key({"k": 20, "task": "knn"})
         True
     """
-    text = json.dumps(parts, sort_keys=True)
+    text = json.dumps(parts, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

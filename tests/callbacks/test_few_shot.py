@@ -158,7 +158,9 @@ def test_sets_by_name(tmp_path):
     for given in (tmp_path / "pets", [str(tmp_path / "pets")]):
         assert FewShotAccuracy(given, **SMALL)._sets[0].name == "pets"
     assert FewShotAccuracy({"p": tmp_path / "pets"}, **SMALL)._sets[0].name == "p"
-    with pytest.raises(FileNotFoundError, match="a set of the catalog, a folder"):
+    with pytest.raises(
+        FileNotFoundError, match="`name` must be a folder or a file or one of imagenet"
+    ):
         FewShotAccuracy(tmp_path / "dogs", **SMALL)
 
 

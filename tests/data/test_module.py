@@ -211,7 +211,7 @@ def test_other_batches_pass_through():
         ({"dtype": "float16"}, "`dtype` must be 'float32' or 'bfloat16', got 'float16'"),
         ({"max_bank": 0}, "`max_bank` must be positive or None, got 0"),
         ({"policy": "moco"}, "`name` must be one of"),
-        ({"image_size": 0}, "`image_size` must be a positive"),
+        ({"image_size": 0}, "`image_size` must be a whole number of at least 1, got 0"),
         (
             {"test_images": Scenes(5, image_size=32, first_category=3)},
             r"`test_images` has the classes .* they must be the same",

@@ -97,7 +97,7 @@ def evaluate_linear_grid(
         >>> from instdisc.data import Scenes
         >>> images = Scenes(40, image_size=32, num_categories=2)
         >>> records = evaluate_linear_grid(Backbone("test_resnet"), images, images,
-        ...     dataset="scenes", method="random", image_size=32, tune_epochs=1, epochs=1)
+        ...     image_size=32, tune_epochs=1, epochs=1)
         >>> [record.metric for record in records]
         ['top-1', 'mean per class', 'ECE']
     """

@@ -80,7 +80,7 @@ def evaluate_moco_linear(
         >>> from instdisc.data import Scenes
         >>> images = Scenes(40, image_size=32, num_categories=2)
         >>> records = evaluate_moco_linear(Backbone("test_resnet"), images, images,
-        ...     dataset="scenes", method="random", image_size=32, epochs=1)
+        ...     image_size=32, epochs=1)
         >>> records[0].settings["learning_rate"]
         30.0
     """

@@ -23,7 +23,7 @@ from instdisc.transfer import (
     write_results,
 )
 from instdisc.transfer.detection.evaluation import restore
-from instdisc.types import Detections, ObjectBatch
+from instdisc.types import Detections, InputSpec, ObjectBatch
 
 SMALL = {"norm": "plain", "regions_per_image": 16}
 QUICK = DetectionRecipe(3, 2, 0.005, (2,), 1)
@@ -209,6 +209,23 @@ def test_export_and_load(trained, tmp_path):
     net = load_backbone(export_backbone(module.detector.backbone, tmp_path / "net.safetensors"))
     for name, value in net.state_dict().items():
         assert torch.equal(value, module.detector.backbone.state_dict()[name])
+
+
+def test_a_detector_is_shown_images_as_its_backbone_was(tmp_path):
+    backbone = Backbone("test_resnet")
+    backbone.input = InputSpec(64, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), "bicubic", 1.0)
+    module = DetectionModule(backbone, 2, **SMALL)
+    assert module.detector.backbone.input == backbone.input
+    names = {"classes": ["a", "b"], "category_ids": [1, 2]}
+    saved = load_detector(export_detector(module.detector, tmp_path / "it.pt", **names))
+    assert (saved.mean, saved.std) == (backbone.input.mean, backbone.input.std)
+    assert saved.detector.backbone.input.interpolation == "bicubic"
+    other = DetectionModule(backbone, 2, mean=[0.1, 0.2, 0.3], **SMALL)
+    white = torch.full((1, 3, 4, 4), 255, dtype=torch.uint8)
+    seen = other.prepare(white, torch.tensor([[4, 4]]))[0, :, 0, 0]
+    torch.testing.assert_close(seen, torch.tensor([4.5, 4.0, 3.5]))
+    assert other.history.seen.mean == (0.1, 0.2, 0.3)
+    assert backbone.input.mean == (0.5, 0.5, 0.5)
 
 
 def test_bad_exports(tmp_path):

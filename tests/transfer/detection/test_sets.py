@@ -44,7 +44,7 @@ def fine(**more):
 
 def run(train, test, **options):
     return detect(
-        Backbone("test_resnet"), train, test, dataset="d", method="m",
+        Backbone("test_resnet"), train, test,
         recipe=DetectionRecipe(1, 2, 0.001, (), 0), norm="plain", precise_batches=1,
         short_sides=[48], regions_per_image=8, accelerator="cpu", **options,
     )  # fmt: skip

@@ -58,7 +58,7 @@ def test_refused_before_training(train, test, message):
     with pytest.raises(ValueError, match=message):
         check_sets(train, test)
     with pytest.raises(ValueError, match=message):
-        fit_landmarks(Backbone("test_resnet"), train, test, dataset="d", method="m")
+        fit_landmarks(Backbone("test_resnet"), train, test)
 
 
 def test_what_is_left_out_is_said_once(caplog):

@@ -5,11 +5,19 @@ import sys
 
 import pytest
 import torch
+from torchvision.io import write_png
 
-from instdisc.data import Scenes, SceneSegments, SegmentData, SegmentSource, SegmentSubset
+from instdisc.data import (
+    Scenes,
+    SceneSegments,
+    SegmentData,
+    SegmentFiles,
+    SegmentSource,
+    SegmentSubset,
+)
 from instdisc.data.images.source import no_labels
 from instdisc.models import Backbone
-from instdisc.transfer import segment
+from instdisc.transfer import read_predictions, segment
 
 CPU = {"accelerator": "cpu"}
 SMALL = {"crop_size": 32, "batch_size": 4, "width": 16, **CPU}
@@ -193,3 +201,20 @@ def test_a_crop_alone_in_its_batch_is_refused():
     )  # fmt: skip
     with pytest.raises(ValueError, match="`batch_size` must be at least 2 on each device"):
         trainer.fit(Segmenter(Backbone("test_resnet"), 3, width=8), datamodule=data)
+
+
+def test_predictions_name_the_files(tmp_path):
+    (tmp_path / "images" / "a").mkdir(parents=True)
+    (tmp_path / "masks").mkdir()
+    halves = Halves(3)
+    for index in range(3):
+        image, mask = halves.pair(index)
+        write_png(image, str(tmp_path / "images" / "a" / f"{index}.png"))
+        write_png(mask[None], str(tmp_path / "masks" / f"{index}.png"))
+    images, masks = ([f"{f}/{i}.png" for i in range(3)] for f in ("images/a", "masks"))
+    files = SegmentFiles(tmp_path, images, masks, classes=["red", "blue"])
+    few = SegmentSubset(files, torch.tensor([2, 0]))
+    segment(Backbone("test_resnet"), files, few, steps=1, predictions=tmp_path / "it.npz", **SMALL)
+    kept = read_predictions(tmp_path / "it.npz")
+    assert kept["image"].tolist() == ["images/a/2.png", "images/a/0.png"]
+    assert kept["truth"].sum(1).tolist() == [30 * 48] * 2  # two rows of each are ignored
