@@ -113,6 +113,18 @@ def test_published_numbers_of_the_recipes():
     assert read("ssl_transfer_voc0712_fpn")[:3] == (2, 144000, 0.0025)
 
 
+def test_a_recipe_counts_steps_whatever_their_parts(script, tmp_path):
+    cli = script.make_cli(
+        [
+            *small(tmp_path, "--model.backbone", "test_resnet"),
+            *("--global_batch", "4", "--data.batch_size", "2", "--data.iterations", "10"),
+        ]
+    )
+    assert cli.trainer.accumulate_grad_batches == 2
+    assert len(cli.datamodule.train_dataloader()) == 20  # 10 steps
+    assert cli.model.learning_rate == 0.02
+
+
 @pytest.mark.slow
 def test_pennfudan(script, tmp_path, real_data):
     folder = real_data("pennfudan")

@@ -147,8 +147,11 @@ def evaluate_linear_grid(
                 f"{', '.join(str(recipe.learning_rate) for recipe in grid)}"
             )
         table = [
-            {**recipe._asdict(), "validation": None if share < 0 else 100 * share}
-            for recipe, share in scores.items()
+            {
+                **recipe._asdict(),
+                "validation": None if scores[recipe] < 0 else 100 * scores[recipe],
+            }
+            for recipe in grid
         ]
     heads = fit(train, [best], epochs, tuning)[0]
     return score_records(
@@ -164,6 +167,7 @@ def evaluate_linear_grid(
                 "grid": table,
                 "tune_epochs": tune_epochs,
                 "epochs": epochs,
+                "milestones": list(milestones),
                 "share": share,
                 "per_class": per_class,
                 "image_size": image_size,

@@ -80,6 +80,13 @@ def test_grid_is_scored_and_the_best_is_taken(backbone, sets):
     assert table[0]["validation"] >= table[1]["validation"]
     assert table[2]["validation"] is None  # it diverged
     assert top.settings["learning_rate"] == 0.5
+    assert top.settings["milestones"] == [0.5, 0.75]
+
+
+@pytest.mark.parametrize("milestones", [(0.75, 0.5), (0.5, 0.5), (0, 0.5), (0.5, 1)])
+def test_milestones_are_shares_that_increase(milestones, backbone, sets):
+    with pytest.raises(ValueError, match="`milestones` are shares of the epochs and must increase"):
+        evaluate_linear_grid(backbone, *sets, **ABOUT, milestones=milestones)
 
 
 def test_one_recipe_is_not_tuned(backbone, sets):
