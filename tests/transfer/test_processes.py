@@ -97,7 +97,7 @@ def landmarks(world):
     data = LandmarkData(source, source, image_size=SIZE, batch_size=2)
     net = LandmarkModule("test_resnet", SCENE_5, image_size=SIZE)
     trainer(world).validate(net, datamodule=data, verbose=False)
-    return {"errors": net.result}
+    return {"errors": net.result.errors}
 
 
 def finetuning(world):

@@ -66,49 +66,45 @@ def file_keys(
         >>> by_content, (keys[0] == keys[1]).all(), (keys[0] == keys[2]).all()
         (True, np.False_, np.True_)
     """
-    names = list(paths)
+    packed = paths if isinstance(paths, PackedPaths) else PackedPaths.pack(paths)
+    names = packed.encoded()
     place = os.path.realpath(root)
-    stamps = np.array([_stamp(place, name) for name in names], dtype=np.int64).reshape(-1, 4)
+    stamps = _stamps(os.fsencode(place), names)
     small = int(stamps[:, 0].clip(min=0).sum()) <= LARGE
     if memory is True:
         above = cache_folder()
         memory = None if above is None else above / "contents"
     file = file_about(place, Path(memory), "content" if small else "size") if memory else None
-    known = _load(file, place) if file is not None else {}
-    remembered = [known.get(name) for name in names]
-    fresh = np.array(
-        [
-            entry is not None and entry[0] == tuple(stamp)
-            for entry, stamp in zip(remembered, stamps.tolist(), strict=True)
-        ],
-        dtype=bool,
-    )
-    hashes = [
-        entry[1] if good and entry is not None else b""
-        for entry, good in zip(remembered, fresh.tolist(), strict=True)
-    ]
+    stored = _load(file, place) if file is not None else None
+    rows = np.full(len(names), -1) if stored is None else _rows_of(packed, names, stored.names)
+    known, hashes = rows >= 0, np.zeros((len(names), KEY_BYTES), np.uint8)
+    hashed = np.zeros(len(names), bool)
+    fresh = known.copy()
+    if stored is not None:
+        fresh[known] = (stored.stamps[rows[known]] == stamps[known]).all(1)
+        hashes[fresh], hashed[fresh] = stored.hashes[rows[fresh]], stored.hashed[rows[fresh]]
     # A large set's file is hashed only if it was known and is another one now.
-    wanted = [
-        row
-        for row in np.flatnonzero(~fresh).tolist()
-        if stamps[row, 0] >= 0 and (small or remembered[row] is not None)
-    ]
+    wanted = np.flatnonzero(~fresh & (stamps[:, 0] >= 0) & (small | known)).tolist()
     with ThreadPoolExecutor() as threads:  # hashlib lets go of the interpreter
-        found = threads.map(lambda row: _hash_file(os.path.join(place, names[row])), wanted)
-        for row, digest in zip(wanted, found, strict=True):
-            hashes[row] = digest
+        digests = threads.map(
+            lambda row: _hash_file(os.fsencode(place) + b"/" + names[row]), wanted
+        )
+        for row, digest in zip(wanted, digests, strict=True):
+            if digest:
+                hashes[row], hashed[row] = np.frombuffer(digest, np.uint8), True
     if file is not None and not fresh.all():
-        settled = _settled(stamps) if small else stamps
-        updated = {
-            name: (tuple(row), one)
-            for name, row, one in zip(names, settled.tolist(), hashes, strict=True)
-        }
-        _save(file, place, {**known, **updated})
-    keys = [
-        _key(name, int(stamp[0]), digest, small)
-        for name, stamp, digest in zip(names, stamps.tolist(), hashes, strict=True)
-    ]
-    return Keys(as_keys(keys), small)
+        seen = _Memory(packed, _settled(stamps) if small else stamps, hashes, hashed)
+        _save(file, place, seen if stored is None else _joined(stored, rows, seen))
+    # Of a set of more than `LARGE`, and of files that are gone.
+    by_name = np.flatnonzero(~hashed) if small else np.arange(len(names))
+    sizes, also = stamps[:, 0].tolist(), hashed.tolist()
+    parts = (
+        (b"%d %b" % (sizes[row], names[row]), hashes[row].tobytes() if also[row] else b"")
+        for row in by_name.tolist()
+    )
+    keys = [hashlib.blake2b(b"".join(both), digest_size=KEY_BYTES).digest() for both in parts]
+    hashes[by_name] = as_keys(keys)
+    return Keys(hashes, small)
 
 
 def as_keys(hashes: Iterable[bytes]) -> np.ndarray:
@@ -132,24 +128,49 @@ def join_keys(parts: Sequence[Keys]) -> Keys:
     )
 
 
-def _key(name: str, size: int, digest: bytes, small: bool) -> bytes:
-    if small and digest:
-        return digest
-    return hash_parts(os.fsencode(name.replace(os.sep, "/")), str(size).encode(), digest)
+class _Memory(NamedTuple):
+    """What is remembered of the files below a folder."""
+
+    names: PackedPaths
+    stamps: np.ndarray  # (N, 4) int64
+    hashes: np.ndarray  # (N, 16) uint8
+    hashed: np.ndarray  # (N,) bool
 
 
-def _stamp(root: str, name: str) -> tuple[int, int, int, int]:
-    try:
-        status = os.stat(os.path.join(root, name))
-    except OSError:
-        return _GONE
-    # ctime: a copy can keep the time of change, but not this one.
-    return (
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-        status.st_ino & (2**63 - 1),
+def _rows_of(packed: PackedPaths, names: list[bytes], stored: PackedPaths) -> np.ndarray:
+    """``(N,)`` where each file stands in the memory; -1 where it does not."""
+    if packed.data == stored.data and np.array_equal(packed.offsets, stored.offsets):
+        return np.arange(len(names))
+    place = {name: row for row, name in enumerate(stored.encoded())}
+    return np.array([place.get(name, -1) for name in names])
+
+
+def _joined(stored: _Memory, rows: np.ndarray, seen: _Memory) -> _Memory:
+    """What was remembered and was not looked at now, then what was."""
+    left = np.ones(len(stored.names), bool)
+    left[rows[rows >= 0]] = False
+    if not left.any():
+        return seen
+    others = stored.names.take(np.flatnonzero(left))
+    return _Memory(
+        PackedPaths.join([others, seen.names]),
+        *(np.concatenate([old[left], new]) for old, new in zip(stored[1:], seen[1:], strict=True)),
     )
+
+
+def _stamps(root: bytes, names: list[bytes]) -> np.ndarray:
+    """``(N, 4)`` int64: size, times of change in ns and number of each file; -1 if it is gone."""
+    found = []
+    for name in names:
+        try:
+            status = os.stat(root + b"/" + name)
+        except OSError:
+            found.append(_GONE)
+            continue
+        # ctime: a copy can keep the time of change, but not this one.
+        number = status.st_ino & (2**63 - 1)
+        found.append((status.st_size, status.st_mtime_ns, status.st_ctime_ns, number))
+    return np.array(found, dtype=np.int64).reshape(-1, 4)
 
 
 def _settled(stamps: np.ndarray) -> np.ndarray:
@@ -162,7 +183,7 @@ def _settled(stamps: np.ndarray) -> np.ndarray:
     return kept
 
 
-def _hash_file(path: str) -> bytes:
+def _hash_file(path: bytes) -> bytes:
     digest = hashlib.blake2b(digest_size=KEY_BYTES)
     try:
         with open(path, "rb", buffering=0) as file:
@@ -173,35 +194,25 @@ def _hash_file(path: str) -> bytes:
     return digest.digest()
 
 
-_Memory = dict[str, tuple[tuple[int, ...], bytes]]
-
-
-def _load(file: Path, root: str) -> _Memory:
+def _load(file: Path, root: str) -> _Memory | None:
     if not file.exists():
-        return {}
+        return None
     try:
         stored = load_arrays(file, root, _FORMAT)
         names = PackedPaths(stored["names"].tobytes(), stored["offsets"])
-        hashes, size = stored["hashes"].tobytes(), KEY_BYTES
-        rows = zip(names, stored["stamps"].tolist(), stored["hashed"].tolist(), strict=True)
-        return {
-            name: (tuple(stamp), hashes[row * size : (row + 1) * size] if has else b"")
-            for row, (name, stamp, has) in enumerate(rows)
-        }
+        return _Memory(names, stored["stamps"], stored["hashes"], stored["hashed"])
     except (ValueError, KeyError) as error:
         _log.warning("%s is of no use (%s); files are hashed again", file, error)
-        return {}
+        return None
 
 
-def _save(file: Path, root: str, known: _Memory) -> None:
-    names = PackedPaths.pack(known)
-    hashes = [digest for _, digest in known.values()]
+def _save(file: Path, root: str, memory: _Memory) -> None:
     arrays = {
-        "names": np.frombuffer(names.data, np.uint8),
-        "offsets": names.offsets,
-        "stamps": np.array([stamp for stamp, _ in known.values()], dtype=np.int64),
-        "hashes": as_keys(digest or bytes(KEY_BYTES) for digest in hashes),
-        "hashed": np.array([bool(digest) for digest in hashes]),
+        "names": np.frombuffer(memory.names.data, np.uint8),
+        "offsets": memory.names.offsets,
+        "stamps": memory.stamps,
+        "hashes": memory.hashes,
+        "hashed": memory.hashed,
     }
     try:
         save_arrays(file, root, _FORMAT, arrays)

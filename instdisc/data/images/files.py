@@ -103,7 +103,7 @@ class ImageFiles(ImageSource):
             return super().image_keys(positions)
         if positions is None:
             return file_keys(self.root, self._paths)
-        return file_keys(self.root, [self._paths[row] for row in positions.tolist()])
+        return file_keys(self.root, self._paths.take(positions.numpy()))
 
 
 def decode_file(path: Path) -> Tensor:

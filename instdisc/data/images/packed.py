@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -47,6 +48,18 @@ class PackedPaths:
         """The paths from `start` to before `stop`."""
         offsets = self.offsets[start : stop + 1]
         return PackedPaths(self.data[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+    def take(self, rows: np.ndarray) -> PackedPaths:
+        """The paths at some places, ``(M,)`` int64, in that order."""
+        names = self.encoded()
+        offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum(np.diff(self.offsets)[rows], out=offsets[1:])
+        return PackedPaths(b"".join([names[row] for row in rows.tolist()]), offsets)
+
+    def encoded(self) -> list[bytes]:
+        """The paths as `os.fsencode` gives them."""
+        places = itertools.pairwise(self.offsets.tolist())
+        return [self.data[start:stop] for start, stop in places]
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
