@@ -8,8 +8,9 @@
 Results go to OUT/results.jsonl at once, and their predictions to OUT/predictions. Run the same
 command again to go on after a stop, or with more of everything: what stands there is not run again,
 unless what it depends on has changed. What is not there or fails is skipped and said, and the exit
-status is 1, unless --allow-missing. The table also goes to OUT/table.md, .csv and .tex; below it stand the
-numbers that papers report of the same task, set and metric. Settings of a task: --set finetune.epochs=10 knn.k=200.
+status is 1, unless --allow-missing. The table also goes to OUT/table.md, .csv and .tex; below it
+stand the numbers that papers report of the same task, set and metric. Settings of a task:
+--set finetune.epochs=10 knn.k=200.
 """
 
 import argparse
