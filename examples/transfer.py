@@ -8,8 +8,9 @@
 Results go to OUT/results.jsonl at once, and their predictions to OUT/predictions. Run the same
 command again to go on after a stop, or with more of everything: what stands there is not run again,
 unless what it depends on has changed. What is not there or fails is skipped and said, and the exit
-status is 1, unless --allow-missing. The table also goes to OUT/table.md, .csv and .tex. Settings of
-a task: --set finetune.epochs=10 knn.k=200.
+status is 1, unless --allow-missing. The table also goes to OUT/table.md, .csv and .tex; below it
+stand the numbers that papers report of the same task, set and metric. Settings of a task:
+--set finetune.epochs=10 knn.k=200.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from typing import Any
 import rich
 from rich.markup import escape
 
-from instdisc.report import results_table, write_table
+from instdisc.report import published_lines, results_table, write_table
 from instdisc.transfer import TASKS, SuiteRecords, run_suite
 
 
@@ -101,6 +102,8 @@ def main(arguments: list[str] | None = None) -> SuiteRecords:
         rich.print(results_table(records, title="Transfer", rows="results"))
         for suffix in ("md", "csv", "tex"):
             write_table(records, options.out / f"table.{suffix}", rows="results")
+    for line in published_lines(records):
+        rich.print(escape(line))
     for what, why in records.missing:
         rich.print(f"[red]missing[/red]: {escape(what)}: {escape(why)}")
     if options.allow_missing:

@@ -5,6 +5,7 @@ from instdisc.records import read_records as read_records
 
 from .figures import results_figure as results_figure
 from .published import Published as Published
+from .published import published_lines as published_lines
 from .published import published_values as published_values
 from .table import results_table as results_table
 from .written import write_table as write_table

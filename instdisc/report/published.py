@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
+from instdisc.types import Record
+
+# What tables call a detection set that is opened by its name: how its test set is called, and what
+# is trained on.
+_OPENED: dict[tuple[str, str], tuple[str, dict[str, str]]] = {
+    ("detection", "voc07"): ("voc07_test", {"train": "voc07_trainval"}),
+    ("detection", "voc0712"): ("voc07_test", {"train": "voc0712_trainval"}),
+    ("detection", "coco"): ("coco_val2017", {}),
+}
+# Images of the official test sets: a folder of one's own may have the same name.
+_NUM_IMAGES = {
+    "imagenet": 50000,
+    "voc07_test": 4952,
+    "coco_val2017": 5000,
+    "cityscapes": 500,
+    "voc2012_segmentation": 1449,
+}
 _LEAST_RECALLED = 70  # percent; a number that is less sure is no number to be held to
 
 
@@ -75,6 +93,51 @@ def published_values(
         and dataset in (None, row.dataset)
         and (metric in (None, row.metric) or _same_episodes(metric, row.metric))
     ]
+
+
+def published_lines(records: Iterable[Record]) -> list[str]:
+    """What others report where these records have a number: same task, test set and metric.
+
+    Only what is sure is told (`Published.is_sure`), and nothing of a set that has another number of
+    images than theirs. Architecture, schedule and training set may differ: the lines name theirs.
+
+    Args:
+        records: ours, e.g. of a table.
+
+    Returns:
+        A line for each task, set and metric and each source; empty if there is nothing.
+
+    Example:
+        >>> ours = Record("segmentation", "cityscapes", "mIoU", 71.0, n=500)
+        >>> published_lines([ours])[0].partition("; ")[2]
+        'head fcn, steps 90000, architecture resnet50): supervised 74.6, MoCo v1 75.3'
+    """
+    lines = []
+    for record in records:
+        asked = record.task, record.dataset
+        dataset, known = _OPENED.get(asked, (record.dataset, {}))
+        if record.task != "few_shot" and record.n not in (0, _NUM_IMAGES.get(dataset, 0)):
+            continue
+        sources: dict[tuple[str, str], list[Published]] = defaultdict(list)
+        for row in published_values(record.task, dataset, record.metric):
+            if row.is_sure and row.unit == record.unit and known.items() <= row.settings.items():
+                sources[row.source, row.table].append(row)
+        for (source, table), rows in sources.items():
+            told = [{k: v for k, v in row.settings.items() if k != "note"} for row in rows]
+            common = {k: v for k, v in told[0].items() if all((k, v) in t.items() for t in told)}
+            place = ", ".join(part for part in (source, table) if part)
+            head = "; ".join(part for part in (place, _words(common)) if part)
+            values = []
+            for row, settings in zip(rows, told, strict=True):
+                own = _words({k: v for k, v in settings.items() if k not in common})
+                values.append(f"{row.method} {row.value}" + (f" ({own})" if own else ""))
+            what = ", ".join((*asked, record.metric))
+            lines.append(f"published, not ours: {what} ({head}): {', '.join(values)}")
+    return list(dict.fromkeys(lines))
+
+
+def _words(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
 
 
 def _same_episodes(ours: str | None, theirs: str) -> bool:

@@ -98,6 +98,7 @@ SMALL = ["--repeats", "1", "--queue-size", "256", "--long-queue-size", "512", "-
 SMALL += ["--images", "2", "--small-images", "8"]
 
 
+@pytest.mark.slow
 def test_benchmark_makes_one_table(benchmark, tmp_path):
     page = tmp_path / "benchmarks.md"
     rows = ["loss_64", "momentum"]
@@ -108,7 +109,10 @@ def test_benchmark_makes_one_table(benchmark, tmp_path):
     assert "python examples/benchmark.py --rows loss_64 momentum" in page.read_text()
 
 
-@pytest.mark.parametrize(("row", "count"), [("worker", 3), ("copies", 4), ("step_18", 5)])
+@pytest.mark.parametrize(
+    ("row", "count"),
+    [("worker", 3), ("copies", 4), pytest.param("step_18", 5, marks=pytest.mark.slow)],
+)
 def test_rows_of_the_benchmark(benchmark, row, count):
     assert len(benchmark.measure_row(row, benchmark.parse_arguments(SMALL))) == count
 

@@ -58,8 +58,8 @@ def test_few_shot(arguments, tmp_path, capsys):
 
 def test_fine_tuning(arguments, monkeypatch):
     script = load("few_shot")
-    quick = script.finetune_few_shot.__wrapped__.__kwdefaults__["recipe"]._replace(epochs=1)
-    monkeypatch.setitem(script.finetune_few_shot.__wrapped__.__kwdefaults__, "recipe", quick)
+    defaults = script.finetune_few_shot.__wrapped__.__kwdefaults__
+    monkeypatch.setitem(defaults, "recipe", defaults["recipe"]._replace(epochs=1))
     records = script.main([*arguments, "--shots", "2", "--classifiers", "finetune"])
     assert [record.metric for record in records] == ["2-way 2-shot fine-tuned"] * 2
 

@@ -385,6 +385,7 @@ def test_small_row_is_headed_by_its_command(path):
     assert EXAMPLES.parent / configs[0] in BASES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("base", "path"), PAIRS, ids=lambda path: path.stem)
 def test_small_row_goes_on_top_of_its_base(base, path, script, folder, tmp_path):
     row, below = yaml.safe_load(path.read_text())["data"], yaml.safe_load(base.read_text())

@@ -70,6 +70,8 @@ RUN = [
     *(("README", command) for command in commands(README)),
     *(("docs/published.md", command) for command in commands(PUBLISHED)),
 ]
+# Ablations differ in little from the rows that they vary; together their runs take minutes.
+SLOW = [[pytest.mark.slow] if where.startswith("ablations/") else [] for where, _ in RUN]
 
 
 def options(command: list[str]) -> dict[str, list[str]]:
@@ -371,7 +373,10 @@ def scripts():
     return script
 
 
-@pytest.mark.parametrize(("where", "command"), RUN, ids=[where for where, _ in RUN])
+@pytest.mark.parametrize(
+    ("where", "command"),
+    [pytest.param(*row, marks=marks, id=row[0]) for row, marks in zip(RUN, SLOW, strict=True)],
+)
 def test_command_runs(where, command, workplace, scripts, tmp_path, monkeypatch):
     name = Path(command[0]).stem
     run = tmp_path / "run"

@@ -6,8 +6,9 @@ from importlib import resources
 import pytest
 
 from instdisc.data import CATALOG
-from instdisc.report import Published, published_values
+from instdisc.report import Published, published_lines, published_values
 from instdisc.transfer import TASKS
+from instdisc.types import Record
 
 ROWS = published_values()
 OTHER_SETS = {"voc07_test", "coco_val2017", "cityscapes", "voc2012_segmentation"}
@@ -78,3 +79,56 @@ def test_a_task_of_ones_own_has_none():
 def test_the_file_is_part_of_the_package():
     assert resources.files("instdisc.report").joinpath("published.json").is_file()
     assert "published.json" in (resources.files("instdisc") / ".." / "setup.py").read_text()
+
+
+def ours(task, dataset, metric, n=0, **fields):
+    return Record(task, dataset, metric, 50.0, n=n, **fields)
+
+
+def test_lines_below_a_table():
+    records = [
+        ours("knn", "imagenet", "top-1", 50000),
+        ours("segmentation", "cityscapes", "mIoU", 500, method="MoCo"),
+        ours("segmentation", "cityscapes", "mIoU", 500, method="random"),
+        ours("segmentation", "cityscapes", "pixel accuracy", 500),
+    ]
+    assert published_lines(records) == [
+        "published, not ours: segmentation, cityscapes, mIoU (He et al. (2020), MoCo, semantic "
+        "segmentation; head fcn, steps 90000, architecture resnet50): "
+        "supervised 74.6, MoCo v1 75.3",
+        "published, not ours: segmentation, cityscapes, mIoU (PaddleSeg; head deeplab, "
+        "output_stride 8, steps 80000, architecture resnet50): supervised 79.9",
+    ]
+    assert published_lines([]) == []
+
+
+def test_lines_tell_what_differs_between_the_rows_of_a_source():
+    lines = published_lines([ours("few_shot", "mini_imagenet", "5-way 1-shot centroid", 600)])
+    (line,) = lines
+    assert "MoCo v2 52.03 (classifier prototypes), exemplar v2 59.02" in line
+    assert line.endswith("supervised 63.89 (classifier cosine classifier)")
+    (readme,) = (
+        line
+        for line in published_lines([ours("detection", "voc07_test", "VOC07 AP", 4952)])
+        if "README" in line
+    )
+    assert "MoCo v2 57.0 (epochs 200), MoCo v2 57.4 (epochs 800)" in readme
+
+
+def test_lines_of_a_set_by_its_name_are_of_what_it_trains_on():
+    small, large = (
+        published_lines([ours("detection", name, "VOC07 AP", 4952)])
+        for name in ("voc07", "voc0712")
+    )
+    assert len(small) == 2
+    assert all("train voc07_trainval" in line and ", voc07," in line for line in small)
+    assert all("train voc0712_trainval" in line for line in large)
+    assert published_lines([ours("detection", "coco", "mask AP", 5000)])
+
+
+def test_no_lines_of_what_is_not_the_same_or_not_sure():
+    assert published_lines([ours("moco_linear", "imagenet", "top-1", 120)]) == []
+    assert published_lines([ours("detection", "my_set", "VOC07 AP", 4952)]) == []
+    assert published_lines([ours("segmentation", "cityscapes", "mIoU", 500, unit="")]) == []
+    told = " ".join(published_lines([ours("moco_linear", "imagenet", "top-1", 50000)]))
+    assert "flip alone" not in told

@@ -49,19 +49,19 @@ def open_landmarks(
 ) -> LandmarkSource:
     """The images of a landmark task, by what a command line says.
 
-    ======================  ======================================================================
-    `name`                  what it is
-    ======================  ======================================================================
-    ``mafl``, ``celeba``    `CelebALandmarks` in ``root/celeba``; CelebA's part ``train`` leaves
-                            out MAFL's test
-    ``celeba=/data/CelebA``  the same in the folder that is named
-    ``scenes``              generated: 1,000 images of 64 px to train, 500 to test
-    ``faces.csv``           a `LandmarkTable`, split by its column ``split``
-    ``faces68``             a folder with ``train_keypoints.csv``, whose images are in ``train``,
-                            and likewise for the other parts; or with one table of points, whose
-                            images lie beside it or in ``images``
-    ``me=/data/faces.csv``  a table or folder that records call ``me``
-    ======================  ======================================================================
+    ========================  ======================================================================
+    `name`                    what it is
+    ========================  ======================================================================
+    ``mafl``, ``celeba``      `CelebALandmarks` in ``root/celeba``; CelebA's part ``train`` leaves
+                              out MAFL's test
+    ``celeba=/data/CelebA``   the same in the folder that is named
+    ``scenes``                generated: 1,000 images of 64 px to train, 500 to test
+    ``faces.csv``             a `LandmarkTable`, split by its column ``split``
+    ``faces68``               a folder with ``train_keypoints.csv``, whose images are in ``train``,
+                              and likewise for the other parts; or with one table of points, whose
+                              images lie beside it or in ``images``
+    ``me=/data/faces.csv``    a table or folder that records call ``me``
+    ========================  ======================================================================
 
     A part ``"test"`` that is not there is the part ``"val"``. Tables and folders that say nothing
     of a split get 70 % of the images to train on and 30 % to test on, drawn by seed 0
