@@ -71,9 +71,9 @@ def published_input(config: dict[str, Any]) -> InputSpec:
 
 
 def fixed_size(net: Any, config: dict[str, Any]) -> int | None:
-    """The only side in pixels that a network takes; ``None`` if it takes any."""
+    """The side in pixels that a network was built for; ``None`` if it is all the same to it."""
     sizes = getattr(getattr(net, "patch_embed", None), "img_size", None)
-    if sizes is not None and getattr(net.patch_embed, "strict_img_size", True):
+    if sizes is not None:
         return int(sizes[0] if isinstance(sizes, tuple | list) else sizes)
     return int(config["input_size"][-1]) if config.get("fixed_input_size") else None
 

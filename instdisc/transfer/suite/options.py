@@ -93,7 +93,8 @@ def _named(value: Any, hint: Any, default: Any) -> Any:
     partial = isinstance(value, Mapping) and isinstance(default, hint)
     base = default._asdict() if partial else hint._field_defaults
     given = value if isinstance(value, Mapping) else dict(zip(hint._fields, value, strict=False))
-    if not set(given) <= set(hint._fields) or len(given) < len(value):
+    wrong = not set(given) <= set(hint._fields) or len(given) < len(value)
+    if wrong or value in ([], ()):
         raise TypeError
     types = hints_of(hint)
     return hint(**{**base, **{name: _parse(one, types[name], None) for name, one in given.items()}})
