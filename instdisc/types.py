@@ -274,10 +274,11 @@ class Record(NamedTuple):
         """The record as one line of JSON.
 
         Raises:
-            TypeError: if it holds what JSON has not, such as a tensor.
+            TypeError: if a field is of another type, or holds what JSON has not, such as a tensor.
             ValueError: if a number is not finite: JSON has none, and a record is no place for it.
         """
         fields = self._asdict()
+        _check_kinds(fields, TypeError)
         for name in _MAPPINGS:
             fields[name] = dict(fields[name])
         try:
@@ -294,7 +295,8 @@ class Record(NamedTuple):
         """Reads what `to_json` wrote, here or in release 0.1.0.
 
         Raises:
-            ValueError: if the line is not JSON, or its fields are not those of a record.
+            ValueError: if the line is not JSON, or its fields are not those of a record in name
+                and type.
         """
         fields = json.loads(line)
         if isinstance(fields, dict) and set(fields) == _FIRST_FIELDS:
@@ -310,11 +312,14 @@ class Record(NamedTuple):
                 f"`line` must be a JSON object with the fields {list(cls._fields)}, "
                 f"got {line[:200]!r}"
             )
+        _check_kinds(fields, ValueError)
         return cls(**fields)
 
 
 _RECORD_FORMAT = 2
 _MAPPINGS = ("view", "settings", "versions")
+_NUMBERS = ("value", "seconds", "n", "parameters", "seed", "job_records")
+_PERHAPS = ("low", "high", "ci")  # numbers or None
 # Of release 0.1.0, which did not say which way is better.
 _FIRST_FIELDS = {
     *("task", "dataset", "metric", "value", "ci", "unit"),
@@ -323,7 +328,24 @@ _FIRST_FIELDS = {
 _FIRST_LOWER = {"ECE", "NME", "failures above 8 %", "failures above 10 %"}
 
 
+def _check_kinds(fields: Mapping[str, Any], kind: type[Exception]) -> None:
+    """Refuses what would break whoever reads the record later."""
+    for name, value in fields.items():
+        if name in _MAPPINGS:
+            rule, fits = "a mapping", isinstance(value, Mapping)
+        elif name == "higher_is_better":
+            rule, fits = "True or False", isinstance(value, bool)
+        elif name in (*_NUMBERS, *_PERHAPS):
+            fits = isinstance(value, int | float) and not isinstance(value, bool)
+            rule, fits = "a number", fits or (name in _PERHAPS and value is None)
+        else:
+            rule, fits = "a text", isinstance(value, str)
+        if not fits:
+            raise kind(f"a record must hold {rule} as `{name}`, got {value!r}")
+
+
 def _from_first_form(fields: dict[str, Any]) -> Record:
+    _check_kinds(fields, ValueError)
     half = fields.pop("ci")
     settings = fields.pop("settings")
     count = settings.get("test") or settings.get("episodes") or 0

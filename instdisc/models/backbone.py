@@ -144,8 +144,8 @@ class Backbone(nn.Module):
         """
         about = About(
             architecture=self.name,
-            parameters=sum(weight.numel() for weight in self.net.parameters()),
-            weights=hash_weights(self.net, self.spec),
+            parameters=sum(weight.numel() for weight in self.parameters()),
+            weights=self._hash(),
         )
         origin = self.origin
         if origin is None:
@@ -155,6 +155,13 @@ class Backbone(nn.Module):
                 method=f"{origin.method}, changed", pretraining=f"{origin.pretraining}, changed"
             )
         return origin.update(about)
+
+    def _hash(self) -> str:
+        kind = type(self)
+        if kind is Backbone:
+            return hash_weights(self.net, self.spec)
+        # One of a user's own may compute other features from the same network.
+        return hash_weights(self, {**self.spec, "class": f"{kind.__module__}.{kind.__qualname__}"})
 
     @property
     def spec(self) -> dict[str, Any]:

@@ -11,12 +11,15 @@ from torch import nn
 
 from instdisc.types import InputSpec
 
+_OF_THE_START = {"zero_init_last"}  # options that draw the first weights and do no more
+
 
 def hash_weights(net: nn.Module, spec: dict[str, Any]) -> str:
     """A hash of an architecture and of every weight and statistic of a network.
 
     It is of the tensors, not of a file: equal weights give one hash, however they are stored and
-    wherever they lie. Counters of batches are left out, as no feature depends on them.
+    wherever they lie. Counters of batches are left out, as no feature depends on them; so are how
+    the weights were drawn at first, and the tag of a timm name, which only tells whose they are.
 
     Args:
         net: the network.
@@ -30,6 +33,9 @@ def hash_weights(net: nn.Module, spec: dict[str, Any]) -> str:
         >>> hash_weights(layer, {}) == hash_weights(layer, {}) != hash_weights(nn.Linear(2, 2), {})
         True
     """
+    spec = {name: value for name, value in spec.items() if name not in _OF_THE_START}
+    if isinstance(spec.get("name"), str):
+        spec["name"] = spec["name"].split(".")[0]
     digest = hashlib.sha256(json.dumps(spec, sort_keys=True, default=repr).encode())
     for name, tensor in sorted(net.state_dict().items()):
         name = name.replace("_orig_mod.", "")  # torch.compile wraps it
@@ -65,9 +71,9 @@ def published_input(config: dict[str, Any]) -> InputSpec:
 
 
 def fixed_size(net: Any, config: dict[str, Any]) -> int | None:
-    """The only side in pixels that a network takes; ``None`` if it takes any."""
+    """The side in pixels that a network was built for; ``None`` if it is all the same to it."""
     sizes = getattr(getattr(net, "patch_embed", None), "img_size", None)
-    if sizes is not None and getattr(net.patch_embed, "strict_img_size", True):
+    if sizes is not None:
         return int(sizes[0] if isinstance(sizes, tuple | list) else sizes)
     return int(config["input_size"][-1]) if config.get("fixed_input_size") else None
 

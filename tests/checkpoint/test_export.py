@@ -94,6 +94,59 @@ def test_torchvision_and_timm_take_the_files(make_backbone, features, tmp_path):
     assert torch.equal(features(net), features(backbone))
 
 
+def test_timm_opens_the_file_whichever_its_suffix(make_backbone, features, tmp_path):
+    backbone = make_backbone("resnet18")
+    for suffix in (".safetensors", ".pth"):
+        path = export_backbone(backbone, tmp_path / f"file{suffix}", format="timm")
+        net = timm.create_model("resnet18", num_classes=0, checkpoint_path=str(path))
+        assert torch.equal(features(net), features(backbone))
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        ("a.pth", "instdisc"),
+        ("a.pkl", "timm"),
+        ("a.PKL", "torchvision"),
+        ("a.safetensors", "detectron2"),
+        ("a.pt", "detectron2"),
+    ],
+)
+def test_a_suffix_that_means_another_format(name, format, make_backbone, tmp_path):
+    with pytest.raises(ValueError, match=rf"`path` must be a file .* for `format`='{format}'"):
+        export_backbone(make_backbone(), tmp_path / name, format=format)
+    assert list(tmp_path.iterdir()) == []
+
+
+FILES = (
+    ("a.safetensors", "instdisc"),
+    ("b.safetensors", "timm"),
+    ("c.pth", "timm"),
+    ("d.pt", "torchvision"),
+    ("e.safetensors", "torchvision"),
+    ("f.pkl", "detectron2"),
+)
+_WRITE = """
+import sys, torch
+from pathlib import Path
+from instdisc.checkpoint import export_backbone
+from instdisc.models import Backbone
+torch.manual_seed(0)
+backbone = Backbone("resnet18", zero_init_last=False)
+for name, format in {files}:
+    export_backbone(backbone, Path({folder!r}) / name, format=format)
+"""
+
+
+def test_equal_exports_are_equal_bytes_in_every_process(tmp_path):
+    for seed in "12":
+        code = _WRITE.format(files=FILES, folder=str(tmp_path / seed))
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=environment)
+    for name, _ in FILES:
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes(), name
+
+
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_detectron2_names_and_features(name, make_backbone, features, tmp_path):
     backbone = make_backbone(name)
@@ -148,7 +201,8 @@ def test_own_file_tells_how_it_was_made(make_backbone, features, tmp_path):
     path = export_backbone(module, str(tmp_path / "new" / "folder" / "file.safetensors"))
     assert path == tmp_path / "new" / "folder" / "file.safetensors"
     spec = {"name": "resnet18", "stem": "cifar"}
-    info = CheckpointInfo("instdisc", spec, "Pretraining", module.recipe, __version__)
+    seen = module.backbone.input
+    info = CheckpointInfo("instdisc", spec, "Pretraining", module.recipe, __version__, seen)
     assert describe_checkpoint(path) == info
     with safetensors.safe_open(path, "pt") as file:
         assert json.loads(file.metadata()["recipe"]) == module.recipe
@@ -174,7 +228,8 @@ def test_lightning_checkpoint(compiled, make_backbone, features, tmp_path):
     info = CheckpointInfo("lightning", spec, "Pretraining", module.recipe, "0.0.7")
     assert describe_checkpoint(checkpoint) == info
     path = export_backbone(checkpoint, tmp_path / "file.safetensors")
-    assert describe_checkpoint(path) == info._replace(layout="instdisc")
+    seen = module.backbone.input  # an export always tells
+    assert describe_checkpoint(path) == info._replace(layout="instdisc", input=seen)
     assert torch.equal(features(load_backbone(path)), features(module.backbone))
 
 

@@ -17,13 +17,19 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from instdisc.data import ImageSource, ViewPolicy, describe_view, evaluation_policy
+from instdisc.data import (
+    ImageSource,
+    ViewPolicy,
+    describe_view,
+    evaluation_policy,
+    image_names,
+)
 from instdisc.models import Backbone
 from instdisc.types import About
 
 from .extract import Features, extract_features
 
-_FORMAT = 2  # another number if the same inputs come to give other features
+_FORMAT = 3  # another number if the same inputs come to give other features
 _log = logging.getLogger(__name__)
 
 
@@ -80,7 +86,7 @@ def cached_features(
     }
     name = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
     path = Path(folder) / f"{name}.safetensors"
-    stored = _read(path, about)
+    stored = _read(path, images, about)
     if stored is None:
         stored = extract_features(
             backbone,
@@ -90,7 +96,7 @@ def cached_features(
             device=device,
             policy=policy,
         )
-        _write(path, stored, {**parts, "set": f"{images.name}, {len(images)} images"})
+        _write(path, stored, images, {**parts, "set": f"{images.name}, {len(images)} images"})
     return stored
 
 
@@ -103,30 +109,34 @@ def _checksum(tensors: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path, about: About) -> Features | None:
+def _read(path: Path, images: ImageSource, about: About) -> Features | None:
     if not path.exists():
         return None
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in ("features", "labels", "names")}
+            tensors = {name: file.get_tensor(name) for name in ("features", "labels", "rows")}
             checksum = (file.metadata() or {}).get("checksum")
         if _checksum(tensors) != checksum:
             raise ValueError("its checksum is wrong")
-        names = json.loads(tensors["names"].numpy().tobytes())
     except (safetensors.SafetensorError, ValueError, OSError) as error:
         _log.warning("features are computed again: %s is damaged (%s)", path, error)
         return None
-    return Features(tensors["features"], tensors["labels"], names, about)
+    # The names are those of these images: a copy of the set may have others.
+    names = image_names(images)
+    shown = [names[row] for row in tensors["rows"].tolist()]
+    return Features(tensors["features"], tensors["labels"], shown, about)
 
 
-def _write(path: Path, stored: Features, parts: dict[str, str]) -> None:
+def _write(path: Path, stored: Features, images: ImageSource, parts: dict[str, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    names = bytearray(json.dumps(list(stored.names)).encode())
+    places: dict[str, int] = {}
+    for place, name in enumerate(image_names(images)):
+        places.setdefault(name, place)
     tensors = {
         "features": stored.features.contiguous(),
         "labels": stored.labels.contiguous(),
-        "names": torch.frombuffer(names, dtype=torch.uint8),
+        "rows": torch.tensor([places[name] for name in stored.names]),
     }
     try:
         safetensors.torch.save_file(tensors, partial, {**parts, "checksum": _checksum(tensors)})

@@ -102,7 +102,7 @@ def evaluate_linear_grid(
         ['top-1', 'mean per class', 'ECE']
     """
     start = time.perf_counter()
-    _check_milestones(milestones)
+    check_milestones(milestones)
     image_size = backbone.input.size if image_size is None else image_size
     train, test = labelled_sets(train, test, share=share, per_class=per_class, seed=seed)
     num_classes = count_classes(train.labels, train.classes, "train")
@@ -199,7 +199,8 @@ def islam_test_policy(
     return evaluation_policy(size, resize=int(1.15 * size), keep_aspect=False, seen=seen)
 
 
-def _check_milestones(milestones: Sequence[float]) -> None:
+def check_milestones(milestones: Sequence[float]) -> None:
+    """Raises a ValueError if they are no increasing shares."""
     marks = list(milestones)
     if marks != sorted(set(marks)) or not all(0 < mark < 1 for mark in marks):
         raise ValueError(

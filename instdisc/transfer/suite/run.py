@@ -154,14 +154,16 @@ def run_suite(
         >>> [(record.task, record.dataset, record.method) for record in records], records.missing
         ([('knn', 'scenes', 'random')], [])
     """
-    options = options or {}
+    options = {} if options is None else options
     check_options(tasks, options, image_size=image_size, precision=precision)
     checks.whole("batch_size", batch_size)
     checks.whole("num_workers", num_workers, at_least=0)
     checks.whole("seed", seed, at_least=0)
     checks.choice("keep", keep, ("nothing", "memory"))
     device = checks.device("device", device)
-    results = Path(results)
+    results = Path(checks.instance("results", results, (str, Path), "a path"))
+    if results.is_dir():
+        checks.refuse("results", "a file", str(results), "Name one in it: results.jsonl.")
     stored = read_jobs(results)
     missing: list[Missing] = []
 
@@ -205,7 +207,7 @@ def run_suite(
             bar.reset(current, description=job.title, total=None)
             try:
                 records = run(job, functools.partial(_show, bar, current))
-            except (ValueError, TypeError, RuntimeError, MemoryError, OSError) as error:
+            except Exception as error:  # of whatever kind: a user's own task may raise any
                 miss(job.title, _reason(error))
                 _log.debug("%s", job.title, exc_info=error)
             else:
@@ -244,8 +246,11 @@ class _Runner:
             if self._last is not None and self._last[0] is not job.data:
                 self._last[0].forget()
             self._last = (job.data, job.subject)
-            self._backbone = job.subject.load()
+            self._backbone = None
             self._features = {}
+        # A task may have trained it; what comes next is of the weights that were asked for.
+        if self._backbone is None or self._backbone.about().weights != job.subject.about.weights:
+            self._backbone = job.subject.load()
         task = TASKS[job.task]
         inputs: list[Any]
         if task.on == FEATURES:
@@ -262,6 +267,11 @@ class _Runner:
         if not records:
             raise ValueError("the task gave no record")
         prints = [job.data.fingerprint(task.kind, part) for part in task.parts]
+        if any(
+            job.data.images(task.kind, part).fingerprint() != one
+            for part, one in zip(task.parts, prints, strict=True)
+        ):
+            raise ValueError("the images changed while it ran: run it again")
         data = {
             "data": [one.digest for one in prints],
             "data_hashed": "content" if all(p.by_content for p in prints) else "paths and sizes",

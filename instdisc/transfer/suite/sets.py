@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from instdisc import checks
 from instdisc.data import (
     LAYOUTS,
     ImagesInMemory,
@@ -61,7 +62,8 @@ class SuiteSet:
         """
         if (kind, part) not in self._parts:
             images = self._open(kind, part)
-            images.name = self.name
+            if isinstance(self._asked, str | Path):  # what a user made keeps its own name
+                images.name = self.name
             self._parts[kind, part] = images
         return self._parts[kind, part]
 
@@ -107,26 +109,43 @@ def find_sets(data_sets: DataSets, root: str | Path, keep: Keep) -> list[SuiteSe
         keep: see `SuiteSet`.
 
     Raises:
-        TypeError: if one is neither text nor a source.
-        ValueError: if a name is given twice.
+        TypeError: if one is neither text nor a source, or a name is no text.
+        ValueError: if there is none, or a name is given twice.
     """
-    if isinstance(data_sets, str | Path | ImageSource):
+    named = isinstance(data_sets, Mapping)
+    if not (named or isinstance(data_sets, Sequence)) or isinstance(data_sets, str):
         raise TypeError(f"`data_sets` must be a list or a mapping, got {data_sets!r}")
+    if not data_sets:
+        checks.refuse("data_sets", "a list of at least one", data_sets)
     asked: list[tuple[str, DataSet]]
     if isinstance(data_sets, Mapping):
         asked = list(data_sets.items())
     else:
         asked = [("", one) for one in data_sets]
-    for _, one in asked:
+    for name, one in asked:
+        if not isinstance(name, str):
+            checks.refuse("data_sets", "named by texts", name, kind=TypeError)
         pair = isinstance(one, tuple) and len(one) == 2
+        sources = list(one) if isinstance(one, tuple) else []
+        pair = pair and all(isinstance(source, ImageSource) for source in sources)
         if not (isinstance(one, str | Path | ImageSource) or pair):
             raise TypeError(
                 "`data_sets` must be names, folders, tables, image sources or pairs of a source to "
                 f"train on and one to test on, got {type(one).__name__}"
             )
-    asked = list(dict.fromkeys(asked))
+    asked = list({_identity(name, one, root): (name, one) for name, one in asked}.values())
     names = _unique_names(asked, root)
     return [SuiteSet(one, name, root, keep) for (_, one), name in zip(asked, names, strict=True)]
+
+
+def _identity(name: str, one: DataSet, root: str | Path) -> object:
+    """Equal for two spellings of one set under one name."""
+    if not isinstance(one, str | Path):
+        return name, one
+    place = locate(one, root, LAYOUTS)
+    # A folder that is given without a name is the same, whatever leads to it.
+    unnamed = place.path in (Path(root) / one, Path(one))
+    return name or ("" if unnamed else place.name), place.path.resolve(), bool(place.known)
 
 
 def _unique_names(asked: Sequence[tuple[str, DataSet]], root: str | Path) -> list[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from instdisc import checks
 from instdisc.checkpoint import load_backbone, open_backbone
 from instdisc.models import Backbone
 from instdisc.types import About, InputSpec
@@ -26,7 +28,7 @@ class Subject(NamedTuple):
         name: in the table.
         about: what records say of it.
         input: how it sees images.
-        load: gives the backbone.
+        load: gives a backbone that is nobody else's: a task may train it.
     """
 
     name: str
@@ -48,19 +50,21 @@ def find_subjects(
         miss: is told what is not there, and why.
 
     Raises:
-        ValueError: if a file is no checkpoint or holds weights that are not finite, a name is
-            given twice, or nothing tells the architecture of a random backbone.
-        TypeError: if one is neither a file nor a `Backbone`.
+        ValueError: if there is none, a file is no checkpoint or holds weights that are not finite,
+            a name is given twice, or nothing tells the architecture of a random backbone.
+        TypeError: if one is neither a file nor a `Backbone`, or a name is no text.
     """
     asked: list[tuple[str, Checkpoint]]
     if isinstance(checkpoints, Mapping):
-        asked = list(checkpoints.items())
-    elif isinstance(checkpoints, str | Path | Backbone):
+        asked = [(_text(name), _checked(source)) for name, source in checkpoints.items()]
+    elif not isinstance(checkpoints, Sequence) or isinstance(checkpoints, str):
         raise TypeError(
             f"`checkpoints` must be a list or a mapping, got {checkpoints!r}: put it into a list"
         )
     else:
-        asked = list(dict.fromkeys(_named(one) for one in checkpoints))
+        asked = _each_once(map(_named, checkpoints))
+    if not asked:
+        checks.refuse("checkpoints", "a list of at least one", checkpoints)
     subjects: list[Subject | None] = []
     for name, source in asked:
         subjects.append(None if _is_random(source) else _subject(name, source, miss))
@@ -75,14 +79,48 @@ def find_subjects(
 
 
 def _named(source: Checkpoint) -> tuple[str, Checkpoint]:
-    if isinstance(source, Backbone):
+    if isinstance(_checked(source), Backbone) or _file(source) is not None:
         return "", source
-    if not isinstance(source, str | Path):
+    name, equals, path = str(source).partition("=")
+    return (name, path) if equals else ("", source)
+
+
+def _checked(source: Checkpoint) -> Checkpoint:
+    if not isinstance(source, str | Path | Backbone):
         raise TypeError(
             f"`checkpoints` must be files, names or Backbones, got {type(source).__name__}"
         )
-    name, equals, path = str(source).partition("=")
-    return (name, path) if equals and not Path(source).exists() else ("", source)
+    return source
+
+
+def _each_once(asked: Iterable[tuple[str, Checkpoint]]) -> list[tuple[str, Checkpoint]]:
+    first: dict[object, tuple[str, Checkpoint]] = {}
+    for one in asked:
+        first.setdefault(_identity(*one), one)
+    return list(first.values())
+
+
+def _text(name: object) -> str:
+    if not isinstance(name, str):
+        checks.refuse("checkpoints", "named by texts", name, kind=TypeError)
+    return name
+
+
+def _file(source: Checkpoint) -> tuple[Path, str] | None:
+    """The file that is meant and the architecture given for it; ``None`` if there is no such."""
+    if isinstance(source, Backbone):
+        return None
+    text = str(source)
+    file, colon, architecture = text.rpartition(":")
+    if Path(text).is_file():
+        return Path(text), ""
+    return (Path(file), architecture) if colon and Path(file).is_file() else None
+
+
+def _identity(name: str, source: Checkpoint) -> object:
+    """Equal for two spellings of one file."""
+    file = _file(source)
+    return name, source if file is None else (file[0].resolve(), file[1])
 
 
 def _is_random(source: Checkpoint) -> bool:
@@ -94,16 +132,13 @@ def _subject(name: str, source: Checkpoint, miss: Callable[[str, str], None]) ->
         about = source.about()
         shown = name or about.method or about.architecture
         _check_finite(source, shown)
-        return Subject(shown, about, source.input, lambda: source)
-    text = str(source)
-    file, colon, architecture = text.rpartition(":")
+        return Subject(shown, about, source.input, functools.partial(copy.deepcopy, source))
+    text, file = str(source), _file(source)
     load: Callable[[], Backbone]
-    if Path(text).is_file():
-        load = functools.partial(load_backbone, text)
-    elif colon and file == TIMM:
+    if file is not None:
+        load = functools.partial(load_backbone, file[0], file[1] or None)
+    elif text.partition(":")[0] == TIMM and ":" in text:
         load = functools.partial(open_backbone, text)
-    elif colon and Path(file).is_file():
-        load = functools.partial(load_backbone, file, architecture)
     else:
         miss(f"the checkpoint {text}", "there is no such file")
         return None
@@ -152,7 +187,8 @@ def _drawn(name: str, spec: Mapping[str, object], seen: InputSpec | None, seed: 
     backbone.input = backbone.input if seen is None else seen
     backbone.origin = About(method=RANDOM, pretraining=RANDOM)
     shown = name or f"{RANDOM} ({backbone.name})"
-    return Subject(shown, backbone.about(), backbone.input, lambda: backbone)
+    load = functools.partial(copy.deepcopy, backbone)
+    return Subject(shown, backbone.about(), backbone.input, load)
 
 
 def _told_apart(subjects: list[Subject], given: set[str]) -> list[Subject]:
@@ -176,10 +212,10 @@ def _labels(subjects: Sequence[Subject]) -> list[str]:
     if len(set(architectures)) == len(subjects):
         return architectures
     files = [subject.about.checkpoint for subject in subjects]
-    if not all(files) or len(set(files)) < len(files):
+    places = [Path(file).resolve() for file in files if file]
+    if len(set(places)) < len(subjects):
         return [str(number) for number in range(1, len(subjects) + 1)]
-    places = [Path(file).resolve() for file in files]
     while len({place.name for place in places}) == 1:  # all end in backbone.safetensors
         places = [place.parent for place in places]
-    above = os.path.commonpath(places)
+    above = os.path.commonpath([place.parent for place in places])
     return [os.path.relpath(place, above) for place in places]

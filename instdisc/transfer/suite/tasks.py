@@ -12,26 +12,28 @@ import torch
 
 from instdisc import checks
 from instdisc.data import ViewPolicy, evaluation_policy
+from instdisc.data.episodes import Episodes
 from instdisc.data.layout import Part
 from instdisc.types import InputSpec, Record
 
 from ..detection.detect import detect
+from ..detection.recipe import check_recipe
 from ..few_shot.finetune import finetune_few_shot
 from ..few_shot.frozen import evaluate_few_shot
 from ..finetuning.finetune import finetune
 from ..knn import evaluate_knn
 from ..landmarks.fit import fit_landmarks
-from ..linear.grid import evaluate_linear_grid, islam_test_policy
+from ..linear.grid import check_milestones, evaluate_linear_grid, islam_test_policy
 from ..linear.logistic import evaluate_linear
 from ..linear.moco import evaluate_moco_linear
 from ..linear.readout import evaluate_readout
-from ..linear.stages import evaluate_stages
+from ..linear.stages import PROBES, evaluate_stages
 from ..segmentation.segment import segment
+from .options import Options, bounds, hints_of, parse
 
 FEATURES = "features"
 # What the suite says itself; options of a user cannot.
 _SAID = {"about", "seed", "classes", "progress", "predictions"}
-Options = Mapping[str, Any]
 
 
 class Task(NamedTuple):
@@ -82,57 +84,58 @@ class Task(NamedTuple):
         name = self.one_by_one
         if not name:
             return [dict(given)]
-        return [{**given, name: [value]} for value in given.get(name, self.options[name])]
+        values = dict.fromkeys(given.get(name, self.options[name]))  # each once
+        return [{**given, name: [value]} for value in values]
+
+    def parsed(self, given: Options) -> dict[str, Any]:
+        """JSON values as what the function takes.
+
+        Raises:
+            TypeError: if one is of another type than the function's annotation says.
+        """
+        hints, defaults = hints_of(self.function), self.options
+        return {
+            name: parse(name, value, hints.get(name, Any), defaults[name])
+            for name, value in given.items()
+        }
 
     def call(self, inputs: list[Any], offered: Options, given: Options) -> list[Record]:
         """Runs it with what it takes of what is offered, and with the options that are given."""
         takes = inspect.signature(self.function).parameters
         keywords = {name: value for name, value in offered.items() if name in takes}
-        typed = {name: _typed(value, self.options[name]) for name, value in given.items()}
-        records = self.function(*inputs, **{**keywords, **typed})
-        return [records] if isinstance(records, Record) else list(records)
+        given_back = self.function(*inputs, **{**keywords, **self.parsed(given)})
+        records = [given_back] if isinstance(given_back, Record) else given_back
+        if not isinstance(records, Sequence) or not all(isinstance(r, Record) for r in records):
+            raise TypeError(f"the task must give a Record or a list of them, got {records!r}")
+        for record in records:
+            record.to_json()  # refuses what no file of results can hold
+        return list(records)
 
 
-def bounds(
-    *,
-    whole: Sequence[str] = (),
-    positive: Sequence[str] = (),
-    least_zero: Sequence[str] = (),
-    lists: Sequence[str] = (),
-    choices: Mapping[str, Sequence[Any]] | None = None,
-) -> Callable[[Options], None]:
-    """A check of options.
+def _check_grid(options: Options) -> None:
+    for recipe in options["grid"]:
+        checks.positive("learning_rate", recipe.learning_rate)
+        checks.whole("batch_size", recipe.batch_size)
+        checks.finite("weight_decay", recipe.weight_decay, at_least=0)
 
-    Args:
-        whole: options that are whole numbers of at least 1.
-        positive: that are finite numbers above 0.
-        least_zero: that are finite numbers of at least 0.
-        lists: that are lists of whole numbers of at least 1.
-        choices: that are one of some values.
 
-    Example:
-        >>> bounds(whole=["k"])({"k": -3})
-        Traceback (most recent call last):
-        ValueError: `k` must be a whole number of at least 1, got -3
-    """
+def _check_linear_grid(options: Options) -> None:
+    _check_grid(options)
+    check_milestones(options["milestones"])
 
-    def check(options: Options) -> None:
-        for name in whole:
-            checks.whole(name, options[name])
-        for name in positive:
-            checks.positive(name, options[name])
-        for name in least_zero:
-            checks.finite(name, options[name], at_least=0)
-        for name in lists:
-            values = options[name]
-            if isinstance(values, str) or not isinstance(values, Sequence) or not values:
-                checks.refuse(name, "a list of at least one whole number", values)
-            for value in values:
-                checks.whole(name, value)
-        for name, values in (choices or {}).items():
-            checks.choice(name, options[name], values)
 
-    return check
+def _check_episodes(options: Options) -> None:
+    if not isinstance(options["episodes"], Episodes):
+        checks.whole("episodes", options["episodes"])
+
+
+def _check_segments(options: Options) -> None:
+    for name in ("crop_size", "window", "window_step", "scale"):
+        value = options[name]
+        if value == []:
+            checks.refuse(name, "a number, or one for height and one for width", value)
+        for side in [] if value is None else value if isinstance(value, Sequence) else [value]:
+            checks.positive(name, side)
 
 
 _FEW_SHOT = ("ways", "queries")
@@ -153,7 +156,14 @@ TASKS: dict[str, Task] = {
         evaluate_linear_grid,
         ("train", "test"),
         "images",
-        check=bounds(whole=["tune_epochs", "epochs"], positive=["share"]),
+        check=bounds(
+            whole=["tune_epochs", "epochs", "per_class"],
+            positive=["share"],
+            shares=["share"],
+            filled=["grid"],
+            optional=["per_class"],
+            also=_check_linear_grid,
+        ),
     ),
     "moco_linear": Task(
         evaluate_moco_linear,
@@ -165,9 +175,14 @@ TASKS: dict[str, Task] = {
         evaluate_readout,
         ("train", "test"),
         FEATURES,
-        check=bounds(whole=["max_iter"], positive=["tol"]),
+        check=bounds(whole=["max_iter"], positive=["tol"], filled=["penalties"]),
     ),
-    "stages": Task(evaluate_stages, ("train", "test"), "images"),
+    "stages": Task(
+        evaluate_stages,
+        ("train", "test"),
+        "images",
+        check=bounds(whole=["batch_size"], filled=["probes"], choices={"probes": PROBES}),
+    ),
     "few_shot": Task(
         evaluate_few_shot,
         ("all",),
@@ -179,6 +194,7 @@ TASKS: dict[str, Task] = {
             lists=["shots"],
             positive=["strength"],
             choices={"classifier": ("logistic", "euclidean", "cosine")},
+            also=_check_episodes,
         ),
     ),
     "few_shot_finetune": Task(
@@ -186,13 +202,27 @@ TASKS: dict[str, Task] = {
         ("all",),
         "images",
         one_by_one="shots",
-        check=bounds(whole=_FEW_SHOT, lists=["shots"]),
+        check=bounds(
+            whole=_FEW_SHOT,
+            least_zero=["last_stages"],
+            lists=["shots"],
+            optional=["last_stages"],
+            also=_check_episodes,
+        ),
     ),
     "finetune": Task(
         finetune,
         ("train", "test"),
         "images",
-        check=bounds(whole=["tune_epochs", "epochs", "test_every"], positive=["share"]),
+        check=bounds(
+            whole=["tune_epochs", "epochs", "test_every", "per_class"],
+            positive=["share"],
+            least_zero=["last_stages"],
+            shares=["share"],
+            filled=["grid"],
+            optional=["per_class", "last_stages"],
+            also=_check_grid,
+        ),
     ),
     "detection": Task(
         detect,
@@ -200,10 +230,18 @@ TASKS: dict[str, Task] = {
         "objects",
         has_image_size=False,
         check=bounds(
-            whole=["regions_per_image", "longest_side"],
-            least_zero=["freeze_parts", "precise_batches", "weight_decay", "flip"],
+            whole=["regions_per_image", "longest_side", "follow_batch"],
+            least_zero=["freeze_parts", "precise_batches", "weight_decay"],
+            shares=["flip"],
             lists=["short_sides"],
-            choices={"neck": ("c4", "fpn"), "norm": ("sync", "plain", "frozen")},
+            filled=["protocols", "anchor_sizes"],
+            choices={
+                "neck": ("c4", "fpn"),
+                "norm": ("sync", "plain", "frozen"),
+                "protocols": ("coco", "voc07", "voc10"),
+            },
+            optional=["follow_batch", "anchor_sizes"],
+            also=lambda options: check_recipe(options["recipe"]),
         ),
     ),
     "segmentation": Task(
@@ -212,9 +250,16 @@ TASKS: dict[str, Task] = {
         "segments",
         has_image_size=False,
         check=bounds(
-            whole=["steps", "batch_size", "width", "output_stride", "test_batch_size"],
-            positive=["learning_rate", "head_rate"],
-            least_zero=["weight_decay", "auxiliary", "flip"],
+            whole=[
+                *("steps", "batch_size", "width", "output_stride", "test_batch_size"),
+                *("short_side", "test_short_side"),
+            ],
+            positive=["learning_rate", "head_rate", "max_share"],
+            least_zero=["weight_decay", "auxiliary"],
+            shares=["flip", "max_share", "dropout"],
+            filled=["scale"],
+            optional=["short_side", "test_short_side", "dropout"],
+            also=_check_segments,
         ),
     ),
     "landmarks": Task(
@@ -223,8 +268,10 @@ TASKS: dict[str, Task] = {
         "landmarks",
         check=bounds(
             whole=["epochs", "batch_size", "grid", "hidden"],
-            positive=["learning_rate"],
+            positive=["learning_rate", "backbone_learning_rate"],
             least_zero=["weight_decay"],
+            optional=["backbone_learning_rate"],
+            also=lambda options: checks.finite("margin", options["margin"], above=-0.5),
         ),
     ),
 }
@@ -240,8 +287,11 @@ def check_options(
         ValueError: if a task or an option is unknown or out of range; names those that are known.
         TypeError: if a value is of the wrong kind.
     """
-    if isinstance(tasks, str):
+    if isinstance(tasks, str) or not isinstance(tasks, Sequence):
         checks.refuse("tasks", "a list of names", tasks, kind=TypeError)
+    if not tasks:
+        checks.refuse("tasks", "a list of at least one name", tasks)
+    checks.instance("options", options, Mapping, "a mapping of tasks to options")
     for name in tasks:
         checks.choice("tasks", name, list(TASKS))
     if image_size is not None:
@@ -250,6 +300,7 @@ def check_options(
     for name, given in options.items():
         if name not in tasks:
             raise ValueError(f"`options` are of the tasks {', '.join(tasks)}, got {name!r}")
+        checks.instance(f"options[{name!r}]", given, Mapping, "a mapping of options")
         known = TASKS[name].options
         for option, value in given.items():
             if option not in known:
@@ -262,7 +313,7 @@ def check_options(
                     f"{option!r} of {name!r} is {value!r}"
                 ) from error
         try:
-            TASKS[name].check({**known, **given})
+            TASKS[name].check({**known, **TASKS[name].parsed(given)})
         except (TypeError, ValueError) as error:
             raise type(error)(f"`options` of {name!r}: {error}") from error
 
@@ -300,12 +351,3 @@ def trainer_options(device: str | torch.device) -> dict[str, Any]:
 
 def _encoded(value: Any) -> Any:
     return str(value) if isinstance(value, Path | torch.device) else repr(value)
-
-
-def _typed(value: Any, default: Any) -> Any:
-    """What JSON says, as the named tuple or the tuple of named tuples that a default is."""
-    if hasattr(default, "_fields"):
-        return default._replace(**value) if isinstance(value, dict) else type(default)(*value)
-    if isinstance(default, tuple) and default and hasattr(default[0], "_fields"):
-        return [_typed(one, default[0]) for one in value]
-    return value
