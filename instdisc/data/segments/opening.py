@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,22 +10,22 @@ from typing import Literal
 from instdisc.checks import choice, refuse
 
 from ..catalog.layout import contents
-from ..images.listing import matching
+from ..images.listing import composed, matching
+from ..images.name_lists import read_names
 from ..images.splits import draw_positions, say_drawn
 from ..layout import Layout, Part, kinds_of, locate, open_by_layout
+from ..left_out import say_once
 from ..scenes import Scenes
 from .arrangement import find_parts, undecided
 from .classes import CLASSES_FILE, Classes, find_classes, read_classes
 from .files import SegmentFiles
-from .layouts import CAMVID, CAMVID_IDS, VOC, CamVid, Cityscapes, VOCSegmentation, read_names
+from .layouts import CAMVID, CAMVID_IDS, VOC, CamVid, Cityscapes, VOCSegmentation
 from .pairing import PairedFiles as _Files
 from .pairing import list_files, pair_files
 from .scenes import SceneSegments
 from .source import SegmentSource
 
 _CAMVID_NAME = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_.*")  # the four films
-
-_log = logging.getLogger(__name__)
 
 
 def open_segments(
@@ -146,16 +145,17 @@ def _open_folders(path: Path, part: Part) -> SegmentSource:
 
 def _open_lists(path: Path, part: Part) -> SegmentSource:
     parts = {}
+    pictures, masked = _by_stem(path, "JPEGImages"), _by_stem(path, "SegmentationClass")
     for file in _lists(path):
-        names = read_names(file)
-        masks = _find_files(path, "SegmentationClass", names)
+        names = read_names(file, masked)
+        masks = [masked[name] for name in names if name in masked]
         if not masks:
-            _log.warning("%s is passed over: not one of its %d images has a mask", file, len(names))
+            say_once(f"{file} is passed over: not one of its {len(names)} images has a mask")
             continue
-        images = _find_files(path, "JPEGImages", names)
+        images = [pictures[name] for name in names if name in pictures]
         for kind, found in (("images", images), ("masks", masks)):
             if len(found) < len(names):
-                missing = set(names) - {Path(name).stem for name in found}
+                missing = set(names) - {composed(Path(name).stem) for name in found}
                 raise ValueError(
                     f"{len(missing)} of the {len(names)} {kind} of {file} are not there, "
                     f"{min(missing)!r} first"
@@ -203,14 +203,13 @@ def _classes_of(path: Path, image: str, masks: list[Path]) -> Classes:
 def _lists(path: Path) -> list[Path]:
     if not ((path / "JPEGImages").is_dir() and (path / "SegmentationClass").is_dir()):
         return []
-    files = matching(path / "ImageSets" / "Segmentation", "*.txt")
-    return sorted(file for file in files if not file.name.startswith("."))
+    return matching(path / "ImageSets" / "Segmentation", "*.txt")
 
 
-def _find_files(path: Path, folder: str, names: list[str]) -> list[str]:
-    """Those of the named images that are in a folder, in the same order."""
-    by_stem = {Path(name).stem: f"{folder}/{name}" for name in list_files(path / folder)[0]}
-    return [by_stem[name] for name in names if name in by_stem]
+def _by_stem(path: Path, folder: str) -> dict[str, str]:
+    """The files of a folder by their names."""
+    names = list_files(path / folder)[0]
+    return {composed(Path(name).stem): f"{folder}/{name}" for name in names}
 
 
 LAYOUTS = [
