@@ -143,7 +143,7 @@ CALLS = [
     (lambda: point_errors(ERRORS[0], SEEN[0]), r"`errors` must be a tensor \(N, P\)"),
     (
         lambda: mean_error(bad(WIDE, nan)),
-        "`errors` must be finite and of at least 0, got nan. Leave",
+        "`errors` must be finite and of at least 0, got nan",
     ),
     (
         lambda: failure_rate(bad(WIDE, nan), 0.1),

@@ -33,9 +33,9 @@ class LandmarkTable(LandmarkFiles):
     whose names differ in an ``x`` and a ``y`` alone (``x0,y0``, ``nose_x,nose_y``); and if there
     are face boxes, ``left``, ``top``, ``right``, ``bottom`` in the same unit as the points. A
     column ``visible0`` or ``nose_v`` of each point says that it is not there (0) or there (1, 2).
-    Other columns are passed over, with one line in the log. Several rows may name one image, with other
-    points: each is a face. Points that have the names of the layout's,
-    or numbers, are taken in the layout's order; others in that of the table.
+    Other columns are passed over, with one line in the log. Several rows may name one image, with
+    other points: each is a face. Points that have the names of the layout's, or numbers, are taken
+    in the layout's order; others in that of the table.
 
     A point with a negative position lies outside its image and counts as not visible: so does one
     at -1,-1, as many tables write "not there". How a table writes it otherwise, `missing` says.

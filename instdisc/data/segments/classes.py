@@ -105,20 +105,25 @@ def read_classes(file: str | Path) -> Classes:
     return Classes(names, None if plain else ids)
 
 
-def find_classes(masks: Sequence[Path], whose: str) -> Classes:
+def find_classes(masks: Sequence[Path], whose: str, *, skip: bool = False) -> Classes:
     """The classes of masks of which nothing is said: the ids that occur, 255 ignored.
 
     Args:
         masks: all masks of the set.
         whose: the set, for messages.
+        skip: whether a mask that cannot be read will be skipped later; it has no ids here.
 
     Raises:
-        ValueError: if there are fewer than 2 ids or more than 254, or they are 0 and 255 alone:
-            then 255 can be a class as well.
+        ValueError: if a mask cannot be read, there are fewer than 2 ids or more than 254, or they
+            are 0 and 255 alone: then 255 can be a class as well.
     """
     found = np.zeros(2**16, dtype=bool)
     for path in masks:
-        found[decode_ids(path)] = True
+        try:
+            found[decode_ids(path)] = True
+        except ValueError:
+            if not skip:
+                raise
     values = np.flatnonzero(found).tolist()
     named = [value for value in values if value != IGNORED_CLASS]
     if IGNORED_CLASS in values and len(named) < 2:

@@ -296,6 +296,9 @@ def test_lists_of_voc_in_a_folder_of_any_name(tmp_path, draw, caplog):
     (lists / "val.txt").write_bytes("JPEGImages/2.jpg\r\n2\r\n".encode("utf-16"))
     assert open_segments(tmp_path, part="test").image_names() == ["JPEGImages/2.jpg"]
     assert "val.txt: 1 lines name an image again, which counts once, first: line 2" in caplog.text
+    (lists / "val.txt").write_text("1\n2\n")
+    open_segments(tmp_path, part="test")
+    assert "1 of the 2 images to test on are trained on, too, first: JPEGImages/1" in caplog.text
     (lists / "val.txt").write_text("2\n4\n")
     with pytest.raises(ValueError, match="1 of the 2 masks of .*val.txt are not there, '4' first"):
         open_segments(tmp_path, part="test")
