@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -17,15 +16,15 @@ from .images.columns import column_names
 from .images.files import SUFFIXES
 from .images.folders import ImageFolder
 from .images.joined import join_folders
-from .images.listing import is_clutter, list_folder, matching
+from .images.listing import is_clutter, list_folder, matching, walk_folder
 from .images.source import ImageSource, ImageSubset
 from .images.splits import say_drawn, split_per_class
 from .images.tables import ImageTable
 from .layout import TEST_FOLDERS, TRAIN_FOLDERS, Layout, open_by_layout
+from .left_out import say_left_out
 from .parts import split_value
 
 Part = Literal["all", "train", "test"]
-_log = logging.getLogger(__name__)
 
 
 def open_images(name: str | Path, root: str | Path | None = None, *, part: Part) -> ImageSource:
@@ -109,24 +108,18 @@ def _open_folder(path: Path, part: Part) -> ImageSource:
     test = [inner[name] for name in TEST_FOLDERS if name in inner]
     if not (train and test):
         return _part_of(ImageFolder(path), part, path)
-    _say_left_out(path, *sorted(set(inner.values()) - {train[0], test[0]}))
+    others = sorted(set(inner.values()) - {train[0], test[0]})
+    say_left_out(
+        range(len(others)),
+        f"{path}: %d folders are neither to train on nor to test on and are left out, first: ",
+        lambda row: f"{others[row]}/",
+    )
     both = join_folders(path, [train[0], test[0]])
     if part == "all":
         return both
     start = (train[0] if part == "train" else test[0]) + os.sep
     chosen = [index for index, name in enumerate(both.paths) if name.startswith(start)]
     return ImageSubset(both, torch.tensor(chosen))
-
-
-@cache
-def _say_left_out(path: Path, *names: str) -> None:
-    if names:
-        _log.warning(
-            "%d folders of %s are neither to train on nor to test on and are left out, %s/ first",
-            len(names),
-            path,
-            names[0],
-        )
 
 
 def _part_of(images: ImageSource, part: Part, path: Path) -> ImageSource:
@@ -165,11 +158,11 @@ def _is_folder(path: Path) -> bool:
 
 def _holds_image(folder: Path) -> bool:
     """Whether an image lies in a folder or below it."""
-    for _, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not is_clutter(name))
-        if any(Path(name).suffix.lower() in SUFFIXES and not is_clutter(name) for name in files):
-            return True
-    return False
+    return any(
+        Path(name).suffix.lower() in SUFFIXES and not is_clutter(name)
+        for _, files in walk_folder(folder)
+        for name in files
+    )
 
 
 LAYOUTS: list[Layout] = [

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from .images.columns import column_names, read_columns
 from .layout import TEST_FOLDERS, TRAIN_FOLDERS, Part
+from .left_out import say_left_out
 
 # Of a test part the first that is there: that of validation where there is no other.
 PART_NAMES = {"train": TRAIN_FOLDERS, "val": TEST_FOLDERS[2:], "test": TEST_FOLDERS}
+_KNOWN = {*TRAIN_FOLDERS, *TEST_FOLDERS}
 
 
 def spelled(names: Collection[str], part: Part, whose: str) -> str:
@@ -41,5 +43,13 @@ def split_value(table: Path, part: Part) -> str | None:
     """
     if "split" not in column_names(table):
         return None
-    values = {value.lower(): value for _, (value,) in read_columns(table, ["split"])}
+    lines = [(line, value) for line, (value,) in read_columns(table, ["split"])]
+    others = [row for row, (_, value) in enumerate(lines) if value.lower() not in _KNOWN]
+    say_left_out(
+        others,
+        f"{table}: %d rows are neither to train on nor to test on by the column 'split' and are "
+        "left out, first: ",
+        lambda row: f"line {lines[row][0]}, {lines[row][1]!r}",
+    )
+    values = {value.lower(): value for _, value in lines}
     return values[spelled(values, part, f"the column 'split' of {table}")]

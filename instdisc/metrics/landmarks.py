@@ -237,7 +237,10 @@ def _checked(errors: Tensor) -> Tensor:
     checks.dtype("errors", errors, checks.FLOATS)
     if not errors.ndim or not errors.shape[-1]:
         checks.refuse("errors", "of at least one image", errors)
-    if not bool((errors >= 0).all()):  # NaN is not
-        wrong = float(errors[~(errors >= 0)][0])
-        checks.refuse("errors", "of at least 0", wrong, "Leave images without an error out.")
+    right = (errors >= 0) & (errors < torch.inf)  # NaN is not
+    if not bool(right.all()):
+        wrong = float(errors[~right][0])
+        checks.refuse(
+            "errors", "finite and of at least 0", wrong, "Leave images without an error out."
+        )
     return errors

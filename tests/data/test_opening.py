@@ -156,13 +156,24 @@ def test_a_drawn_split_is_said_once(tmp_path, caplog):
     assert "says nothing of a split: by seed 0, 14 of its images are to train on" in caplog.text
 
 
+def test_rows_of_no_part_are_said(tmp_path, caplog):
+    make(tmp_path, ["cat", "dog"], 3)
+    parts = ("train", "test", "extra")
+    rows = [f"{c}/{i}.png,{c},{parts[i]}" for c in ("cat", "dog") for i in range(3)]
+    (tmp_path / "pets.csv").write_text("\n".join(["image,label,split", *rows]))
+    assert [len(images) for images in opened(tmp_path / "pets.csv")][-2:] == [2, 2]
+    (line,) = caplog.messages  # once for all parts
+    assert "pets.csv: 2 rows are neither to train on" in line
+    assert line.endswith("first: line 4, 'extra'")
+
+
 def test_folders_beside_the_parts_are_said(tmp_path, caplog):
     for part in ("train", "val", "test", "more"):
         make(tmp_path / "pets" / part, ["cat", "dog"], 2)
     assert [len(images) for images in opened(tmp_path / "pets")] == [8, 4, 4]
     assert len(caplog.messages) == 1
-    assert "2 folders of" in caplog.text
-    assert "are left out, more/ first" in caplog.text
+    assert "pets: 2 folders are neither" in caplog.text
+    assert "are left out, first: more/" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from pathlib import Path
+
+from .listing import composed
 
 
 class ListedFiles:
@@ -47,7 +48,7 @@ class ListedFiles:
         Raises:
             ValueError: if another line says the same of the image.
         """
-        image = unicodedata.normalize("NFC", os.path.normpath(path.replace("\\", "/")))
+        image = composed(os.path.normpath(path.replace("\\", "/")))
         first = self._lines.setdefault((image, *truth), line)
         if first != line:
             raise ValueError(
@@ -64,7 +65,7 @@ class ListedFiles:
         """
         for written in (path, path.replace("\\", "/")):
             folder, name = os.path.split(os.path.normpath(written))
-            found = self._names(folder).get(unicodedata.normalize("NFC", name))
+            found = self._names(folder).get(composed(name))
             if found is not None:
                 return os.path.join(folder, found)
         raise ValueError(
@@ -75,5 +76,5 @@ class ListedFiles:
         if folder not in self._present:
             inner = self._root / folder
             names = os.listdir(inner) if inner.is_dir() else []
-            self._present[folder] = {unicodedata.normalize("NFC", name): name for name in names}
+            self._present[folder] = {composed(name): name for name in names}
         return self._present[folder]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 # "._1.png" holds what macOS knows of 1.png, and "__MACOSX/" the same of a whole archive.
@@ -17,6 +19,23 @@ def is_clutter(name: str) -> bool:
         ['._1.png', '.DS_Store', '__MACOSX']
     """
     return name.startswith(".") or name in _LEFT_BY_SYSTEMS
+
+
+def composed(name: str) -> str:
+    """A name with its accents as one letter: macOS writes them apart.
+
+    Example:
+        >>> len("u\u0308"), len(composed("u\u0308"))
+        (2, 1)
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def walk_folder(folder: str | Path) -> Iterator[tuple[str, list[str]]]:
+    """Each folder below one, itself first, with its files; links are followed, clutter's passed."""
+    for path, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not is_clutter(name))
+        yield path, files
 
 
 def list_folder(folder: str | Path) -> list[Path]:

@@ -6,9 +6,7 @@ Legend: n images of a class.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,12 +16,11 @@ from torch import Tensor
 
 from instdisc.checks import whole
 
+from ..left_out import say_once
 from .source import ImageSource, ImageSubset
 from .text import read_text
 
 _FORMAT = 1
-
-_log = logging.getLogger(__name__)
 
 
 class ImageSplit(NamedTuple):
@@ -128,7 +125,6 @@ def draw_positions(
     return torch.from_numpy(train), torch.from_numpy(test)
 
 
-@cache
 def say_drawn(place: str, train: int, test: int) -> None:
     """One line in the log, once for each place, on a split that nobody else will have drawn.
 
@@ -137,11 +133,9 @@ def say_drawn(place: str, train: int, test: int) -> None:
         train: how many images are to train on.
         test: how many to test on.
     """
-    _log.warning(
-        "%s says nothing of a split: by seed 0, %d of its images are to train on and %d to test on",
-        place,
-        train,
-        test,
+    say_once(
+        f"{place} says nothing of a split: by seed 0, {train} of its images are to train on and "
+        f"{test} to test on"
     )
 
 

@@ -5,7 +5,6 @@ Legend: N images, P points.
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +18,8 @@ from ..images.contents import Keys, as_keys, hash_parts
 from ..images.files import ImageFiles
 from ..images.packed import PackedPaths
 from ..images.source import ImageSource
+from ..left_out import say_left_out
 from .layouts import LandmarkLayout, check_layout
-
-_log = logging.getLogger(__name__)
 
 
 class LandmarkSource(ImageSource):
@@ -147,15 +145,13 @@ class LandmarkFiles(ImageFiles, LandmarkSource):
             "a point that is not finite. If it is not there, give `points` a third column of 0",
         )
         outside = visible & (places < 0).any(2)
-        if outside.any():
-            _log.warning(
-                "%d points of %d images of %r lie left of or above their image, %s first: they do "
-                "not count",
-                int(outside.sum()),
-                int(outside.any(1).sum()),
-                self.name,
-                self.paths[int(outside.any(1).nonzero()[0])],
-            )
+        rows = outside.any(1).nonzero()[:, 0].tolist()
+        say_left_out(
+            rows,
+            f"%d images of {self.name!r} have {int(outside.sum())} points left of or above the "
+            "image: they do not count, first: ",
+            lambda row: str(self.path(row)),
+        )
         # Not NaN: 0 * NaN would be NaN. Outside, for whoever looks at positions alone.
         places = torch.where(finite[..., None], places, -1.0)
         return torch.cat([places, (visible & ~outside)[..., None].float()], 2)

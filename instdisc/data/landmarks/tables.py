@@ -5,7 +5,6 @@ Legend: N images, P points.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from instdisc.checks import choice, finite
 
 from ..images.columns import column_names, read_columns, require_columns
 from ..images.listed import ListedFiles
+from ..left_out import say_left_out
 from .columns import PointColumns, order_points, point_columns
 from .layouts import FACE_5, FACE_68, LandmarkLayout
 from .source import LandmarkFiles
@@ -24,7 +24,6 @@ from .values import Missing, check_values, image_sizes, parse_missing, parse_num
 
 Unit = Literal["pixel", "share"]
 _USUAL = {5: FACE_5, 68: FACE_68}
-_log = logging.getLogger(__name__)
 
 
 class LandmarkTable(LandmarkFiles):
@@ -32,10 +31,11 @@ class LandmarkTable(LandmarkFiles):
 
     The first row names the columns, in any order: ``image``, the path; for each point two columns
     whose names differ in an ``x`` and a ``y`` alone (``x0,y0``, ``nose_x,nose_y``); and if there
-    are face boxes, ``left``, ``top``, ``right``, ``bottom`` in the same unit as the points. Other
-    columns are passed over, with one line in the log. Several rows may name one image, with other
-    points: each is a face. Points that have the names of the layout's,
-    or numbers, are taken in the layout's order; others in that of the table.
+    are face boxes, ``left``, ``top``, ``right``, ``bottom`` in the same unit as the points. A
+    column ``visible0`` or ``nose_v`` of each point says that it is not there (0) or there (1, 2).
+    Other columns are passed over, with one line in the log. Several rows may name one image, with
+    other points: each is a face. Points that have the names of the layout's, or numbers, are taken
+    in the layout's order; others in that of the table.
 
     A point with a negative position lies outside its image and counts as not visible: so does one
     at -1,-1, as many tables write "not there". How a table writes it otherwise, `missing` says.
@@ -107,11 +107,13 @@ class LandmarkTable(LandmarkFiles):
         columns = _columns(table, image, {*ignore, *(() if only is None else only[:1])})
         layout = _layout(layout, len(columns.points), table)
         rows = _Rows(root, table, image, columns, layout, absent, only)
-        numbers = torch.tensor(rows.numbers, dtype=torch.float64)  # (N, 2 P + 4)
+        numbers = torch.tensor(rows.numbers, dtype=torch.float64)  # (N, 2 P + P + 4)
         num_cells = 2 * len(columns.points)
         points = numbers[:, :num_cells].unflatten(1, (-1, 2))
-        there = check_values(points, absent, unit, [f"line {n} of {table}" for n in rows.lines])
-        boxes = numbers[:, num_cells:] if columns.box else None
+        where = [f"line {n} of {table}" for n in rows.lines]
+        flags = numbers[:, num_cells : num_cells + len(columns.visible)]
+        there = check_values(points, flags, absent, unit, where)
+        boxes = numbers[:, -4:] if columns.box else None
         if unit == "share":
             sizes = image_sizes(root, rows.paths, skip=on_unreadable == "skip")
             points = points * sizes[:, None]
@@ -144,7 +146,8 @@ class _Rows:
     ) -> None:
         order = order_points([stem for stem, _, _ in columns.points], layout)
         cells = [cell for place in order for cell in columns.points[place][1:]]
-        wanted = [image, image if only is None else only[0], *cells, *columns.box]
+        flags = [columns.visible[place] for place in order] if columns.visible else []
+        wanted = [image, image if only is None else only[0], *cells, *flags, *columns.box]
         listed = ListedFiles(root, table)
         parts: dict[int, str] = {}
         again: list[str] = []
@@ -158,7 +161,7 @@ class _Rows:
                 parse_number(column, text, f"line {line} of {table}", absent)
                 for column, text in zip(wanted[2:], texts, strict=True)
             ]
-            box = row[len(cells) :]
+            box = row[len(cells) + len(flags) :]
             if any(math.isnan(number) for number in box):
                 raise ValueError(f"line {line} of {table} must have all numbers of the box")
             # Several faces of one image differ in their points; so do two opinions on one face.
@@ -175,14 +178,12 @@ class _Rows:
             if first != line:
                 again.append(path)
             self.numbers.append(row)
-        if again:
-            _log.warning(
-                "%d rows of %s name an image that another row names with other points, %s first: "
-                "each row counts as a face",
-                len(again),
-                table,
-                again[0],
-            )
+        say_left_out(
+            range(len(again)),
+            f"{table}: %d rows name an image that another row names with other points; each row "
+            "counts as a face, first: ",
+            lambda row: again[row],
+        )
         if not self.paths:
             raise ValueError(f"{table} lists no image" + f" with {only}" * (only is not None))
 
@@ -194,13 +195,11 @@ def _columns(table: Path, image: str, passed: set[str]) -> PointColumns:
         columns = point_columns([name for name in names if name not in {image, *passed}])
     except ValueError as error:
         raise ValueError(f"{table.name}: {error}") from error
-    if columns.others:
-        _log.warning(
-            "%d columns of %s are neither points nor boxes and are passed over, %r first",
-            len(columns.others),
-            table,
-            columns.others[0],
-        )
+    say_left_out(
+        range(len(columns.others)),
+        f"{table}: %d columns are neither points nor boxes and are passed over, first: ",
+        lambda row: repr(columns.others[row]),
+    )
     return columns
 
 

@@ -81,12 +81,13 @@ def parse_number(column: str, text: str, where: str, missing: Missing) -> float:
 
 
 def check_values(
-    points: Tensor, missing: Missing, unit: str | None, where: Sequence[str]
+    points: Tensor, flags: Tensor, missing: Missing, unit: str | None, where: Sequence[str]
 ) -> Tensor:
     """Which points are there.
 
     Args:
         points: ``(N, P, 2)`` as they stand in the table; NaN for an empty cell.
+        flags: ``(N, P)``: 0 says that a point is not there, 1 and 2 that it is; or ``(N, 0)``.
         missing: how the table writes that a point is not there.
         unit: ``"pixel"``, ``"share"`` or ``None`` for what was not said.
         where: ``(N,)`` the line of each, for messages.
@@ -101,6 +102,10 @@ def check_values(
     empty = points.isnan()
     _refuse_rows(empty[..., 0] ^ empty[..., 1], where, "has an x without a y, or a y without an x")
     absent = empty.any(2)
+    if flags.shape[1]:
+        wrong = (flags != 0) & (flags != 1) & (flags != 2)
+        _refuse_rows(wrong, where, "has no 0, 1 or 2 in a column of visibility")
+        absent |= flags == 0
     for pair in missing.pairs:
         absent |= (points == points.new_tensor(pair)).all(2)
     there = ~absent
@@ -111,12 +116,13 @@ def check_values(
             "has a point at 0,0. If this says that it is not there, open the table with "
             "missing='0,0'; if it is there, with missing=()",
         )
-    inner = points[there & (points >= 0).all(2)]
-    if unit is None and len(inner) and bool((inner <= 1).all()):
+    inner = (points[there & (points >= 0).all(2)] <= 1).all(1)
+    # Most are enough: a point beyond the right border is no share of 1 or less.
+    if unit is None and 2 * int(inner.sum()) > len(inner):
         raise ValueError(
-            f"{where[0]} and all others have points in 0 to 1 alone, which look like shares of the "
-            "image's width and height. Open the table with unit='share'; or with unit='pixel' if "
-            "they are pixels."
+            f"{where[0]} and the others have {int(inner.sum())} of {len(inner)} points in 0 to 1, "
+            "which look like shares of the image's width and height. Open the table with "
+            "unit='share'; or with unit='pixel' if they are pixels."
         )
     if unit == "share":
         _refuse_rows(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
+from unicodedata import normalize
 
 import numpy as np
 import torch
@@ -12,11 +13,12 @@ import torch
 from instdisc.checks import refuse
 from instdisc.types import Objects
 
+from ..images.listing import composed
+from ..left_out import say_left_out
 from .coco_file import COCOFile, read_coco
 from .coco_masks import fill_areas, pack_outlines, reads_masks
 from .files import ObjectFiles, size_of_image
 from .outlines import PackedOutlines
-from .reporting import report
 from .table import make_table
 
 
@@ -157,21 +159,23 @@ def _find_images(file: COCOFile, places: list[Path]) -> tuple[Path | None, list[
 def _file_in(folder: Path, name: str) -> str | None:
     """The path of an image in a folder; ``None`` if it is not there.
 
-    Its own name may be written before it, and with the slashes of Windows.
+    Its own name may be written before it, with the slashes of Windows, and with accents of the
+    other form, as macOS has them.
     """
     plain = name.replace("\\", "/")
     for one in (name, plain, plain.removeprefix(f"{folder.name}/")):
-        if (folder / one).is_file():
-            return one
+        forms = [one] if one.isascii() else [one, composed(one), normalize("NFD", one)]
+        for form in forms:
+            if (folder / form).is_file():
+                return form
     return None
 
 
 def _say_twice(file: COCOFile, name: str) -> None:
-    report(
+    say_left_out(
         _repeated(file.annotation_ids),
         f"{name}: %d annotations have an id that another one has, and count all the same, first: ",
         file.where,
-        most=1,
     )
 
 
@@ -199,11 +203,9 @@ def _sizes(
             height, width = size_of_image(folder / paths[row])
             unknown.append(row)
         sizes.append((height, width))
-    report(
+    say_left_out(
         unknown,
-        f"{name}: %d images have no size in {file.path.name} and get that of their file, first: "
-        "image ",
+        f"{name}: %d images have no size in {file.path} and get that of their file, first: image ",
         lambda row: str(file.image_ids[row]),
-        most=1,
     )
     return sizes

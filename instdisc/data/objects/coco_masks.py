@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..left_out import say_left_out
 from .coco_file import COCOFile
 from .outlines import Outline, outline_area, pack_outline
 from .polygons import is_blank
-from .reporting import report
 
 
 def reads_masks(file: COCOFile, masks: bool | None, name: str) -> bool:
@@ -33,12 +33,11 @@ def reads_masks(file: COCOFile, masks: bool | None, name: str) -> bool:
     if masks or not bare.any():
         return True
     if not bare.all():
-        report(
+        say_left_out(
             lacking,
             f"{name}: masks are not read, since %d of {len(bare)} objects have no outline (give "
             "them one, or open with masks=False), first: ",
             file.where,
-            most=1,
         )
     return not len(lacking) and not bare.all()
 
@@ -68,17 +67,15 @@ def pack_outlines(file: COCOFile, sizes: torch.Tensor, name: str) -> list[bytes]
         if outline.left_out:
             pieces.append(row)
         packed.append(outline.data)
-    report(
+    say_left_out(
         bare,
         f"{name}: %d crowds have no outline, and get their box for one, first: ",
         file.where,
-        most=1,
     )
-    report(
+    say_left_out(
         pieces,
         f"{name}: %d outlines have pieces of fewer than three points, which are left out, first: ",
         file.where,
-        most=1,
     )
     return packed
 
@@ -87,12 +84,11 @@ def fill_areas(
     file: COCOFile, sizes: torch.Tensor, outlines: list[bytes] | None, name: str
 ) -> np.ndarray:
     """``(M,)`` areas; those that the file has not are of the masks, else of the boxes."""
-    report(
+    say_left_out(
         file.wrong_areas,
         f"{name}: %d objects have an impossible 'area', and get that of their "
         f"{'box' if outlines is None else 'mask'}, first: ",
         file.where,
-        most=1,
     )
     areas = file.areas.copy()
     for row in np.flatnonzero(np.isnan(areas)).tolist():

@@ -6,12 +6,12 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from ..images.listing import is_clutter
-from .reporting import report
+from ..images.listing import composed, is_clutter
+from ..left_out import say_left_out
 
 
 def files_by_stem(folder: Path, suffixes: Collection[str]) -> dict[str, list[str]]:
-    """The files of some suffixes, in whatever case, by their names without suffix.
+    """The files of some suffixes, in whatever case, by their names without suffix (`composed`).
 
     What systems leave, as macOS its ``._NAME``, is left out, and the log counts it.
 
@@ -31,14 +31,13 @@ def files_by_stem(folder: Path, suffixes: Collection[str]) -> dict[str, list[str
         entry for entry in os.listdir(folder) if os.path.splitext(entry)[1].lower() in suffixes
     )
     hidden = [entry for entry in fitting if is_clutter(entry)]
-    report(
+    say_left_out(
         range(len(hidden)),
         f"{folder}: left out %d files that a system left, first: ",
         lambda row: hidden[row],
-        most=1,
     )
     found: dict[str, list[str]] = {}
     for entry in fitting:
         if not is_clutter(entry):
-            found.setdefault(os.path.splitext(entry)[0], []).append(entry)
+            found.setdefault(composed(os.path.splitext(entry)[0]), []).append(entry)
     return found

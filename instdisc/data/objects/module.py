@@ -10,12 +10,12 @@ from pytorch_lightning import LightningDataModule
 from instdisc.checks import refuse, whole
 from instdisc.types import InputSpec
 
+from ..left_out import say_left_out
 from ..loader import PredictLoader
 from .dataset import ObjectDataset
 from .loader import ObjectLoader
 from .opening import open_objects
 from .policy import ObjectPolicy
-from .reporting import report
 from .source import ObjectSource, ObjectSubset, check_classes
 
 
@@ -143,10 +143,9 @@ def _without_empty(source: ObjectSource) -> ObjectSource:
         raise ValueError(f"`skip_empty` leaves no image of {source.name!r}: none has an object")
     if len(kept) == len(source):
         return source
-    report(
+    say_left_out(
         torch.nonzero(~source.has_objects)[:, 0].tolist(),
         f"{source.name}: left out %d images without objects, first: ",
         lambda row: str(source.image_ids[row]),
-        most=1,
     )
     return ObjectSubset(source, kept)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from instdisc.types import Objects
 
-from .reporting import report
+from ..left_out import say_left_out
 from .source import ObjectCounts
 
 
@@ -82,7 +82,7 @@ def make_table(
 ) -> tuple[ObjectTable, np.ndarray]:
     """Checks objects, leaves out those without area and sorts the rest by their images.
 
-    Objects without area are left out with one line in the log that counts and names them. Boxes
+    Objects without area are left out with one line in the log that counts them. Boxes
     that reach beyond the image by more than a pixel are kept as they are, with such a line.
 
     Args:
@@ -117,6 +117,9 @@ def make_table(
         corners = ", ".join(f"{value:g}" for value in box[row])
         return f"image {image_ids[image[row]]} ({corners})"
 
+    def example(row: int) -> str:
+        return describe(row) + ("" if where is None else f" of {where(row)}")
+
     def refuse(bad: np.ndarray, rule: str, remedy: str) -> None:
         rows = np.flatnonzero(bad)
         if len(rows):
@@ -142,19 +145,19 @@ def make_table(
         " and all others: they look like shares of the image, to be multiplied by its size.",
     )
     nothing = np.asarray((extent == 0).any(axis=1))
-    report(
+    say_left_out(
         np.flatnonzero(nothing),
-        f"{name}: left out %d objects without area, of image ",
-        lambda row: str(image_ids[image[row]]),
+        f"{name}: left out %d objects without area, first: ",
+        example,
     )
     outside = (box[:, :2] >= limits).any(1) | (box[:, 2:] <= 0).any(1)
     refuse(outside & ~nothing, "lie in its image", ", or the size of the image in it.")
     beyond = (box[:, :2] < -1).any(1) | (box[:, 2:] > limits + 1).any(1)
-    report(
+    say_left_out(
         np.flatnonzero(beyond & ~nothing),
         f"{name}: %d boxes reach beyond their image; training clips them, the evaluation takes "
-        "them as they are: ",
-        describe,
+        "them as they are, first: ",
+        example,
     )
     kept = np.flatnonzero(~nothing)
     kept = kept[np.argsort(image[kept], kind="stable")]

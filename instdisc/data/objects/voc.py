@@ -12,15 +12,16 @@ import torch
 
 from instdisc.checks import refuse
 
-from ..catalog.layout import first_folder
+from ..catalog.layout import contents, first_folder
 from ..images.files import SUFFIXES
+from ..images.listing import composed
+from ..images.name_lists import read_names
+from ..left_out import say_left_out
 from .files import ObjectFiles, size_of_image
 from .folders import files_by_stem
-from .reporting import report
 from .table import make_table
 from .voc_file import VOCFile, read_voc
 from .voc_origin import counts_from_zero
-from .voc_split import read_split, split_file
 
 VOC_CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -94,7 +95,7 @@ class VOCObjects(ObjectFiles):
         image_folder = first_folder(root, ["JPEGImages", "images"])
         images = _Images(image_folder)
         files = _find_annotations(xml_folder, name)
-        ids = sorted(files) if split is None else read_split(root, split, files)
+        ids = sorted(files) if split is None else read_names(_split_file(root, split), files)
         absent = [one for one in ids if one not in files]
         if absent:
             raise ValueError(
@@ -110,7 +111,7 @@ class VOCObjects(ObjectFiles):
         parsed = {one: read_voc(files[one]) for one in wanted}
         if classes is None:
             classes = sorted({thing.name for one in parsed.values() for thing in one.things})
-            _report_alike(classes, name)
+            _report_alike(classes, str(xml_folder))
         if one_based is None:
             one_based = not _judge(list(parsed.values()), images, name)
         chosen = [parsed[one] for one in ids]
@@ -150,19 +151,30 @@ class VOCObjects(ObjectFiles):
             classes=classes,
             category_ids=range(1, len(classes) + 1),
             name=name,
-            listed_in=str(xml_folder if split is None else split_file(root, split)),
+            listed_in=str(xml_folder if split is None else _split_file(root, split)),
             on_unreadable=on_unreadable,
         )
 
 
-def _report_alike(classes: Sequence[str], name: str) -> None:
+def _split_file(root: Path, split: str) -> Path:
+    file = root / "ImageSets" / "Main" / f"{split}.txt"
+    if not file.is_file():
+        there = contents(file.parent) if file.parent.is_dir() else "no such folder"
+        raise ValueError(
+            f"`split` must be a file in {file.parent} or None for all images, got {split!r}; "
+            f"found {there}"
+        )
+    return file
+
+
+def _report_alike(classes: Sequence[str], whose: str) -> None:
     folded = [one.casefold() for one in classes]
     alike = [row for row, one in enumerate(folded) if folded.index(one) < row]
-    report(
+    say_left_out(
         alike,
-        f"{name}: %d classes differ from another by capitals alone and count as their own, first: ",
+        f"{whose}: %d classes differ from another by capitals alone and count as their own, "
+        "first: ",
         lambda row: f"{classes[folded.index(folded[row])]!r} and {classes[row]!r}",
-        most=1,
     )
 
 
@@ -179,7 +191,7 @@ class _Images:
         Raises:
             ValueError: if one is missing, or two could be meant.
         """
-        missing = [file.path.stem for file in files if file.path.stem not in self.by_stem]
+        missing = [file.path.stem for file in files if composed(file.path.stem) not in self.by_stem]
         if missing:
             raise ValueError(
                 f"{len(missing)} of the {len(files)} annotated images of {name!r} are not in "
@@ -188,7 +200,7 @@ class _Images:
         return [self.find(file) for file in files]
 
     def find(self, file: VOCFile) -> str:
-        several = self.by_stem[file.path.stem]
+        several = self.by_stem[composed(file.path.stem)]
         if len(several) == 1:
             return several[0]
         if file.image in several:
@@ -200,11 +212,10 @@ class _Images:
 
     def report_without(self, annotated: dict[str, Path], name: str) -> None:
         bare = sorted(stem for stem in self.by_stem if stem not in annotated)
-        report(
+        say_left_out(
             range(len(bare)),
             f"{name}: left out %d images without an annotation, first: ",
-            lambda row: self.by_stem[bare[row]][0],
-            most=1,
+            lambda row: str(self.folder / self.by_stem[bare[row]][0]),
         )
 
 
@@ -229,19 +240,18 @@ def _judge(files: Sequence[VOCFile], images: _Images, name: str) -> bool:
     known = {file.path: _width_and_height(file, images) for file in files if file.things}
     if not counts_from_zero(corners, np.array([known[file.path] for file, _ in rows])):
         return False
-    report(
+    say_left_out(
         np.flatnonzero(at_zero),
         f"{name}: counted from 0 (VOCObjects(one_based=True) if not): %d objects have a "
         "corner at 0, first: ",
-        lambda row: rows[row][0].path.name,
-        most=1,
+        lambda row: str(rows[row][0].path),
     )
     return True
 
 
 def _width_and_height(file: VOCFile, images: _Images) -> tuple[float, float]:
     size: tuple[float, float] | None = file.size
-    if size is None and file.path.stem in images.by_stem:
+    if size is None and composed(file.path.stem) in images.by_stem:
         size = size_of_image(images.folder / images.find(file))
     return (np.inf, np.inf) if size is None else (size[1], size[0])
 
@@ -251,11 +261,10 @@ def _from_one(corners: np.ndarray, paths: Sequence[Path], name: str) -> np.ndarr
     boxes = corners - [1, 1, 0, 0]
     stray = (boxes[:, :2] < 0) & (corners[:, :2] >= 0)
     boxes[:, :2][stray] = 0
-    report(
+    say_left_out(
         np.flatnonzero(stray.any(1)),
         f"{name}: counted from 1 (VOCObjects(one_based=False) if not): %d objects have a "
         "corner at 0, which is taken for the first pixel, first: ",
-        lambda row: paths[row].name,
-        most=1,
+        lambda row: str(paths[row]),
     )
     return boxes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,13 +11,13 @@ import numpy as np
 from instdisc.checks import refuse
 from instdisc.types import IGNORED_CLASS
 
+from ..images.text import read_lines
+from ..left_out import say_once
 from .ids import decode_ids
 from .source import MOST_CLASSES
 
 CLASSES_FILE = "classes.txt"
 _IGNORED = "ignored"
-
-_log = logging.getLogger(__name__)
 
 
 class Classes(NamedTuple):
@@ -48,12 +47,12 @@ def read_classes(file: str | Path) -> Classes:
     Id 255 is ignored unless a line gives it to a class. Empty lines do not count.
 
     Args:
-        file: UTF-8, with a byte order mark or without.
+        file: see `read_text` for its encoding.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not UTF-8, a name or an id comes twice, or the number of classes does
-            not fit; names file and line.
+        ValueError: if it is in another encoding, a name or an id comes twice, or the number of
+            classes does not fit; names file and line.
 
     Example:
         >>> import tempfile
@@ -75,7 +74,7 @@ def read_classes(file: str | Path) -> Classes:
     ids = {IGNORED_CLASS: IGNORED_CLASS}
     own: dict[int, int] = {}  # the line that says what an id is
     plain = True
-    for number, line in enumerate(read_lines(path), start=1):
+    for number, line in read_lines(path):
         name, values = _parse(line)
         if not name:
             continue
@@ -106,20 +105,25 @@ def read_classes(file: str | Path) -> Classes:
     return Classes(names, None if plain else ids)
 
 
-def find_classes(masks: Sequence[Path], whose: str) -> Classes:
+def find_classes(masks: Sequence[Path], whose: str, *, skip: bool = False) -> Classes:
     """The classes of masks of which nothing is said: the ids that occur, 255 ignored.
 
     Args:
         masks: all masks of the set.
         whose: the set, for messages.
+        skip: whether a mask that cannot be read will be skipped later; it has no ids here.
 
     Raises:
-        ValueError: if there are fewer than 2 ids or more than 254, or they are 0 and 255 alone:
-            then 255 can be a class as well.
+        ValueError: if a mask cannot be read, there are fewer than 2 ids or more than 254, or they
+            are 0 and 255 alone: then 255 can be a class as well.
     """
     found = np.zeros(2**16, dtype=bool)
     for path in masks:
-        found[decode_ids(path)] = True
+        try:
+            found[decode_ids(path)] = True
+        except ValueError:
+            if not skip:
+                raise
     values = np.flatnonzero(found).tolist()
     named = [value for value in values if value != IGNORED_CLASS]
     if IGNORED_CLASS in values and len(named) < 2:
@@ -136,34 +140,14 @@ def find_classes(masks: Sequence[Path], whose: str) -> Classes:
             f"{len(named)} in {len(masks)} masks ({', '.join(map(str, named[:5]))}"
             f"{', ...' if len(named) > 5 else ''}). Are they masks?"
         )
-    _log.warning(
-        "%s has no %s: its %d classes are the ids in its masks, 'class %d' to 'class %d'%s",
-        whose,
-        CLASSES_FILE,
-        len(named),
-        named[0],
-        named[-1],
-        f"; {IGNORED_CLASS} is ignored" if IGNORED_CLASS in values else "",
+    say_once(
+        f"{whose} has no {CLASSES_FILE}: its {len(named)} classes are the ids in its masks, "
+        f"'class {named[0]}' to 'class {named[-1]}'"
+        + f"; {IGNORED_CLASS} is ignored"
+        * (IGNORED_CLASS in values)
     )
     ids = {value: index for index, value in enumerate(named)}
     return Classes([f"class {value}" for value in named], {**ids, IGNORED_CLASS: IGNORED_CLASS})
-
-
-def read_lines(path: Path) -> list[str]:
-    """The lines of a text in UTF-8, with a byte order mark or without.
-
-    Raises:
-        ValueError: if it is in another encoding; names file and line.
-    """
-    content = path.read_bytes()
-    try:
-        return content.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ValueError(
-            f"{path} must be a text in UTF-8, got the byte {content[error.start]:#04x} in line "
-            f"{line}. Save it again in this encoding."
-        ) from None
 
 
 def _parse(line: str) -> tuple[str, list[int] | None]:

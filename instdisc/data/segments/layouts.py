@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -10,7 +9,8 @@ from instdisc.checks import choice
 from instdisc.types import IGNORED_CLASS
 
 from ..catalog.layout import contents, inside
-from .classes import read_lines
+from ..images.listing import list_folder
+from ..images.name_lists import read_names
 from .files import SegmentFiles
 from .pairing import list_files, log_passed_over
 
@@ -209,8 +209,8 @@ class VOCSegmentation(SegmentFiles):
             raise FileNotFoundError(
                 f"`root` of PASCAL VOC must hold ImageSets/Segmentation/{split}.txt, got {root}"
             )
-        names = read_names(listed)
         folder = "SegmentationClassAug" if split == "trainaug" else "SegmentationClass"
+        names = read_names(listed, [path.stem for path in list_folder(root / folder)])
         images = [f"JPEGImages/{name}.jpg" for name in names]
         masks = [f"{folder}/{name}.png" for name in names]
         _check_files(root, images, masks, f"ImageSets/Segmentation/{split}.txt")
@@ -222,21 +222,6 @@ class VOCSegmentation(SegmentFiles):
             name=f"voc{year}_segmentation",
             on_unreadable=on_unreadable,
         )
-
-
-def read_names(file: Path) -> list[str]:
-    """The names of images that a split's file lists, one on each line.
-
-    Raises:
-        ValueError: if it is not UTF-8, lists none, or lists one twice.
-    """
-    names = [line.strip() for line in read_lines(file) if line.strip()]
-    if not names:
-        raise ValueError(f"{file} must list images, one on each line, got none")
-    name, times = Counter(names).most_common(1)[0]
-    if times > 1:
-        raise ValueError(f"{file} must list each image once, got {name!r} {times} times")
-    return names
 
 
 def _check_split(split: str, known: tuple[str, ...]) -> None:

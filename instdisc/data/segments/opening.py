@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from instdisc.checks import choice, refuse
 
 from ..catalog.layout import contents
-from ..images.listing import matching
+from ..images.listing import composed, matching
+from ..images.name_lists import read_names
 from ..images.splits import draw_positions, say_drawn
 from ..layout import Layout, Part, kinds_of, locate, open_by_layout
+from ..left_out import say_left_out, say_once
 from ..scenes import Scenes
 from .arrangement import find_parts, undecided
 from .classes import CLASSES_FILE, Classes, find_classes, read_classes
 from .files import SegmentFiles
-from .layouts import CAMVID, CAMVID_IDS, VOC, CamVid, Cityscapes, VOCSegmentation, read_names
+from .layouts import CAMVID, CAMVID_IDS, VOC, CamVid, Cityscapes, Unreadable, VOCSegmentation
 from .pairing import PairedFiles as _Files
 from .pairing import list_files, pair_files
 from .scenes import SceneSegments
@@ -26,15 +27,13 @@ from .source import SegmentSource
 
 _CAMVID_NAME = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_.*")  # the four films
 
-_log = logging.getLogger(__name__)
-
 
 def open_segments(
     name: str | Path,
     root: str | Path | None = None,
     *,
     part: Part,
-    on_unreadable: Literal["raise", "skip"] = "raise",
+    on_unreadable: Unreadable = "raise",
 ) -> SegmentSource:
     """The segmented images of a task, by what a command line says.
 
@@ -79,9 +78,10 @@ def open_segments(
     place = locate(name, root, LAYOUTS)
     if not place.known and place.path.is_dir() and not kinds_of(place.path, None, LAYOUTS):
         _refuse_folder(place.path)
-    opened = open_by_layout(name, root, part=part, layouts=LAYOUTS)
+    choice("on_unreadable", on_unreadable, ("raise", "skip"))
+    opened = open_by_layout(name, root, part=part, layouts=LAYOUTS, on_unreadable=on_unreadable)
     assert isinstance(opened, SegmentSource)
-    opened.on_unreadable = choice("on_unreadable", on_unreadable, ("raise", "skip"))
+    opened.on_unreadable = on_unreadable
     return opened
 
 
@@ -102,7 +102,7 @@ def _refuse_folder(path: Path) -> None:
     refuse("name", "a folder of images and their masks", str(path), remedy)
 
 
-def _open_scenes(path: Path, part: Part) -> SegmentSource:
+def _open_scenes(path: Path, part: Part, **options: Any) -> SegmentSource:
     choice("part", part, ("train", "test"), remedy="The scenes are generated in these two.")
     return SceneSegments(Scenes(512 if part == "train" else 128, split=part))
 
@@ -110,7 +110,7 @@ def _open_scenes(path: Path, part: Part) -> SegmentSource:
 def _open_known(kind: Callable[..., SegmentFiles], *splits: str) -> Callable[..., SegmentSource]:
     """Opens the parts of a set with an official split; ``"val"`` is tested on if it is last."""
 
-    def opened(path: Path, part: Part) -> SegmentSource:
+    def opened(path: Path, part: Part, **options: Any) -> SegmentSource:
         if part == "all":
             return _joined([kind(path, split=split) for split in splits])
         return kind(path, split=part if part in splits else splits[-1])
@@ -132,7 +132,7 @@ def _joined(files: list[SegmentFiles]) -> SegmentFiles:
     )
 
 
-def _open_folders(path: Path, part: Part) -> SegmentSource:
+def _open_folders(path: Path, part: Part, **options: Any) -> SegmentSource:
     parts = {}
     for name, pair in find_parts(path).items():
         paired = pair_files(pair.images, pair.masks)
@@ -141,21 +141,22 @@ def _open_folders(path: Path, part: Part) -> SegmentSource:
             [(inner[0] / file).as_posix() for file in paired.images],
             [(inner[1] / file).as_posix() for file in paired.masks],
         )
-    return _open_part(path, parts, part)
+    return _open_part(path, parts, part, **options)
 
 
-def _open_lists(path: Path, part: Part) -> SegmentSource:
+def _open_lists(path: Path, part: Part, **options: Any) -> SegmentSource:
     parts = {}
+    pictures, masked = _by_stem(path, "JPEGImages"), _by_stem(path, "SegmentationClass")
     for file in _lists(path):
-        names = read_names(file)
-        masks = _find_files(path, "SegmentationClass", names)
+        names = read_names(file, masked)
+        masks = [masked[name] for name in names if name in masked]
         if not masks:
-            _log.warning("%s is passed over: not one of its %d images has a mask", file, len(names))
+            say_once(f"{file} is passed over: not one of its {len(names)} images has a mask")
             continue
-        images = _find_files(path, "JPEGImages", names)
+        images = [pictures[name] for name in names if name in pictures]
         for kind, found in (("images", images), ("masks", masks)):
             if len(found) < len(names):
-                missing = set(names) - {Path(name).stem for name in found}
+                missing = set(names) - {composed(Path(name).stem) for name in found}
                 raise ValueError(
                     f"{len(missing)} of the {len(names)} {kind} of {file} are not there, "
                     f"{min(missing)!r} first"
@@ -165,10 +166,12 @@ def _open_lists(path: Path, part: Part) -> SegmentSource:
         refuse("name", "a folder with a mask for the images in its lists", str(path))
     if "train" not in parts and "trainval" in parts:
         parts["train"] = parts.pop("trainval")
-    return _open_part(path, parts, part)
+    return _open_part(path, parts, part, **options)
 
 
-def _open_part(path: Path, parts: dict[str, _Files], part: Part) -> SegmentSource:
+def _open_part(
+    path: Path, parts: dict[str, _Files], part: Part, *, on_unreadable: Unreadable = "raise"
+) -> SegmentSource:
     """A part of the pairs below a folder, or a drawn one if they are not split."""
     split = "train" in parts and bool({"test", "val"} & parts.keys())
     if part == "val" and not (split and "val" in parts):
@@ -178,8 +181,17 @@ def _open_part(path: Path, parts: dict[str, _Files], part: Part) -> SegmentSourc
     else:
         key = part if part in parts else "val"
         pairs = dict.fromkeys(zip(*parts[key], strict=True))
+    if split:
+        tested = parts["test" if "test" in parts else "val"].images
+        shared = sorted(set(parts["train"].images) & set(tested))
+        say_left_out(
+            range(len(shared)),
+            f"{path}: %d of the {len(tested)} images to test on are trained on, too, first: ",
+            lambda row: shared[row],
+        )
     everything = [path / mask for one in parts.values() for mask in one.masks]
-    named = _classes_of(path, next(iter(pairs))[0], everything)
+    skip = on_unreadable == "skip"
+    named = _classes_of(path, next(iter(pairs))[0], everything, skip=skip)
     files = SegmentFiles(
         path, *map(list, zip(*pairs, strict=True)), classes=named.names, ids=named.ids
     )
@@ -190,27 +202,26 @@ def _open_part(path: Path, parts: dict[str, _Files], part: Part) -> SegmentSourc
     return files.subset(test if part == "test" else train)
 
 
-def _classes_of(path: Path, image: str, masks: list[Path]) -> Classes:
+def _classes_of(path: Path, image: str, masks: list[Path], *, skip: bool) -> Classes:
     if (path / CLASSES_FILE).is_file():
         return read_classes(path / CLASSES_FILE)
     if _CAMVID_NAME.fullmatch(Path(image).stem):
         return Classes(list(CAMVID), CAMVID_IDS)
     if re.fullmatch(r"VOC20\d\d", path.resolve().name):
         return Classes(VOC, None)
-    return find_classes(list(dict.fromkeys(masks)), str(path))
+    return find_classes(list(dict.fromkeys(masks)), str(path), skip=skip)
 
 
 def _lists(path: Path) -> list[Path]:
     if not ((path / "JPEGImages").is_dir() and (path / "SegmentationClass").is_dir()):
         return []
-    files = matching(path / "ImageSets" / "Segmentation", "*.txt")
-    return sorted(file for file in files if not file.name.startswith("."))
+    return matching(path / "ImageSets" / "Segmentation", "*.txt")
 
 
-def _find_files(path: Path, folder: str, names: list[str]) -> list[str]:
-    """Those of the named images that are in a folder, in the same order."""
-    by_stem = {Path(name).stem: f"{folder}/{name}" for name in list_files(path / folder)[0]}
-    return [by_stem[name] for name in names if name in by_stem]
+def _by_stem(path: Path, folder: str) -> dict[str, str]:
+    """The files of a folder by their names."""
+    names = list_files(path / folder)[0]
+    return {composed(Path(name).stem): f"{folder}/{name}" for name in names}
 
 
 LAYOUTS = [

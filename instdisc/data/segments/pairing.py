@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +11,8 @@ from typing import NamedTuple
 from instdisc.checks import refuse
 
 from ..images.files import SUFFIXES
+from ..images.listing import composed, is_clutter, list_folder, walk_folder
+from ..left_out import say_left_out
 from .ids import LOSSY_SUFFIXES
 
 MASK_SUFFIXES = SUFFIXES | {".gif"}
@@ -20,8 +20,6 @@ _APART = "_- ."
 # What names say of a file's kind: 1_image.jpg beside 1_mask.png, mask-1.png, 1_gt.png.
 _IMAGE_WORDS = ("image", "img", "rgb", "sat", "photo")
 _MASK_WORDS = ("mask", "masks", "label", "labels", "seg", "segmentation", "gt", "annot", "L")
-
-_log = logging.getLogger(__name__)
 
 
 class PairedFiles(NamedTuple):
@@ -43,7 +41,7 @@ def list_files(folder: Path) -> tuple[list[str], list[str]]:
     """
     images: list[str] = []
     others: list[str] = []
-    for path, files in _walk(folder):
+    for path, files in walk_folder(folder):
         for name in files:
             inner = os.path.relpath(os.path.join(path, name), folder).replace(os.sep, "/")
             (images if _is_image(name) else others).append(inner)
@@ -52,13 +50,12 @@ def list_files(folder: Path) -> tuple[list[str], list[str]]:
 
 def has_image(folder: Path) -> bool:
     """Whether a folder holds an image by its suffix, at any depth."""
-    return any(_is_image(name) for _, files in _walk(folder) for name in files)
+    return any(_is_image(name) for _, files in walk_folder(folder) for name in files)
 
 
 def subfolders(folder: Path) -> dict[str, Path]:
     """The folders in a folder, by name, but for hidden ones."""
-    found = sorted(entry for entry in folder.iterdir() if entry.is_dir())
-    return {entry.name: entry for entry in found if not _hidden(entry.name)}
+    return {entry.name: entry for entry in list_folder(folder) if entry.is_dir()}
 
 
 def pair_files(images: Path, masks: Path) -> PairedFiles:
@@ -99,13 +96,11 @@ def pair_files(images: Path, masks: Path) -> PairedFiles:
 
 def log_passed_over(folder: Path, names: Sequence[str]) -> None:
     """Says how many files are left out."""
-    if names:
-        _log.warning(
-            "%s: %d files are passed over, which are no images by their names, %r first",
-            folder,
-            len(names),
-            names[0],
-        )
+    say_left_out(
+        range(len(names)),
+        f"{folder}: %d files are passed over, which are no images by their names, first: ",
+        lambda row: names[row],
+    )
 
 
 def common_share(images: Collection[str], masks: Collection[str]) -> float:
@@ -154,23 +149,12 @@ def _without(key: str, word: str, apart: str, last: bool) -> str:
 
 
 def _key(name: str) -> str:
-    # macOS writes accents apart, other systems as one letter.
-    return unicodedata.normalize("NFC", os.path.splitext(name)[0])
+    return composed(os.path.splitext(name)[0])
 
 
 def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    for path, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not _hidden(name))
-        yield path, files
-
-
 def _is_image(name: str) -> bool:
-    return _suffix(name) in MASK_SUFFIXES and not _hidden(name)
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
+    return _suffix(name) in MASK_SUFFIXES and not is_clutter(name)

@@ -78,13 +78,28 @@ def _say_left_out(images: LandmarkSource, rows: Tensor, why: str) -> None:
 
 
 def _check_places(name: str, images: LandmarkSource, points: Tensor) -> None:
-    """Looks at a few images: points of another resolution would all lie outside."""
+    """Looks at a few images: points of another resolution would all lie outside.
+
+    Of a test it looks for an image with both eyes inside, and at all where there is none.
+    """
     rows = (points[..., 2] > 0).any(1).nonzero()[:, 0]
-    for row in rows[:: -(-len(rows) // _NUM_LOOKED_AT)].tolist():
+    if name == "test":
+        rows = (~images.layout.distance(points).isnan()).nonzero()[:, 0]
+    step = -(-len(rows) // _NUM_LOOKED_AT) if name == "train" else 1
+    some_inside = False
+    for row in rows[::step].tolist():
         position, image = images.fetch(row)
         x, y, counts = points[position].unbind(-1)
-        if ((counts > 0) & (x < image.shape[2]) & (y < image.shape[1])).any():
+        inside = (counts > 0) & (x < image.shape[2]) & (y < image.shape[1])
+        some_inside = some_inside or bool(inside.any())
+        measured = not images.layout.distance(points[position, :, :2], inside).isnan()
+        if inside.any() if name == "train" else measured:
             return
+    if some_inside:
+        raise ValueError(
+            f"`{name}` must have an image with both eyes ({_eyes(images)}) inside, got none of the "
+            f"{len(images)} of {images.name!r}: {image_names(images)[position]} has one outside"
+        )
     size = " x ".join(str(side) for side in reversed(image.shape[1:]))
     at = torch.stack([x, y])[:, counts > 0][:, 0].tolist()
     raise ValueError(

@@ -121,11 +121,28 @@ def test_small_numbers_may_be_pixels(table):
 # Columns
 
 
+@pytest.mark.parametrize("names", ["visible0,visible1", "v0,v1", "0_visibility,1_visibility"])
+def test_columns_that_say_what_is_visible(table, caplog, names):
+    head = f"image,x0,y0,x1,y1,{names}"
+    images = table("a.png,5,6,9,8,1,0", "b.png,0,0,9,8,0,2", head=head)  # 0,0 is not there
+    assert images.all_points()[..., 2].tolist() == [[1, 0], [0, 1]]
+    assert not caplog.messages
+    with pytest.raises(ValueError, match="line 2 .* no 0, 1 or 2"):
+        table("a.png,5,6,9,8,1,3", head=head)
+    with pytest.raises(ValueError, match="all points or none .* got 'visible0' alone"):
+        table("a.png,5,6,9,8,1", head="image,x0,y0,x1,y1,visible0")
+
+
+def test_shares_with_some_outside_the_image(table):
+    with pytest.raises(ValueError, match="line 2 .* 3 of 4 points in 0 to 1.*unit='share'"):
+        table("a.png,.5,.6,.9,.8", "b.png,.5,.6,1.05,.8")
+
+
 def test_columns_in_any_order(table, caplog):
     images = table("3,6,a.png,8,9,5", head="age,y0,image,y1,x1,x0")
     assert images.points(0).tolist() == [[5.5, 6.5, 1], [9.5, 8.5, 1]]
-    assert caplog.messages[0].startswith("1 columns of ")
-    assert caplog.messages[0].endswith("neither points nor boxes and are passed over, 'age' first")
+    assert "eyes.csv: 1 columns are neither" in caplog.messages[0]
+    assert caplog.messages[0].endswith("points nor boxes and are passed over, first: 'age'")
     swapped = table("a.png,9,8,5,6", head="image,x1,y1,x0,y0")
     assert torch.equal(swapped.all_points(), images.all_points())
 
@@ -204,8 +221,8 @@ def test_opinions_on_one_image(table, caplog):
     images = table("a.png,5,6,9,8", "b.png,5,6,9,8", "a.png,5,6,9,7")
     assert list(images.paths) == ["a.png", "b.png", "a.png"]
     assert len(caplog.messages) == 1
-    assert caplog.messages[0].startswith("1 rows of ")
-    assert caplog.messages[0].endswith("with other points, a.png first: each row counts as a face")
+    assert "eyes.csv: 1 rows name an image that" in caplog.messages[0]
+    assert caplog.messages[0].endswith("each row counts as a face, first: a.png")
     head = f"{HEAD},split"
     rows = ("a.png,5,6,9,8,train", "b.png,5,6,9,8,test", "a.png,5,6,9,7,test")
     with pytest.raises(ValueError, match="line 4 of .* 'a.png' for 'test', and line 2 for 'train'"):

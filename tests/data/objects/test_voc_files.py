@@ -183,7 +183,9 @@ def test_classes_that_look_alike(write_voc, caplog):
     with caplog.at_level(logging.WARNING):
         assert VOCObjects(root, None).classes == ["Cat", "cat", "dog"]
     (line,) = caplog.messages
-    assert line.startswith("set: 1 classes differ from another by capitals alone")
+    assert line.partition("/Annotations")[2].startswith(
+        ": 1 classes differ from another by capitals alone"
+    )
     assert line.endswith("first: 'Cat' and 'cat'")
     with pytest.raises(ValueError, match="`classes` must be names that differ, got .'cat', 'cat'."):
         VOCObjects(root, None, classes=["cat", "cat"])
@@ -195,7 +197,9 @@ def test_images_without_annotation_are_counted(write_voc, caplog):
         save_image(root / "JPEGImages" / f"{name}.jpg")
     with caplog.at_level(logging.WARNING):
         assert VOCObjects(root, None).image_ids == ["b"]
-    assert caplog.messages == ["set: left out 2 images without an annotation, first: a.jpg"]
+    (line,) = caplog.messages
+    assert line.startswith("set: left out 2 images without an annotation, first: ")
+    assert line.endswith("JPEGImages/a.jpg")
     caplog.clear()
     VOCObjects(root, "train")
     assert not caplog.records

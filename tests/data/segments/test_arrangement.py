@@ -158,9 +158,9 @@ def test_what_lies_about_is_counted_once(tmp_path, draw, caplog):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_bytes(b"\0")
     assert len(open_segments(tmp_path, part="all")) == 4
-    assert [record.getMessage().split(": ")[1] for record in caplog.records] == [
-        "2 files are passed over, which are no images by their names, '._0.jpg' first",
-        "2 files are passed over, which are no images by their names, '.DS_Store' first",
+    assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
+        "2 files are passed over, which are no images by their names, first: ._0.jpg",
+        "2 files are passed over, which are no images by their names, first: .DS_Store",
     ]
 
 
@@ -293,9 +293,12 @@ def test_lists_of_voc_in_a_folder_of_any_name(tmp_path, draw, caplog):
     (lists / "trainval.txt").write_text("0\n1\n")
     assert len(open_segments(tmp_path, part="train")) == 2
     assert len(open_segments(tmp_path, part="test")) == 1
-    (lists / "val.txt").write_text("2\n2\n")
-    with pytest.raises(ValueError, match="val.txt must list each image once, got '2' 2 times"):
-        open_segments(tmp_path, part="test")
+    (lists / "val.txt").write_bytes("JPEGImages/2.jpg\r\n2\r\n".encode("utf-16"))
+    assert open_segments(tmp_path, part="test").image_names() == ["JPEGImages/2.jpg"]
+    assert "val.txt: 1 lines name an image again, which counts once, first: line 2" in caplog.text
+    (lists / "val.txt").write_text("1\n2\n")
+    open_segments(tmp_path, part="test")
+    assert "1 of the 2 images to test on are trained on, too, first: JPEGImages/1" in caplog.text
     (lists / "val.txt").write_text("2\n4\n")
     with pytest.raises(ValueError, match="1 of the 2 masks of .*val.txt are not there, '4' first"):
         open_segments(tmp_path, part="test")
@@ -329,3 +332,14 @@ def test_a_part_of_class_folders_is_looked_at_quickly(tmp_path):
         (tmp_path / f"c{index}").mkdir()
         Image.new("L", (4, 4)).save(tmp_path / f"c{index}" / "0.png")
     assert not matches(tmp_path)
+
+
+def test_a_broken_mask_is_skipped_where_classes_are_found_in_masks(tmp_path, draw):
+    write_pairs(draw, "images", "masks")
+    mask = sorted((tmp_path / "masks").iterdir())[0]
+    mask.write_bytes(b"broken")
+    with pytest.raises(ValueError, match="cannot read the mask"):
+        open_segments(tmp_path, part="all")
+    opened = open_segments(tmp_path, part="all", on_unreadable="skip")
+    assert len(opened) == 4
+    assert opened.fetch_pair(0)[0] == 1

@@ -54,8 +54,8 @@ def test_names_with_ids(tmp_path, content, names, ids):
         ("sky = 1\nsea = 1, 2\n", "must give each id once, got 1 in lines 1 and 2"),
         ("lesion\n", "must name 2 to 254 classes, one on each line, got 1. .*`background`"),
         ("", "must name 2 to 254 classes"),
-        ("sky\ns\xe9a\n".encode("latin-1"), "must be a text in UTF-8, got the byte 0xe9 in line 2"),
-        ("sky\nsea\n".encode("utf-16"), "must be a text in UTF-8, got the byte 0xff in line 1"),
+        ("sky\ns\xe9a\n".encode("latin-1"), "must be in UTF-8, got the byte 0xe9"),
+        ("sky\nsea\n".encode("utf-16-le"), "must be text in UTF-8, got a zero byte"),
     ],
 )
 def test_bad_files(tmp_path, content, message):
