@@ -137,7 +137,9 @@ def _resolve(source: object) -> tuple[Backbone, CheckpointInfo]:
     if isinstance(source, (str, Path)):
         return load_with_info(Path(source))
     if isinstance(source, Backbone):
-        return source, CheckpointInfo("instdisc", source.spec, "", {}, __version__, source.input)
+        # How it was made goes along, as long as it is what was loaded.
+        made = source.about().pretraining if source.origin is not None else ""
+        return source, CheckpointInfo("instdisc", source.spec, made, {}, __version__, source.input)
     backbone = getattr(source, "backbone", None)
     backbone = getattr(backbone, "_orig_mod", backbone)  # torch.compile wraps it
     recipe = getattr(source, "recipe", None)

@@ -125,9 +125,8 @@ def evaluation_policy(
 
     Args:
         image_size: side of the view in pixels; ``None`` for that of `seen`.
-        resize: short side before the crop; ``None``: what `seen` says at its own size, else 8/7 of
-            `image_size` (256 for 224) above 64 px and `image_size` itself up to there, where
-            images are stored at that size.
+        resize: short side before the crop; ``None``: what `seen` says (256 for 224) above 64 px
+            and `image_size` itself up to there, where images are stored at that size.
         keep_aspect: whether the long side follows in proportion; else both become `resize`.
         seen: how the backbone was trained to see images (`Backbone.input`): size, normalisation
             and interpolation; ``None`` for 224 px, bilinear, ImageNet's mean.
@@ -142,10 +141,8 @@ def evaluation_policy(
     seen = InputSpec() if seen is None else seen
     size = seen.size if image_size is None else image_size
     _check_image_size(size)
-    if resize is None and size == seen.size and size > _STORED:
-        resize = round(size / seen.crop)
     if resize is None:
-        resize = round(size * 8 / 7) if size > _STORED else size
+        resize = round(size / seen.crop) if size > _STORED else size
     frame = CenterCrop(
         size, resize=resize, keep_aspect=keep_aspect, interpolation=seen.interpolation
     )
