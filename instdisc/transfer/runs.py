@@ -30,7 +30,7 @@ def run_key(records: Sequence[Record], train: ImageSource, test: ImageSource) ->
         >>> len(run_key([Record("detection", "scenes", "box AP", 50.0)], scenes, scenes))
         16
     """
-    from .suite.tasks import TASKS  # which are made of what calls this
+    from .suite.registry import TASKS  # which are made of what calls this
 
     first = records[0]
     return job_key(

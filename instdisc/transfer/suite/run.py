@@ -26,10 +26,11 @@ from instdisc.types import Record
 
 from ..features.cache import cached_features
 from ..features.extract import Features
-from ..keys import job_key
+from .plan import Job, check_options, plan_jobs, view_of
+from .registry import TASKS
 from .sets import DataSets, Keep, SuiteSet, find_sets
 from .subjects import Checkpoints, Subject, find_subjects
-from .tasks import FEATURES, TASKS, all_options, check_options, trainer_options, view_of
+from .tasks import FEATURES
 
 _log = logging.getLogger(__name__)
 
@@ -56,29 +57,6 @@ class SuiteRecords(list[Record]):
     def __init__(self, records: Iterable[Record] = (), missing: Sequence[Missing] = ()) -> None:
         super().__init__(records)
         self.missing = list(missing)
-
-
-class Job(NamedTuple):
-    """One call of one task.
-
-    Attributes:
-        key: a hash of all that its result depends on.
-        task: its name.
-        options: those that are given.
-        data: the data set.
-        subject: the backbone.
-    """
-
-    key: str
-    task: str
-    options: dict[str, Any]
-    data: SuiteSet
-    subject: Subject
-
-    @property
-    def title(self) -> str:
-        """In words."""
-        return f"{self.task} on {self.data.name} with {self.subject.name}"
 
 
 def run_suite(
@@ -189,7 +167,7 @@ def run_suite(
     }
     subjects = find_subjects(checkpoints, seed, miss)
     sets = find_sets(data_sets, data_root, keep)
-    jobs = _plan(subjects, sets, tasks, options, offered, miss)
+    jobs = plan_jobs(subjects, sets, tasks, options, offered, miss)
     todo = [job for job in jobs if job.key not in stored]
     kept = results.parent / "predictions" if predictions else None
     columns = (
@@ -288,61 +266,6 @@ class _Runner:
         return self._features[key]
 
 
-def _plan(
-    subjects: Sequence[Subject],
-    sets: Sequence[SuiteSet],
-    tasks: Sequence[str],
-    options: Mapping[str, Mapping[str, Any]],
-    offered: Mapping[str, Any],
-    miss: Callable[[str, str], None],
-) -> list[Job]:
-    """Every job, data set by data set, so that images kept in memory serve every backbone."""
-    jobs = []
-    for data in sets:
-        prints: dict[str, list[str]] = {}
-        for name in tasks:
-            task = TASKS[name]
-            if task.kind not in data.kinds:
-                serves = ", ".join(data.kinds) or "nothing that is known"
-                miss(f"{name} on {data.name}", f"it needs {task.kind}, and the set has {serves}")
-                continue
-            try:
-                prints[name] = [data.fingerprint(task.kind, part).digest for part in task.parts]
-            except (FileNotFoundError, ValueError) as error:
-                miss(f"{name} on {data.name}", str(error))
-        for subject in subjects:
-            for name, digests in prints.items():
-                for given in TASKS[name].jobs(options.get(name, {})):
-                    key = _key(name, given, offered, digests, subject)
-                    jobs.append(Job(key, name, given, data, subject))
-    return jobs
-
-
-def _key(
-    name: str,
-    given: Mapping[str, Any],
-    offered: Mapping[str, Any],
-    digests: Sequence[str],
-    subject: Subject,
-) -> str:
-    task = TASKS[name]
-    view = None
-    if task.on == FEATURES:
-        view = describe_view(view_of(task, subject.input, offered["image_size"]))
-    return job_key(
-        {
-            "task": name,
-            "version": task.version,
-            "options": all_options(task, given, offered),
-            "seed": offered["seed"],
-            "weights": subject.about.weights,
-            "input": subject.input._asdict(),
-            "view": view,
-            "data": list(digests),
-        }
-    )
-
-
 def _reason(error: Exception) -> str:
     kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
     return f"{kind}{error}"
@@ -350,3 +273,18 @@ def _reason(error: Exception) -> str:
 
 def _show(bar: Progress, task: Any, done: int, total: int) -> None:
     bar.update(task, completed=done, total=total)
+
+
+def trainer_options(device: str | torch.device) -> dict[str, Any]:
+    """A device as Lightning's Trainer names it.
+
+    Example:
+        >>> trainer_options("cuda:1")
+        {'accelerator': 'gpu', 'devices': [1]}
+    """
+    device = torch.device(device)
+    accelerator = "gpu" if device.type == "cuda" else device.type
+    return {
+        "accelerator": accelerator,
+        "devices": 1 if device.index is None or accelerator == "cpu" else [device.index],
+    }

@@ -1,0 +1,170 @@
+"""The jobs that a suite is made of, and what each is found again by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from instdisc import checks
+from instdisc.data import ViewPolicy, describe_view
+from instdisc.types import InputSpec
+
+from ..keys import job_key
+from .options import Options
+from .registry import TASKS
+from .sets import SuiteSet
+from .subjects import Subject
+from .tasks import FEATURES, Task
+
+_PRECISIONS = ("32-true", "64-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true")
+
+
+class Job(NamedTuple):
+    """One call of one task.
+
+    Attributes:
+        key: a hash of all that its result depends on.
+        task: its name.
+        options: those that are given.
+        data: the data set.
+        subject: the backbone.
+    """
+
+    key: str
+    task: str
+    options: dict[str, Any]
+    data: SuiteSet
+    subject: Subject
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return f"{self.task} on {self.data.name} with {self.subject.name}"
+
+
+def plan_jobs(
+    subjects: Sequence[Subject],
+    sets: Sequence[SuiteSet],
+    tasks: Sequence[str],
+    options: Mapping[str, Mapping[str, Any]],
+    offered: Mapping[str, Any],
+    miss: Callable[[str, str], None],
+) -> list[Job]:
+    """Every job, data set by data set, so that images kept in memory serve every backbone.
+
+    Args:
+        subjects: the backbones.
+        sets: the data sets.
+        tasks: their names.
+        options: that are given, by task.
+        offered: what the suite offers to every task.
+        miss: is told what a set cannot serve, and why.
+    """
+    jobs = []
+    for data in sets:
+        prints: dict[str, list[str]] = {}
+        for name in tasks:
+            task = TASKS[name]
+            if task.kind not in data.kinds:
+                serves = ", ".join(data.kinds) or "nothing that is known"
+                miss(f"{name} on {data.name}", f"it needs {task.kind}, and the set has {serves}")
+                continue
+            try:
+                prints[name] = [data.fingerprint(task.kind, part).digest for part in task.parts]
+            except (FileNotFoundError, ValueError) as error:
+                miss(f"{name} on {data.name}", str(error))
+        for subject in subjects:
+            for name, digests in prints.items():
+                for given in TASKS[name].jobs(options.get(name, {})):
+                    key = _key(name, given, offered, digests, subject)
+                    jobs.append(Job(key, name, given, data, subject))
+    return jobs
+
+
+def _key(
+    name: str,
+    given: Mapping[str, Any],
+    offered: Mapping[str, Any],
+    digests: Sequence[str],
+    subject: Subject,
+) -> str:
+    task = TASKS[name]
+    view = None
+    if task.on == FEATURES:
+        view = describe_view(view_of(task, subject.input, offered["image_size"]))
+    return job_key(
+        {
+            "task": name,
+            "version": task.version,
+            "options": all_options(task, given, offered),
+            "seed": offered["seed"],
+            "weights": subject.about.weights,
+            "input": subject.input._asdict(),
+            "view": view,
+            "data": list(digests),
+        }
+    )
+
+
+def check_options(
+    tasks: Sequence[str], options: Mapping[str, Options], *, image_size: int | None, precision: str
+) -> None:
+    """Refuses what no task knows, and what is out of range.
+
+    Raises:
+        ValueError: if a task or an option is unknown or out of range; names those that are known.
+        TypeError: if a value is of the wrong kind.
+    """
+    if isinstance(tasks, str) or not isinstance(tasks, Sequence):
+        checks.refuse("tasks", "a list of names", tasks, kind=TypeError)
+    if not tasks:
+        checks.refuse("tasks", "a list of at least one name", tasks)
+    checks.instance("options", options, Mapping, "a mapping of tasks to options")
+    for name in tasks:
+        checks.choice("tasks", name, list(TASKS))
+    if image_size is not None:
+        checks.whole("image_size", image_size)
+    checks.choice("precision", precision, _PRECISIONS)
+    for name, given in options.items():
+        if name not in tasks:
+            raise ValueError(f"`options` are of the tasks {', '.join(tasks)}, got {name!r}")
+        checks.instance(f"options[{name!r}]", given, Mapping, "a mapping of options")
+        known = TASKS[name].options
+        for option, value in given.items():
+            if option not in known:
+                raise ValueError(f"`options` of {name!r} are {', '.join(known)}, got {option!r}")
+            try:
+                json.dumps(value, allow_nan=False)
+            except (TypeError, ValueError) as error:
+                raise TypeError(
+                    f"`options` must be JSON values, so that results say how they were made; "
+                    f"{option!r} of {name!r} is {value!r}"
+                ) from error
+        try:
+            TASKS[name].check({**known, **TASKS[name].parsed(given)})
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"`options` of {name!r}: {error}") from error
+
+
+def all_options(task: Task, given: Options, offered: Options) -> dict[str, Any]:
+    """Every option of a job that its result depends on, as JSON values."""
+    options = task.options
+    options.update({name: offered[name] for name in ("image_size", "precision") if name in options})
+    options.update(given)
+    for name in ("num_workers", "device", "accelerator", "devices", "pictures", "folder"):
+        options.pop(name, None)  # where it is computed does not change the result
+    encoded: dict[str, Any] = json.loads(json.dumps(options, default=_encoded))
+    return encoded
+
+
+def view_of(task: Task, seen: InputSpec, image_size: int | None) -> ViewPolicy:
+    """How a task on features shows images to a backbone."""
+    return task.view(image_size, seen=seen)
+
+
+def _encoded(value: Any) -> Any:
+    return str(value) if isinstance(value, Path | torch.device) else repr(value)

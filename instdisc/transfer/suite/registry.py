@@ -1,0 +1,189 @@
+"""The tasks of a suite by name, and what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from instdisc import checks
+from instdisc.data.episodes import Episodes
+
+from ..detection.detect import detect
+from ..detection.recipe import check_recipe
+from ..few_shot.finetune import finetune_few_shot
+from ..few_shot.frozen import evaluate_few_shot
+from ..finetuning.finetune import finetune
+from ..knn import evaluate_knn
+from ..landmarks.fit import fit_landmarks
+from ..linear.grid import check_milestones, evaluate_linear_grid, islam_test_policy
+from ..linear.logistic import evaluate_linear
+from ..linear.moco import evaluate_moco_linear
+from ..linear.readout import evaluate_readout
+from ..linear.stages import PROBES, evaluate_stages
+from ..segmentation.segment import segment
+from .options import Options, bounds
+from .tasks import FEATURES, Task
+
+
+def _check_grid(options: Options) -> None:
+    for recipe in options["grid"]:
+        checks.positive("learning_rate", recipe.learning_rate)
+        checks.whole("batch_size", recipe.batch_size)
+        checks.finite("weight_decay", recipe.weight_decay, at_least=0)
+
+
+def _check_linear_grid(options: Options) -> None:
+    _check_grid(options)
+    check_milestones(options["milestones"])
+
+
+def _check_episodes(options: Options) -> None:
+    if not isinstance(options["episodes"], Episodes):
+        checks.whole("episodes", options["episodes"])
+
+
+def _check_segments(options: Options) -> None:
+    for name in ("crop_size", "window", "window_step", "scale"):
+        value = options[name]
+        if value == []:
+            checks.refuse(name, "a number, or one for height and one for width", value)
+        for side in [] if value is None else value if isinstance(value, Sequence) else [value]:
+            checks.positive(name, side)
+
+
+_FEW_SHOT = ("ways", "queries")
+TASKS: dict[str, Task] = {
+    "knn": Task(
+        evaluate_knn,
+        ("train", "test"),
+        FEATURES,
+        check=bounds(whole=["k"], positive=["temperature"]),
+    ),
+    "linear": Task(
+        evaluate_linear,
+        ("train", "test"),
+        FEATURES,
+        check=bounds(whole=["max_iter"], positive=["strength"]),
+    ),
+    "linear_grid": Task(
+        evaluate_linear_grid,
+        ("train", "test"),
+        "images",
+        check=bounds(
+            whole=["tune_epochs", "epochs", "per_class"],
+            positive=["share"],
+            shares=["share"],
+            filled=["grid"],
+            optional=["per_class"],
+            also=_check_linear_grid,
+        ),
+    ),
+    "moco_linear": Task(
+        evaluate_moco_linear,
+        ("train", "test"),
+        "images",
+        check=bounds(whole=["epochs", "batch_size"], positive=["learning_rate"]),
+    ),
+    "readout": Task(
+        evaluate_readout,
+        ("train", "test"),
+        FEATURES,
+        check=bounds(whole=["max_iter"], positive=["tol"], filled=["penalties"]),
+    ),
+    "stages": Task(
+        evaluate_stages,
+        ("train", "test"),
+        "images",
+        check=bounds(whole=["batch_size"], filled=["probes"], choices={"probes": PROBES}),
+    ),
+    "few_shot": Task(
+        evaluate_few_shot,
+        ("all",),
+        FEATURES,
+        one_by_one="shots",
+        view=islam_test_policy,
+        check=bounds(
+            whole=_FEW_SHOT,
+            lists=["shots"],
+            positive=["strength"],
+            choices={"classifier": ("logistic", "euclidean", "cosine")},
+            also=_check_episodes,
+        ),
+    ),
+    "few_shot_finetune": Task(
+        finetune_few_shot,
+        ("all",),
+        "images",
+        one_by_one="shots",
+        check=bounds(
+            whole=_FEW_SHOT,
+            least_zero=["last_stages"],
+            lists=["shots"],
+            optional=["last_stages"],
+            also=_check_episodes,
+        ),
+    ),
+    "finetune": Task(
+        finetune,
+        ("train", "test"),
+        "images",
+        check=bounds(
+            whole=["tune_epochs", "epochs", "test_every", "per_class"],
+            positive=["share"],
+            least_zero=["last_stages"],
+            shares=["share"],
+            filled=["grid"],
+            optional=["per_class", "last_stages"],
+            also=_check_grid,
+        ),
+    ),
+    "detection": Task(
+        detect,
+        ("train", "test"),
+        "objects",
+        has_image_size=False,
+        check=bounds(
+            whole=["regions_per_image", "longest_side", "follow_batch"],
+            least_zero=["freeze_parts", "precise_batches", "weight_decay"],
+            shares=["flip"],
+            lists=["short_sides"],
+            filled=["protocols", "anchor_sizes"],
+            choices={
+                "neck": ("c4", "fpn"),
+                "norm": ("sync", "plain", "frozen"),
+                "protocols": ("coco", "voc07", "voc10"),
+            },
+            optional=["follow_batch", "anchor_sizes"],
+            also=lambda options: check_recipe(options["recipe"]),
+        ),
+    ),
+    "segmentation": Task(
+        segment,
+        ("train", "test"),
+        "segments",
+        has_image_size=False,
+        check=bounds(
+            whole=[
+                *("steps", "batch_size", "width", "output_stride", "test_batch_size"),
+                *("short_side", "test_short_side"),
+            ],
+            positive=["learning_rate", "head_rate", "max_share"],
+            least_zero=["weight_decay", "auxiliary"],
+            shares=["flip", "max_share", "dropout"],
+            filled=["scale"],
+            optional=["short_side", "test_short_side", "dropout"],
+            also=_check_segments,
+        ),
+    ),
+    "landmarks": Task(
+        fit_landmarks,
+        ("train", "test"),
+        "landmarks",
+        check=bounds(
+            whole=["epochs", "batch_size", "grid", "hidden"],
+            positive=["learning_rate", "backbone_learning_rate"],
+            least_zero=["weight_decay"],
+            optional=["backbone_learning_rate"],
+            also=lambda options: checks.finite("margin", options["margin"], above=-0.5),
+        ),
+    ),
+}
