@@ -75,12 +75,12 @@ def locate(name: str | Path, root: str | Path | None, layouts: Sequence[Layout])
     """
     text, base = str(name), Path() if root is None else Path(root)
     exists = (base / text).exists() or Path(text).exists()
-    key, given, folder = text.partition("=")
-    if exists or not given:
+    key, separator, folder = text.partition("=")
+    if exists or not separator:
         key, folder = text, ""
-    known = [one for one in layouts if one.matches is None and one.name == key]
-    if known:
-        return Place(key, Path(folder) if folder else base / known[0].folder, known)
+    named = [layout for layout in layouts if layout.matches is None and layout.name == key]
+    if named:
+        return Place(key, Path(folder) if folder else base / named[0].folder, named)
     written = folder or text
     path = base / written if (base / written).exists() else Path(written)
     # Not `stem`: of a folder "pets.v1" the suffix is part of the name.
@@ -108,7 +108,7 @@ def open_by_layout(
     place = locate(name, root, layouts)
     if place.known:
         return place.known[0].open(place.path, part, **more)
-    sets = ", ".join(one.name for one in layouts if one.matches is None)
+    sets = ", ".join(layout.name for layout in layouts if layout.matches is None)
     if not place.path.exists():
         raise FileNotFoundError(
             f"`name` must be a folder or a file{f' or one of {sets}' if sets else ''}, got "
@@ -119,7 +119,7 @@ def open_by_layout(
             images = layout.open(place.path, part, **more)
             images.name = place.name
             return images
-    ways = "; ".join(one.name for one in layouts if one.matches is not None)
+    ways = "; ".join(layout.name for layout in layouts if layout.matches is not None)
     raise ValueError(f"{place.path} lies in no layout that is known here: {ways}")
 
 
@@ -136,8 +136,10 @@ def kinds_of(name: str | Path, root: str | Path | None, layouts: Sequence[Layout
     """
     place = locate(name, root, layouts)
     if place.known:
-        return list(dict.fromkeys(one.kind for one in place.known))
+        return list(dict.fromkeys(layout.kind for layout in place.known))
     if not place.path.exists():
-        return list(dict.fromkeys(one.kind for one in layouts))
-    fitting = [one for one in layouts if one.matches is not None and one.matches(place.path)]
-    return list(dict.fromkeys(one.kind for one in fitting))
+        return list(dict.fromkeys(layout.kind for layout in layouts))
+    fitting = [
+        layout for layout in layouts if layout.matches is not None and layout.matches(place.path)
+    ]
+    return list(dict.fromkeys(layout.kind for layout in fitting))

@@ -77,14 +77,14 @@ def file_keys(
     file = file_about(place, Path(memory), "content" if small else "size") if memory else None
     stored = _load(file, place) if file is not None else None
     rows = np.full(len(names), -1) if stored is None else _rows_of(packed, names, stored.names)
-    known, hashes = rows >= 0, np.zeros((len(names), KEY_BYTES), np.uint8)
+    remembered, hashes = rows >= 0, np.zeros((len(names), KEY_BYTES), np.uint8)
     hashed = np.zeros(len(names), bool)
-    fresh = known.copy()
+    fresh = remembered.copy()
     if stored is not None:
-        fresh[known] = (stored.stamps[rows[known]] == stamps[known]).all(1)
+        fresh[remembered] = (stored.stamps[rows[remembered]] == stamps[remembered]).all(1)
         hashes[fresh], hashed[fresh] = stored.hashes[rows[fresh]], stored.hashed[rows[fresh]]
-    # A large set's file is hashed only if it was known and is another one now.
-    wanted = np.flatnonzero(~fresh & (stamps[:, 0] >= 0) & (small | known)).tolist()
+    # A large set's file is hashed only if it was remembered and is another one now.
+    wanted = np.flatnonzero(~fresh & (stamps[:, 0] >= 0) & (small | remembered)).tolist()
     with ThreadPoolExecutor() as threads:  # hashlib lets go of the interpreter
         digests = threads.map(
             lambda row: _hash_file(os.fsencode(place) + b"/" + names[row]), wanted
@@ -160,17 +160,17 @@ def _joined(stored: _Memory, rows: np.ndarray, seen: _Memory) -> _Memory:
 
 def _stamps(root: bytes, names: list[bytes]) -> np.ndarray:
     """``(N, 4)`` int64: size, times of change in ns and number of each file; -1 if it is gone."""
-    found = []
+    stamps = []
     for name in names:
         try:
             status = os.stat(root + b"/" + name)
         except OSError:
-            found.append(_GONE)
+            stamps.append(_GONE)
             continue
         # ctime: a copy can keep the time of change, but not this one.
         number = status.st_ino & (2**63 - 1)
-        found.append((status.st_size, status.st_mtime_ns, status.st_ctime_ns, number))
-    return np.array(found, dtype=np.int64).reshape(-1, 4)
+        stamps.append((status.st_size, status.st_mtime_ns, status.st_ctime_ns, number))
+    return np.array(stamps, dtype=np.int64).reshape(-1, 4)
 
 
 def _settled(stamps: np.ndarray) -> np.ndarray:

@@ -65,9 +65,9 @@ class ListedFiles:
         """
         for written in (path, path.replace("\\", "/")):
             folder, name = os.path.split(os.path.normpath(written))
-            found = self._names(folder).get(composed(name))
-            if found is not None:
-                return os.path.join(folder, found)
+            entry = self._names(folder).get(composed(name))
+            if entry is not None:
+                return os.path.join(folder, entry)
         raise ValueError(
             f"line {line} of {self._table} names {path!r}, which is not in {self._root}"
         )

@@ -53,10 +53,10 @@ def read_names(file: Path, known: Collection[str]) -> list[str]:
     return list(names)
 
 
-def _name(line: str, known: dict[str, str]) -> tuple[str, bool]:
+def _name(line: str, present: dict[str, str]) -> tuple[str, bool]:
     """The annotation that a line means, and whether a second column was passed over."""
-    if line in known:  # names may hold spaces and dots
-        return known[line], False
+    if line in present:  # names may hold spaces and dots
+        return present[line], False
     first, _, last = line.rpartition(" ") if " " in line else line.rpartition("\t")
     marked = last.strip() in _MARKS and bool(first.strip())
     text = (first if marked else line).strip()
@@ -65,6 +65,6 @@ def _name(line: str, known: dict[str, str]) -> tuple[str, bool]:
     if f"{dot}{suffix}".lower() not in {*SUFFIXES, ".xml"}:
         stem = plain
     for name in (text, plain, stem):
-        if name in known:
-            return known[name], marked
+        if name in present:
+            return present[name], marked
     return text, marked

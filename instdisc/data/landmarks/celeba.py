@@ -121,7 +121,7 @@ def _names(folder: Path, split: str) -> list[str]:
 def _numbers(folder: Path, file: str, count: int, names: list[str]) -> Tensor:
     """The `count` numbers of each name in an annotation file of CelebA, ``(N, count)`` float."""
     wanted = dict.fromkeys(names)
-    found: dict[str, list[float]] = {}
+    numbers: dict[str, list[float]] = {}
     for number, line in numbered_lines(folder, file):
         row = line.split()
         # The first two lines say how many follow, and what the columns are.
@@ -132,13 +132,13 @@ def _numbers(folder: Path, file: str, count: int, names: list[str]) -> Tensor:
                 f"line {number} of {file} has {len(row)} columns instead of {1 + count}: "
                 f"{line[:60]!r}"
             )
-        if row[0] in found:
+        if row[0] in numbers:
             raise LayoutError(f"line {number} of {file} names {row[0]} again")
         try:
-            found[row[0]] = [float(cell) for cell in row[1:]]
+            numbers[row[0]] = [float(cell) for cell in row[1:]]
         except ValueError as error:
             raise LayoutError(f"line {number} of {file} must hold numbers: {error}") from error
-    missing = [name for name in names if name not in found]
+    missing = [name for name in names if name not in numbers]
     if missing:
         raise LayoutError(f"{len(missing)} images are not in {file}, {missing[0]} first")
-    return torch.tensor([found[name] for name in names])
+    return torch.tensor([numbers[name] for name in names])

@@ -117,11 +117,11 @@ class SquareFrame(Frame):
         columns = slice(max(left, 0), max(min(left + side, width), 0))
         part = image[:, rows, columns]
         if part.shape[1:] != (side, side):
-            whole = image.new_tensor(self._padding)[:, None, None].repeat(1, side, side)
+            padded = image.new_tensor(self._padding)[:, None, None].repeat(1, side, side)
             if part.numel():
                 y, x = rows.start - top, columns.start - left
-                whole[:, y : y + part.shape[1], x : x + part.shape[2]] = part
-            part = whole
+                padded[:, y : y + part.shape[1], x : x + part.shape[2]] = part
+            part = padded
         if side == self.size:
             return part.clone(memory_format=torch.contiguous_format)
         view: Tensor = F.interpolate(

@@ -127,7 +127,7 @@ def _open_table(path: Path, part: Part, **options: Any) -> LandmarkSource:
 
 def _open_folder(path: Path, part: Part, **options: Any) -> LandmarkSource:
     tables = {file.name[: -len(_SUFFIX)].lower(): file for file in matching(path, f"*{_SUFFIX}")}
-    if not all(any(name in tables for name in PART_NAMES[one]) for one in ("train", "test")):
+    if not all(any(name in tables for name in PART_NAMES[split]) for split in ("train", "test")):
         files = list(tables.values()) or _point_tables(path)
         if len(files) != 1:
             raise ValueError(
@@ -138,8 +138,8 @@ def _open_folder(path: Path, part: Part, **options: Any) -> LandmarkSource:
     _refuse_shared(tables.values())
     parts = [spelled(tables, part, str(path))] if part != "all" else _all_parts(tables)
     opened = [
-        LandmarkTable(_images_of(path, tables[one]), tables[one], name=path.name, **options)
-        for one in parts
+        LandmarkTable(_images_of(path, tables[split]), tables[split], name=path.name, **options)
+        for split in parts
     ]
     return opened[0] if part != "all" else _join(path, opened)
 

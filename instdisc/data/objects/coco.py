@@ -123,23 +123,25 @@ class COCOObjects(ObjectFiles):
 
 
 def _folders(images: str | Path | Sequence[str | Path]) -> list[Path]:
-    places = [Path(one) for one in ([images] if isinstance(images, str | Path) else images)]
+    places = [Path(folder) for folder in ([images] if isinstance(images, str | Path) else images)]
     there = [place for place in places if place.is_dir()]
     if not there:
         raise FileNotFoundError(
-            f"`images` must be a folder or None, got {', '.join(repr(str(one)) for one in places)}"
+            "`images` must be a folder or None, got "
+            + ", ".join(repr(str(place)) for place in places)
         )
     return there
 
 
 def _find_images(file: COCOFile, places: list[Path]) -> tuple[Path | None, list[str]]:
     if not places:
-        return None, [str(one) for one in file.image_ids]  # ground truth alone needs no file
-    for one, image in zip(file.file_names, file.image_ids, strict=True):
-        if not isinstance(one, str) or not one.strip():
+        # Ground truth alone needs no file.
+        return None, [str(image_id) for image_id in file.image_ids]
+    for name, image in zip(file.file_names, file.image_ids, strict=True):
+        if not isinstance(name, str) or not name.strip():
             where = f"Correct image {image} in {file.path}, or pass `images`=None."
-            refuse("file_name", "the file of the image", one, where)
-    names = [str(one) for one in file.file_names]
+            refuse("file_name", "the file of the image", name, where)
+    names = [str(name) for name in file.file_names]
     twice = _repeated(names)
     if twice:
         ids = [file.image_ids[row] for row in (names.index(names[twice[0]]), twice[0])]
@@ -152,7 +154,7 @@ def _find_images(file: COCOFile, places: list[Path]) -> tuple[Path | None, list[
         )
     for place in places if names else []:
         if _file_in(place, names[0]) is not None:
-            return place, [_file_in(place, one) or one for one in names]
+            return place, [_file_in(place, name) or name for name in names]
     return places[0], names
 
 
@@ -163,8 +165,12 @@ def _file_in(folder: Path, name: str) -> str | None:
     other form, as macOS has them.
     """
     plain = name.replace("\\", "/")
-    for one in (name, plain, plain.removeprefix(f"{folder.name}/")):
-        forms = [one] if one.isascii() else [one, composed(one), normalize("NFD", one)]
+    for spelling in (name, plain, plain.removeprefix(f"{folder.name}/")):
+        forms = (
+            [spelling]
+            if spelling.isascii()
+            else [spelling, composed(spelling), normalize("NFD", spelling)]
+        )
         for form in forms:
             if (folder / form).is_file():
                 return form

@@ -77,7 +77,7 @@ def read_coco(path: Path) -> COCOFile:
         where = f"image {images[-1]} in {path}"
         height, width = (read_side(side, image.get(side), where) for side in ("height", "width"))
         sizes.append((height, width))
-    image_at = _positions(path, "image", images, [one.get("file_name") for one in listed])
+    image_at = _positions(path, "image", images, [record.get("file_name") for record in listed])
     numbers, names = [], []
     for row, category in enumerate(categories):
         where = f"category number {row + 1} in {path}"
@@ -86,41 +86,44 @@ def read_coco(path: Path) -> COCOFile:
             refuse("id", "a whole number", number, f"Correct {where}.")
         numbers.append(number)
         names.append(read_name(category.get("name"), f"category {number} in {path}"))
-    name_of = {one: names[at] for one, at in _positions(path, "category", numbers, names).items()}
+    name_of = {
+        category_id: names[at]
+        for category_id, at in _positions(path, "category", numbers, names).items()
+    }
     category_ids = sorted(numbers)
     _refuse_twice(path, category_ids, name_of)
-    ids = [one.get("id", f"number {row + 1}") for row, one in enumerate(annotations)]
+    ids = [record.get("id", f"number {row + 1}") for row, record in enumerate(annotations)]
     raw_images = _ids(path, "image", annotations, ids)
     raw_categories = _ids(path, "category", annotations, ids)
-    number_at: dict[Any, int] = {one: at for at, one in enumerate(category_ids)}
+    number_at: dict[Any, int] = {category_id: at for at, category_id in enumerate(category_ids)}
     _check_listed(path, "image", raw_images, image_at, ids)
     _check_listed(path, "category", raw_categories, number_at, ids)
-    shown = [_as_written(one["id"]) for one in listed]
+    shown = [_as_written(record["id"]) for record in listed]
     file = COCOFile(
         path,
         shown,
-        [one.get("file_name") for one in listed],
+        [record.get("file_name") for record in listed],
         sizes,
-        [name_of[one] for one in category_ids],
+        [name_of[category_id] for category_id in category_ids],
         category_ids,
         ids,
-        np.array([image_at[one] for one in raw_images], dtype=np.int64),
-        np.array([number_at[one] for one in raw_categories], dtype=np.int64),
+        np.array([image_at[image_id] for image_id in raw_images], dtype=np.int64),
+        np.array([number_at[category_id] for category_id in raw_categories], dtype=np.int64),
         *(np.zeros(0),) * 3,
         wrong_areas=[],
-        segmentations=[one.get("segmentation") for one in annotations],
+        segmentations=[record.get("segmentation") for record in annotations],
     )
-    areas = [read_area(one.get("area")) for one in annotations]
+    areas = [read_area(record.get("area")) for record in annotations]
     return file._replace(
         boxes=np.array(
             _column(annotations, "bbox", read_box, file.where), dtype=np.float64
         ).reshape(-1, 4),
         crowd=np.array(_column(annotations, "iscrowd", read_crowd, file.where), dtype=bool),
-        areas=np.array([np.nan if one is None else one for one in areas], dtype=np.float64),
+        areas=np.array([np.nan if area is None else area for area in areas], dtype=np.float64),
         wrong_areas=[
             row
-            for row, (one, area) in enumerate(zip(annotations, areas, strict=True))
-            if area is None and "area" in one
+            for row, (record, area) in enumerate(zip(annotations, areas, strict=True))
+            if area is None and "area" in record
         ],
     )
 
@@ -174,8 +177,8 @@ def _ids(
 ) -> list[int | str]:
     field = f"{what}_id"
     values: list[int | str] = []
-    for row, one in enumerate(annotations):
-        value = one.get(field)
+    for row, record in enumerate(annotations):
+        value = record.get(field)
         # Most are plain numbers, of which a large set has a million.
         plain = type(value) is int
         values.append(
@@ -186,25 +189,26 @@ def _ids(
 
 def _positions(path: Path, what: str, ids: list[Any], names: list[Any]) -> dict[Any, int]:
     positions: dict[Any, int] = {}
-    for row, one in enumerate(ids):
-        if one in positions:
+    for row, key in enumerate(ids):
+        if key in positions:
             raise ValueError(
-                f"`id` must be of one {what} alone, got {one} for {names[positions[one]]!r} and "
+                f"`id` must be of one {what} alone, got {key} for {names[positions[key]]!r} and "
                 f"{names[row]!r}. Correct {path}."
             )
-        positions[one] = row
+        positions[key] = row
     return positions
 
 
 def _refuse_twice(path: Path, ids: list[int], names: dict[int, str]) -> None:
     seen: dict[str, int] = {}
-    for one in ids:
-        if names[one] in seen:
+    for category_id in ids:
+        if names[category_id] in seen:
             raise ValueError(
-                f"`name` must be of one category alone, got {names[one]!r} for the ids "
-                f"{seen[names[one]]} and {one}. Rename one, or make both one category, in {path}."
+                f"`name` must be of one category alone, got {names[category_id]!r} for the ids "
+                f"{seen[names[category_id]]} and {category_id}. Rename one, or make both one "
+                f"category, in {path}."
             )
-        seen[names[one]] = one
+        seen[names[category_id]] = category_id
 
 
 def _check_listed(
@@ -214,7 +218,7 @@ def _check_listed(
     listed: dict[Any, int],
     annotations: list[Any],
 ) -> None:
-    unknown = [row for row, one in enumerate(named) if one not in listed]
+    unknown = [row for row, key in enumerate(named) if key not in listed]
     if unknown:
         raise ValueError(
             f"every annotation in {path} must name a listed {what}; {len(unknown)} do not, first: "

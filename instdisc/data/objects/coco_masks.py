@@ -22,7 +22,7 @@ def reads_masks(file: COCOFile, masks: bool | None, name: str) -> bool:
     """
     if masks is False:
         return False
-    bare = np.array([is_blank(one) for one in file.segmentations], dtype=bool)
+    bare = np.array([is_blank(segmentation) for segmentation in file.segmentations], dtype=bool)
     lacking = np.flatnonzero(bare & ~file.crowd)
     if masks and len(lacking):
         raise ValueError(
@@ -51,9 +51,11 @@ def pack_outlines(file: COCOFile, sizes: torch.Tensor, name: str) -> list[bytes]
     packed: list[bytes] = []
     bare, pieces = [], []
     all_sizes = sizes.tolist()
-    for row, (one, image) in enumerate(zip(file.segmentations, file.images.tolist(), strict=True)):
+    for row, (segmentation, image) in enumerate(
+        zip(file.segmentations, file.images.tolist(), strict=True)
+    ):
         try:
-            outline = pack_outline(one, *all_sizes[image])
+            outline = pack_outline(segmentation, *all_sizes[image])
         except ValueError as error:
             raise ValueError(
                 f"{file.where(row)}: {error}. Correct it, or read the boxes alone by masks=False."

@@ -131,13 +131,13 @@ class ObjectFiles(ObjectSource):
     _tabled = objects  # what the table and `_outlines_of` tell; a subclass may give other objects
 
     def _is_tabled(self) -> bool:
-        own = type(self)
-        return own.objects is own._tabled and own.areas is ObjectFiles.areas
+        cls = type(self)
+        return cls.objects is cls._tabled and cls.areas is ObjectFiles.areas
 
     def _truth_of(self, index: int, size: list[int], rows: slice, columns: np.ndarray) -> bytes:
-        one = self.image_ids[index]
+        image_id = self.image_ids[index]
         # The order of numbers as ids settles ties between scores; a text is the name of a file.
-        number = one if isinstance(one, int) else ""
+        number = image_id if isinstance(image_id, int) else ""
         return hash_parts(
             f"{size} {number}".encode(), columns[rows].tobytes(), *self._outlines_of(rows)
         )

@@ -36,8 +36,8 @@ def files_by_stem(folder: Path, suffixes: Collection[str]) -> dict[str, list[str
         f"{folder}: left out %d files that a system left, first: ",
         lambda row: hidden[row],
     )
-    found: dict[str, list[str]] = {}
+    by_stem: dict[str, list[str]] = {}
     for entry in fitting:
         if not is_clutter(entry):
-            found.setdefault(composed(os.path.splitext(entry)[0]), []).append(entry)
-    return found
+            by_stem.setdefault(composed(os.path.splitext(entry)[0]), []).append(entry)
+    return by_stem

@@ -105,9 +105,9 @@ def _open_voc(path: Path, part: Part, *, masks: bool = True) -> ObjectSource:
     splits = {file.stem for file in matching(path / "ImageSets" / "Main", "*.txt")}
     chosen = _official(
         part,
-        train=[one for one in ("trainval", "train") if one in splits][:1],
-        val=[one for one in ("val",) if one in splits and "trainval" not in splits],
-        test=[one for one in ("test",) if one in splits],
+        train=[split for split in ("trainval", "train") if split in splits][:1],
+        val=[split for split in ("val",) if split in splits and "trainval" not in splits],
+        test=[split for split in ("test",) if split in splits],
     )
     if chosen is not None:
         return VOCObjects(path, chosen)
@@ -143,9 +143,9 @@ def _open_split(
 ) -> ObjectSource:
     chosen = _official(
         part,
-        train=[one for one in splits if one.startswith("train")],
-        val=[one for one in splits if one.startswith("val")],
-        test=[one for one in splits if one.startswith("test")],
+        train=[split for split in splits if split.startswith("train")],
+        val=[split for split in splits if split.startswith("val")],
+        test=[split for split in splits if split.startswith("test")],
     )
     if chosen is not None:
         return opened(chosen)
@@ -204,12 +204,12 @@ def _instances(path: Path) -> list[Path]:
 
 def _exports(path: Path) -> dict[str, Path]:
     places = [("all", path), *((name, path / name) for name in _EXPORT_FOLDERS)]
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for split, place in places:
         for name in _EXPORTS:
-            if split not in found and _is_coco(place / name):
-                found[split] = place / name
-    return found
+            if split not in files and _is_coco(place / name):
+                files[split] = place / name
+    return files
 
 
 def _is_coco(file: Path) -> bool:
@@ -222,9 +222,9 @@ def _is_coco(file: Path) -> bool:
 
 def _has_voc(path: Path) -> bool:
     return any(
-        one.suffix.lower() == ".xml"
+        file.suffix.lower() == ".xml"
         for name in ("Annotations", "annotations")
-        for one in list_folder(path / name)
+        for file in list_folder(path / name)
     )
 
 
@@ -253,4 +253,4 @@ LAYOUTS: list[Layout] = [
         lambda path: bool(_exports(path)),
     ),
 ]
-NAMES = tuple(one.name for one in LAYOUTS if one.matches is None)
+NAMES = tuple(layout.name for layout in LAYOUTS if layout.matches is None)

@@ -102,9 +102,11 @@ def _compressed(mask: dict[str, Any], height: int, width: int) -> bytes:
             f"its mask is of size {size} (height, width), and its image of {[height, width]}"
         )
     if isinstance(counts, list):
-        if not all(type(one) in (int, float) and one >= 0 and one == int(one) for one in counts):
+        if not all(
+            type(count) in (int, float) and count >= 0 and count == int(count) for count in counts
+        ):
             raise ValueError(f"its 'counts' must be whole numbers, got {str(counts)[:60]}")
-        counts = [int(one) for one in counts]
+        counts = [int(count) for count in counts]
         if sum(counts) != height * width:
             raise ValueError(f"its run lengths make {sum(counts)} of {height * width} pixels")
         runs = run_lengths.frPyObjects({"size": [height, width], "counts": counts}, height, width)

@@ -86,14 +86,14 @@ class PennFudan(ObjectFiles):
         boxes: list[tuple[int, int, int, int]] = []
         areas: list[int] = []
         sizes = []
-        for index, one in enumerate(ids):
-            numbered = _read_map(self._map_of(one))
-            sizes.append(size_of_image(image_folder / files[one]))
+        for index, image_id in enumerate(ids):
+            numbered = _read_map(self._map_of(image_id))
+            sizes.append(size_of_image(image_folder / files[image_id]))
             if sizes[-1] != numbered.shape:
                 raise ValueError(
-                    f"{self._map_of(one)} has {numbered.shape[1]} x {numbered.shape[0]} pixels and "
-                    f"its image {sizes[-1][1]} x {sizes[-1][0]}: a mask must be as large as the "
-                    "image"
+                    f"{self._map_of(image_id)} has {numbered.shape[1]} x {numbered.shape[0]} "
+                    f"pixels and its image {sizes[-1][1]} x {sizes[-1][0]}: a mask must be as "
+                    "large as the image"
                 )
             for mask in _masks(numbered):
                 columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
@@ -115,7 +115,7 @@ class PennFudan(ObjectFiles):
         )
         super().__init__(
             image_folder,
-            [files[one] for one in ids],
+            [files[image_id] for image_id in ids],
             table,
             sizes=torch.tensor(sizes).reshape(-1, 2),
             image_ids=ids,
@@ -142,7 +142,9 @@ class PennFudan(ObjectFiles):
         names = [self._map_of(str(self.image_ids[row])).name for row in self._rows(positions)]
         maps = file_keys(self._maps, names)
         pairs = zip(keys.keys, maps.keys, strict=True)
-        joined = as_keys(hash_parts(one.tobytes(), other.tobytes()) for one, other in pairs)
+        joined = as_keys(
+            hash_parts(table_key.tobytes(), map_key.tobytes()) for table_key, map_key in pairs
+        )
         return Keys(joined, maps.by_content)
 
     def _map_of(self, image_id: str) -> Path:

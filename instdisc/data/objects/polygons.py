@@ -40,7 +40,7 @@ def read_polygons(outline: list[Any]) -> Polygons:
     pieces = _pieces(outline)
     for piece in pieces:
         if not all_finite_numbers(piece):
-            bad = next(one for one in piece if not all_finite_numbers([one]))
+            bad = next(value for value in piece if not all_finite_numbers([value]))
             raise ValueError(f"its outline must be of finite numbers, got {str(bad)[:60]!r}")
         if len(piece) % 2:
             raise ValueError(

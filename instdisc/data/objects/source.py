@@ -124,11 +124,11 @@ class ObjectSource(ImageSource):
 
 def check_classes(train: ObjectSource, test: ObjectSource) -> None:
     """Raises a ValueError if two sets number their classes differently; names the difference."""
-    ours, theirs = [str(one) for one in train.classes], [str(one) for one in test.classes]
+    ours, theirs = [str(name) for name in train.classes], [str(name) for name in test.classes]
     if ours == theirs:
         return
     if sorted(ours) == sorted(theirs):
-        row = next(row for row, one in enumerate(ours) if one != theirs[row])
+        row = next(row for row, name in enumerate(ours) if name != theirs[row])
         what = f"them in another order: number {row} is {theirs[row]!r} instead of {ours[row]!r}"
     else:
         more, fewer = set(theirs) - set(ours), set(ours) - set(theirs)

@@ -96,7 +96,7 @@ class VOCObjects(ObjectFiles):
         images = _Images(image_folder)
         files = _find_annotations(xml_folder, name)
         ids = sorted(files) if split is None else read_names(_split_file(root, split), files)
-        absent = [one for one in ids if one not in files]
+        absent = [image_id for image_id in ids if image_id not in files]
         if absent:
             raise ValueError(
                 f"there is no annotation {xml_folder / absent[0]}.xml, which the split names; an "
@@ -108,19 +108,19 @@ class VOCObjects(ObjectFiles):
             classes = VOC_CLASSES
         # Every file, for what all splits must have alike.
         wanted = ids if classes is not None and one_based is not None else sorted(files)
-        parsed = {one: read_voc(files[one]) for one in wanted}
+        parsed = {image_id: read_voc(files[image_id]) for image_id in wanted}
         if classes is None:
-            classes = sorted({thing.name for one in parsed.values() for thing in one.things})
+            classes = sorted({thing.name for file in parsed.values() for thing in file.things})
             _report_alike(classes, str(xml_folder))
         if one_based is None:
             one_based = not _judge(list(parsed.values()), images, name)
-        chosen = [parsed[one] for one in ids]
+        chosen = [parsed[image_id] for image_id in ids]
         paths = images.of(chosen, name)
         sizes = [
-            one.size or size_of_image(image_folder / path)
-            for one, path in zip(chosen, paths, strict=True)
+            file.size or size_of_image(image_folder / path)
+            for file, path in zip(chosen, paths, strict=True)
         ]
-        rows = [(row, thing) for row, one in enumerate(chosen) for thing in one.things]
+        rows = [(row, thing) for row, file in enumerate(chosen) for thing in file.things]
         number = {category: index for index, category in enumerate(classes)}
         unknown = [(row, thing.name) for row, thing in rows if thing.name not in number]
         if unknown:
@@ -168,8 +168,8 @@ def _split_file(root: Path, split: str) -> Path:
 
 
 def _report_alike(classes: Sequence[str], whose: str) -> None:
-    folded = [one.casefold() for one in classes]
-    alike = [row for row, one in enumerate(folded) if folded.index(one) < row]
+    folded = [name.casefold() for name in classes]
+    alike = [row for row, name in enumerate(folded) if folded.index(name) < row]
     say_left_out(
         alike,
         f"{whose}: %d classes differ from another by capitals alone and count as their own, "
@@ -220,25 +220,25 @@ class _Images:
 
 
 def _find_annotations(folder: Path, name: str) -> dict[str, Path]:
-    found = files_by_stem(folder, {".xml"})
-    for several in found.values():
+    by_stem = files_by_stem(folder, {".xml"})
+    for several in by_stem.values():
         if len(several) > 1:
             raise ValueError(
                 f"{folder} must hold one annotation of each image, got {', '.join(several)}"
             )
-    return {stem: folder / several[0] for stem, several in found.items()}
+    return {stem: folder / several[0] for stem, several in by_stem.items()}
 
 
 def _judge(files: Sequence[VOCFile], images: _Images, name: str) -> bool:
     """Whether the set counts from 0; says so."""
     rows = [(file, thing.corners) for file in files for thing in file.things]
-    corners = np.array([one for _, one in rows], dtype=np.float64).reshape(-1, 4)
+    corners = np.array([box for _, box in rows], dtype=np.float64).reshape(-1, 4)
     low = corners[:, :2]
     at_zero = ((low >= 0) & (low < 1)).any(1)
     if not at_zero.any():
         return False
-    known = {file.path: _width_and_height(file, images) for file in files if file.things}
-    if not counts_from_zero(corners, np.array([known[file.path] for file, _ in rows])):
+    sizes = {file.path: _width_and_height(file, images) for file in files if file.things}
+    if not counts_from_zero(corners, np.array([sizes[file.path] for file, _ in rows])):
         return False
     say_left_out(
         np.flatnonzero(at_zero),

@@ -89,8 +89,8 @@ def _split_above(folders: dict[str, Path]) -> dict[str, Pair]:
         group = groups.get(split, [])
         pair = None
         if len(group) == 2:
-            (one, first), (other, second) = group
-            pair = _decide(first, second, one or "images", other or "images")
+            (first_name, first), (second_name, second) = group
+            pair = _decide(first, second, first_name or "images", second_name or "images")
         if pair is None:
             inner = [folder for rest, folder in group if not rest]
             pair = _find_pair(subfolders(inner[0])) if inner else None
@@ -103,7 +103,7 @@ def _split_below(folders: dict[str, Path]) -> dict[str, Pair]:
     if len(folders) > _MOST_FOLDERS:
         folders = _by_names(folders)
     inner = {
-        name: {one.lower(): path for one, path in subfolders(folder).items()}
+        name: {inner_name.lower(): path for inner_name, path in subfolders(folder).items()}
         for name, folder in folders.items()
     }
     split = [name for name, below in inner.items() if below.keys() & _SPLITS.keys()]
@@ -111,11 +111,13 @@ def _split_below(folders: dict[str, Path]) -> dict[str, Pair]:
         split = list(_by_names({name: folders[name] for name in split}))
     if len(split) != 2:
         return {}
-    one, other = split
+    first_name, second_name = split
     parts: dict[str, Pair] = {}
     for name, part in _SPLITS.items():
-        if name in inner[one] and name in inner[other]:
-            pair = _decide(inner[one][name], inner[other][name], one, other)
+        if name in inner[first_name] and name in inner[second_name]:
+            pair = _decide(
+                inner[first_name][name], inner[second_name][name], first_name, second_name
+            )
             if pair is not None:
                 parts.setdefault(part, pair)
     return parts
@@ -129,8 +131,8 @@ def _find_pair(folders: dict[str, Path]) -> Pair | None:
         holding = _by_names(holding)
     if len(holding) != 2:
         return None
-    (one, first), (other, second) = holding.items()
-    return _decide(first, second, one, other)
+    (first_name, first), (second_name, second) = holding.items()
+    return _decide(first, second, first_name, second_name)
 
 
 def _by_names(folders: dict[str, Path]) -> dict[str, Path]:
@@ -141,17 +143,17 @@ def _by_names(folders: dict[str, Path]) -> dict[str, Path]:
     return {name: folders[name] for name in chosen}
 
 
-def _decide(first: Path, second: Path, one: str, other: str) -> Pair | None:
-    """Which of two folders, called `one` and `other`, holds the masks; ``None`` if unsure."""
+def _decide(first: Path, second: Path, first_name: str, second_name: str) -> Pair | None:
+    """Which of two folders, with their names, holds the masks; ``None`` if unsure."""
     if not (has_image(first) and has_image(second)):
         return None
-    if len(_by_names({one: first, other: second})) == 2:
-        return Pair(first, second) if _plain(one) in _IMAGE_NAMES else Pair(second, first)
+    if len(_by_names({first_name: first, second_name: second})) == 2:
+        return Pair(first, second) if _plain(first_name) in _IMAGE_NAMES else Pair(second, first)
     names = {first: list_files(first)[0], second: list_files(second)[0]}
     like = [_look_like_masks(folder, names[folder]) for folder in (first, second)]
     if like[0] == like[1]:
         # Drawings look like masks themselves: then one name says enough.
-        by_name = [_plain(name) in _MASK_NAMES for name in (one, other)]
+        by_name = [_plain(name) in _MASK_NAMES for name in (first_name, second_name)]
         if not like[0] or by_name[0] == by_name[1]:
             return None
         like = by_name

@@ -72,7 +72,7 @@ def read_classes(file: str | Path) -> Classes:
     names: list[str] = []
     lines: dict[str, int] = {}
     ids = {IGNORED_CLASS: IGNORED_CLASS}
-    own: dict[int, int] = {}  # the line that says what an id is
+    line_of_id: dict[int, int] = {}  # the line that says what an id is
     plain = True
     for number, line in read_lines(path):
         name, values = _parse(line)
@@ -90,12 +90,12 @@ def read_classes(file: str | Path) -> Classes:
             names.append(name)
         plain = plain and values is None
         for value in [to] if values is None else values:
-            if value in own:
+            if value in line_of_id:
                 raise ValueError(
-                    f"{path} must give each id once, got {value} in lines {own[value]} and "
+                    f"{path} must give each id once, got {value} in lines {line_of_id[value]} and "
                     f"{number}. A line without an id has its place, from 0: write `NAME = ID`."
                 )
-            own[value] = number
+            line_of_id[value] = number
             ids[value] = to
     if not 2 <= len(names) <= MOST_CLASSES:
         raise ValueError(
@@ -117,14 +117,14 @@ def find_classes(masks: Sequence[Path], whose: str, *, skip: bool = False) -> Cl
         ValueError: if a mask cannot be read, there are fewer than 2 ids or more than 254, or they
             are 0 and 255 alone: then 255 can be a class as well.
     """
-    found = np.zeros(2**16, dtype=bool)
+    occurs = np.zeros(2**16, dtype=bool)
     for path in masks:
         try:
-            found[decode_ids(path)] = True
+            occurs[decode_ids(path)] = True
         except ValueError:
             if not skip:
                 raise
-    values = np.flatnonzero(found).tolist()
+    values = np.flatnonzero(occurs).tolist()
     named = [value for value in values if value != IGNORED_CLASS]
     if IGNORED_CLASS in values and len(named) < 2:
         rest = named[0] if named else 0
@@ -152,8 +152,8 @@ def find_classes(masks: Sequence[Path], whose: str, *, skip: bool = False) -> Cl
 
 def _parse(line: str) -> tuple[str, list[int] | None]:
     """The name, and the ids behind ``=``; a name may hold ``=`` itself."""
-    name, given, text = line.rpartition("=")
+    name, separator, text = line.rpartition("=")
     values = [value.strip() for value in text.split(",")]
-    if given and name.strip() and all(value.isdecimal() for value in values):
+    if separator and name.strip() and all(value.isdecimal() for value in values):
         return name.strip(), [int(value) for value in values]
     return line.strip(), None

@@ -126,14 +126,14 @@ class SegmentFiles(SegmentSource):
         ids = decode_ids(path)
         classes = self._table[ids]
         if (classes == UNKNOWN).any():
-            found = np.unique(ids[classes == UNKNOWN]).tolist()
-            known = np.flatnonzero(self._table != UNKNOWN).tolist()
+            unknown = np.unique(ids[classes == UNKNOWN]).tolist()
+            mapped = np.flatnonzero(self._table != UNKNOWN).tolist()
             raise ValueError(
-                f"the mask {path} holds the id {found[0]}"
-                + (f" and {len(found) - 1} others" if len(found) > 1 else "")
-                + f", which is unknown; known are {as_ranges(known)}. Say in `ids` what it is: a "
+                f"the mask {path} holds the id {unknown[0]}"
+                + (f" and {len(unknown) - 1} others" if len(unknown) > 1 else "")
+                + f", which is unknown; known are {as_ranges(mapped)}. Say in `ids` what it is: a "
                 f"class, or {IGNORED_CLASS} to ignore it; in classes.txt by a line `NAME = "
-                f"{found[0]}` or `ignored = {found[0]}`."
+                f"{unknown[0]}` or `ignored = {unknown[0]}`."
             )
         return torch.from_numpy(classes)
 

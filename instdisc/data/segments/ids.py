@@ -96,7 +96,7 @@ def class_table(num_classes: int, ids: Mapping[int, int] | None) -> np.ndarray:
         ValueError: if one is out of range.
     """
     if ids is None:
-        ids = {**{one: one for one in range(num_classes)}, IGNORED_CLASS: IGNORED_CLASS}
+        ids = {**{index: index for index in range(num_classes)}, IGNORED_CLASS: IGNORED_CLASS}
     table = np.full(MOST_IDS, UNKNOWN, dtype=np.uint8)
     for value, to in ids.items():
         whole("ids", value, at_least=0, at_most=MOST_IDS - 1)

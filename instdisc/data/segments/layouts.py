@@ -107,10 +107,10 @@ class Cityscapes(SegmentFiles):
     ) -> None:
         _check_split(split, ("train", "val"))
         folder = _require(Path(root), f"leftImg8bit/{split}", "Cityscapes")
-        found, others = list_files(folder)
+        names, others = list_files(folder)
         log_passed_over(folder, others)
-        found = [name for name in found if name.endswith("_leftImg8bit.png")]
-        images = [f"leftImg8bit/{split}/{name}" for name in found]
+        names = [name for name in names if name.endswith("_leftImg8bit.png")]
+        images = [f"leftImg8bit/{split}/{name}" for name in names]
         masks = [
             path.replace("leftImg8bit/", "gtFine/", 1).removesuffix("_leftImg8bit.png")
             + "_gtFine_labelIds.png"
@@ -118,7 +118,7 @@ class Cityscapes(SegmentFiles):
         ]
         _check_files(Path(root), images, masks, f"leftImg8bit/{split}/CITY/*_leftImg8bit.png")
         ids = dict.fromkeys(range(_NUM_CITYSCAPES_IDS), IGNORED_CLASS)
-        ids.update((one, index) for index, (one, _) in enumerate(_CITYSCAPES.values()))
+        ids.update((number, index) for index, (number, _) in enumerate(_CITYSCAPES.values()))
         super().__init__(
             root,
             images,
@@ -155,10 +155,10 @@ class CamVid(SegmentFiles):
     ) -> None:
         _check_split(split, ("train", "val", "test"))
         folder = _require(Path(root), split, "CamVid")
-        found, others = list_files(folder)
+        names, others = list_files(folder)
         log_passed_over(folder, others)
-        images = [f"{split}/{name}" for name in found]
-        masks = [f"{split}annot/{PurePosixPath(name).with_suffix('.png')}" for name in found]
+        images = [f"{split}/{name}" for name in names]
+        masks = [f"{split}annot/{PurePosixPath(name).with_suffix('.png')}" for name in names]
         _check_files(Path(root), images, masks, f"{split}/*.png")
         super().__init__(
             root,
@@ -224,8 +224,8 @@ class VOCSegmentation(SegmentFiles):
         )
 
 
-def _check_split(split: str, known: tuple[str, ...]) -> None:
-    choice("split", split, known)
+def _check_split(split: str, splits: tuple[str, ...]) -> None:
+    choice("split", split, splits)
 
 
 def _require(root: Path, name: str, title: str) -> Path:

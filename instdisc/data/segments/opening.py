@@ -123,8 +123,8 @@ def _joined(files: list[SegmentFiles]) -> SegmentFiles:
     first = files[0]
     return SegmentFiles(
         first.root,
-        [path for one in files for path in one.paths],
-        [path for one in files for path in one.mask_paths],
+        [path for source in files for path in source.paths],
+        [path for source in files for path in source.mask_paths],
         classes=first.classes,
         ids=first.ids,
         colors=first.colors.tolist(),
@@ -154,9 +154,9 @@ def _open_lists(path: Path, part: Part, **options: Any) -> SegmentSource:
             say_once(f"{file} is passed over: not one of its {len(names)} images has a mask")
             continue
         images = [pictures[name] for name in names if name in pictures]
-        for kind, found in (("images", images), ("masks", masks)):
-            if len(found) < len(names):
-                missing = set(names) - {composed(Path(name).stem) for name in found}
+        for kind, paths in (("images", images), ("masks", masks)):
+            if len(paths) < len(names):
+                missing = set(names) - {composed(Path(name).stem) for name in paths}
                 raise ValueError(
                     f"{len(missing)} of the {len(names)} {kind} of {file} are not there, "
                     f"{min(missing)!r} first"
@@ -177,7 +177,7 @@ def _open_part(
     if part == "val" and not (split and "val" in parts):
         refuse("part", f"one that {path} has", part, "It has no validation images of its own.")
     if not split or part == "all":
-        pairs = {pair: None for one in parts.values() for pair in zip(*one, strict=True)}
+        pairs = {pair: None for paths in parts.values() for pair in zip(*paths, strict=True)}
     else:
         key = part if part in parts else "val"
         pairs = dict.fromkeys(zip(*parts[key], strict=True))
@@ -189,7 +189,7 @@ def _open_part(
             f"{path}: %d of the {len(tested)} images to test on are trained on, too, first: ",
             lambda row: shared[row],
         )
-    everything = [path / mask for one in parts.values() for mask in one.masks]
+    everything = [path / mask for paths in parts.values() for mask in paths.masks]
     skip = on_unreadable == "skip"
     named = _classes_of(path, next(iter(pairs))[0], everything, skip=skip)
     files = SegmentFiles(

@@ -116,18 +116,18 @@ def _by_name(folder: Path, argument: str) -> dict[str, str]:
     if not folder.is_dir():
         refuse(argument, "a folder", str(folder), kind=FileNotFoundError)
     names, others = list_files(folder)
-    found: dict[str, str] = {}
+    by_key: dict[str, str] = {}
     for name in names:
         key = _key(name)
-        if key in found:
+        if key in by_key:
             raise ValueError(
-                f"{folder / found[key]} and {folder / name} have the same name but for the suffix"
+                f"{folder / by_key[key]} and {folder / name} have the same name but for the suffix"
             )
-        found[key] = name
-    if not found:
+        by_key[key] = name
+    if not by_key:
         raise ValueError(f"{folder} holds no image ({', '.join(sorted(MASK_SUFFIXES))})")
     log_passed_over(folder, others)
-    return found
+    return by_key
 
 
 def _without_word(names: dict[str, str], words: Collection[str]) -> dict[str, str]:

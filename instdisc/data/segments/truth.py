@@ -74,9 +74,9 @@ def read_truth(segments: SegmentSource, *, most: int = _MOST) -> Truth:
                 raise
             truth.unusable.append(str(error))
             continue
-        found = np.bincount(mask.numpy().ravel(), minlength=IGNORED_CLASS + 1)
-        pixels += found[: len(pixels)]
-        if not found[:IGNORED_CLASS].any():
+        counts = np.bincount(mask.numpy().ravel(), minlength=IGNORED_CLASS + 1)
+        pixels += counts[: len(pixels)]
+        if not counts[:IGNORED_CLASS].any():
             truth.empty.append(segments.place(index))
     if len(truth.unusable) == truth.looked_at:
         raise ValueError(
