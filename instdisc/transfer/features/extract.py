@@ -150,8 +150,9 @@ def extract_stages(
                 stage_rows.append(stage.float().mean((2, 3)).cpu())
             labels.append(batch.labels)
             rows.append(batch.indices)
-    about, names, known = _about(backbone, images, policy), _names(images, rows), torch.cat(labels)
-    return [Features(_checked(torch.cat(stage), images), known, names, about) for stage in pooled]
+    about, names = _about(backbone, images, policy), _names(images, rows)
+    classes = torch.cat(labels)
+    return [Features(_checked(torch.cat(stage), images), classes, names, about) for stage in pooled]
 
 
 def _loader(
