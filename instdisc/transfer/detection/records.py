@@ -123,8 +123,8 @@ def detection_records(evaluation: Evaluation, classes: Sequence[str], run: Run) 
         AP on VOC in MoCo's tables).
 
     Example:
-        >>> found = Evaluation({"box AP": 50.0}, {"box AP": [70.0, 30.0]}, [])
-        >>> records = detection_records(found, ["cat", "dog"], Run(About("mine")))
+        >>> evaluation = Evaluation({"box AP": 50.0}, {"box AP": [70.0, 30.0]}, [])
+        >>> records = detection_records(evaluation, ["cat", "dog"], Run(About("mine")))
         >>> [(record.metric, record.value) for record in records]
         [('box AP', 50.0), ('box AP, cat', 70.0), ('box AP, dog', 30.0)]
     """

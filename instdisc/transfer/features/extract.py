@@ -87,8 +87,8 @@ def extract_features(
 
     Example:
         >>> from instdisc.data import Scenes
-        >>> found = extract_features(Backbone("resnet18"), Scenes(4, image_size=32), image_size=32)
-        >>> found.features.shape, found.about.dataset
+        >>> table = extract_features(Backbone("resnet18"), Scenes(4, image_size=32), image_size=32)
+        >>> table.features.shape, table.about.dataset
         (torch.Size([4, 512]), 'scenes')
     """
     features, labels, rows = [], [], []
