@@ -91,7 +91,7 @@ class PretrainCLI(RunCLI):
 
     def divide_step(self, devices: int, parts: int) -> str:
         policy, keys = self.model.batch_norm, self.model.momentum_backbone is not None
-        has_batch_norm = any(isinstance(one, _BatchNorm) for one in self.model.backbone.modules())
+        has_batch_norm = any(isinstance(part, _BatchNorm) for part in self.model.backbone.modules())
         if policy.mode != "shuffled" or not has_batch_norm:
             return super().divide_step(devices, parts) if has_batch_norm else ""
         groups = policy.groups

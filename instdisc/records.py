@@ -178,12 +178,12 @@ def read_records(path: str | Path) -> list[Record]:
         ValueError: if a line is not a record; names the line.
     """
     records = _parse(Path(path))
-    whole = {key: len(job) for key, job in _jobs(records).items()}
+    lengths = {key: len(job) for key, job in _jobs(records).items()}
     written = Counter(record.job for record in records)
     kept = []
     # What a run wrote that was broken off and done again later stands before the whole.
     for record in records:
-        if record.job not in whole or written[record.job] <= whole[record.job]:
+        if record.job not in lengths or written[record.job] <= lengths[record.job]:
             kept.append(record)
         written[record.job] -= 1
     return kept

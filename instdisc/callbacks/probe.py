@@ -99,9 +99,9 @@ class OnlineLinearProbe(Callback):
             with torch.no_grad():
                 logits = self._logits(outputs["features"])
             checks.all_finite("logits", logits, row="image", remedy=DIVERGED)
-            known = labels >= 0
-            indices = batch.indices[known] if isinstance(batch, Views) else None
-            self._accuracy.update(indices, hits=(logits.argmax(1) == labels)[known])
+            labelled = labels >= 0
+            indices = batch.indices[labelled] if isinstance(batch, Views) else None
+            self._accuracy.update(indices, hits=(logits.argmax(1) == labels)[labelled])
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # By what all processes know: one without images must gather, too.

@@ -58,11 +58,11 @@ def bootstrap_interval(
     count = _check_columns("columns", columns)
     check_level(level)
     columns = [column.cpu() for column in columns]
-    found: list[Tensor] = []
+    numbers: list[Tensor] = []
     for rows in draw_images(count, num_resamples, seed, at_once=_VALUES // count):
-        found.append(statistic(*(column[rows] for column in columns)).double())
-        checks.shape("statistic", found[-1], (len(rows),), remedy="One number per resample.")
-    values = checks.all_finite("statistic", torch.cat(found), row="resample")
+        numbers.append(statistic(*(column[rows] for column in columns)).double())
+        checks.shape("statistic", numbers[-1], (len(rows),), remedy="One number per resample.")
+    values = checks.all_finite("statistic", torch.cat(numbers), row="resample")
     return percentiles(values, level)
 
 

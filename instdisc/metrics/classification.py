@@ -139,11 +139,11 @@ class MeanPerClassAccuracy(Metric):
         """Adds ``(n,)`` predicted classes with labels ``(n,)``."""
         checks.shape("labels", labels, ("n",))
         checks.dtype("predictions", checks.shape("predictions", predictions, labels.shape), WHOLE)
-        known = check_classes("labels", labels, self.num_classes, unknown=True) >= 0
-        own = labels[known].long()
-        hits = (predictions[known] == own).long()
-        self.right.index_add_(0, own, hits)
-        self.images.index_add_(0, own, torch.ones_like(hits))
+        labelled = check_classes("labels", labels, self.num_classes, unknown=True) >= 0
+        truth = labels[labelled].long()
+        hits = (predictions[labelled] == truth).long()
+        self.right.index_add_(0, truth, hits)
+        self.images.index_add_(0, truth, torch.ones_like(hits))
 
     def compute(self) -> Tensor:
         seen = self.images > 0
@@ -187,11 +187,11 @@ class CalibrationError(Metric):
         """Adds logits ``(n, C)`` with labels ``(n,)``."""
         check_features("logits", logits)
         checks.shape("labels", labels, (len(logits),))
-        known = check_classes("labels", labels, logits.shape[1], unknown=True) >= 0
-        if known.any():
-            confidences, predictions = logits[known].float().softmax(1).max(1)
-            self.gaps += _bin(confidences, predictions == labels[known], self.num_bins)[0]
-            self.images += known.sum()
+        labelled = check_classes("labels", labels, logits.shape[1], unknown=True) >= 0
+        if labelled.any():
+            confidences, predictions = logits[labelled].float().softmax(1).max(1)
+            self.gaps += _bin(confidences, predictions == labels[labelled], self.num_bins)[0]
+            self.images += labelled.sum()
 
     def compute(self) -> Tensor:
         if not int(self.images):

@@ -95,11 +95,11 @@ class KNNAccuracy(RowMetric):
     """
 
     def __init__(self, k: int = 20, *, temperature: float = 0.07) -> None:
-        whole, open_width = empty_rows(None, torch.int64), empty_rows(0, torch.float32)
+        integers, open_width = empty_rows(None, torch.int64), empty_rows(0, torch.float32)
         super().__init__(
             {
-                **{"bank": open_width, "bank_labels": whole, "bank_indices": whole},
-                **{"features": open_width, "labels": whole, "indices": whole},
+                **{"bank": open_width, "bank_labels": integers, "bank_indices": integers},
+                **{"features": open_width, "labels": integers, "indices": integers},
             }
         )
         _check_settings(k, temperature)
@@ -153,9 +153,9 @@ class KNNAccuracy(RowMetric):
         name = "bank" if rows == "bank" else "features"
         check_features(name, features)
         checks.shape("labels", labels, (len(features),))
-        known = check_classes("labels", labels, unknown=True) >= 0
+        labelled = check_classes("labels", labels, unknown=True) >= 0
         numbers = known_indices(indices, len(features), labels.device)
-        tables = {rows: features[known], classes: labels[known], positions: numbers[known]}
+        tables = {rows: features[labelled], classes: labels[labelled], positions: numbers[labelled]}
         self.add_rows(**tables)
 
 

@@ -148,8 +148,8 @@ def image_order(indices: Tensor) -> Tensor:
     ranked = indices[order]
     first = torch.ones_like(ranked, dtype=torch.bool)
     first[1:] = (ranked[1:] != ranked[:-1]) | (ranked[1:] < 0)
-    known = ranked >= 0
-    return torch.cat([order[first & known], order[~known]])
+    numbered = ranked >= 0
+    return torch.cat([order[first & numbered], order[~numbered]])
 
 
 def known_indices(indices: Tensor | None, count: int, device: torch.device) -> Tensor:

@@ -48,20 +48,20 @@ def confusion_matrix(
     checks.shape("predictions", predictions, labels.shape)
     count, cells = len(labels), num_classes * num_classes
     pixels = labels[0].numel() if count else 0
-    truth, found = (some.reshape(count, pixels).long() for some in (labels, predictions))
+    truth, predicted = (some.reshape(count, pixels).long() for some in (labels, predictions))
     bad = ((truth < 0) | (truth >= num_classes)) & (truth != ignored)
-    bad |= ((found < 0) | (found >= num_classes)) & (truth != ignored)
+    bad |= ((predicted < 0) | (predicted >= num_classes)) & (truth != ignored)
     # Two more cells per image, so that nothing depends on how many pixels are ignored.
-    cell = torch.where(truth == ignored, cells, truth * num_classes + found)
+    cell = torch.where(truth == ignored, cells, truth * num_classes + predicted)
     cell = torch.where(bad, cells + 1, cell)
     cell += torch.arange(count, device=cell.device)[:, None] * (cells + 2)
     counts = torch.bincount(cell.flatten(), minlength=count * (cells + 2)).view(count, cells + 2)
     if bool(counts[:, -1].any()):
-        one = bad.nonzero()[0].tolist()
-        wrong = int(found[one[0], one[1]]), int(truth[one[0], one[1]])
+        image, pixel = bad.nonzero()[0].tolist()
+        wrong = int(predicted[image, pixel]), int(truth[image, pixel])
         raise ValueError(
             f"`predictions` and `labels` must lie in 0 to {num_classes - 1}, or the label be "
-            f"{ignored} (ignored), got prediction {wrong[0]} for label {wrong[1]} in image {one[0]}"
+            f"{ignored} (ignored), got prediction {wrong[0]} for label {wrong[1]} in image {image}"
         )
     return counts[:, :cells].view(count, num_classes, num_classes)
 
@@ -196,14 +196,14 @@ class SegmentationScores(RowMetric):
             labels: likewise.
             indices: ``(B,)`` positions in the data set; ``None``: every image counts.
         """
-        found = confusion_matrix(predictions, labels, self.num_classes, ignored=self.ignored)
+        matrices = confusion_matrix(predictions, labels, self.num_classes, ignored=self.ignored)
         if self.per_image:
-            numbers = known_indices(indices, len(found), found.device)
-            self.add_rows(matrices=found, indices=numbers)
+            numbers = known_indices(indices, len(matrices), matrices.device)
+            self.add_rows(matrices=matrices, indices=numbers)
         elif indices is not None:
             checks.refuse("indices", "None without `per_image`", indices, "Set `per_image`.")
         else:
-            self.matrix += found.sum(0)
+            self.matrix += matrices.sum(0)
 
     def compute(self) -> SegmentationResult:
         matrices, matrix = self.rows("matrices"), self.matrix

@@ -45,7 +45,7 @@ def results_figure(records: Iterable[Record], path: str | Path, *, title: str = 
     width = 0.8 / len(grid.methods)
     handles = []
     for method in range(len(grid.methods)):
-        cells = {place: cell for (own, place), cell in grid.cells.items() if own == method}
+        cells = {place: cell for (column, place), cell in grid.cells.items() if column == method}
         places = [place + method * width for place in cells]
         bars = axes.bar(places, [cell.pooled.value for cell in cells.values()], width * 0.92)
         handles.append(bars)

@@ -91,12 +91,12 @@ def make_grid(records: Iterable[Record], *, title: str = "") -> Grid:
     cells = {}
     for place, result in enumerate(rows):
         row = {m: pooled[m, result] for m in columns if (m, result) in pooled}
-        values = [own.value for own in row.values()]
+        values = [cell.value for cell in row.values()]
         best = max(values) if result.higher_is_better else min(values)
         decimals = _decimals(result, row.values())
-        for method, own in row.items():
-            text = _text(own, decimals)
-            cells[columns.index(method), place] = Cell(own, text, own.value == best)
+        for method, cell in row.items():
+            text = _text(cell, decimals)
+            cells[columns.index(method), place] = Cell(cell, text, cell.value == best)
     datasets = shortest_names(result.dataset for result in rows)
     return Grid(title, columns, rows, cells, datasets, notes(pooled, datasets))
 
@@ -149,20 +149,20 @@ def _measured(result: Result) -> str:
 
 def _decimals(result: Result, row: Iterable[Pooled]) -> int:
     """One, as papers print percents; three for what is of another unit and below 1."""
-    largest = max(abs(value) for own in row for value in own.values)
+    largest = max(abs(value) for pooled in row for value in pooled.values)
     return 3 if result.unit != "%" and 0 < largest < 1 else 1
 
 
-def _text(own: Pooled, decimals: int) -> str:
-    if own.low is None or own.high is None:
-        values = own.values if len(own.records) == 2 and not own.agree else [own.value]
+def _text(pooled: Pooled, decimals: int) -> str:
+    if pooled.low is None or pooled.high is None:
+        values = pooled.values if len(pooled.records) == 2 and not pooled.agree else [pooled.value]
         return ", ".join(number(value, decimals) for value in values)
-    below, above = own.value - own.low, own.high - own.value
+    below, above = pooled.value - pooled.low, pooled.high - pooled.value
     # A narrow interval gets more decimals: "± 0.0" would say that there is no doubt.
-    while 0 < own.high - own.low < 10**-decimals and decimals < _MOST_DECIMALS:
+    while 0 < pooled.high - pooled.low < 10**-decimals and decimals < _MOST_DECIMALS:
         decimals += 1
     half = number(below, decimals)
-    if half == number(above, decimals) and own.high > own.low:
-        return f"{number(own.value, decimals)} ± {half}"
-    ends = f"[{number(own.low, decimals)}, {number(own.high, decimals)}]"
-    return f"{number(own.value, decimals)} {ends}"
+    if half == number(above, decimals) and pooled.high > pooled.low:
+        return f"{number(pooled.value, decimals)} ± {half}"
+    ends = f"[{number(pooled.low, decimals)}, {number(pooled.high, decimals)}]"
+    return f"{number(pooled.value, decimals)} {ends}"

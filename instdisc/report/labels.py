@@ -23,11 +23,12 @@ def shortest_names(names: Iterable[str]) -> dict[str, str]:
     """
     names = list(dict.fromkeys(names))
     parts = {name: [part for part in name.split("/") if part] or [name] for name in names}
-    longest = max((len(own) for own in parts.values()), default=0)
-    ends = [Counter("/".join(own[-k:]) for own in parts.values()) for k in range(1, longest + 1)]
+    longest = max((len(pieces) for pieces in parts.values()), default=0)
+    lengths = range(1, longest + 1)
+    ends = [Counter("/".join(pieces[-k:]) for pieces in parts.values()) for k in lengths]
     shortest = {}
-    for name, own in parts.items():
-        texts = ["/".join(own[-k:]) for k in range(1, len(own) + 1)]
+    for name, pieces in parts.items():
+        texts = ["/".join(pieces[-k:]) for k in range(1, len(pieces) + 1)]
         unique = (text for text, count in zip(texts, ends, strict=False) if count[text] == 1)
         shortest[name] = next(unique, name)
     return shortest

@@ -55,8 +55,8 @@ def _where(keys: Iterable[tuple[str, Result]], others: set[tuple[str, Result]]) 
     for method, result in keys:
         methods[_measured(result)].append(method)
     return ", ".join(
-        measured + (f" of {_and(dict.fromkeys(own))}" if measured in elsewhere else "")
-        for measured, own in methods.items()
+        measured + (f" of {_and(dict.fromkeys(names))}" if measured in elsewhere else "")
+        for measured, names in methods.items()
     )
 
 

@@ -201,8 +201,8 @@ def pool(records: Sequence[Record]) -> Pooled:
 
 def _identity(record: Record) -> dict[str, Any]:
     better = "higher" if record.higher_is_better else "lower"
-    known = {"n": record.n} if record.n else {}
-    return {**asked(record), **drawn(record), **known, "better": f"{better} is better"}
+    size = {"n": record.n} if record.n else {}
+    return {**asked(record), **drawn(record), **size, "better": f"{better} is better"}
 
 
 def _splitting(
@@ -214,8 +214,8 @@ def _splitting(
     for place, item in items.items():
         of_method[owners[place][0]].append(item)
         of_seed[owners[place]].append(item)
-    within = {n for own in of_method.values() for n in differing(own) if n not in DRAWN}
-    within |= {n for own in of_seed.values() for n in differing(own)}
+    within = {n for group in of_method.values() for n in differing(group) if n not in DRAWN}
+    within |= {n for group in of_seed.values() for n in differing(group)}
     # A record that does not tell its n is no sign of another test set.
     within |= {name for name in _MEASURED if _has_several(items.values(), name)}
     return [name for name in differing(items.values()) if name in within]

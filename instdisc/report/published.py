@@ -115,12 +115,12 @@ def published_lines(records: Iterable[Record]) -> list[str]:
     lines = []
     for record in records:
         asked = record.task, record.dataset
-        dataset, known = _OPENED.get(asked, (record.dataset, {}))
+        dataset, required = _OPENED.get(asked, (record.dataset, {}))
         if record.task != "few_shot" and record.n not in (0, _NUM_IMAGES.get(dataset, 0)):
             continue
         sources: dict[tuple[str, str], list[Published]] = defaultdict(list)
         for row in published_values(record.task, dataset, record.metric):
-            if row.is_sure and row.unit == record.unit and known.items() <= row.settings.items():
+            if row.is_sure and row.unit == record.unit and required.items() <= row.settings.items():
                 sources[row.source, row.table].append(row)
         for (source, table), rows in sources.items():
             told = [{k: v for k, v in row.settings.items() if k != "note"} for row in rows]
@@ -129,8 +129,8 @@ def published_lines(records: Iterable[Record]) -> list[str]:
             head = "; ".join(part for part in (place, _words(common)) if part)
             values = []
             for row, settings in zip(rows, told, strict=True):
-                own = _words({k: v for k, v in settings.items() if k not in common})
-                values.append(f"{row.method} {row.value}" + (f" ({own})" if own else ""))
+                details = _words({k: v for k, v in settings.items() if k not in common})
+                values.append(f"{row.method} {row.value}" + (f" ({details})" if details else ""))
             what = ", ".join((*asked, record.metric))
             lines.append(f"published, not ours: {what} ({head}): {', '.join(values)}")
     return list(dict.fromkeys(lines))

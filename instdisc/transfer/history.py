@@ -48,11 +48,11 @@ class History:
         trainer: Any = module.trainer
         data = trainer.datamodule
         accumulated, processes = trainer.accumulate_grad_batches, trainer.world_size
-        own = getattr(data, "batch_size", None)
+        batch_size = getattr(data, "batch_size", None)
         self.training = {
             "steps": int(trainer.estimated_stepping_batches),
             "epochs": trainer.max_epochs if trainer.max_steps == -1 else None,
-            "batch_size": None if own is None else own * processes * accumulated,
+            "batch_size": None if batch_size is None else batch_size * processes * accumulated,
             "accumulated": accumulated,
             "processes": processes,
             "precision": str(trainer.precision),

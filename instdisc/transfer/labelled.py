@@ -29,15 +29,15 @@ def labelled_features(features: Features, num_classes: int, name: str) -> Featur
         >>> labelled_features(some, 2, "train").labels
         tensor([0, 1])
     """
-    known = check_labels(features.labels, num_classes, name)
-    kept = features.features[known].float()
+    rows = check_labels(features.labels, num_classes, name)
+    kept = features.features[rows].float()
     bad = (~kept.isfinite()).any(1).nonzero()[:, 0]
     if len(bad):
         raise ValueError(
-            f"`{name}`: the features of image {int(known[bad[0]])} are not finite. The backbone's "
+            f"`{name}`: the features of image {int(rows[bad[0]])} are not finite. The backbone's "
             "weights are broken; load another checkpoint."
         )
-    return features.rows(known)._replace(features=kept)
+    return features.rows(rows)._replace(features=kept)
 
 
 def check_labels(labels: Tensor, num_classes: int, name: str) -> Tensor:

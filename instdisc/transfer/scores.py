@@ -53,8 +53,8 @@ def score_records(
         >>> [(record.metric, round(record.value, 1)) for record in records]
         [('top-1', 100.0), ('mean per class', 100.0), ('ECE', 0.0)]
     """
-    known = check_labels(labels, logits.shape[1], "test")
-    logits, labels = logits[known].float().cpu(), labels[known].cpu()
+    rows = check_labels(labels, logits.shape[1], "test")
+    logits, labels = logits[rows].float().cpu(), labels[rows].cpu()
     if not logits.isfinite().all():
         raise ValueError(
             f"the logits of task {task!r} on {run.about.dataset!r} are not finite: the training "
@@ -63,7 +63,7 @@ def score_records(
     confidences, guesses = logits.softmax(1).max(1)
     save_classes(
         predictions,
-        [names[row] for row in known.tolist()] if len(names) else (),
+        [names[row] for row in rows.tolist()] if len(names) else (),
         labels,
         guesses,
         confidences,

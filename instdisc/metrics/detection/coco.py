@@ -158,7 +158,7 @@ def _matches(
     evaluation: COCOeval, images: Collection[ImageResults], num_classes: int
 ) -> DetectionMatches:
     """What pycocotools matched among objects of all sizes."""
-    thresholds = [round(float(one), 2) for one in evaluation.params.iouThrs]
+    thresholds = [round(float(threshold), 2) for threshold in evaluation.params.iouThrs]
     num_images, num_areas = len(images), len(evaluation.params.areaRng)
     keys: list[tuple[int, int]] = []  # image and class
     scores: list[Any] = []
@@ -167,22 +167,22 @@ def _matches(
     objects: list[tuple[int, int]] = []
     for label in range(num_classes):
         for place in range(num_images):
-            one = evaluation.evalImgs[label * num_areas * num_images + place]
-            if one is not None:
-                keys += [(place, label)] * len(one["dtScores"])
-                scores += one["dtScores"]
-                matched.append(one["dtMatches"] > 0)
-                ignored.append(one["dtIgnore"] > 0)
-                objects += [(place, label)] * int((one["gtIgnore"] == 0).sum())
+            result = evaluation.evalImgs[label * num_areas * num_images + place]
+            if result is not None:
+                keys += [(place, label)] * len(result["dtScores"])
+                scores += result["dtScores"]
+                matched.append(result["dtMatches"] > 0)
+                ignored.append(result["dtIgnore"] > 0)
+                objects += [(place, label)] * int((result["gtIgnore"] == 0).sum())
     none = np.zeros((len(thresholds), 0), dtype=bool)
     hits, out = (torch.from_numpy(np.concatenate([none, *rows], 1)) for rows in (matched, ignored))
-    found, true = (torch.tensor(rows, dtype=torch.int64).view(-1, 2) for rows in (keys, objects))
+    detected, true = (torch.tensor(rows, dtype=torch.int64).view(-1, 2) for rows in (keys, objects))
     return DetectionMatches(
         num_images=num_images,
         num_classes=num_classes,
         thresholds=thresholds,
-        images=found[:, 0],
-        labels=found[:, 1],
+        images=detected[:, 0],
+        labels=detected[:, 1],
         scores=torch.tensor(scores, dtype=torch.float64),
         right=hits & ~out,
         ignored=out,

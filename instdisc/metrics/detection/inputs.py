@@ -39,10 +39,10 @@ def check_images(
             f"{counts[0]}, {counts[1]} and {counts[2]}"
             + ("" if areas is None else f", and `areas` of {len(areas)}")
         )
-    for place, (found, true) in enumerate(zip(detections, objects, strict=True)):
+    for place, (detected, true) in enumerate(zip(detections, objects, strict=True)):
         name = f"detections[{place}]"
-        count = _check_boxes(name, found.boxes, found.labels, num_classes)
-        scores = checks.shape(f"{name}.scores", found.scores, (count,))
+        count = _check_boxes(name, detected.boxes, detected.labels, num_classes)
+        scores = checks.shape(f"{name}.scores", detected.scores, (count,))
         checks.dtype(f"{name}.scores", scores, _NUMBERS)
         checks.all_finite(f"{name}.scores", scores, row="detection")
         name = f"objects[{place}]"

@@ -100,10 +100,11 @@ def average_precisions(matches: DetectionMatches, times: Tensor | None = None) -
     object_parts = _parts(matches.object_labels, matches.num_classes)
     result = torch.full((len(times), len(matches.thresholds), len(classes)), torch.nan).double()
     for label in classes:
-        images, own = matches.images[parts[label]], matches.object_images[object_parts[label]]
-        if not len(own):
+        images = matches.images[parts[label]]
+        object_images = matches.object_images[object_parts[label]]
+        if not len(object_images):
             continue
-        count = columns.index_select(0, own).sum(0)  # (r,) objects
+        count = columns.index_select(0, object_images).sum(0)  # (r,) objects
         weights = columns.index_select(0, images)  # (d, r)
         seen = weights.cumsum(0)
         for row in range(len(matches.thresholds)):
@@ -149,12 +150,12 @@ def bootstrap_average_precision(
     if not count:
         checks.refuse("matches", "of at least one image", count)
     largest = max(count, int(matches.labels.bincount().max()) if len(matches.labels) else 0)
-    found = []
+    precisions = []
     for rows in draw_images(count, num_resamples, seed, at_once=_VALUES // largest):
         times = torch.zeros(rows.shape, dtype=torch.float64)
         times.scatter_add_(1, rows, torch.ones_like(times))
-        found.append(average_precisions(matches, times))
-    values = torch.cat(found)  # (R, T, C)
+        precisions.append(average_precisions(matches, times))
+    values = torch.cat(precisions)  # (R, T, C)
     numbers = {"AP": values.flatten(1)}
     for percent in (50, 75):
         if percent / 100 in matches.thresholds:

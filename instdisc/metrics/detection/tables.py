@@ -150,25 +150,25 @@ class ImageTables(RowMetric):
                 )  # fmt: skip
         return [image(row) for row in order.tolist()]
 
-    def _add_masks(self, found: Detections, true: Objects, image: int) -> tuple[int, int]:
-        if found.masks is None or true.masks is None:
+    def _add_masks(self, detections: Detections, true: Objects, image: int) -> tuple[int, int]:
+        if detections.masks is None or true.masks is None:
             raise ValueError(
                 f"`masks`=True needs masks of detections and objects; those of image {image} have "
-                f"{'no ' if found.masks is None else ''}masks and "
+                f"{'no ' if detections.masks is None else ''}masks and "
                 f"{'no ' if true.masks is None else ''}masks"
             )
         for name, masks, rows in (
-            ("detections", found.masks, found.labels),
+            ("detections", detections.masks, detections.labels),
             ("objects", true.masks, true.labels),
         ):
             checks.shape(f"masks of {name}", masks, (len(rows), "H", "W"))
-        if found.masks.shape[-2:] != true.masks.shape[-2:]:
+        if detections.masks.shape[-2:] != true.masks.shape[-2:]:
             raise ValueError(
                 f"the masks of image {image} must be of one size, got "
-                f"{tuple(found.masks.shape[-2:])} for `detections` and "
+                f"{tuple(detections.masks.shape[-2:])} for `detections` and "
                 f"{tuple(true.masks.shape[-2:])} for `objects`"
             )
-        for side, masks in (("found", found.masks), ("true", true.masks)):
+        for side, masks in (("found", detections.masks), ("true", true.masks)):
             counts, lengths = pack_counts(encode_masks(masks).counts)
             self.add_rows(**{f"{side}_counts": counts, f"{side}_lengths": lengths})
         return (int(true.masks.shape[-2]), int(true.masks.shape[-1]))

@@ -142,8 +142,8 @@ class VOCAveragePrecision(ImageTables):
             checks.refuse("levels", "left out for `rule`='every_point', which has none", levels)
         if not len(thresholds):
             checks.refuse("thresholds", "of at least one overlap", thresholds)
-        for one in thresholds:
-            checks.finite("thresholds", one, at_least=0, below=1)
+        for threshold in thresholds:
+            checks.finite("thresholds", threshold, at_least=0, below=1)
         self.rule = rule
         self.levels = levels
         self.thresholds = tuple(thresholds)
@@ -175,23 +175,24 @@ def _matches(
     thresholds: tuple[float, ...],
     levels: Tensor | None,
 ) -> DetectionMatches:
-    found, true = [one.found for one in images], [one.true for one in images]
-    sizes = torch.tensor([len(one.labels) for one in true])
+    detections, true = [image.found for image in images], [image.true for image in images]
+    sizes = torch.tensor([len(objects.labels) for objects in true])
     first = sizes.cumsum(0) - sizes  # number of an image's first object
-    pairs = [_nearest(*pair) for pair in zip(found, true, strict=True)]
+    pairs = [_nearest(*pair) for pair in zip(detections, true, strict=True)]
 
     def joined(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
         return torch.cat([torch.zeros(0, dtype=dtype), *parts])
 
-    whole = torch.int64
-    scores = joined([one.scores for one in found], torch.float64)
+    integers = torch.int64
+    scores = joined([detected.scores for detected in detections], torch.float64)
     places = torch.arange(len(images))
-    owners = places.repeat_interleave(torch.tensor([len(one.scores) for one in found], dtype=whole))
+    counts = torch.tensor([len(detected.scores) for detected in detections], dtype=integers)
+    owners = places.repeat_interleave(counts)
     overlaps = joined([overlap for overlap, _ in pairs], torch.float64)
-    passed_over = joined([one.difficult | one.crowd for one in true], torch.bool)
+    passed_over = joined([objects.difficult | objects.crowd for objects in true], torch.bool)
     # The number of the object in the whole set; where there is none, no overlap exceeds 0.
     nearest = joined(
-        [place + start for (_, place), start in zip(pairs, first, strict=True)], whole
+        [place + start for (_, place), start in zip(pairs, first, strict=True)], integers
     ).clamp(0, max(0, len(passed_over) - 1))
     order = scores.argsort(descending=True, stable=True)
     right = torch.zeros(len(thresholds), len(scores), dtype=torch.bool)
@@ -207,24 +208,24 @@ def _matches(
         num_classes=num_classes,
         thresholds=thresholds,
         images=owners,
-        labels=joined([one.labels for one in found], whole),
+        labels=joined([detected.labels for detected in detections], integers),
         scores=scores,
         right=right,
         ignored=ignored,
-        object_images=places.repeat_interleave(sizes.to(whole))[~passed_over],
-        object_labels=joined([one.labels for one in true], whole)[~passed_over],
+        object_images=places.repeat_interleave(sizes.to(integers))[~passed_over],
+        object_labels=joined([objects.labels for objects in true], integers)[~passed_over],
         levels=levels,
     )
 
 
-def _nearest(found: Detections, true: Objects) -> tuple[Tensor, Tensor]:
+def _nearest(detections: Detections, true: Objects) -> tuple[Tensor, Tensor]:
     """The largest overlap of each detection with an object of its class, and that object."""
-    boxes = found.boxes.double()
+    boxes = detections.boxes.double()
     if not len(true.boxes):
-        return boxes.new_zeros(len(boxes)), torch.zeros_like(found.labels)
+        return boxes.new_zeros(len(boxes)), torch.zeros_like(detections.labels)
     overlaps = box_iou(boxes, true.boxes.double())  # (N, M)
     # Two boxes without area have no overlap; theirs would be 0 / 0.
-    overlaps = overlaps.nan_to_num().masked_fill(found.labels[:, None] != true.labels, -1)
+    overlaps = overlaps.nan_to_num().masked_fill(detections.labels[:, None] != true.labels, -1)
     best, nearest = overlaps.max(1)
     return best.clamp(min=0), nearest
 

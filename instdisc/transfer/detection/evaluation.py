@@ -131,8 +131,8 @@ class Evaluator:
         images = list(self.store.compute())
         # Of equal scores those of the image with the lower id go first, as in COCO's own tool.
         ids = self.source.image_ids
-        if all(isinstance(one, int) for one in ids):
-            images = sorted(images, key=lambda one: ids[one.image])
+        if all(isinstance(image_id, int) for image_id in ids):
+            images = sorted(images, key=lambda image: ids[image.image])
         numbers: dict[str, float] = {}
         per_class: dict[str, list[float]] = {}
         matches: dict[str, DetectionMatches] = {}
@@ -145,7 +145,7 @@ class Evaluator:
                     for name, value in result.numbers.items():
                         numbers[f"{kind} {name}"] = 100 * value
                     for name, values in result.per_class.items():
-                        per_class[f"{kind} {name}"] = [100 * one for one in values]
+                        per_class[f"{kind} {name}"] = [100 * precision for precision in values]
             else:
                 # The images of all processes are here: nothing is gathered again.
                 voc: VOCResult = VOCAveragePrecision(classes, rule=_RULES[protocol]).score(images)
@@ -157,7 +157,7 @@ class Evaluator:
                         voc.per_class if at is None else voc.per_class[[voc.thresholds.index(at)]]
                     )
                     per_class[f"{title} {name}"] = (100 * rows.mean(0)).tolist()
-        images = sorted(images, key=lambda one: one.image)
+        images = sorted(images, key=lambda image: image.image)
         return Evaluation(numbers, per_class, images, matches)
 
 

@@ -243,14 +243,14 @@ class DetectionModule(LightningModule):
         self._measure_norms()
 
     def predict_step(self, batch: ObjectBatch, batch_idx: int) -> list[Detections]:
-        found: list[Detections] = self.detector(
+        detections: list[Detections] = self.detector(
             self.prepare(batch.images, batch.sizes), batch.sizes
         )
         sizes = zip(batch.sizes.tolist(), batch.original_sizes.tolist(), strict=True)
         masks = self.detector.spec["masks"]
         return [
-            restore(one, size, original, masks)
-            for one, (size, original) in zip(found, sizes, strict=True)
+            restore(result, size, original, masks)
+            for result, (size, original) in zip(detections, sizes, strict=True)
         ]
 
     def configure_optimizers(self) -> Any:

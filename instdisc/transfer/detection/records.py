@@ -96,12 +96,12 @@ def run_predictions(module: DetectionModule, data: ObjectData) -> dict[str, Any]
     """
     images = tested(module).images
     columns: dict[str, Any] = {
-        "image": [data.test.image_ids[one.image] for one in images],
-        "boxes": [one.found.boxes.float().cpu() for one in images],
-        "labels": [one.found.labels.cpu() for one in images],
-        "scores": [one.found.scores.float().cpu() for one in images],
+        "image": [data.test.image_ids[image.image] for image in images],
+        "boxes": [image.found.boxes.float().cpu() for image in images],
+        "labels": [image.found.labels.cpu() for image in images],
+        "scores": [image.found.scores.float().cpu() for image in images],
     }
-    masks = [one.found_masks for one in images]
+    masks = [image.found_masks for image in images]
     if all(runs is not None for runs in masks):
         columns["areas"] = [_areas(runs) for runs in masks if runs is not None]
     return columns
@@ -123,8 +123,8 @@ def detection_records(evaluation: Evaluation, classes: Sequence[str], run: Run) 
         AP on VOC in MoCo's tables).
 
     Example:
-        >>> found = Evaluation({"box AP": 50.0}, {"box AP": [70.0, 30.0]}, [])
-        >>> records = detection_records(found, ["cat", "dog"], Run(About("mine")))
+        >>> evaluation = Evaluation({"box AP": 50.0}, {"box AP": [70.0, 30.0]}, [])
+        >>> records = detection_records(evaluation, ["cat", "dog"], Run(About("mine")))
         >>> [(record.metric, record.value) for record in records]
         [('box AP', 50.0), ('box AP, cat', 70.0), ('box AP, dog', 30.0)]
     """
@@ -165,6 +165,6 @@ def tested(module: DetectionModule) -> Evaluation:
 
 
 def _areas(runs: RunLengths) -> torch.Tensor:
-    rows = [{"size": list(runs.size), "counts": one} for one in runs.counts]
-    found = [int(area) for area in coco_masks.area(rows)] if rows else []
-    return torch.tensor(found, dtype=torch.int64)
+    rows = [{"size": list(runs.size), "counts": counts} for counts in runs.counts]
+    areas = [int(area) for area in coco_masks.area(rows)] if rows else []
+    return torch.tensor(areas, dtype=torch.int64)

@@ -48,7 +48,7 @@ def check_sets(train: ObjectSource, test: ObjectSource) -> None:
             test.name,
             len(unseen),
             train.name,
-            ", ".join(str(test.classes[one]) for one in unseen),
+            ", ".join(str(test.classes[label]) for label in unseen),
         )
     shared = _shared_images(train, test)
     if shared:
@@ -89,7 +89,7 @@ def choose_masks(train: ObjectSource, test: ObjectSource, masks: bool | None) ->
     Raises:
         ValueError: if it was asked for, and a set has none.
     """
-    without = [one for one in (train, test) if not one.masks]
+    without = [source for source in (train, test) if not source.masks]
     if masks and without:
         raise ValueError(
             f"`masks` must be False for sets without masks, got True, and {without[0].name!r} has "
@@ -120,5 +120,5 @@ def _reads_pixels(source: ObjectSource) -> bool:
     if isinstance(source, ObjectSubset):
         return _reads_pixels(source.source)
     if isinstance(source, JoinedObjects):
-        return any(_reads_pixels(one) for one in source.sources)
+        return any(_reads_pixels(part) for part in source.sources)
     return type(source).image_keys is ImageSource.image_keys

@@ -87,8 +87,8 @@ def extract_features(
 
     Example:
         >>> from instdisc.data import Scenes
-        >>> found = extract_features(Backbone("resnet18"), Scenes(4, image_size=32), image_size=32)
-        >>> found.features.shape, found.about.dataset
+        >>> table = extract_features(Backbone("resnet18"), Scenes(4, image_size=32), image_size=32)
+        >>> table.features.shape, table.about.dataset
         (torch.Size([4, 512]), 'scenes')
     """
     features, labels, rows = [], [], []
@@ -150,8 +150,9 @@ def extract_stages(
                 stage_rows.append(stage.float().mean((2, 3)).cpu())
             labels.append(batch.labels)
             rows.append(batch.indices)
-    about, names, known = _about(backbone, images, policy), _names(images, rows), torch.cat(labels)
-    return [Features(_checked(torch.cat(stage), images), known, names, about) for stage in pooled]
+    about, names = _about(backbone, images, policy), _names(images, rows)
+    classes = torch.cat(labels)
+    return [Features(_checked(torch.cat(stage), images), classes, names, about) for stage in pooled]
 
 
 def _loader(

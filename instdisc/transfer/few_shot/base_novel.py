@@ -67,8 +67,8 @@ def evaluate_base_and_novel(
     Example:
         >>> labels = torch.arange(5).repeat(20)
         >>> some = Features(torch.eye(5)[labels], labels)
-        >>> found = evaluate_base_and_novel(some, some, some, about=About(dataset="toy"))
-        >>> [f"{record.dataset}: {record.metric}" for record in found]
+        >>> records = evaluate_base_and_novel(some, some, some, about=About(dataset="toy"))
+        >>> [f"{record.dataset}: {record.metric}" for record in records]
         ['toy base: top-1', 'toy novel: 5-way 1-shot logistic', 'toy novel: 5-way 5-shot logistic']
     """
     if readout not in ("linear", "knn"):

@@ -129,16 +129,16 @@ def finetune_few_shot(
     listed = episode_lists(
         images.labels, shots, ways, queries, episodes, seed=seed, classes=images.classes
     )
-    done, total = 0, sum(len(own.support) for own in listed)
+    done, total = 0, sum(len(drawn.support) for drawn in listed)
     views = ViewDataset(images, [islam_test_policy(image_size, seen=backbone.input)])
     whose = about_run(backbone, images, about, view=describe_view(views.policies[0]))
     finish = ViewFinisher(views.policies)
     records, kept = [], {}
-    for own in listed:
+    for drawn in listed:
         start = time.perf_counter()
         trainer = _EpisodeTrainer(backbone, ways, recipe, last_stages, train_norm, device)
         accuracies = []
-        for episode, (support, asked) in enumerate(zip(own.support, own.queries, strict=True)):
+        for episode, (support, asked) in enumerate(zip(drawn.support, drawn.queries, strict=True)):
             batches = [_views(views, finish, part, device) for part in (support, asked)]
             accuracies.append(trainer.accuracy(*batches, seed=seed, episode=episode))
             done += 1
@@ -147,7 +147,7 @@ def finetune_few_shot(
         records.append(
             episode_record(
                 torch.tensor(accuracies, dtype=torch.float64),
-                own,
+                drawn,
                 "fine-tuned",
                 Run(
                     whose,
@@ -163,7 +163,7 @@ def finetune_few_shot(
                 ),
             )
         )
-        kept.update(episode_predictions(torch.tensor(accuracies, dtype=torch.float64), own))
+        kept.update(episode_predictions(torch.tensor(accuracies, dtype=torch.float64), drawn))
     save_predictions(predictions, kept)
     return records
 

@@ -122,21 +122,21 @@ def evaluate_few_shot(
         table = table.double()
     whose = features.about.update(checked(about))
     records, kept = [], {}
-    for own in listed:
+    for drawn in listed:
         start = time.perf_counter()
-        accuracies = _accuracies(table, own, classifier, strength)
+        accuracies = _accuracies(table, drawn, classifier, strength)
         settings: dict[str, Any] = {"classifier": classifier, "normalize": normalize}
         if classifier == "logistic":
             settings["C"] = strength
         records.append(
             episode_record(
                 accuracies,
-                own,
+                drawn,
                 classifier,
                 Run(whose, seed, time.perf_counter() - start, settings, str(device)),
             )
         )
-        kept.update(episode_predictions(accuracies, own))
+        kept.update(episode_predictions(accuracies, drawn))
     save_predictions(predictions, kept)
     return records
 

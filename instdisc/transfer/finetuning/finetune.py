@@ -224,7 +224,7 @@ def _run(
             f"the batches of `grid` must be multiples of the {trainer.world_size} processes, got "
             f"{recipe.batch_size}"
         )
-    own = min(recipe.batch_size, len(train)) // trainer.world_size
+    batch_size = min(recipe.batch_size, len(train)) // trainer.world_size
 
     def loader(images: ImageSource, policy: ViewPolicy, size: int, shuffle: bool) -> ViewLoader:
         return ViewLoader(
@@ -237,9 +237,9 @@ def _run(
             raw=True,
         )
 
-    training = loader(train, view_policy("islam_weak", image_size, seen=seen), own, True)
+    training = loader(train, view_policy("islam_weak", image_size, seen=seen), batch_size, True)
     # No gradients: twice the batch takes no more memory.
-    testing = loader(test, islam_test_policy(image_size, seen=seen), 2 * own, False)
+    testing = loader(test, islam_test_policy(image_size, seen=seen), 2 * batch_size, False)
     trainer.fit(tuner, training, testing)
     if trainer.max_epochs not in tuner.outputs:
         trainer.validate(tuner, testing, verbose=False)

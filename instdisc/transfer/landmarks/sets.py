@@ -60,8 +60,8 @@ def check_sets(train: LandmarkSource, test: LandmarkSource) -> None:
             f"got none of the {len(test)} of {test.name!r}"
         )
     _say_left_out(test, ~measured, f"lack an eye ({_eyes(test)}): they are left out of the score")
-    for name, images, own in (("train", train, points), ("test", test, tested)):
-        _check_places(name, images, own)
+    for name, images, positions in (("train", train, points), ("test", test, tested)):
+        _check_places(name, images, positions)
 
 
 def _say_left_out(images: LandmarkSource, rows: Tensor, why: str) -> None:

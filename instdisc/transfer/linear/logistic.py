@@ -65,11 +65,11 @@ def evaluate_linear(
     positive("strength", strength)
     whole("max_iter", max_iter)
     num_classes = max(count_classes(train.labels, (), "train"), int(test.labels.max()) + 1)
-    known = labelled_features(train, num_classes, "train")
+    trained = labelled_features(train, num_classes, "train")
     asked = labelled_features(test, num_classes, "test")
-    scaler = StandardScaler().fit(known.features.numpy())
+    scaler = StandardScaler().fit(trained.features.numpy())
     model = LogisticRegression(C=strength, max_iter=max_iter, tol=1e-3)
-    model.fit(scaler.transform(known.features.numpy()), known.labels.numpy())
+    model.fit(scaler.transform(trained.features.numpy()), trained.labels.numpy())
     shares = torch.from_numpy(model.predict_proba(scaler.transform(asked.features.numpy())))
     confidences, places = shares.max(1)
     guesses = torch.from_numpy(model.classes_)[places]
@@ -78,6 +78,6 @@ def evaluate_linear(
         test.about.update(checked(about)),
         seed,
         time.perf_counter() - start,
-        {"C": strength, "max_iter": max_iter, "train": len(known.labels)},
+        {"C": strength, "max_iter": max_iter, "train": len(trained.labels)},
     )
     return share_record("linear", "top-1", guesses == asked.labels, run)

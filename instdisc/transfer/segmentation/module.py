@@ -186,8 +186,8 @@ class Segmenter(LightningModule):
     def validation_step(self, batch: SegmentBatch, batch_idx: int) -> None:
         for rows in self._alike(batch):
             height, width = batch.sizes[rows[0]].tolist()
-            found = self.predict_classes(batch.images[rows, :, :height, :width])
-            self.scores.update(found, batch.masks[rows, :height, :width], batch.indices[rows])
+            predictions = self.predict_classes(batch.images[rows, :, :height, :width])
+            self.scores.update(predictions, batch.masks[rows, :height, :width], batch.indices[rows])
         self._positions.update(batch.indices, positions=batch.indices)
 
     def on_validation_epoch_end(self) -> None:

@@ -53,9 +53,9 @@ def _parse(value: Any, hint: Any, default: Any) -> Any:
     if hint is Any:
         return value
     if kind in (Union, UnionType):
-        for one in get_args(hint):
+        for member in get_args(hint):
             try:
-                return _parse(value, one, default)
+                return _parse(value, member, default)
             except TypeError:
                 continue
         raise TypeError
@@ -72,7 +72,7 @@ def _parse(value: Any, hint: Any, default: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, Sequence):
         _if(isinstance(value, list | tuple), value)
         first = default[0] if isinstance(default, Sequence) and default else None
-        return [_parse(one, get_args(hint)[0], first) for one in value]
+        return [_parse(entry, get_args(hint)[0], first) for entry in value]
     return _if(not isinstance(hint, type) or isinstance(value, hint), value)
 
 
@@ -92,12 +92,13 @@ def _named(value: Any, hint: Any, default: Any) -> Any:
         raise TypeError
     partial = isinstance(value, Mapping) and isinstance(default, hint)
     base = default._asdict() if partial else hint._field_defaults
-    given = value if isinstance(value, Mapping) else dict(zip(hint._fields, value, strict=False))
-    wrong = not set(given) <= set(hint._fields) or len(given) < len(value)
+    fields = value if isinstance(value, Mapping) else dict(zip(hint._fields, value, strict=False))
+    wrong = not set(fields) <= set(hint._fields) or len(fields) < len(value)
     if wrong or value in ([], ()):
         raise TypeError
     types = hints_of(hint)
-    return hint(**{**base, **{name: _parse(one, types[name], None) for name, one in given.items()}})
+    parsed = {name: _parse(entry, types[name], None) for name, entry in fields.items()}
+    return hint(**{**base, **parsed})
 
 
 def _if(fits: bool, value: Any) -> Any:
@@ -157,8 +158,8 @@ def bounds(
                 elif isinstance(value, int | float):
                     checks.positive(name, value)
         for name, values in (choices or {}).items():
-            given = options[name]
-            for value in [given] if isinstance(given, str) else given:
+            chosen = options[name]
+            for value in [chosen] if isinstance(chosen, str) else chosen:
                 checks.choice(name, value, values)
         also(options)
 

@@ -79,15 +79,15 @@ def plan_jobs(
                 miss(f"{name} on {data.name}", str(error))
         for subject in subjects:
             for name, digests in prints.items():
-                for given in TASKS[name].jobs(options.get(name, {})):
-                    key = _key(name, given, offered, digests, subject)
-                    jobs.append(Job(key, name, given, data, subject))
+                for job_options in TASKS[name].jobs(options.get(name, {})):
+                    key = _key(name, job_options, offered, digests, subject)
+                    jobs.append(Job(key, name, job_options, data, subject))
     return jobs
 
 
 def _key(
     name: str,
-    given: Mapping[str, Any],
+    options: Mapping[str, Any],
     offered: Mapping[str, Any],
     digests: Sequence[str],
     subject: Subject,
@@ -100,7 +100,7 @@ def _key(
         {
             "task": name,
             "version": task.version,
-            "options": all_options(task, given, offered),
+            "options": all_options(task, options, offered),
             "seed": offered["seed"],
             "weights": subject.about.weights,
             "input": subject.input._asdict(),
@@ -129,14 +129,14 @@ def check_options(
     if image_size is not None:
         checks.whole("image_size", image_size)
     checks.choice("precision", precision, _PRECISIONS)
-    for name, given in options.items():
+    for name, task_options in options.items():
         if name not in tasks:
             raise ValueError(f"`options` are of the tasks {', '.join(tasks)}, got {name!r}")
-        checks.instance(f"options[{name!r}]", given, Mapping, "a mapping of options")
-        known = TASKS[name].options
-        for option, value in given.items():
-            if option not in known:
-                raise ValueError(f"`options` of {name!r} are {', '.join(known)}, got {option!r}")
+        checks.instance(f"options[{name!r}]", task_options, Mapping, "a mapping of options")
+        defaults = TASKS[name].options
+        for option, value in task_options.items():
+            if option not in defaults:
+                raise ValueError(f"`options` of {name!r} are {', '.join(defaults)}, got {option!r}")
             try:
                 json.dumps(value, allow_nan=False)
             except (TypeError, ValueError) as error:
@@ -145,7 +145,7 @@ def check_options(
                     f"{option!r} of {name!r} is {value!r}"
                 ) from error
         try:
-            TASKS[name].check({**known, **TASKS[name].parsed(given)})
+            TASKS[name].check({**defaults, **TASKS[name].parsed(task_options)})
         except (TypeError, ValueError) as error:
             raise type(error)(f"`options` of {name!r}: {error}") from error
 

@@ -175,12 +175,12 @@ def run_suite(
         *(TimeElapsedColumn(), TimeRemainingColumn()),
     )
     with Progress(*columns, disable=not progress) as bar:
-        whole = bar.add_task("all", total=len(todo))
+        overall = bar.add_task("all", total=len(todo))
         current = bar.add_task("", total=None)
         run = _Runner(extract, offered, kept)
         for job in todo:
             if job.key in stored:  # two files of the same weights
-                bar.advance(whole)
+                bar.advance(overall)
                 continue
             bar.reset(current, description=job.title, total=None)
             try:
@@ -190,7 +190,7 @@ def run_suite(
                 _log.debug("%s", job.title, exc_info=error)
             else:
                 stored[job.key] = append_job(records, results, job.key)
-            bar.advance(whole)
+            bar.advance(overall)
         bar.remove_task(current)
     return SuiteRecords(
         (
@@ -246,12 +246,12 @@ class _Runner:
             raise ValueError("the task gave no record")
         prints = [job.data.fingerprint(task.kind, part) for part in task.parts]
         if any(
-            job.data.images(task.kind, part).fingerprint() != one
-            for part, one in zip(task.parts, prints, strict=True)
+            job.data.images(task.kind, part).fingerprint() != fingerprint
+            for part, fingerprint in zip(task.parts, prints, strict=True)
         ):
             raise ValueError("the images changed while it ran: run it again")
         data = {
-            "data": [one.digest for one in prints],
+            "data": [fingerprint.digest for fingerprint in prints],
             "data_hashed": "content" if all(p.by_content for p in prints) else "paths and sizes",
         }
         return [record._replace(settings={**record.settings, **data}) for record in records]

@@ -121,43 +121,46 @@ def find_sets(data_sets: DataSets, root: str | Path, keep: Keep) -> list[SuiteSe
     if isinstance(data_sets, Mapping):
         asked = list(data_sets.items())
     else:
-        asked = [("", one) for one in data_sets]
-    for name, one in asked:
+        asked = [("", data_set) for data_set in data_sets]
+    for name, data_set in asked:
         if not isinstance(name, str):
             checks.refuse("data_sets", "named by texts", name, kind=TypeError)
-        pair = isinstance(one, tuple) and len(one) == 2
-        sources = list(one) if isinstance(one, tuple) else []
+        pair = isinstance(data_set, tuple) and len(data_set) == 2
+        sources = list(data_set) if isinstance(data_set, tuple) else []
         pair = pair and all(isinstance(source, ImageSource) for source in sources)
-        if not (isinstance(one, str | Path | ImageSource) or pair):
+        if not (isinstance(data_set, str | Path | ImageSource) or pair):
             raise TypeError(
                 "`data_sets` must be names, folders, tables, image sources or pairs of a source to "
-                f"train on and one to test on, got {type(one).__name__}"
+                f"train on and one to test on, got {type(data_set).__name__}"
             )
-    asked = list({_identity(name, one, root): (name, one) for name, one in asked}.values())
+    asked = list({_identity(*item, root): item for item in asked}.values())
     names = _unique_names(asked, root)
-    return [SuiteSet(one, name, root, keep) for (_, one), name in zip(asked, names, strict=True)]
+    return [
+        SuiteSet(data_set, name, root, keep)
+        for (_, data_set), name in zip(asked, names, strict=True)
+    ]
 
 
-def _identity(name: str, one: DataSet, root: str | Path) -> object:
+def _identity(name: str, data_set: DataSet, root: str | Path) -> object:
     """Equal for two spellings of one set under one name."""
-    if not isinstance(one, str | Path):
-        return name, one
-    place = locate(one, root, LAYOUTS)
+    if not isinstance(data_set, str | Path):
+        return name, data_set
+    place = locate(data_set, root, LAYOUTS)
     # A folder that is given without a name is the same, whatever leads to it.
-    unnamed = place.path in (Path(root) / one, Path(one))
+    unnamed = place.path in (Path(root) / data_set, Path(data_set))
     return name or ("" if unnamed else place.name), place.path.resolve(), bool(place.known)
 
 
 def _unique_names(asked: Sequence[tuple[str, DataSet]], root: str | Path) -> list[str]:
     names: list[str] = []
     longer: list[list[str]] = []
-    for name, one in asked:
-        if name or not isinstance(one, str | Path):
-            first = one[0] if isinstance(one, tuple) else one
+    for name, data_set in asked:
+        if name or not isinstance(data_set, str | Path):
+            first = data_set[0] if isinstance(data_set, tuple) else data_set
             names.append(name or getattr(first, "name", ""))
             longer.append([])
             continue
-        place = locate(one, root, LAYOUTS)
+        place = locate(data_set, root, LAYOUTS)
         path = place.path.resolve()
         names.append(place.name)
         # What may come before it: the folders above, the nearest first.

@@ -69,13 +69,13 @@ def find_subjects(
     for name, source in asked:
         subjects.append(None if _is_random(source) else _subject(name, source, miss))
     present = [subject for subject in subjects if subject is not None]
-    found = []
+    backbones = []
     for (name, source), subject in zip(asked, subjects, strict=True):
         if _is_random(source):
-            found += _random(name, str(source), present, seed)
+            backbones += _random(name, str(source), present, seed)
         elif subject is not None:
-            found.append(subject)
-    return _told_apart(found, {name for name, _ in asked if name})
+            backbones.append(subject)
+    return _told_apart(backbones, {name for name, _ in asked if name})
 
 
 def _named(source: Checkpoint) -> tuple[str, Checkpoint]:
@@ -95,8 +95,8 @@ def _checked(source: Checkpoint) -> Checkpoint:
 
 def _each_once(asked: Iterable[tuple[str, Checkpoint]]) -> list[tuple[str, Checkpoint]]:
     first: dict[object, tuple[str, Checkpoint]] = {}
-    for one in asked:
-        first.setdefault(_identity(*one), one)
+    for pair in asked:
+        first.setdefault(_identity(*pair), pair)
     return list(first.values())
 
 
@@ -191,7 +191,7 @@ def _drawn(name: str, spec: Mapping[str, object], seen: InputSpec | None, seed: 
     return Subject(shown, backbone.about(), backbone.input, load)
 
 
-def _told_apart(subjects: list[Subject], given: set[str]) -> list[Subject]:
+def _told_apart(subjects: list[Subject], names: set[str]) -> list[Subject]:
     """Subjects of different names: those made alike are called by where their files lie."""
     alike: dict[str, list[int]] = {}
     for row, subject in enumerate(subjects):
@@ -199,7 +199,7 @@ def _told_apart(subjects: list[Subject], given: set[str]) -> list[Subject]:
     for name, rows in alike.items():
         if len(rows) == 1:
             continue
-        if name in given:
+        if name in names:
             raise ValueError(f"`checkpoints` must have different names, got {name!r} twice")
         labels = _labels([subjects[row] for row in rows])
         for row, label in zip(rows, labels, strict=True):

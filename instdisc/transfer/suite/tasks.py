@@ -55,9 +55,9 @@ class Task(NamedTuple):
         """The options and their defaults."""
         parameters = inspect.signature(self.function).parameters.values()
         return {
-            one.name: one.default
-            for one in parameters
-            if one.kind is inspect.Parameter.KEYWORD_ONLY and one.name not in _SAID
+            parameter.name: parameter.default
+            for parameter in parameters
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name not in _SAID
         }
 
     def jobs(self, given: Options) -> list[dict[str, Any]]:
