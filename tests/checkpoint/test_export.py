@@ -138,6 +138,7 @@ for name, format in {files}:
 """
 
 
+@pytest.mark.slow
 def test_equal_exports_are_equal_bytes_in_every_process(tmp_path):
     for seed in "12":
         code = _WRITE.format(files=FILES, folder=str(tmp_path / seed))
