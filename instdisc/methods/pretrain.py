@@ -196,13 +196,10 @@ class PretrainModule(LightningModule):
     def on_fit_start(self) -> None:
         self._finite = FiniteWatch()
         # Whoever uses the backbone later shows it images as it sees them now.
-        policy = next(
-            iter(getattr(getattr(self.trainer, "datamodule", None), "policies", ())), None
-        )
-        if policy is not None:
-            self.backbone.input = InputSpec(
-                size=policy.frame.size, mean=policy.mean, std=policy.std
-            )
+        policies = getattr(getattr(self.trainer, "datamodule", None), "policies", None)
+        first: Any = policies[0] if isinstance(policies, list | tuple) and policies else None
+        if all(hasattr(first, name) for name in ("frame", "mean", "std")):  # a ViewPolicy
+            self.backbone.input = InputSpec(first.frame.size, tuple(first.mean), tuple(first.std))
         broadcast(buffer for name, buffer in self.named_buffers() if ".queue." in name)
 
     def on_train_start(self) -> None:
