@@ -239,6 +239,7 @@ class _Runner:
             "about": job.subject.about._replace(method=job.subject.name, dataset=job.data.name),
             "classes": job.data.images(task.kind, task.parts[0]).classes,
             "predictions": self._kept and self._kept / f"{job.key}.npz",
+            "arrays": self._kept and self._kept / f"{job.key}.npz",
             "progress": show,
         }
         records = task.call(inputs, {**self._offered, **said}, job.options)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections import UserDict
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from instdisc.data import ViewPolicy, evaluation_policy
@@ -14,7 +16,7 @@ from .options import Options, hints_of, parse
 
 FEATURES = "features"
 # What the suite says itself; options of a user cannot.
-_SAID = {"about", "seed", "classes", "progress", "predictions"}
+_SAID = {"about", "seed", "classes", "progress", "predictions", "arrays"}
 
 
 class Task(NamedTuple):
@@ -22,8 +24,9 @@ class Task(NamedTuple):
 
     Attributes:
         function: the task; its keywords are the options that a user may set. It gives a `Record`
-            or several. Of the keywords ``about``, ``predictions``, ``seed``, ``classes``,
-            ``progress``, ``device``, ``num_workers`` and so on it gets those that it takes.
+            or several. Of the keywords ``about``, ``predictions``, ``arrays`` (the same file, for
+            an analysis), ``seed``, ``classes``, ``progress``, ``device``, ``num_workers`` and so
+            on it gets those that it takes.
         parts: of a data set, in the order in which the function takes them.
         on: what it takes: ``"features"`` of the parts; or the backbone and the images of a kind:
             ``"images"``, ``"objects"``, ``"segments"``, ``"landmarks"`` or a kind of your own (see
@@ -91,3 +94,20 @@ class Task(NamedTuple):
         for record in records:
             record.to_json()  # refuses what no file of results can hold
         return list(records)
+
+
+class TaskTable(UserDict[str, Task]):
+    """Tasks by name. One may stand there as ``"MODULE.NAME"``: it is imported when asked for, so
+    that what lies above this package can be run by a suite.
+    """
+
+    def __init__(self, tasks: Mapping[str, Task | str]) -> None:
+        super().__init__()
+        self.data = {**tasks}  # type: ignore[dict-item]  # texts become tasks when asked for
+
+    def __getitem__(self, name: str) -> Task:
+        task: Task | str = self.data[name]
+        if isinstance(task, str):
+            module, _, attribute = task.rpartition(".")
+            self.data[name] = getattr(import_module(module), attribute)
+        return self.data[name]

@@ -1,0 +1,162 @@
+"""What an analysis takes, checked in one place: features, pairs of them, classes, stages.
+
+Legend: N images, D width, C classes, S stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from instdisc import checks
+from instdisc.models import Backbone
+from instdisc.transfer import Features
+
+FEWEST = 4  # rows; the unbiased HSIC needs that many
+
+
+def feature_rows(name: str, features: Tensor | Features, *, at_least: int = FEWEST) -> Tensor:
+    """Features as a matrix in float64.
+
+    Args:
+        name: of the argument.
+        features: ``(N, D)`` float, or `Features`.
+        at_least: fewest rows.
+
+    Returns:
+        ``(N, D)`` float64.
+
+    Raises:
+        TypeError: if they are neither.
+        ValueError: if they are no matrix, have fewer rows or no column, are not finite, or are the
+            same in every row: then they tell nothing.
+
+    Example:
+        >>> feature_rows("features", torch.ones(5, 2))
+        Traceback (most recent call last):
+        ValueError: `features` must be different in some rows, got the same 2 numbers in all 5. The
+        representation has collapsed.
+    """
+    rows = features.features if isinstance(features, Features) else features
+    checks.shape(name, rows, ("N", "D"))
+    checks.dtype(name, rows, checks.FLOATS)
+    if len(rows) < at_least or not rows.shape[1]:
+        checks.refuse(name, f"of at least {at_least} rows and one column", rows)
+    checks.all_finite(name, rows, row="image")
+    if bool((rows == rows[0]).all()):
+        checks.refuse(
+            name,
+            "different in some rows",
+            _Words(f"the same {rows.shape[1]} numbers in all {len(rows)}"),
+            "The representation has collapsed.",
+        )
+    return rows.double()
+
+
+def paired_rows(
+    names: tuple[str, str],
+    a: Tensor | Features,
+    b: Tensor | Features,
+    *,
+    at_least: int = FEWEST,
+) -> tuple[Tensor, Tensor]:
+    """Two features of the same images.
+
+    Args:
+        names: of the arguments.
+        a: ``(N, D)`` float, or `Features`.
+        b: ``(N, D')``, likewise.
+        at_least: fewest rows.
+
+    Raises:
+        TypeError, ValueError: see `feature_rows`; if they differ in the number of images, or both
+            tell the images' names and these differ.
+    """
+    rows = (
+        feature_rows(names[0], a, at_least=at_least),
+        feature_rows(names[1], b, at_least=at_least),
+    )
+    if len(rows[0]) != len(rows[1]):
+        checks.refuse(
+            names[1],
+            f"of the same {len(rows[0])} images as `{names[0]}`",
+            _Words(f"{len(rows[1])}"),
+        )
+    called = [list(side.names) if isinstance(side, Features) else [] for side in (a, b)]
+    if all(called) and called[0] != called[1]:
+        row = next(k for k, (x, y) in enumerate(zip(*called, strict=True)) if x != y)
+        checks.refuse(
+            names[1],
+            f"of the same images as `{names[0]}`, in the same order",
+            _Words(f"{called[1][row]!r} for {called[0][row]!r} in row {row}"),
+        )
+    return rows
+
+
+def class_rows(name: str, labels: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Where images of known class are, and their classes from 0 without gaps.
+
+    Args:
+        name: of the argument.
+        labels: ``(N,)`` int64; -1 where unknown.
+        count: N.
+
+    Returns:
+        ``(M,)`` int64 positions, and ``(M,)`` int64 classes, 0 to C - 1, each of which occurs.
+
+    Raises:
+        TypeError: if they are no int64 tensor.
+        ValueError: if they are not as many as the images, below -1, or of fewer than two classes.
+
+    Example:
+        >>> class_rows("labels", torch.tensor([7, -1, 3, 7]), 4)
+        (tensor([0, 2, 3]), tensor([1, 0, 1]))
+    """
+    checks.shape(name, labels, (count,))
+    checks.dtype(name, labels, torch.int64)
+    if bool((labels < -1).any()):
+        checks.refuse(name, "of at least -1", int(labels.min()))
+    labels = labels.cpu()
+    positions = (labels >= 0).nonzero()[:, 0]
+    seen, classes = labels[positions].unique(return_inverse=True)
+    if len(seen) < 2:
+        checks.refuse(name, "of at least two known classes", _Words(f"{len(seen)}"))
+    return positions, classes
+
+
+def stage_positions(stages: Sequence[int] | None, backbone: Backbone) -> list[int]:
+    """Stages of a backbone as positions in its maps.
+
+    Args:
+        stages: numbers from 1, shallow to deep; ``None`` for all.
+        backbone: whose.
+
+    Raises:
+        TypeError: if one is no whole number.
+        ValueError: if the backbone has no such stage, or none is asked for.
+
+    Example:
+        >>> stage_positions([5], Backbone("test_resnet"))
+        Traceback (most recent call last):
+        ValueError: `stages` must be a whole number of at least 1 and at most 4, got 5. They are
+        'layer1' to 'layer4' of 'test_resnet'.
+    """
+    count = len(backbone.stages)
+    if stages is None:
+        return list(range(count))
+    if not isinstance(stages, list | tuple) or not stages:
+        checks.refuse("stages", "a list of at least one number, or None", stages)
+    ends = f"{backbone.stages[0]!r} to {backbone.stages[-1]!r}"
+    for stage in stages:
+        remedy = f"They are {ends} of {backbone.name!r}."
+        checks.whole("stages", stage, at_most=count, remedy=remedy)
+    return [stage - 1 for stage in stages]
+
+
+class _Words(str):
+    """A value that an error shows without quotation marks."""
+
+    def __repr__(self) -> str:
+        return str(self)
