@@ -48,10 +48,14 @@ class Job(NamedTuple):
         return self.subjects[0]
 
     @property
+    def methods(self) -> tuple[str, ...]:
+        """The names of the backbones."""
+        return tuple(subject.name for subject in self.subjects)
+
+    @property
     def title(self) -> str:
         """In words."""
-        names = ", ".join(subject.name for subject in self.subjects)
-        return f"{self.task} on {self.data.name} with {names}"
+        return f"{self.task} on {self.data.name} with {', '.join(self.methods)}"
 
 
 def plan_jobs(

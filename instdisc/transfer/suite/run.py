@@ -44,16 +44,39 @@ class Missing(NamedTuple):
     why: str
 
 
+class Kept(NamedTuple):
+    """The arrays that a job of a suite wrote.
+
+    Attributes:
+        task: its name in `TASKS`.
+        dataset: on what.
+        methods: the backbones that it looked at, by their names in the table.
+        path: the ``.npz`` file, see `read_predictions`; it is not there if the job kept nothing.
+    """
+
+    task: str
+    dataset: str
+    methods: tuple[str, ...]
+    path: Path
+
+
 class SuiteRecords(list[Record]):
     """The records of a suite, and what has none.
 
     Attributes:
         missing: what was asked for and has no result.
+        kept: the arrays of every job that has a result, in the order of the records.
     """
 
-    def __init__(self, records: Iterable[Record] = (), missing: Sequence[Missing] = ()) -> None:
+    def __init__(
+        self,
+        records: Iterable[Record] = (),
+        missing: Sequence[Missing] = (),
+        kept: Sequence[Kept] = (),
+    ) -> None:
         super().__init__(records)
         self.missing = list(missing)
+        self.kept = list(kept)
 
 
 def run_suite(
@@ -186,20 +209,25 @@ def run_suite(
                 stored[job.key] = append_job(records, results, job.key)
             bar.advance(overall)
         bar.remove_task(current)
+    folder = results.parent / "predictions"
     return SuiteRecords(
-        (
-            record._replace(
-                dataset=job.data.name,
-                method=record.method if TASKS[job.task].together else job.subject.name,
-                checkpoint=record.checkpoint
-                if TASKS[job.task].together
-                else job.subject.about.checkpoint,
-            )
-            for job in jobs
-            for record in stored.get(job.key, [])
-        ),
+        (_named(record, job) for job in jobs for record in stored.get(job.key, [])),
         missing,
+        [
+            Kept(job.task, job.data.name, job.methods, folder / f"{job.key}.npz")
+            for job in jobs
+            if job.key in stored
+        ],
     )
+
+
+def _named(record: Record, job: Job) -> Record:
+    """A record under the names that are used now."""
+    record = record._replace(dataset=job.data.name)
+    if TASKS[job.task].together:
+        return record
+    subject = job.subject
+    return record._replace(method=subject.name, checkpoint=subject.about.checkpoint)
 
 
 def _to_run(jobs: Sequence[Job], stored: Collection[str], kept: Path | None) -> list[Job]:
