@@ -231,14 +231,20 @@ def _named(record: Record, job: Job) -> Record:
 
 
 def _to_run(jobs: Sequence[Job], stored: Collection[str], kept: Path | None) -> list[Job]:
-    """Each job without a result, behind the one whose predictions it takes, if these are gone."""
+    """Each job without a result, behind the one whose predictions it takes, if these are gone.
+
+    The arrays of an analysis are part of its result; one that lacks them is run again.
+    """
+
+    def lacks(job: Job) -> bool:
+        return kept is not None and not (kept / f"{job.key}.npz").is_file()
+
     todo: dict[str, Job] = {}  # two files of the same weights are one job
     for job in jobs:
-        if job.key in stored:
+        if job.key in stored and not (TASKS[job.task].writes_arrays and lacks(job)):
             continue
-        first = job.after
-        if first and kept and not (kept / f"{first.key}.npz").is_file():
-            todo.setdefault(first.key, first)
+        if job.after is not None and lacks(job.after):
+            todo.setdefault(job.after.key, job.after)
         todo.setdefault(job.key, job)
     return list(todo.values())
 

@@ -70,6 +70,11 @@ class Task(NamedTuple):
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name not in _SAID
         }
 
+    @property
+    def writes_arrays(self) -> bool:
+        """Whether it is an analysis."""
+        return "arrays" in inspect.signature(self.function).parameters
+
     def jobs(self, given: Options) -> list[dict[str, Any]]:
         """The options of each job that this task means."""
         name = self.one_by_one
