@@ -41,7 +41,7 @@ class Alike(NamedTuple):
         cka: ``(L, L)`` float64; the layers of the first network come first.
         intervals: of `cka`.
         features: of each layer ``(N, D)`` float32 on the CPU, averaged over places.
-        count: images in `cka`; those of a last batch of 3 or fewer are not.
+        num_images: in `cka`; those of a last batch of 3 or fewer are not.
         policies: how each network saw the images.
     """
 
@@ -49,7 +49,7 @@ class Alike(NamedTuple):
     cka: Tensor
     intervals: Intervals
     features: list[Tensor]
-    count: int
+    num_images: int
     policies: list[ViewPolicy]
 
 
@@ -94,9 +94,7 @@ def read_alike(
     titles = [f"{layer} of {net}" for net, of in zip(backbones, names, strict=True) for layer in of]
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
     shown = ViewDataset(ImageSubset(images, order), list(views.values()))
-    loader = ViewLoader(
-        shown, batch_size, shuffle=False, drop_last=False, num_workers=num_workers
-    )
+    loader = ViewLoader(shown, batch_size, shuffle=False, drop_last=False, num_workers=num_workers)
     meter, tables = MinibatchCKA(), []
     with ExitStack() as stack:
         for net in backbones.values():

@@ -25,7 +25,7 @@ from instdisc.transfer.provenance import about_run
 from instdisc.types import About, Record
 
 from .alike import Alike, read_alike
-from .mutual_knn import nearest_neighbours, shared_neighbours
+from .neighbours import nearest_neighbours, shared_neighbours
 from .procrustes import procrustes_interval
 
 
@@ -165,7 +165,7 @@ def _records(
             float(alike.cka[i, j]),
             ends=ends,
             interval=normal,
-            n=alike.count,
+            n=alike.num_images,
             unit="",
         ),
         run.record(

@@ -61,7 +61,8 @@ def cka_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
             (axes.xaxis, parts[column], names[column], row == count - 1),
             (axes.yaxis, parts[row], names[row], column == 0),
         ):
-            labels = arrays["layer"][part] if edge and part.stop - part.start <= _TICKS else []
+            shows = edge and part.stop - part.start <= _TICKS
+            labels: list[str] = arrays["layer"][part].tolist() if shows else []
             axis.set_ticks(range(len(labels)), labels, fontsize=7)
             if edge:
                 axis.set_label_text(_plain(whose))

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from instdisc import checks
@@ -37,6 +36,7 @@ class LayerReader(Generic[_Kept]):
         ValueError: if there is no such layer; names those near it.
 
     Example:
+        >>> import torch
         >>> reader = LayerReader(Backbone("test_resnet"), ["conv1", "layer4"], lambda x: x.shape[1])
         >>> reader(torch.zeros(2, 3, 32, 32))
         [32, 96]
@@ -87,7 +87,7 @@ class LayerReader(Generic[_Kept]):
         for name, kept in outputs.items():
             if len(kept) != 1:
                 rule = "layers that run once in a forward pass"
-                checks.refuse("layers", rule, f"{name!r}, which runs {len(kept)} times")
+                checks.refuse("layers", rule, name, f"It runs {len(kept)} times.")
         return [kept for (kept,) in outputs.values()]
 
 
@@ -102,7 +102,7 @@ def check_layers(backbone: Backbone, layers: Sequence[str]) -> list[str]:
         >>> check_layers(Backbone("test_resnet"), ["layer1.0", "layr2"])
         Traceback (most recent call last):
         ValueError: `layers` must be parts of 'test_resnet', got 'layr2'. Near it: 'layer2',
-        'layer4', 'layer3'.
+        'layer2.0', 'layer4'.
     """
     checks.instance("layers", layers, (list, tuple), "a list of names, or None")
     there = [name for name, _ in backbone.net.named_modules() if name]
@@ -131,6 +131,7 @@ def pool(output: Tensor, *, channels_last: bool = False) -> Tensor:
         ValueError: if the output has another number of dimensions.
 
     Example:
+        >>> import torch
         >>> pool(torch.zeros(2, 5, 4, 4)).shape, pool(torch.zeros(2, 16, 7)).shape
         (torch.Size([2, 5]), torch.Size([2, 7]))
     """

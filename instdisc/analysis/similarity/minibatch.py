@@ -60,9 +60,7 @@ class MinibatchCKA:
         self._split: tuple[int, int | None] | None = None  # La, Lb
         self._sums = self._squares = self._by_self = self._selves = torch.zeros(0)
 
-    def update(
-        self, layers_a: Sequence[Tensor], layers_b: Sequence[Tensor] | None = None
-    ) -> None:
+    def update(self, layers_a: Sequence[Tensor], layers_b: Sequence[Tensor] | None = None) -> None:
         """Takes what a batch of images gives.
 
         Args:

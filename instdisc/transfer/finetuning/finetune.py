@@ -137,7 +137,7 @@ def finetune(
     total = epochs + (len(grid) * tune_epochs if len(grid) > 1 else 0)
     done = itertools.count(1)
 
-    def fit(recipe: Recipe, on: ImageSource, scored: ImageSource, last: int, every: int) -> _Trained:
+    def fit(recipe: Recipe, on: ImageSource, scored: ImageSource, last: int, every: int) -> _Fit:
         with (
             isolate_rng(),
             quiet_trainer(
@@ -209,7 +209,7 @@ def finetune(
 
 
 _Runs = dict[int, Outputs]  # epoch -> what the test gave
-_Trained = tuple[_Runs, Backbone]
+_Fit = tuple[_Runs, Backbone]
 
 
 def _run(
