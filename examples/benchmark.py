@@ -34,6 +34,7 @@ from typing import Any, NamedTuple
 
 import benchmarks.detection
 import benchmarks.loss
+import benchmarks.similarity
 import benchmarks.step
 import benchmarks.training
 import benchmarks.transfer
@@ -175,6 +176,16 @@ ROWS = {
         for masks in (False, True)
         for part in ("train", "test")
     },
+    "cka": Row(
+        "CKA of 18 layers of two ResNet-18s, 64 px, B 64, per core",
+        benchmarks.similarity.one_map,
+        threads=1,
+    ),
+    "cka_maps": Row(
+        "the same, and of each with itself, per core",
+        benchmarks.similarity.all_maps,
+        threads=1,
+    ),
     "trainer": Row(
         "a step of a tiny model under Lightning's Trainer",
         benchmarks.training.trainer,
@@ -213,6 +224,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--readout-images", type=int, default=1000, help="of the readout")
     parser.add_argument("--grid-images", type=int, default=128, help="of the linear heads")
     benchmarks.detection.add_arguments(parser)
+    benchmarks.similarity.add_arguments(parser)
     parser.add_argument("--steps", type=int, default=100, help="steps of a training run")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="of a training run")
     options = parser.parse_args(arguments)

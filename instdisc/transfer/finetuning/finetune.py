@@ -36,6 +36,7 @@ from ..scores import score_records
 from ..training import accelerator_device, quiet_trainer
 from ..tuning import labelled_sets, tuning_split
 from .module import FineTuner, Outputs
+from .tuned import TunedRecords
 
 
 @former_keywords
@@ -60,7 +61,7 @@ def finetune(
     progress: Callable[[int, int], None] | None = None,
     about: About | None = None,
     predictions: str | Path | None = None,
-) -> list[Record]:
+) -> TunedRecords:
     """Trains backbone and classifier together; settings are chosen without the test set.
 
     A copy of the backbone is trained, with batch norm and a linear layer behind it, by SGD with
@@ -98,7 +99,8 @@ def finetune(
     Returns:
         Top-1, mean per class and ECE of the last epoch, then the top-1 of the best epoch, which
         was chosen on the test set and therefore is too high: it is there for comparison with
-        papers that report it. Intervals are over the test images.
+        papers that report it. Intervals are over the test images. They come with the trained
+        backbone, as it was after the last epoch.
 
     Raises:
         ValueError: if an argument is out of range, the sets do not fit each other (see
@@ -135,7 +137,7 @@ def finetune(
     total = epochs + (len(grid) * tune_epochs if len(grid) > 1 else 0)
     done = itertools.count(1)
 
-    def fit(recipe: Recipe, on: ImageSource, scored: ImageSource, last: int, every: int) -> _Runs:
+    def fit(recipe: Recipe, on: ImageSource, scored: ImageSource, last: int, every: int) -> _Fit:
         with (
             isolate_rng(),
             quiet_trainer(
@@ -152,22 +154,23 @@ def finetune(
                 last_stages=last_stages,
                 on_epoch=lambda: progress and progress(next(done), total),
             )
-            return _run(
+            outputs = _run(
                 trainer, tuner, recipe, on, scored, image_size, backbone.input, num_workers, seed
             )
+            return outputs, tuner.backbone
 
     scores: list[float] = []
     if len(grid) > 1:
         tried, scored = tuning_split(train, seed)
         runs = (fit(recipe, tried, scored, tune_epochs, tune_epochs) for recipe in grid)
-        scores = [_accuracy(run[tune_epochs]) for run in runs]
+        scores = [_accuracy(run[tune_epochs]) for run, _ in runs]
         if not max(scores) > -math.inf:
             raise ValueError(
                 f"every recipe of `grid` diverged on {train.name!r}: lower its learning rates, got "
                 f"{', '.join(str(recipe.learning_rate) for recipe in grid)}"
             )
     chosen = grid[scores.index(max(scores))] if scores else grid[0]
-    run = fit(chosen, train, test, epochs, test_every)
+    run, tuned = fit(chosen, train, test, epochs, test_every)
     best = max(run, key=lambda epoch: _accuracy(run[epoch]))
     settings = {
         **chosen._asdict(),
@@ -202,10 +205,11 @@ def finetune(
         )
 
     last, at_best = records(epochs, predictions), records(best, None)
-    return [*last, at_best[0]._replace(metric="top-1, best epoch")]
+    return TunedRecords([*last, at_best[0]._replace(metric="top-1, best epoch")], tuned)
 
 
 _Runs = dict[int, Outputs]  # epoch -> what the test gave
+_Fit = tuple[_Runs, Backbone]
 
 
 def _run(
