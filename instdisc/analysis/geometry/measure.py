@@ -99,16 +99,16 @@ def _of_classes(
 ) -> tuple[dict[str, Measured], dict[str, Tensor]]:
     labels = features.labels
     known = labels >= 0
-    if len(labels[known].unique()) < 2 or int(known.sum()) < 4:
+    count, num_classes = int(known.sum()), len(labels[known].unique())
+    if num_classes < 2 or count < max(4, num_classes + 1):
         say_once(
-            f"geometry: {features.about.dataset!r} has fewer than two known classes or four "
-            "images of known class; its numbers of classes are left out"
+            f"geometry: the numbers of classes of {features.about.dataset!r} are left out: it "
+            f"shows {count} images of {num_classes} known classes"
         )
         return {}, {}
     units = class_units(features, labels)
     apart, wide = separation_of(units), spread_of(units)
-    count = len(units.classes)
-    classes = {"classes": len(units.counts)}
+    classes = {"classes": num_classes}
     numbers = {
         "class separation": Measured(apart.value, count, apart.error, classes),
         "variability collapse": Measured(
