@@ -12,7 +12,7 @@ from instdisc import checks
 from instdisc.transfer import Features
 
 from ..inputs import class_rows, feature_rows
-from .units import class_means, labels_of, matrix_of
+from .units import Words, class_means, labels_of, matrix_of
 
 
 def variability_collapse(features: Tensor | Features, labels: Tensor | None = None) -> float:
@@ -57,7 +57,9 @@ def collapse_of(rows: Tensor, classes: Tensor) -> float:
     rounding = max(between.shape) * torch.finfo(rows.dtype).eps * float(rows.abs().max())
     rank = min(len(means) - 1, int((sizes > rounding).sum()))
     if not rank:
-        checks.refuse("features", "of classes with different means", "one mean of all classes")
+        checks.refuse(
+            "features", "of classes with different means", Words("one mean of all classes")
+        )
     scaled = directions[:rank].T / sizes[:rank]  # (D, rank): S_B^+ = scaled scaled'
     inside = (rows - means[classes]) @ scaled
     return float((inside**2).sum()) / len(rows) / len(means)

@@ -59,9 +59,9 @@ def correlate(x: Tensor, y: Tensor, *, num_resamples: int = 1000, seed: int = 0)
     count = x.shape[1]
     drawn = torch.cat(list(draw_images(count, num_resamples, seed, at_once=_ROWS // count)))
     # (R, M) how often each checkpoint was drawn.
-    times = torch.zeros(num_resamples, count).double()
+    times = torch.zeros(num_resamples, count, dtype=torch.float64)
     times.scatter_add_(1, drawn, torch.ones_like(times))
-    once = torch.ones(1, count).double()
+    once = torch.ones(1, count, dtype=torch.float64)
     parts = []
     step = max(1, min(_PAIRS, _ROWS // num_resamples))
     for start in range(0, len(x), step):
@@ -98,5 +98,5 @@ def _standard(values: Tensor) -> Tensor:
 
 def _ends(resampled: Tensor) -> Tensor:
     """``(P, 2)`` percentiles of what is defined of ``(R, P)``."""
-    tails = torch.tensor([0.025, 0.975]).double()
+    tails = torch.tensor([0.025, 0.975], dtype=torch.float64)
     return resampled.nanquantile(tails, dim=0).T

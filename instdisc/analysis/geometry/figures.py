@@ -34,10 +34,11 @@ def geometry_figure(arrays: Mapping[str, Arrays]) -> Figure:
         >>> from instdisc.data import Scenes
         >>> from instdisc.models import Backbone
         >>> from instdisc.transfer import read_predictions
+        >>> images = Scenes(8, image_size=32, num_categories=2)
         >>> with TemporaryDirectory() as folder:
         ...     file = f"{folder}/random.npz"
-        ...     records = evaluate_geometry(Backbone("test_resnet"), Scenes(8, image_size=32, num_categories=2),
-        ...         image_size=32, arrays=file)
+        ...     records = evaluate_geometry(Backbone("test_resnet"), images, image_size=32,
+        ...         arrays=file)
         ...     figure = geometry_figure({"random": read_predictions(file)})
         >>> [axes.get_title() for axes in figure.axes][-2:]
         ['alpha', 'participation ratio']
@@ -85,7 +86,7 @@ def spectrum_figure(arrays: Mapping[str, Arrays]) -> Figure:
     common = set.intersection(*(set(columns["stage"].tolist()) for columns in arrays.values()))
     stages = sorted(common)
     if not stages:
-        checks.refuse("arrays", "of checkpoints with a common stage", "none")
+        checks.refuse("arrays", "of checkpoints with a common stage", list(arrays))
     checkpoint_arrays("arrays", arrays, [f"stage{stage}_eigenvalues" for stage in stages])
     figure = Figure(figsize=(2.7 * len(stages), 2.9), layout="constrained")
     panels = figure.subplots(1, len(stages), squeeze=False)[0]
@@ -142,8 +143,9 @@ def _plain_axes(axes: Axes) -> None:
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     columns = min(6, len(labels))
-    place = "outside upper center"
-    figure.legend(handles, labels, frameon=False, fontsize=7, loc=place, ncols=columns)
+    figure.legend(
+        handles, labels, frameon=False, fontsize=7, loc="outside upper center", ncols=columns
+    )
 
 
 def _plain(text: str) -> str:

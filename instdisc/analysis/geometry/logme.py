@@ -16,7 +16,7 @@ from instdisc.transfer import Features
 
 from ..inputs import class_rows, feature_rows
 from .decomposition import right_vectors
-from .units import class_means, labels_of, matrix_of
+from .units import Words, class_means, labels_of, matrix_of
 
 _GRID = 121
 _BISECTIONS = 60
@@ -91,12 +91,14 @@ def evidence_of(rows: Tensor, classes: Tensor) -> LogME:
     if not full and bool(exact.any()):
         checks.refuse(
             "labels",
-            "no linear function of the features, or the evidence has no bound",
-            f"class {int(exact.nonzero()[0])} explained exactly",
+            "of classes that are no exact linear function of the features",
+            Words(f"class {int(exact.nonzero()[0])}, which is one"),
+            "Its evidence has no bound.",
         )
     rest = torch.zeros_like(rest) if full else rest
     largest, smallest = float(variances[0].log()), float(variances[-1].log())
-    grid = torch.linspace(smallest - 36, largest + 14 + math.log(number), _GRID).double()
+    top = largest + 14 + math.log(number)
+    grid = torch.linspace(smallest - 36, top, _GRID, dtype=rows.dtype)
     heights = torch.stack(
         [_evidence(place.expand(len(counts)), shares, rest, variances, number) for place in grid]
     )  # (grid, C)

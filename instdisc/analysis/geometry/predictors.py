@@ -106,9 +106,9 @@ def predictors(
     table = number_table(records)
     first, second = split_numbers(table.values, results, source)
     if not second:
-        checks.refuse("records", f"with a transfer result ({', '.join(results)})", len(first))
+        checks.refuse("records", f"with a transfer result ({', '.join(results)})", _tasks(first))
     if not first:
-        checks.refuse("records", "with a number that is no transfer result", len(second))
+        checks.refuse("records", "with a number that is no transfer result", _tasks(second))
     # Pairs that the same checkpoints have are resampled together.
     groups: dict[tuple[int, ...], list[tuple[Number, Number]]] = defaultdict(list)
     most = 0
@@ -131,10 +131,13 @@ def predictors(
             few += len(members)
             continue
         x, y = (
-            torch.tensor([[table.values[m[k]][place] for place in places] for m in members])
-            for k in (0, 1)
+            torch.tensor(
+                [[table.values[pair[role]][place] for place in places] for pair in members],
+                dtype=torch.float64,
+            )
+            for role in (0, 1)
         )
-        found = correlate(x.double(), y.double(), num_resamples=num_resamples, seed=seed)
+        found = correlate(x, y, num_resamples=num_resamples, seed=seed)
         names = tuple(table.names[place] for place in places)
         for row, pair in enumerate(members):
             if bool(found.tau[row].isnan()):
@@ -147,7 +150,7 @@ def predictors(
             f"checkpoints and {constant} with a number that is the same for all are left out"
         )
     if not pairs:
-        checks.refuse("records", "with numbers that differ between checkpoints", "none")
+        checks.refuse("records", "with numbers that differ between checkpoints", [])
     order = {result: place for place, result in enumerate(second)}
     return sorted(pairs, key=lambda pair: (order[pair.result], -pair.tau))
 
@@ -248,6 +251,10 @@ def prediction_arrays(pairs: Sequence[Prediction]) -> dict[str, np.ndarray]:
         "result": np.array([number.text for number in columns]),
     }
     return {**texts, **tables, "checkpoints": counts}
+
+
+def _tasks(numbers: Iterable[Number]) -> list[str]:
+    return sorted({number.task for number in numbers})
 
 
 def _prediction(

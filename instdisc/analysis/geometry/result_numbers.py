@@ -96,9 +96,8 @@ def number_table(records: Iterable[Record]) -> NumberTable:
     for (task, dataset, metric), group in groups.items():
         directions = {record.higher_is_better for record in group}
         if len(directions) > 1:
-            checks.refuse(
-                "records", f"of one direction for {metric!r} of {task!r} on {dataset!r}", "both"
-            )
+            rule = f"of one `higher_is_better` for {metric!r} of {task!r} on {dataset!r}"
+            checks.refuse("records", rule, sorted(directions))
         apart = _differing(group)
         for record in group:
             settings = _asked(record)

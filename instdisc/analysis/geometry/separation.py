@@ -12,7 +12,7 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.transfer import Features
 
-from .units import ClassUnits, class_units
+from .units import ClassUnits, Words, class_units
 
 _ROUNDING = 1e-12
 
@@ -145,7 +145,7 @@ def spread_of(classes: ClassUnits) -> ClassSpread:
         checks.refuse(
             "features",
             "with a mean direction in each class",
-            f"unit vectors that cancel out in class {int(lengths.argmin())}",
+            Words(f"unit vectors that cancel out in class {int(lengths.argmin())}"),
         )
     directions = classes.means / lengths[:, None]
     cosines = (classes.units * directions[classes.classes]).sum(1)

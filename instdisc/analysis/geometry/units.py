@@ -55,9 +55,10 @@ def unit_rows(name: str, features: Tensor | Features) -> Tensor:
     sizes = rows.abs().amax(1, keepdim=True)
     zero = (sizes[:, 0] == 0).nonzero()[:, 0]
     if len(zero):
-        raise ValueError(
-            f"`{name}` must be without rows of zeros, which have no direction, got image "
-            f"{int(zero[0])}"
+        checks.refuse(
+            name,
+            "without rows of zeros, which have no direction",
+            Words(f"image {int(zero[0])}"),
         )
     rows = rows / sizes
     return rows / rows.norm(dim=1, keepdim=True)
@@ -105,3 +106,10 @@ def labels_of(features: Tensor | Features, labels: Tensor | None) -> Tensor:
     if labels is None and isinstance(features, Features):
         return features.labels
     return checks.instance("labels", labels, torch.Tensor, "a tensor (N,)")  # type: ignore[return-value]
+
+
+class Words(str):
+    """A value that an error shows without quotation marks."""
+
+    def __repr__(self) -> str:
+        return str(self)
