@@ -1,0 +1,109 @@
+"""Which number predicts transfer, as a heat map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from instdisc import checks
+
+_NEEDED = ("predictor", "result", "checkpoints")
+
+
+def predictors_figure(
+    arrays: Mapping[str, np.ndarray],
+    *,
+    statistic: Literal["tau", "r"] = "tau",
+    most: int = 30,
+) -> Figure:
+    """A cell for each predictor and result: correlation over checkpoints, and its interval.
+
+    Predictors stand in the order of their mean correlation. Cells whose interval holds 0 are
+    printed small and grey: over so few checkpoints they may be chance.
+
+    Args:
+        arrays: of `prediction_arrays`, or read from the file of `predict_transfer`.
+        statistic: Kendall's ``"tau"`` or Pearson's ``"r"``.
+        most: at most so many predictors, those of the largest mean correlation of either sign.
+
+    Raises:
+        TypeError, ValueError: if an array is missing, or an option has another value.
+
+    Example:
+        >>> import numpy as np
+        >>> cell = np.array([[0.5]])
+        >>> figure = predictors_figure({"predictor": np.array(["RankMe"]),
+        ...     "result": np.array(["linear"]), "checkpoints": np.array([[5]]),
+        ...     "tau": cell, "tau_low": cell - 0.4, "tau_high": cell + 0.4})
+        >>> figure.axes[0].get_yticklabels()[0].get_text()
+        'RankMe'
+    """
+    checks.choice("statistic", statistic, ("tau", "r"))
+    checks.whole("most", most)
+    columns = (*_NEEDED, statistic, f"{statistic}_low", f"{statistic}_high")
+    lacking = [name for name in columns if name not in arrays]
+    if lacking:
+        checks.refuse("arrays", f"with {lacking[0]!r}", sorted(arrays))
+    values, low, high = (arrays[name] for name in columns[3:])
+    filled = np.isfinite(values)
+    means = np.where(filled, values, 0).sum(1) / np.maximum(filled.sum(1), 1)
+    rows = np.argsort(-np.abs(means), kind="stable")[:most]
+    rows = rows[np.argsort(-means[rows], kind="stable")]
+    num_columns = values.shape[1]
+    size = (4.2 + 0.85 * num_columns, 2.4 + 0.34 * len(rows))
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(values[rows], cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
+    for y, row in enumerate(rows):
+        for x in range(num_columns):
+            if filled[row, x]:
+                chance = not (low[row, x] > 0 or high[row, x] < 0)
+                dark = abs(values[row, x]) > 0.6
+                ends = f"{low[row, x]:.1f} to {high[row, x]:.1f}"
+                color = "white" if dark else "dimgrey" if chance else "black"
+                axes.annotate(
+                    f"{values[row, x]:.2f}",
+                    (x, y),
+                    (0, 2),
+                    textcoords="offset points",
+                    ha="center",
+                    va="center",
+                    fontsize=7,
+                    color=color,
+                    weight="normal" if chance else "bold",
+                )
+                axes.annotate(
+                    ends if np.isfinite(low[row, x]) else "no interval",
+                    (x, y),
+                    (0, -6),
+                    textcoords="offset points",
+                    ha="center",
+                    va="center",
+                    fontsize=5,
+                    color=color,
+                )
+    names = [_plain(str(text)) for text in arrays["predictor"][rows]]
+    axes.set_yticks(range(len(rows)), names, fontsize=7)
+    # One line each for task with set, metric, and settings.
+    results = [_plain(str(text)).replace(", ", "\n") for text in arrays["result"]]
+    axes.set_xticks(range(num_columns), results, fontsize=7, rotation=90)
+    counts = arrays["checkpoints"][filled]
+    least, largest = (int(counts.min()), int(counts.max())) if len(counts) else (0, 0)
+    told = f"{least}" if least == largest else f"{least} to {largest}"
+    label = "Kendall's tau" if statistic == "tau" else "Pearson's r"
+    axes.set_title(f"{label} over {told} checkpoints, higher is better on both sides", fontsize=8)
+    figure.colorbar(image, ax=axes, shrink=0.8, label=label)
+    left_out = len(values) - len(rows)
+    note = "Bold: the 95 % interval over checkpoints does not hold 0."
+    if left_out:
+        note += f" {left_out} predictors nearer to 0 are not shown."
+    figure.supxlabel(note, fontsize=6)
+    return figure
+
+
+def _plain(text: str) -> str:
+    """Text that matplotlib shows as it is: it sets what stands between dollars as mathematics."""
+    return text.replace("$", r"\$")
