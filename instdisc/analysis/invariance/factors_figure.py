@@ -93,12 +93,17 @@ def _write(axes: Axes, table: Arrays, rows: list[tuple[str, str]]) -> None:
             axes.text(
                 stage,
                 row,
-                f"{score:.2f}".replace("0.", ".", 1),
+                _number(score),
                 ha="center",
                 va="center",
                 fontsize=7,
                 color="white" if shades[row, stage] > _DARK else "black",
             )
+
+
+def _number(score: float) -> str:
+    """Two digits without the zero before them, and without minus where they are zero."""
+    return f"{round(float(score), 2) + 0.0:.2f}".replace("0.", ".", 1)
 
 
 def _label(row: tuple[str, str]) -> str:

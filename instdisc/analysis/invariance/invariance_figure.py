@@ -16,13 +16,15 @@ from instdisc import checks
 from ..analysis import Arrays, checkpoint_arrays
 
 _CLASS = "pairs of one class"
+_SHOWN = (-0.55, 1.08)
 
 
 def invariance_figure(arrays: Mapping[str, Arrays]) -> Figure:
     """Curves of each transform, a column, for each stage, a row; a line per checkpoint.
 
     1: the transform changes nothing; 0, the grey line: an image and its transform are no more
-    alike than two images. The last column, where classes are known: pairs of one class.
+    alike than two images. What is far below 0 lies outside the picture. The last column, where
+    classes are known, has a scale of its own: pairs of one class.
 
     Args:
         arrays: of each checkpoint, what `evaluate_invariance` writes.
@@ -48,18 +50,22 @@ def invariance_figure(arrays: Mapping[str, Arrays]) -> Figure:
     has_classes = any("intra_category" in table for table in arrays.values())
     columns = len(transforms) + has_classes
     # Figure without pyplot: no global state, no window system.
-    figure = Figure(figsize=(0.8 + 1.75 * columns, 0.9 + 1.35 * num_stages), layout="constrained")
-    grid = figure.subplots(num_stages, columns, squeeze=False, sharex="col", sharey=True)
+    figure = Figure(figsize=(0.6 + 1.35 * columns, 0.9 + 1.15 * num_stages), layout="constrained")
+    grid = figure.subplots(num_stages, columns, squeeze=False, sharex="col", sharey="col")
+    for axes in grid[:, : len(transforms)].flat:
+        axes.set_ylim(*_SHOWN)
     for row in range(num_stages):
         for column, transform in enumerate(transforms):
             axes = grid[row, column]
             _curves(axes, arrays, transform, row)
+            axes.tick_params(labelleft=not column)
             if not row:
                 axes.set_title(transform, fontsize=9)
             if row == num_stages - 1:
                 axes.set_xlabel(str(first["units"][column]), fontsize=7)
         if has_classes:
             _bars(grid[row, -1], arrays, row)
+            grid[row, -1].margins(y=0.2)
         grid[row, 0].set_ylabel(f"stage {row + 1}", fontsize=8)
     if has_classes:
         grid[0, -1].set_title(_CLASS, fontsize=9)

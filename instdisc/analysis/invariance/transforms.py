@@ -73,7 +73,7 @@ def check_strength(argument: str, strength: float, name: str) -> None:
     """Refuses a strength that a transform cannot do."""
     transform = TRANSFORMS[name]
     most = None if math.isinf(transform.most) else transform.most
-    remedy = f"It is {transform.unit} of {name!r}."
+    remedy = f"For {name!r} it is in: {transform.unit}."
     checks.finite(argument, strength, at_least=0, at_most=most, remedy=remedy)
 
 
@@ -182,15 +182,17 @@ def _resize(images: Tensor, side: int) -> Tensor:
     )
 
 
-_OF_SIDE = "a share of the side"
 TRANSFORMS: dict[str, Transform] = {
-    "crop": Transform(_crop, (0.125, 0.25, 0.5, 0.75), f"{_OF_SIDE} cut away", 0.95),
-    "scale": Transform(_scale, (0.125, 0.25, 0.375, 0.5), f"{_OF_SIDE} lost by shrinking", 0.6),
-    "translation": Transform(_translation, (0.0625, 0.125, 0.25, 0.5), _OF_SIDE, 0.9),
+    "crop": Transform(_crop, (0.125, 0.25, 0.5, 0.75), "share of side cut", 0.95),
+    "scale": Transform(_scale, (0.125, 0.25, 0.375, 0.5), "share of side lost", 0.6),
+    "translation": Transform(_translation, (0.0625, 0.125, 0.25, 0.5), "share of side", 0.9),
     "rotation": Transform(_rotation, (5, 15, 45, 90), "degrees", 180),
-    "hue": Transform(_hue, (0.05, 0.1, 0.25, 0.5), "a share of the circle", 0.5),
-    "brightness": Transform(_brightness, (0.2, 0.4, 0.6, 0.8), "a share of the light lost", 1),
-    "grey": Transform(_grey, (0.25, 0.5, 0.75, 1), "a share of the colour lost", 1),
-    "blur": Transform(_blur, (0.01, 0.02, 0.04, 0.08), f"sigma, {_OF_SIDE}", 0.3),
-    "noise": Transform(_noise, (0.05, 0.1, 0.2, 0.4), "standard deviation, of white", 10),
+    "hue": Transform(_hue, (0.05, 0.1, 0.25, 0.5), "share of circle", 0.5),
+    "brightness": Transform(_brightness, (0.1, 0.2, 0.4, 0.6), "share of light lost", 1),
+    "grey": Transform(_grey, (0.25, 0.5, 0.75, 1), "share of colour lost", 1),
+    "blur": Transform(_blur, (0.01, 0.02, 0.04, 0.08), "sigma, share of side", 0.3),
+    "noise": Transform(_noise, (0.05, 0.1, 0.2, 0.4), "deviation, of white", 10),
 }
+"""Cuts the border off and enlarges the rest; shrinks the image and mirrors it around; shifts it by
+whole pixels; turns it; turns the hue; darkens; takes the colour out; Gaussian blur; Gaussian noise.
+"""

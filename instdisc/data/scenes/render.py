@@ -131,8 +131,8 @@ class Scenes(ImageSource):
           grey level, of 255.
         - of the background and of the object, e.g. ``"background hue"`` (N, 2): cosine and sine of
           the angle, ``"... saturation"`` and ``"... brightness"``: of the brighter one of the two
-          colours of the pattern, 0 to 1 as in HSV; ``"... colour"`` (N, 3): mean red, green and
-          blue of both, 0 to 1; without the light.
+          colours of the pattern, 0 to 1 as in HSV, without the light; ``"... colour"`` (N, 3):
+          mean red, green and blue of the pattern in its light, 0 to 1.
 
         Of surfaces and outlines:
 
@@ -190,10 +190,10 @@ class Scenes(ImageSource):
             >>> bool((scenes.object_factors(7)["category"] == scenes[7].classes).all())
             True
         """
-        parts, _ = uncover(self._lay_out(index)[0], self.image_size)
-        return _columns(
-            [object_factors(part, self.first_category, self.image_size) for part in parts]
-        )
+        layout, _ = self._lay_out(index)
+        parts, _ = uncover(layout, self.image_size)
+        numbers = layout.light, self.first_category, self.image_size
+        return _columns([object_factors(part, *numbers) for part in parts])
 
     def image_keys(self, positions: Tensor | None = None) -> Keys:
         """Of the numbers that draw each image, and of one image: a new way to draw shows."""
