@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..images.contents import Keys, as_keys, hash_parts
-from ..images.source import ImageSource
-from .layout import OBJECT_DRAWS, SCENE_DRAWS, lay_out
+from ..images.source import ImageSource, check_positions
+from .factors import Factor, object_factors, scene_factors
+from .layout import OBJECT_DRAWS, SCENE_DRAWS, Layout, lay_out
 from .masks import LARGEST, Part, annotate, uncover
 from .paint import paint
 from .shapes import CATEGORIES
@@ -119,6 +120,81 @@ class Scenes(ImageSource):
         """The image alone, (3, H, W) uint8: the same bits as `scenes[index].image`, sooner."""
         return torch.from_numpy(self._render(index)[0])
 
+    def factors(self, positions: Tensor | None = None) -> dict[str, Tensor]:
+        """What is true of each scene and of its main object, from low to high level.
+
+        Computed without drawing a picture. Of colours:
+
+        - ``"light"`` (N, 3): red, green and blue of the light in the middle of the image, as
+          factors of the surface's; ``"light slope"`` (N, 2): how much more of it there is at the
+          right side than at the left, and below than above; ``"noise"``: the largest change of a
+          grey level, of 255.
+        - of the background and of the object, e.g. ``"background hue"`` (N, 2): cosine and sine of
+          the angle, ``"... saturation"`` and ``"... brightness"``: of the brighter one of the two
+          colours of the pattern, 0 to 1 as in HSV, without the light; ``"... colour"`` (N, 3):
+          mean red, green and blue of the pattern in its light, 0 to 1.
+
+        Of surfaces and outlines:
+
+        - ``"background texture"`` and ``"object texture"``: int64, which of the ten patterns.
+        - ``"background frequency"``: periods of the pattern over the image; ``"background
+          orientation"`` (N, 2): cosine and sine of twice the angle.
+        - ``"orientation"``: degrees by which the object is turned, -18.3 to 18.3, clockwise;
+          ``"aspect"``: logarithm of how far it is stretched, width over height, 0 for the shape
+          as its category has it.
+
+        Of the whole:
+
+        - ``"size"``: root of the object's area, and ``"position"`` (N, 2): x and y of its
+          centroid, in shares of the image's side.
+        - ``"category"``: int64, as in `labels`; ``"number of objects"`` that show; ``"occlusion"``:
+          the share of the object within the image that others cover.
+
+        Args:
+            positions: ``(N,)`` int64 of the scenes; ``None`` for all.
+
+        Returns:
+            By name, ``(N,)`` or ``(N, K)`` float64, or ``(N,)`` int64 for classes.
+
+        Raises:
+            IndexError: if a position is outside the set.
+
+        Example:
+            >>> factors = Scenes(100, image_size=48).factors(torch.tensor([7, 2]))
+            >>> factors["position"].shape, factors["category"].dtype
+            (torch.Size([2, 2]), torch.int64)
+        """
+        if positions is not None:
+            check_positions(positions, self)
+        size, first = self.image_size, self.first_category
+        rows: list[dict[str, Factor]] = []
+        for index in self._rows(positions):
+            layout, _ = self._lay_out(index)
+            rows.append(scene_factors(layout, *uncover(layout, size), first, size))
+        return _columns(rows)
+
+    def object_factors(self, index: int) -> dict[str, Tensor]:
+        """What is true of each object of a scene, in the order of `Scene.boxes`.
+
+        Args:
+            index: of the scene.
+
+        Returns:
+            By name, as in `factors` without ``"object "``: ``(M,)`` or ``(M, K)`` for M objects.
+
+        Raises:
+            IndexError: if it is outside the set.
+
+        Example:
+            >>> scenes = Scenes(100, image_size=48)
+            >>> bool((scenes.object_factors(7)["category"] == scenes[7].classes).all())
+            True
+        """
+        layout, _ = self._lay_out(index)
+        parts, _ = uncover(layout, self.image_size)
+        numbers = layout.light, self.first_category, self.image_size
+        return _columns([object_factors(part, *numbers) for part in parts])
+
     def image_keys(self, positions: Tensor | None = None) -> Keys:
         """Of the numbers that draw each image, and of one image: a new way to draw shows."""
         numbers = (self.seed, self.split, self.image_size, self.max_others, self.first_category)
@@ -127,19 +203,23 @@ class Scenes(ImageSource):
         return Keys(as_keys(hash_parts(drawing, str(row).encode()) for row in rows), True)
 
     def _render(self, index: int) -> tuple[NDArray[np.uint8], list[Part], int]:
+        size = self.image_size
+        layout, bits = self._lay_out(index)
+        noise = bits.random_raw((3 * size * size + 7) // 8).astype("<u8", copy=False)
+        noise = noise.view(np.int8)[: 3 * size * size].reshape(3, size, size)
+        parts, main = uncover(layout, size)
+        return paint(layout, parts, noise, size), parts, main
+
+    def _lay_out(self, index: int) -> tuple[Layout, np.random.PCG64]:
+        """What a scene shows, and the random bits that come after those that it takes."""
         if not 0 <= index < len(self):
             raise IndexError(f"`index` must be within 0 ... {len(self) - 1}; got {index}")
-        size = self.image_size
         bits = self._bits(index + 1)
         num_draws = SCENE_DRAWS + (1 + self.max_others) * OBJECT_DRAWS
         draws = ((bits.random_raw(num_draws) >> np.uint64(11)) * 2.0**-53).tolist()
-        noise = bits.random_raw((3 * size * size + 7) // 8).astype("<u8", copy=False)
-        noise = noise.view(np.int8)[: 3 * size * size].reshape(3, size, size)
         label, first = int(self.labels[index]), self.first_category
         others = [first + category for category in range(len(self.classes)) if category != label]
-        layout = lay_out(draws, first + label, others, size)
-        parts, main = uncover(layout, size)
-        return paint(layout, parts, noise, size), parts, main
+        return lay_out(draws, first + label, others, self.image_size), bits
 
     def _draw_labels(self, num_images: int) -> NDArray[np.int64]:
         """Runs of shuffled categories, so that fewer images are the beginning of more images."""
@@ -151,6 +231,11 @@ class Scenes(ImageSource):
     def _bits(self, stream: int) -> np.random.PCG64:
         """The random bits of the labels (stream 0) or of image `stream - 1`."""
         return np.random.PCG64((self.seed, SPLITS.index(self.split), stream))
+
+
+def _columns(rows: list[dict[str, Factor]]) -> dict[str, Tensor]:
+    """Whole numbers are classes and stay so; all others become float64."""
+    return {name: torch.from_numpy(np.array([row[name] for row in rows])) for name in rows[0]}
 
 
 def _check_range(name: str, value: int, least: int, most: int | None) -> None:
