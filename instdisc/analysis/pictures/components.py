@@ -82,7 +82,7 @@ def align_components(scores: Tensor, reference: Tensor) -> Tensor:
 
     Principal components of two networks may come in another order, with other signs, or mixed.
     The orthogonal map Q (3, 3) that minimises ||A Q - B||_F, with A and B scaled to unit length,
-    is U V^T of the singular value decomposition A^T B = U S V^T. Maps of another size are brought
+    is U V^T of the singular value decomposition A^T B = U S V^T. Maps of another size are averaged
     to the size of the reference to compute Q; `scores` keep their size.
 
     Args:
@@ -112,9 +112,7 @@ def align_components(scores: Tensor, reference: Tensor) -> Tensor:
     if scores.shape != reference.shape:
         planes = scores.permute(0, 3, 1, 2)
         size = (reference.shape[1], reference.shape[2])
-        smaller = size[0] * size[1] < scores.shape[1] * scores.shape[2]
-        planes = F.interpolate(planes, size, mode="bilinear", antialias=smaller)
-        resized = planes.permute(0, 2, 3, 1)
+        resized = F.adaptive_avg_pool2d(planes, size).permute(0, 2, 3, 1)
     product = resized.reshape(-1, 3).T @ reference.reshape(-1, 3)
     left, _, right = torch.linalg.svd(product)
     return scores @ (left @ right)

@@ -157,7 +157,7 @@ _OPACITY = 0.6
 def location_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
     """A column for each image; below it a block for each stage with a row for each checkpoint.
 
-    The cosines of the place under the cross are laid over the image in grey. Dark blue is the
+    The cosines of the cell under the cross are laid over the image in grey. Dark blue is the
     lowest cosine of the block, yellow 1: colours can be compared within a block.
 
     Args:
@@ -184,7 +184,6 @@ def location_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
     }
     grey = arrays["thumbnail"].mean(3, keepdims=True).repeat(3, 3) / 255
     scale = matplotlib.colormaps["viridis"]
-    across, down = arrays["location"].tolist()
 
     def draw(
         sheet: Sheet, order: int, stage: int, column: int, x: float, y: float, side: float
@@ -195,12 +194,14 @@ def location_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
         if grey.size:
             sheet.picture(x, y, side, grey[column])
         sheet.picture(x, y, side, heat, smooth=False, opacity=_OPACITY if grey.size else 1.0)
-        sheet.marker(x + across * side, y + down * side, 6)
+        height, width = cosines.shape
+        across, down = cell_at(arrays["location"].tolist(), width, height)
+        sheet.marker(x + (across + 0.5) / width * side, y + (down + 0.5) / height * side, 6)
 
     return stage_sheet(
         arrays,
         draw,
-        title="Cosine of one place of the image (cross) with all others",
+        title="Cosine of one place of the image (the cell with the cross) with all others",
         note="yellow: alike (1); dark blue: the lowest cosine of the stage",
         headings=[f"Stage {stage}: from {lowest[stage]:.2f} to 1" for stage in stages],
     )

@@ -200,7 +200,7 @@ def map_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
     columns = min(len(checkpoints), _ACROSS)
     rows = math.ceil(len(checkpoints) / columns)
     side = min(_SIDE, (12.0 - _LEGEND) / columns)
-    width, height = columns * side + _LEGEND, rows * (side + 0.3) + 0.45
+    width, height = columns * side + _LEGEND, rows * (side + 0.2) + 0.4
     figure = Figure(figsize=(width, height), dpi=DPI)
     called = {"tsne": "t-SNE", "pca": "principal components", "umap": "UMAP"}
     kind = called.get(str(arrays["projection"]), str(arrays["projection"]))
@@ -208,7 +208,7 @@ def map_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
     handles = []
     for place, name in enumerate(checkpoints):
         row, column = divmod(place, columns)
-        left, bottom = column * side + 0.12, height - 0.45 - (row + 1) * (side + 0.3) + 0.08
+        left, bottom = column * side + 0.12, height - 0.4 - (row + 1) * (side + 0.2) + 0.1
         axes = figure.add_axes(
             (left / width, bottom / height, (side - 0.2) / width, (side - 0.1) / height)
         )
@@ -231,7 +231,7 @@ def map_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
             [handle for handle, _ in handles],
             [text for _, text in handles],
             loc="upper left",
-            bbox_to_anchor=((columns * side + 0.1) / width, 1 - 0.6 / height),
+            bbox_to_anchor=((columns * side + 0.05) / width, 1 - 0.55 / height),
             frameon=False,
             fontsize=9,
             markerscale=1.6,

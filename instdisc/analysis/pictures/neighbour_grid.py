@@ -148,7 +148,7 @@ def compare_neighbours(
     return records
 
 
-_MARGIN, _GAP, _LABEL, _SIDE = 0.12, 0.06, 1.15, 0.9  # inches
+_MARGIN, _GAP, _LABEL, _SIDE = 0.12, 0.06, 1.2, 0.9  # inches
 
 
 def neighbours_figure(arrays: Arrays) -> Figure:
@@ -182,8 +182,8 @@ def neighbours_figure(arrays: Arrays) -> Figure:
     pictures, labels = arrays["thumbnail"], arrays["label"]
     k = nearest.shape[2]
     # Query, words, then the neighbours; narrower if they would not fit.
-    side = min(_SIDE, (WIDEST - 2 * _MARGIN - _LABEL - k * _GAP) / (k + 1))
-    left = _MARGIN + side + _GAP + _LABEL
+    side = min(_SIDE, (WIDEST - 2 * _MARGIN - _LABEL - (k + 2) * _GAP) / (k + 1))
+    left = _MARGIN + side + 2 * _GAP + _LABEL
     row = side + _GAP
     block = max(len(checkpoints) * row, side + 0.3) + 0.16
     top = 0.55
@@ -203,7 +203,7 @@ def neighbours_figure(arrays: Arrays) -> Figure:
         for order, name in enumerate(checkpoints):
             at = y + order * row
             sheet.words(
-                left - _GAP - _LABEL + 0.02, at + side / 2 - 0.07, name, width=_LABEL - 0.08, size=9
+                left - _LABEL + 0.02, at + side / 2 - 0.07, name, width=_LABEL - 0.1, size=9
             )
             for column, image in enumerate(nearest[order, place].tolist()):
                 x = left + column * row

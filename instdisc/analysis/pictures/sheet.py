@@ -6,6 +6,7 @@ the layout is arithmetic and nothing can overlap by chance.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ WIDEST = 12.0  # inches: 1,200 px
 RIGHT, WRONG, NEUTRAL = "#009E73", "#D55E00", "#999999"
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#B8A800")
 _POINTS = 72  # per inch
+_LARGE = 100.0  # points; at small sizes letters are rounded to pixels
 
 
 class Sheet:
@@ -181,8 +183,16 @@ def need_arrays(arrays: Mapping[str, np.ndarray], columns: Sequence[str]) -> Non
 
 
 def _width(text: str, size: float, bold: bool) -> float:
-    if not text.strip():
-        return 0.0
+    """In inches, without kerning."""
+    return sum(_advance(letter, bold) for letter in text) * size / _POINTS
+
+
+@functools.cache
+def _advance(letter: str, bold: bool) -> float:
+    """How far a letter moves the next one, in sizes of the type: laying out text is slow."""
     weight = {"weight": "bold"} if bold else {}
-    path = TextPath((0, 0), plain(text), size=size, prop=weight or None)  # type: ignore[arg-type]
-    return float(path.get_extents().width) / _POINTS
+    widths = [
+        TextPath((0, 0), plain(text), size=_LARGE, prop=weight or None).get_extents().width  # type: ignore[arg-type]
+        for text in (f"x{letter}x", "xx")
+    ]
+    return float(widths[0] - widths[1]) / _LARGE

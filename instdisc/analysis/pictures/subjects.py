@@ -10,10 +10,16 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from instdisc import checks
-from instdisc.data import ImageSource, ViewPolicy, describe_view, evaluation_policy
+from instdisc.data import (
+    CenterCrop,
+    Frame,
+    ImageSource,
+    ViewPolicy,
+    describe_view,
+    evaluation_policy,
+)
 from instdisc.models import Backbone
 from instdisc.transfer.provenance import about_run, checked
 from instdisc.types import About
@@ -62,13 +68,14 @@ def about_pair(names: tuple[str, str], test: ImageSource, about: About | None) -
 def thumbnails(
     images: ImageSource, positions: Tensor, side: int, policy: ViewPolicy | None = None
 ) -> np.ndarray:
-    """Small pictures of what a network sees of images.
+    """Small pictures of the part of images that a network sees.
 
     Args:
         images: the set.
         positions: ``(M,)`` int64 of those to show.
         side: S in pixels; 0 for no pictures.
-        policy: how the network sees them; ``None``: the whole square in the middle.
+        policy: how the network sees them, see `evaluation_policy`; ``None``: the square in the
+            middle.
 
     Returns:
         ``(M, S, S, 3)`` uint8 RGB; ``(M, 0, 0, 3)`` where there are none.
@@ -86,13 +93,10 @@ def thumbnails(
     pictures = np.zeros((len(positions), side, side, 3), np.uint8)
     if not side:
         return pictures
-    policy = evaluation_policy(side) if policy is None else policy
+    frame = evaluation_policy(side).frame if policy is None else _scaled(policy.frame, side)
     for row, position in enumerate(positions.tolist()):
         _, image = images.fetch(position)
-        view = policy.cut(image, [], False)[None]
-        if view.shape[2:] != (side, side):
-            view = F.interpolate(view.contiguous(), (side, side), mode="bilinear", antialias=True)
-        pictures[row] = view[0].permute(1, 2, 0).numpy()
+        pictures[row] = frame.cut(image, []).permute(1, 2, 0).numpy()
     return pictures
 
 
@@ -103,3 +107,14 @@ def class_names(images: ImageSource, labels: Tensor) -> list[str]:
         "" if label < 0 else names[label] if label < len(names) else str(label)
         for label in torch.as_tensor(labels).tolist()
     ]
+
+
+def _scaled(frame: Frame, side: int) -> Frame:
+    """The frame that shows the same part of an image at another size."""
+    assert isinstance(frame, CenterCrop)  # that of every `evaluation_policy`
+    return CenterCrop(
+        side,
+        resize=max(side, round(side * frame.resize / frame.size)),
+        keep_aspect=frame.keep_aspect,
+        interpolation=frame.interpolation,
+    )
