@@ -1,0 +1,37 @@
+"""Pictures of what networks see: neighbours, components, maps, mistakes, places."""
+
+from .choose import choose_images as choose_images
+from .component_grid import compare_components as compare_components
+from .component_grid import components_figure as components_figure
+from .components import Components as Components
+from .components import align_components as align_components
+from .components import principal_components as principal_components
+from .components import stage_components as stage_components
+from .error_rows import errors_figure as errors_figure
+from .error_rows import evaluate_errors as evaluate_errors
+from .feature_map import align_map as align_map
+from .feature_map import feature_map as feature_map
+from .location import location_similarity as location_similarity
+from .location import similarity_map as similarity_map
+from .location_grid import compare_locations as compare_locations
+from .location_grid import location_figure as location_figure
+from .map_panels import compare_maps as compare_maps
+from .map_panels import map_figure as map_figure
+from .maps import stage_maps as stage_maps
+from .mistake_records import compare_predictions as compare_predictions
+from .mistake_rows import compare_mistakes as compare_mistakes
+from .mistake_rows import mistakes_figure as mistakes_figure
+from .mistakes import Disagreements as Disagreements
+from .mistakes import confident_errors as confident_errors
+from .mistakes import disagreements as disagreements
+from .mistakes import mcnemar_p_value as mcnemar_p_value
+from .neighbour_grid import compare_neighbours as compare_neighbours
+from .neighbour_grid import neighbours_figure as neighbours_figure
+from .neighbours import Neighbours as Neighbours
+from .neighbours import neighbours as neighbours
+from .subjects import thumbnails as thumbnails
+from .task import COMPONENTS as COMPONENTS
+from .task import LOCATION as LOCATION
+from .task import MAP as MAP
+from .task import MISTAKES as MISTAKES
+from .task import NEIGHBOURS as NEIGHBOURS
