@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from instdisc import checks
 from instdisc.data.left_out import say_once
@@ -122,13 +124,30 @@ class Overlaps(NamedTuple):
                 used[place] = True
         return np.array(matched, dtype=np.int64)
 
-    def ignored(self, threshold: float, matched: np.ndarray) -> np.ndarray:
-        """``(D,)`` bool: unmatched, and over a crowd or difficult object of its class."""
+    def ignored(
+        self, threshold: float, matched: np.ndarray, passed_over: np.ndarray
+    ) -> np.ndarray:
+        """Of each detection whether it is unmatched, and over such an object of its class.
+
+        Args:
+            threshold: to be exceeded.
+            matched: ``(D,)`` int64, see `match`.
+            passed_over: ``(M,)`` bool objects; one of `ANY_CLASS` is of every class.
+
+        Returns:
+            ``(D,)`` bool.
+        """
         of_any = self.object_labels[self.object] == ANY_CLASS
-        passed_over = ~self.counts[self.object] & (self.same | of_any) & (self.iou > threshold)
+        pairs = passed_over[self.object] & (self.same | of_any) & (self.iou > threshold)
         out = np.zeros(len(self.labels), dtype=bool)
-        out[self.detection[passed_over]] = True
+        out[self.detection[pairs]] = True
         return out & (matched == NO_OBJECT)
+
+    def as_given(self, values: np.ndarray, otherwise: int | bool) -> Tensor:
+        """``(D,)`` values in the order of the input; what was left out has another value."""
+        column = np.full(self.num_given, otherwise, dtype=values.dtype)
+        column[self.places] = values
+        return torch.from_numpy(column)
 
 
 def find_overlaps(

@@ -139,7 +139,7 @@ def tide_of(
     o = overlaps
     counts, same = o.counts[o.object], o.same
     match = o.match(counts & same & (o.iou >= threshold))
-    right, ignored = match != NO_OBJECT, o.ignored(threshold, match)
+    right, ignored = match != NO_OBJECT, o.ignored(threshold, match, ~o.counts)
     matched = np.zeros(len(o.object_labels), dtype=bool)
     matched[match[right]] = True
 
@@ -188,19 +188,13 @@ def tide_of(
             name: int(missed.sum() if name == "Miss" else of_kind[name].sum())
             for name in TIDE_TYPES
         },
-        _as_given(o, labels, LEFT_OUT),
-        _as_given(o, ignored, False),
-        _as_given(o, hit, NO_OBJECT),
-        _as_given(o, mended, False),
+        o.as_given(labels, LEFT_OUT),
+        o.as_given(ignored, False),
+        o.as_given(hit, NO_OBJECT),
+        o.as_given(mended, False),
         torch.from_numpy(matched),
         torch.from_numpy(missed),
         torch.from_numpy(per_class[""]),
         precisions,
     )
 
-
-def _as_given(overlaps: Overlaps, values: np.ndarray, otherwise: int | bool) -> Tensor:
-    """In the order of the input; what was left out has another value."""
-    column = np.full(overlaps.num_given, otherwise, dtype=values.dtype)
-    column[overlaps.places] = values
-    return torch.from_numpy(column)
