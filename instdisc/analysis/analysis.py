@@ -1,4 +1,4 @@
-"""How `analyse` calls an analysis."""
+"""What `analyse` draws of each analysis."""
 
 from __future__ import annotations
 
@@ -9,37 +9,23 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from instdisc import checks
-from instdisc.transfer import Task
-from instdisc.types import Record
 
 Arrays = Mapping[str, np.ndarray]
 
 
 class Analysis(NamedTuple):
-    """How `analyse` calls an analysis; add your own by ``ANALYSES["name"] = Analysis(...)``.
+    """What is drawn of an analysis; add your own by ``ANALYSES["name"] = Analysis(...)``.
 
-    It looks at each checkpoint by a task of the suite, at what such a task predicted, or at all
-    checkpoints together.
+    What it does is a task of the suite of the same name, `instdisc.transfer.TASKS`: of each
+    checkpoint alone, of all together, or of what another task predicted, see
+    `instdisc.transfer.Task`. The task writes arrays, and the figures are drawn from these.
 
     Attributes:
-        figure: draws what was found. Of checkpoints one by one it gets ``{name of the checkpoint:
-            arrays}``, of all together the arrays. ``None``: there is no figure.
-        task: a name in `instdisc.transfer.TASKS`: what is run on each checkpoint; its arrays are
-            those that its function writes to ``arrays=``, or else to ``predictions=``. ``""``: the
-            analysis's own name.
-        derive: looks at what the task predicted: a function of these arrays and of the images that
-            were tested on, with any of the keywords ``about``, ``seed``, ``arrays`` and options of
-            its own, that gives records. ``None``: the task's records are those of the analysis.
-        compare: what is done with all checkpoints at once, as a task whose function takes ``{name:
-            backbone}`` in place of a backbone, and ``arrays=``. ``None``: nothing.
-        least: fewest checkpoints that it makes sense for.
+        figures: functions by the names of their files. Each gets ``{name of the checkpoint:
+            arrays}``, or the arrays alone if the task looks at all checkpoints together.
     """
 
-    figure: Callable[..., Figure] | None = None
-    task: str = ""
-    derive: Callable[..., Record | Sequence[Record]] | None = None
-    compare: Task | None = None
-    least: int = 1
+    figures: Mapping[str, Callable[..., Figure]]
 
 
 def checkpoint_arrays(name: str, arrays: Mapping[str, Arrays], columns: Sequence[str]) -> None:
@@ -58,6 +44,5 @@ def checkpoint_arrays(name: str, arrays: Mapping[str, Arrays], columns: Sequence
     for checkpoint, content in arrays.items():
         lacking = [column for column in columns if column not in content]
         if lacking:
-            checks.refuse(
-                name, f"with {lacking[0]!r} for every checkpoint", sorted(content), checkpoint
-            )
+            rule = f"with {lacking[0]!r} for every checkpoint"
+            checks.refuse(name, rule, sorted(content), f"Of {checkpoint!r}.")

@@ -23,6 +23,7 @@ from .images.tables import ImageTable
 from .layout import TEST_FOLDERS, TRAIN_FOLDERS, Layout, open_by_layout
 from .left_out import say_left_out
 from .parts import split_value
+from .scenes import Scenes
 
 Part = Literal["all", "train", "test"]
 
@@ -39,6 +40,7 @@ def open_images(name: str | Path, root: str | Path | None = None, *, part: Part)
     ``my_images``                 a folder with class folders (`ImageFolder`), or with such folders
                                   in ``train`` and ``test`` (or ``val``)
     ``mine=/data/my_images``      a table or folder that records call ``mine``
+    ``scenes``                    `Scenes` of 64 px: 2,000 generated images to train, 600 to test
     ============================  ================================================================
 
     A table with a column ``split`` is split by it. Tables and folders that say nothing of a split
@@ -93,6 +95,12 @@ def _open_entry(key: str, path: Path, part: Part) -> ImageSource:
             f"{', '.join(map(repr, splits))} alone"
         )
     return CatalogImages(key, path, split=splits[part])
+
+
+def _open_scenes(path: Path, part: Part) -> ImageSource:
+    if part == "test":
+        return Scenes(600, split="test")
+    return Scenes(2000)
 
 
 def _open_table(path: Path, part: Part) -> ImageSource:
@@ -171,6 +179,7 @@ LAYOUTS: list[Layout] = [
         for key, entry in CATALOG.items()
         if entry.transfer
     ),
+    Layout("images", "scenes", _open_scenes),
     Layout("images", "a table (.csv, .tsv) with a column 'label'", _open_table, _is_table),
     Layout("images", "a folder with class folders of images", _open_folder, _is_folder),
 ]

@@ -73,6 +73,9 @@ from .segmentation import segmentation_records as segmentation_records
 from .segmentation import segments_figure as segments_figure
 from .segmentation import sliding_logits as sliding_logits
 from .suite import TASKS as TASKS
+from .suite import Checkpoints as Checkpoints
+from .suite import DataSets as DataSets
+from .suite import Kept as Kept
 from .suite import Missing as Missing
 from .suite import SuiteRecords as SuiteRecords
 from .suite import Task as Task

@@ -61,6 +61,8 @@ def test_bad_setting(script, arguments, bad, capsys):
     assert f"must be TASK.OPTION=JSON, got {bad!r}" in capsys.readouterr().err
 
 
-def test_setting_without_quotes(script):
-    assert script.option("few_shot.classifier=cosine") == ("few_shot", "classifier", "cosine")
-    assert script.option("finetune.epochs=3") == ("finetune", "epochs", 3)
+def test_setting_without_quotes():
+    from suite_arguments import option  # beside the scripts
+
+    assert option("few_shot.classifier=cosine") == ("few_shot", "classifier", "cosine")
+    assert option("finetune.epochs=3") == ("finetune", "epochs", 3)

@@ -31,19 +31,31 @@ class Job(NamedTuple):
         task: its name.
         options: those that are given.
         data: the data set.
-        subject: the backbone.
+        subjects: the backbone; all of them if the task looks at them together.
+        after: the job whose predictions it takes, if it takes any.
     """
 
     key: str
     task: str
     options: dict[str, Any]
     data: SuiteSet
-    subject: Subject
+    subjects: tuple[Subject, ...]
+    after: Job | None = None
+
+    @property
+    def subject(self) -> Subject:
+        """The backbone, or the first of several."""
+        return self.subjects[0]
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The names of the backbones."""
+        return tuple(subject.name for subject in self.subjects)
 
     @property
     def title(self) -> str:
         """In words."""
-        return f"{self.task} on {self.data.name} with {self.subject.name}"
+        return f"{self.task} on {self.data.name} with {', '.join(self.methods)}"
 
 
 def plan_jobs(
@@ -66,23 +78,54 @@ def plan_jobs(
     """
     jobs = []
     for data in sets:
-        prints: dict[str, list[str]] = {}
-        for name in tasks:
+        served: list[str] = []
+        for name in dict.fromkeys(tasks):
             task = TASKS[name]
             if task.kind not in data.kinds:
                 serves = ", ".join(data.kinds) or "nothing that is known"
                 miss(f"{name} on {data.name}", f"it needs {task.kind}, and the set has {serves}")
                 continue
             try:
-                prints[name] = [data.fingerprint(task.kind, part).digest for part in task.parts]
+                for wanted in (task, *([TASKS[task.after]] if task.after else [])):
+                    for part in wanted.parts:
+                        data.fingerprint(wanted.kind, part)
+                served.append(name)
             except (FileNotFoundError, ValueError) as error:
                 miss(f"{name} on {data.name}", str(error))
-        for subject in subjects:
-            for name, digests in prints.items():
-                for job_options in TASKS[name].jobs(options.get(name, {})):
-                    key = _key(name, job_options, offered, digests, subject)
-                    jobs.append(Job(key, name, job_options, data, subject))
+        # Backbone by backbone, so that each is loaded once; then what takes all of them.
+        apart = [name for name in served if not TASKS[name].together]
+        together = [name for name in served if TASKS[name].together and subjects]
+        calls: list[tuple[str, tuple[Subject, ...]]] = [
+            (name, (subject,)) for subject in subjects for name in apart
+        ]
+        calls += [(name, tuple(subjects)) for name in together]
+        for name, group in calls:
+            for job_options in TASKS[name].jobs(options.get(name, {})):
+                jobs.append(_job(name, job_options, offered, data, group, options))
     return jobs
+
+
+def _job(
+    name: str,
+    job_options: dict[str, Any],
+    offered: Mapping[str, Any],
+    data: SuiteSet,
+    subjects: tuple[Subject, ...],
+    options: Mapping[str, Mapping[str, Any]],
+) -> Job:
+    task = TASKS[name]
+    after = None
+    if task.after:
+        (first, *more) = TASKS[task.after].jobs(options.get(task.after, {}))
+        if more:
+            raise ValueError(
+                f"`options` of {task.after!r} must be those of one run, since {name!r} looks at "
+                f"its predictions, got {len(more) + 1}"
+            )
+        after = _job(task.after, first, offered, data, subjects, options)
+    digests = [data.fingerprint(task.kind, part).digest for part in task.parts]
+    key = _key(name, job_options, offered, digests, subjects, after)
+    return Job(key, name, job_options, data, subjects, after)
 
 
 def _key(
@@ -90,24 +133,34 @@ def _key(
     options: Mapping[str, Any],
     offered: Mapping[str, Any],
     digests: Sequence[str],
-    subject: Subject,
+    subjects: Sequence[Subject],
+    after: Job | None,
 ) -> str:
     task = TASKS[name]
-    view = None
-    if task.on == FEATURES:
-        view = describe_view(view_of(task, subject.input, offered["image_size"]))
-    return job_key(
-        {
-            "task": name,
-            "version": task.version,
-            "options": all_options(task, options, offered),
-            "seed": offered["seed"],
-            "weights": subject.about.weights,
-            "input": subject.input._asdict(),
-            "view": view,
-            "data": list(digests),
-        }
-    )
+    views = [
+        describe_view(view_of(task, subject.input, offered["image_size"]))
+        if task.on == FEATURES
+        else None
+        for subject in subjects
+    ]
+    parts: dict[str, Any] = {
+        "task": name,
+        "version": task.version,
+        "options": all_options(task, options, offered),
+        "seed": offered["seed"],
+        "weights": subjects[0].about.weights,
+        "input": subjects[0].input._asdict(),
+        "view": views[0],
+        "data": list(digests),
+    }
+    if task.together:  # its records and arrays tell the names
+        parts["names"] = [subject.name for subject in subjects]
+        parts["weights"] = [subject.about.weights for subject in subjects]
+        parts["input"] = [subject.input._asdict() for subject in subjects]
+        parts["view"] = views
+    if after is not None:
+        parts["after"] = after.key
+    return job_key(parts)
 
 
 def check_options(
@@ -129,6 +182,7 @@ def check_options(
     if image_size is not None:
         checks.whole("image_size", image_size)
     checks.choice("precision", precision, _PRECISIONS)
+    tasks = [*tasks, *(TASKS[name].after for name in tasks if TASKS[name].after)]
     for name, task_options in options.items():
         if name not in tasks:
             raise ValueError(f"`options` are of the tasks {', '.join(tasks)}, got {name!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,18 +19,15 @@ from rich.progress import (
 )
 
 from instdisc import checks
-from instdisc.data import describe_view
-from instdisc.models import Backbone
 from instdisc.records import append_job, read_jobs
 from instdisc.types import Record
 
 from ..features.cache import cached_features
-from ..features.extract import Features
-from .plan import Job, check_options, plan_jobs, view_of
+from .plan import Job, check_options, plan_jobs
 from .registry import TASKS
-from .sets import DataSets, Keep, SuiteSet, find_sets
-from .subjects import Checkpoints, Subject, find_subjects
-from .tasks import FEATURES
+from .runner import Runner
+from .sets import DataSets, Keep, find_sets
+from .subjects import Checkpoints, find_subjects
 
 _log = logging.getLogger(__name__)
 
@@ -47,16 +44,39 @@ class Missing(NamedTuple):
     why: str
 
 
+class Kept(NamedTuple):
+    """The arrays that a job of a suite wrote.
+
+    Attributes:
+        task: its name in `TASKS`.
+        dataset: on what.
+        methods: the backbones that it looked at, by their names in the table.
+        path: the ``.npz`` file, see `read_predictions`; it is not there if the job kept nothing.
+    """
+
+    task: str
+    dataset: str
+    methods: tuple[str, ...]
+    path: Path
+
+
 class SuiteRecords(list[Record]):
     """The records of a suite, and what has none.
 
     Attributes:
         missing: what was asked for and has no result.
+        kept: the arrays of every job that has a result, in the order of the records.
     """
 
-    def __init__(self, records: Iterable[Record] = (), missing: Sequence[Missing] = ()) -> None:
+    def __init__(
+        self,
+        records: Iterable[Record] = (),
+        missing: Sequence[Missing] = (),
+        kept: Sequence[Kept] = (),
+    ) -> None:
         super().__init__(records)
         self.missing = list(missing)
+        self.kept = list(kept)
 
 
 def run_suite(
@@ -168,8 +188,8 @@ def run_suite(
     subjects = find_subjects(checkpoints, seed, miss)
     sets = find_sets(data_sets, data_root, keep)
     jobs = plan_jobs(subjects, sets, tasks, options, offered, miss)
-    todo = [job for job in jobs if job.key not in stored]
     kept = results.parent / "predictions" if predictions else None
+    todo = _to_run(jobs, stored, kept)
     columns = (
         *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()),
         *(TimeElapsedColumn(), TimeRemainingColumn()),
@@ -177,11 +197,8 @@ def run_suite(
     with Progress(*columns, disable=not progress) as bar:
         overall = bar.add_task("all", total=len(todo))
         current = bar.add_task("", total=None)
-        run = _Runner(extract, offered, kept)
+        run = Runner(extract, offered, kept)
         for job in todo:
-            if job.key in stored:  # two files of the same weights
-                bar.advance(overall)
-                continue
             bar.reset(current, description=job.title, total=None)
             try:
                 records = run(job, functools.partial(_show, bar, current))
@@ -192,79 +209,44 @@ def run_suite(
                 stored[job.key] = append_job(records, results, job.key)
             bar.advance(overall)
         bar.remove_task(current)
+    folder = results.parent / "predictions"
     return SuiteRecords(
-        (
-            record._replace(
-                method=job.subject.name,
-                dataset=job.data.name,
-                checkpoint=job.subject.about.checkpoint,
-            )
-            for job in jobs
-            for record in stored.get(job.key, [])
-        ),
+        (_named(record, job) for job in jobs for record in stored.get(job.key, [])),
         missing,
+        [
+            Kept(job.task, job.data.name, job.methods, folder / f"{job.key}.npz")
+            for job in jobs
+            if job.key in stored
+        ],
     )
 
 
-class _Runner:
-    """Runs jobs; keeps the backbone and the features from one job to the next."""
+def _named(record: Record, job: Job) -> Record:
+    """A record under the names that are used now."""
+    record = record._replace(dataset=job.data.name)
+    if TASKS[job.task].together:
+        return record
+    subject = job.subject
+    return record._replace(method=subject.name, checkpoint=subject.about.checkpoint)
 
-    def __init__(
-        self, extract: Callable[..., Features], offered: Mapping[str, Any], kept: Path | None
-    ) -> None:
-        self._extract = extract
-        self._offered = offered
-        self._kept = kept
-        self._last: tuple[SuiteSet, Subject] | None = None
-        self._backbone: Backbone | None = None
-        self._features: dict[tuple[str, str], Features] = {}
 
-    def __call__(self, job: Job, show: Callable[[int, int], None]) -> list[Record]:
-        if self._last != (job.data, job.subject):
-            if self._last is not None and self._last[0] is not job.data:
-                self._last[0].forget()
-            self._last = (job.data, job.subject)
-            self._backbone = None
-            self._features = {}
-        # A task may have trained it; what comes next is of the weights that were asked for.
-        if self._backbone is None or self._backbone.about().weights != job.subject.about.weights:
-            self._backbone = job.subject.load()
-        task = TASKS[job.task]
-        inputs: list[Any]
-        if task.on == FEATURES:
-            inputs = [self._features_of(job, part) for part in task.parts]
-        else:
-            inputs = [self._backbone, *(job.data.kept(task.kind, part) for part in task.parts)]
-        said = {
-            "about": job.subject.about._replace(method=job.subject.name, dataset=job.data.name),
-            "classes": job.data.images(task.kind, task.parts[0]).classes,
-            "predictions": self._kept and self._kept / f"{job.key}.npz",
-            "arrays": self._kept and self._kept / f"{job.key}.npz",
-            "progress": show,
-        }
-        records = task.call(inputs, {**self._offered, **said}, job.options)
-        if not records:
-            raise ValueError("the task gave no record")
-        prints = [job.data.fingerprint(task.kind, part) for part in task.parts]
-        if any(
-            job.data.images(task.kind, part).fingerprint() != fingerprint
-            for part, fingerprint in zip(task.parts, prints, strict=True)
-        ):
-            raise ValueError("the images changed while it ran: run it again")
-        data = {
-            "data": [fingerprint.digest for fingerprint in prints],
-            "data_hashed": "content" if all(p.by_content for p in prints) else "paths and sizes",
-        }
-        return [record._replace(settings={**record.settings, **data}) for record in records]
+def _to_run(jobs: Sequence[Job], stored: Collection[str], kept: Path | None) -> list[Job]:
+    """Each job without a result, behind the one whose predictions it takes, if these are gone.
 
-    def _features_of(self, job: Job, part: Any) -> Features:
-        task = TASKS[job.task]
-        policy = view_of(task, job.subject.input, self._offered["image_size"])
-        key = part, repr(describe_view(policy))
-        if key not in self._features:
-            images = job.data.images(task.kind, part)
-            self._features[key] = self._extract(self._backbone, images, policy=policy)
-        return self._features[key]
+    The arrays of an analysis are part of its result; one that lacks them is run again.
+    """
+
+    def lacks(job: Job) -> bool:
+        return kept is not None and not (kept / f"{job.key}.npz").is_file()
+
+    todo: dict[str, Job] = {}  # two files of the same weights are one job
+    for job in jobs:
+        if job.key in stored and not (TASKS[job.task].writes_arrays and lacks(job)):
+            continue
+        if job.after is not None and lacks(job.after):
+            todo.setdefault(job.after.key, job.after)
+        todo.setdefault(job.key, job)
+    return list(todo.values())
 
 
 def _reason(error: Exception) -> str:

@@ -37,6 +37,11 @@ class Task(NamedTuple):
             its own.
         check: refuses options out of range before anything runs; it gets all of them.
         version: another number when the arithmetic changes, so that old results do not count.
+        together: whether it looks at all backbones at once: the function takes ``{name:
+            backbone}``, or ``{name: features}``, where others take one.
+        after: name of a task whose predictions the function takes, as `read_predictions` gives
+            them, in place of a backbone: the suite runs that task first, with the options that it
+            is given.
     """
 
     function: Callable[..., Any]
@@ -47,6 +52,8 @@ class Task(NamedTuple):
     has_image_size: bool = True
     check: Callable[[Options], object] = lambda options: None
     version: int = 1
+    together: bool = False
+    after: str = ""
 
     @property
     def kind(self) -> str:
@@ -62,6 +69,11 @@ class Task(NamedTuple):
             for parameter in parameters
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name not in _SAID
         }
+
+    @property
+    def writes_arrays(self) -> bool:
+        """Whether it is an analysis."""
+        return "arrays" in inspect.signature(self.function).parameters
 
     def jobs(self, given: Options) -> list[dict[str, Any]]:
         """The options of each job that this task means."""
