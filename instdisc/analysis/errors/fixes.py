@@ -100,14 +100,13 @@ class FixedPrecisions:
         return results
 
     def intervals(
-        self, names: Sequence[str], *, clip: bool, level: float, num_resamples: int, seed: int
+        self, names: Sequence[str], *, level: float, num_resamples: int, seed: int
     ) -> dict[str, Interval]:
         """Percentile intervals over the images of the first fix's precision, and of what each
         other one gains.
 
         Args:
             names: the fixes that are asked for.
-            clip: whether a gain is at least 0.
             level: share of the numbers inside.
             num_resamples: R.
             seed: of the resampling.
@@ -127,7 +126,6 @@ class FixedPrecisions:
             values.append(self._means(times, groups, present))
         table = torch.cat(values)  # (R, T)
         gains = table - table[:, :1]
-        gains = gains.clamp(min=0) if clip else gains
         gains[:, 0] = table[:, 0]
         columns = dict(zip(self.fixes, gains.unbind(1), strict=True))
         return {name: percentiles(columns[name], level) for name in names}

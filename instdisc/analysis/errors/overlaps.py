@@ -124,9 +124,7 @@ class Overlaps(NamedTuple):
                 used[place] = True
         return np.array(matched, dtype=np.int64)
 
-    def ignored(
-        self, threshold: float, matched: np.ndarray, passed_over: np.ndarray
-    ) -> np.ndarray:
+    def ignored(self, threshold: float, matched: np.ndarray, passed_over: np.ndarray) -> np.ndarray:
         """Of each detection whether it is unmatched, and over such an object of its class.
 
         Args:

@@ -6,6 +6,7 @@ Legend: N images, D detections and M objects of all images, P pairs that overlap
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from pycocotools import mask as coco_masks
@@ -42,7 +43,7 @@ def box_pairs(rows: Rows, kept: np.ndarray) -> Pairs:
         detection = np.repeat(np.arange(start, stop), some)
         skipped = np.repeat(first[start:stop] - (some.cumsum() - some), some)
         target = np.arange(len(detection)) + skipped
-        lengths = []
+        lengths: list[np.ndarray] = []
         for axis in (0, 1):  # few pairs are left for the second
             ends = np.minimum(sides[axis + 2][detection], object_sides[axis + 2][target])
             length = ends - np.maximum(sides[axis][detection], object_sides[axis][target])
@@ -109,7 +110,7 @@ def _chunks(ends: np.ndarray) -> list[tuple[int, int]]:
         done = int(ends[cuts[-1] - 1]) if cuts[-1] else 0
         last = int(np.searchsorted(ends, done + _AT_ONCE, side="right"))
         cuts.append(max(cuts[-1] + 1, last))
-    return list(zip(cuts[:-1], cuts[1:], strict=True))
+    return list(pairwise(cuts))
 
 
 def _areas(boxes: np.ndarray) -> np.ndarray:

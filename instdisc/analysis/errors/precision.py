@@ -35,10 +35,10 @@ def class_precision(
         normalised precision.
 
     Example:
-        >>> class_precision(np.array([True, False, True]), 4)
-        0.4166666666666667
-        >>> class_precision(np.array([True, False, True]), 4, expected=2.0)
-        0.375
+        >>> class_precision(np.array([True, True, False]), 4)
+        0.5
+        >>> class_precision(np.array([False, True]), 4, expected=4.0)
+        0.125
     """
     rows = np.flatnonzero(right)
     if not len(rows):

@@ -127,7 +127,9 @@ class Ranks:
             kinds = self._labels[rows][:, None] == np.arange(IGNORED)
             sums = weights @ kinds
             some = sums.sum(1, keepdims=True) > 0
-            total += np.divide(sums, sums.sum(1, keepdims=True), where=some, out=np.zeros_like(sums))
+            total += np.divide(
+                sums, sums.sum(1, keepdims=True), where=some, out=np.zeros_like(sums)
+            )
             count += some
         return np.divide(total, count, where=count > 0, out=np.full_like(total, np.nan))
 

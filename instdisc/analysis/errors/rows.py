@@ -69,9 +69,7 @@ def join_rows(
     """
     checks.whole("num_classes", num_classes)
     if len(detections) != len(objects):
-        checks.refuse(
-            "detections", f"of the {len(objects)} images of `objects`", len(detections)
-        )
+        checks.refuse("detections", f"of the {len(objects)} images of `objects`", len(detections))
     images, boxes, labels = _join("detections", detections)
     scores = _column("detections", detections, "scores", images)
     object_images, object_boxes, object_labels = _join("objects", objects)
@@ -110,7 +108,7 @@ def _join(
             checks.refuse(
                 f"{name}[{place}]", "Detections or Objects of an image", part, kind=TypeError
             )
-    columns = [part.boxes for part in parts]
+    columns = _boxes(parts)
     for place, boxes in enumerate(columns):
         # Asked in short first: thousands of checks in words would take longer than the rest.
         if not isinstance(boxes, Tensor) or boxes.ndim != 2 or boxes.shape[1] != 4:
@@ -134,8 +132,8 @@ def _column(
     """One number for each row of all images."""
     kinds = checks.FLOATS if kind is None else (kind,)
     columns = [getattr(part, field) for part in parts]
-    for place, (column, part) in enumerate(zip(columns, parts, strict=True)):
-        rows = part.boxes.shape[:1]
+    for place, (column, boxes) in enumerate(zip(columns, _boxes(parts), strict=True)):
+        rows = boxes.shape[:1]
         if not isinstance(column, Tensor) or column.shape != rows:
             checks.shape(f"{name}[{place}].{field}", column, rows)
         if column.dtype not in kinds:
@@ -145,6 +143,10 @@ def _column(
     if joined.is_floating_point():
         _refuse_row(name, field, ~joined.isfinite(), images, joined, "finite")
     return joined
+
+
+def _boxes(parts: Sequence[Detections] | Sequence[Objects]) -> list[Tensor]:
+    return [part.boxes for part in parts]
 
 
 def _refuse_row(

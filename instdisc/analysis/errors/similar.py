@@ -23,9 +23,7 @@ VOC_GROUPS = {
 }
 COCO_SUPERCATEGORIES = {
     "person": ("person",),
-    "vehicle": (
-        *("bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat"),
-    ),
+    "vehicle": (*("bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat"),),
     "outdoor": ("traffic light", "fire hydrant", "stop sign", "parking meter", "bench"),
     "animal": (
         *("bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe"),
@@ -43,9 +41,7 @@ COCO_SUPERCATEGORIES = {
     "furniture": ("chair", "couch", "potted plant", "bed", "dining table", "toilet"),
     "electronic": ("tv", "laptop", "mouse", "remote", "keyboard", "cell phone"),
     "appliance": ("microwave", "oven", "toaster", "sink", "refrigerator"),
-    "indoor": (
-        *("book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush"),
-    ),
+    "indoor": (*("book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush"),),
 }
 
 

@@ -124,9 +124,7 @@ def tide(
     return tide_of(overlaps, threshold=threshold, background=background)
 
 
-def tide_of(
-    overlaps: Overlaps, *, threshold: float = 0.5, background: float = 0.1
-) -> TideResult:
+def tide_of(overlaps: Overlaps, *, threshold: float = 0.5, background: float = 0.1) -> TideResult:
     """`tide` of overlaps that are there already, as for `hoiem_of`.
 
     Args:
@@ -184,10 +182,7 @@ def tide_of(
         {name: max(0.0, means[name] - means[""]) for name in TIDE_TYPES},
         means["FalsePos"] - means[""],
         means["FalseNeg"] - means[""],
-        {
-            name: int(missed.sum() if name == "Miss" else of_kind[name].sum())
-            for name in TIDE_TYPES
-        },
+        {name: int(missed.sum() if name == "Miss" else of_kind[name].sum()) for name in TIDE_TYPES},
         o.as_given(labels, LEFT_OUT),
         o.as_given(ignored, False),
         o.as_given(hit, NO_OBJECT),
@@ -197,4 +192,3 @@ def tide_of(
         torch.from_numpy(per_class[""]),
         precisions,
     )
-
