@@ -67,8 +67,9 @@ def hoiem_figure(arrays: Mapping[str, Arrays], *, classes: Sequence[str] | None 
 
     Above: the best detections of each class, their number as a multiple of its objects; what they
     are, stacked, and which share of the objects they find, by the strong (line) and by the weak
-    threshold (dashes). Below: the best false positives. Means over the classes that have so many;
-    the five-fold form above is that of later papers, Hoiem et al. draw the false positives alone.
+    threshold (dashes). Below: the best false positives. Means over the classes; one with fewer
+    stays at the shares of all that it has. The five-fold form above is that of later papers; Hoiem
+    et al. draw the false positives alone.
 
     Args:
         arrays: of `diagnose`, by checkpoint.

@@ -52,15 +52,16 @@ class Ranks:
             multiples: K numbers of detections, as multiples of the objects of the class.
 
         Returns:
-            ``(C, K, 5)``; NaN where a class has no objects, or not so many detections.
+            ``(C, K, 5)``; of a class with fewer detections the shares of all; NaN where it has no
+            objects, or no detection that counts.
         """
         _check_numbers("multiples", multiples)
         result = np.full((len(self._rows), len(multiples), len(HOIEM_TYPES)), np.nan)
         for label, rows in enumerate(self._rows):
             table = _running(self._labels[rows])
             for place, multiple in enumerate(multiples):
-                count = _rounded(multiple * self.num_objects[label])
-                if self.num_objects[label] and count <= len(rows):
+                if self.num_objects[label]:
+                    count = _rounded(multiple * self.num_objects[label], len(rows))
                     result[label, place] = _parts(table[count, :IGNORED])
         return result
 
@@ -81,7 +82,7 @@ class Ranks:
                 for place, multiple in enumerate(multiples):
                     number = self.num_objects[label]
                     if number:
-                        count = min(_rounded(multiple * number), len(rows))
+                        count = _rounded(multiple * number, len(rows))
                         results[side, label, place] = found[count] / number
         return results[0], results[1]
 
@@ -92,16 +93,19 @@ class Ranks:
             numbers: K, of false positives.
 
         Returns:
-            ``(C, K, 4)`` of Loc to BG; NaN where a class has not so many.
+            ``(C, K, 4)`` of Loc to BG; of a class with fewer the shares of all; NaN where no class
+            has so many, or a class has none.
         """
         _check_numbers("numbers", numbers)
+        most = 0
         result = np.full((len(self._rows), len(numbers), len(HOIEM_TYPES) - 1), np.nan)
         for label, rows in enumerate(self._rows):
             labels = self._labels[rows]
             table = _running(labels[(labels > 0) & (labels < IGNORED)])
             for place, number in enumerate(numbers):
-                if number < len(table):
-                    result[label, place] = _parts(table[number, 1:IGNORED])
+                result[label, place] = _parts(table[min(number, len(table) - 1), 1:IGNORED])
+            most = max(most, len(table) - 1)
+        result[:, np.asarray(numbers) > most] = np.nan
         return result
 
     def top(self, times: np.ndarray | None = None) -> np.ndarray:
@@ -166,8 +170,8 @@ def _parts(counts: np.ndarray) -> np.ndarray:
     return counts / total if total else np.full(counts.shape, np.nan)
 
 
-def _rounded(number: float) -> int:
-    return max(1, round(number))
+def _rounded(number: float, most: int) -> int:
+    return min(max(1, round(number)), most)
 
 
 def _check_numbers(name: str, numbers: Sequence[float]) -> None:
