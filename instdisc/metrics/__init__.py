@@ -2,6 +2,11 @@
 
 from .bootstrap import bootstrap_difference as bootstrap_difference
 from .bootstrap import bootstrap_interval as bootstrap_interval
+from .calibration import aurra as aurra
+from .calibration import brier_score as brier_score
+from .calibration import fit_temperature as fit_temperature
+from .calibration import negative_log_likelihood as negative_log_likelihood
+from .calibration import rms_calibration_error as rms_calibration_error
 from .classification import CalibrationError as CalibrationError
 from .classification import MeanPerClassAccuracy as MeanPerClassAccuracy
 from .classification import accuracy as accuracy

@@ -11,7 +11,7 @@ from torchmetrics import Metric
 
 from instdisc import checks
 
-from .inputs import WHOLE, check_classes, check_features
+from .inputs import WHOLE, check_classes, check_confidences, check_features, check_pairs
 
 
 def accuracy(predictions: Tensor, labels: Tensor) -> Tensor:
@@ -98,8 +98,7 @@ def calibration_error(confidences: Tensor, hits: Tensor, *, num_bins: int = 15) 
         tensor(0.4750, dtype=torch.float64)
     """
     checks.whole("num_bins", num_bins)
-    checks.dtype("hits", hits, torch.bool, remedy="Compare predictions with labels.")
-    _check("confidences", confidences, hits)
+    check_confidences(confidences, hits)
     gaps, _ = _bin(confidences, hits, num_bins)
     return gaps.abs().sum(-1) / confidences.shape[-1]
 
@@ -201,22 +200,12 @@ class CalibrationError(Metric):
 
 def _bin(confidences: Tensor, hits: Tensor, num_bins: int) -> tuple[Tensor, Tensor]:
     """Per bin the sum of (hit - confidence), and the bin of each image."""
-    outside = ~((confidences >= 0) & (confidences <= 1.0 + 1e-5))
-    if outside.any():
-        value = float(confidences[outside][0])
-        checks.refuse("confidences", "from 0 to 1", value, "Take the softmax of logits.")
     bins = (confidences.double() * num_bins).ceil().long().clamp(1, num_bins) - 1
     gaps = hits.double() - confidences.double()
     return gaps.new_zeros(*gaps.shape[:-1], num_bins).scatter_add(-1, bins, gaps), bins
 
 
-def _check(name: str, values: Tensor, truth: Tensor) -> None:
-    checks.shape(name, values, truth.shape)
-    if not values.ndim or not values.shape[-1]:
-        checks.refuse(name, "of at least one image", values)
-
-
 def _check_predictions(predictions: Tensor, labels: Tensor) -> None:
     checks.dtype("predictions", predictions, WHOLE)
-    _check("predictions", predictions, labels)
+    check_pairs("predictions", predictions, labels)
     check_classes("labels", labels)

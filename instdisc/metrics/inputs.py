@@ -1,6 +1,6 @@
 """What the metrics ask of labels and predictions.
 
-Legend: N images, C classes.
+Legend: N images, C classes, `...` any further dimensions.
 """
 
 from __future__ import annotations
@@ -56,3 +56,32 @@ def check_features(name: str, features: Tensor) -> Tensor:
     """
     checks.dtype(name, checks.shape(name, features, ("N", "D")), checks.FLOATS)
     return checks.all_finite(name, features, row="row")
+
+
+def check_pairs(name: str, values: Tensor, truth: Tensor) -> Tensor:
+    """Values ``(..., N)``, as many as the truth ``(..., N)`` and at least one.
+
+    Raises:
+        ValueError: if the shapes differ, or there is no image.
+    """
+    checks.shape(name, values, truth.shape)
+    if not values.ndim or not values.shape[-1]:
+        checks.refuse(name, "of at least one image", values)
+    return values
+
+
+def check_confidences(confidences: Tensor, hits: Tensor) -> Tensor:
+    """Probabilities ``(..., N)`` of predictions that `hits` ``(..., N)`` calls right or wrong.
+
+    Raises:
+        TypeError: if `hits` are not bool.
+        ValueError: if there is no image, the shapes differ, or a confidence is NaN or lies outside
+            [0, 1].
+    """
+    checks.dtype("hits", hits, torch.bool, remedy="Compare predictions with labels.")
+    check_pairs("confidences", confidences, hits)
+    outside = ~((confidences >= 0) & (confidences <= 1.0 + 1e-5))
+    if outside.any():
+        value = float(confidences[outside][0])
+        checks.refuse("confidences", "from 0 to 1", value, "Take the softmax of logits.")
+    return confidences

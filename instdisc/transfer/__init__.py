@@ -50,6 +50,7 @@ from .landmarks import landmark_figure as landmark_figure
 from .landmarks import landmark_records as landmark_records
 from .linear import ISLAM_GRID as ISLAM_GRID
 from .linear import PENALTIES as PENALTIES
+from .linear import Readout as Readout
 from .linear import Recipe as Recipe
 from .linear import SoftmaxPath as SoftmaxPath
 from .linear import evaluate_linear as evaluate_linear
@@ -57,12 +58,15 @@ from .linear import evaluate_linear_grid as evaluate_linear_grid
 from .linear import evaluate_moco_linear as evaluate_moco_linear
 from .linear import evaluate_readout as evaluate_readout
 from .linear import evaluate_stages as evaluate_stages
+from .linear import fit_readout as fit_readout
 from .linear import fit_softmax_path as fit_softmax_path
 from .linear import islam_test_policy as islam_test_policy
 from .predictions import read_predictions as read_predictions
 from .predictions import save_predictions as save_predictions
 from .runs import run_key as run_key
 from .runs import store_run as store_run
+from .scores import confidence_records as confidence_records
+from .scores import score_records as score_records
 from .segmentation import SegmentationNet as SegmentationNet
 from .segmentation import SegmentationPictures as SegmentationPictures
 from .segmentation import Segmenter as Segmenter

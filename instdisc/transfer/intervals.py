@@ -54,15 +54,18 @@ def bootstrap_records(
     run: Run,
     *,
     lower: Collection[str] = (),
+    unit: str = "%",
 ) -> list[Record]:
-    """Numbers of a test set in percent, each with a bootstrap interval over its images.
+    """Numbers of a test set, each with a bootstrap interval over its images.
 
     Args:
         task: name of the task.
-        statistics: for each metric a function from ``(r, N)`` columns to ``(r,)`` shares.
+        statistics: for each metric a function from ``(r, N)`` columns to ``(r,)`` numbers: shares
+            where the unit is percent.
         columns: what is known of each image, each ``(N,)``, in one order.
         run: what the records of the run have in common; its seed resamples.
         lower: metrics of which less is better.
+        unit: of the records; percent are 100 times what `statistics` give, others as they are.
 
     Returns:
         A record for each metric, with the 95 % percentile interval of 1,000 resamples; none for a
@@ -77,22 +80,23 @@ def bootstrap_records(
         >>> record.value, record.n, record.interval
         (75.0, 4, 'bootstrap over 4 images, 1000 resamples')
     """
-    count = len(columns[0])
+    count, scale = len(columns[0]), 100 if unit == "%" else 1
 
     def ends(statistic: Callable[..., Tensor]) -> tuple[float, float] | None:
         if count < 2:
             return None
         low, high = bootstrap_interval(statistic, columns, num_resamples=RESAMPLES, seed=run.seed)
-        return 100 * low, 100 * high
+        return scale * low, scale * high
 
     return [
         run.record(
             task,
             metric,
-            100 * float(statistic(*(column[None] for column in columns))),
+            scale * float(statistic(*(column[None] for column in columns))),
             ends=ends(statistic),
             interval=f"bootstrap over {count} images, {RESAMPLES} resamples",
             n=count,
+            unit=unit,
             higher_is_better=metric not in lower,
         )
         for metric, statistic in statistics.items()

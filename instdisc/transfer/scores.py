@@ -5,19 +5,30 @@ Legend: N images, C classes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from instdisc.metrics import calibration_error, mean_per_class_accuracy
+from instdisc.metrics import (
+    aurra,
+    brier_score,
+    calibration_error,
+    fit_temperature,
+    mean_per_class_accuracy,
+    negative_log_likelihood,
+    rms_calibration_error,
+)
 from instdisc.records import Run
 from instdisc.types import Record
 
 from .intervals import bootstrap_records, share_record
 from .labelled import check_labels
 from .predictions import save_predictions
+
+_log = logging.getLogger(__name__)
 
 
 def score_records(
@@ -28,8 +39,12 @@ def score_records(
     *,
     names: Sequence[str] = (),
     predictions: str | Path | None = None,
+    validation: tuple[Tensor, Tensor] | None = None,
 ) -> list[Record]:
-    """Top-1, mean per class and ECE (15 bins) in percent, each with an interval over the images.
+    """How often a classifier is right and whether it knows how sure it may be, with intervals.
+
+    In percent: top-1, mean per class, ECE (15 bins), RMS calibration error (bins of 100) and
+    AURRA; then the Brier score (0 to 2) and the negative log-likelihood in nats.
 
     Args:
         task: name of the task.
@@ -37,8 +52,14 @@ def score_records(
         labels: ``(N,)`` int64; images of unknown class (-1) are left out.
         run: what the records of the run have in common; its seed resamples.
         names: of the N images, for the predictions.
-        predictions: a ``.npz`` file for ``image``, ``label``, ``prediction`` and ``confidence`` of
-            each image; ``None``: none.
+        predictions: a ``.npz`` file for ``image``, ``label``, ``prediction``, ``confidence``,
+            ``probability`` (of the label) and, where a temperature was fitted,
+            ``tempered_confidence`` of each image; ``None``: none.
+        validation: logits ``(M, C)`` and labels ``(M,)`` of images that the classifier was not
+            trained on. A temperature is fitted on them (see `fit_temperature`), and the ECE with
+            it comes last, as ``"ECE, tempered"``; the temperature stands in its settings. Where
+            none is best, e.g. because all of them are classified right, that is logged as a
+            warning, and the record left out.
 
     Returns:
         Top-1 with Wilson's interval, the others with that of 1,000 resamples.
@@ -50,8 +71,10 @@ def score_records(
     Example:
         >>> from instdisc.types import About
         >>> records = score_records("toy", 9 * torch.eye(3), torch.arange(3), Run(About()))
-        >>> [(record.metric, round(record.value, 1)) for record in records]
+        >>> [(record.metric, round(record.value, 1)) for record in records[:3]]
         [('top-1', 100.0), ('mean per class', 100.0), ('ECE', 0.0)]
+        >>> [record.metric for record in records[3:]]
+        ['RMS calibration error', 'AURRA', 'Brier score', 'NLL']
     """
     rows = check_labels(labels, logits.shape[1], "test")
     logits, labels = logits[rows].float().cpu(), labels[rows].cpu()
@@ -60,26 +83,85 @@ def score_records(
             f"the logits of task {task!r} on {run.about.dataset!r} are not finite: the training "
             "diverged. Lower the learning rate."
         )
-    confidences, guesses = logits.softmax(1).max(1)
+    probabilities = logits.softmax(1)
+    confidences, guesses = probabilities.max(1)
+    hits = guesses == labels
+    temperature = None if validation is None else _temperature(task, run, *validation)
+    tempered = None if temperature is None else (logits / temperature).softmax(1).amax(1)
     save_classes(
         predictions,
         [names[row] for row in rows.tolist()] if len(names) else (),
         labels,
         guesses,
         confidences,
+        probabilities.gather(1, labels[:, None])[:, 0],
+        tempered,
     )
-    top = share_record(task, "top-1", guesses == labels, run)
-    others = bootstrap_records(
+    records = [
+        share_record(task, "top-1", hits, run),
+        *bootstrap_records(
+            task,
+            {"mean per class": lambda guessed, true: mean_per_class_accuracy(guessed, true)},
+            [guesses, labels],
+            run,
+        ),
+        *confidence_records(task, confidences, hits, run),
+    ]
+    for metric, unit, values in (
+        ("Brier score", "", brier_score(probabilities, labels, reduction="none")),
+        ("NLL", "nats", negative_log_likelihood(logits, labels, reduction="none")),
+    ):
+        records += bootstrap_records(
+            task, {metric: lambda each: each.mean(1)}, [values], run, lower=[metric], unit=unit
+        )
+    if tempered is not None:
+        with_it = run._replace(settings={**run.settings, "temperature": temperature})
+        records += bootstrap_records(
+            task,
+            {"ECE, tempered": calibration_error},
+            [tempered, hits],
+            with_it,
+            lower=["ECE, tempered"],
+        )
+    return records
+
+
+def confidence_records(task: str, confidences: Tensor, hits: Tensor, run: Run) -> list[Record]:
+    """What confidences are worth: ECE, RMS calibration error and AURRA in percent.
+
+    Args:
+        task: name of the task.
+        confidences: ``(N,)`` in [0, 1], the probability of the predicted class.
+        hits: ``(N,)`` bool, whether the prediction is right.
+        run: what the records have in common; its seed resamples.
+
+    Example:
+        >>> from instdisc.types import About
+        >>> sure, right = torch.tensor([0.9, 0.8]), torch.tensor([True, False])
+        >>> records = confidence_records("toy", sure, right, Run(About()))
+        >>> [round(record.value, 1) for record in records]
+        [45.0, 35.0, 75.0]
+    """
+    return bootstrap_records(
         task,
         {
-            "mean per class": lambda guessed, true, _: mean_per_class_accuracy(guessed, true),
-            "ECE": lambda guessed, true, sure: calibration_error(sure, guessed == true),
+            "ECE": calibration_error,
+            "RMS calibration error": rms_calibration_error,
+            "AURRA": aurra,
         },
-        [guesses, labels, confidences],
+        [confidences, hits],
         run,
-        lower=["ECE"],
+        lower=["ECE", "RMS calibration error"],
     )
-    return [top, *others]
+
+
+def _temperature(task: str, run: Run, logits: Tensor, labels: Tensor) -> float | None:
+    rows = check_labels(labels, logits.shape[1], "validation")
+    try:
+        return fit_temperature(logits[rows].cpu().double(), labels[rows].cpu())
+    except ValueError as error:
+        _log.warning("no temperature for %s on %s: %s", task, run.about.dataset, error)
+        return None
 
 
 def save_classes(
@@ -88,6 +170,8 @@ def save_classes(
     labels: Tensor,
     guesses: Tensor,
     confidences: Tensor | None = None,
+    probabilities: Tensor | None = None,
+    tempered: Tensor | None = None,
 ) -> None:
     """Keeps the prediction of each image.
 
@@ -97,11 +181,14 @@ def save_classes(
         labels: ``(N,)`` int64.
         guesses: ``(N,)`` int64 predicted classes.
         confidences: ``(N,)`` in [0, 1]; ``None``: unknown, kept as NaN.
+        probabilities: ``(N,)`` of the labels; ``None``: unknown, not kept.
+        tempered: ``(N,)`` confidences after temperature scaling; ``None``: not kept.
     """
     if path is None:
         return
     if confidences is None:
         confidences = torch.full(labels.shape, torch.nan)
+    more = {"probability": probabilities, "tempered_confidence": tempered}
     save_predictions(
         path,
         {
@@ -109,5 +196,6 @@ def save_classes(
             "label": labels,
             "prediction": guesses,
             "confidence": confidences.float(),
+            **{name: column.float() for name, column in more.items() if column is not None},
         },
     )

@@ -40,7 +40,7 @@ def arguments(tmp_path):
 
 def test_suite(script, arguments, capsys, caplog, tmp_path):
     records = script.main(arguments)
-    assert len(records) == 2 * (1 + 4)
+    assert len(records) == 2 * (1 + 8)
     shown = capsys.readouterr().out
     for text in ("4/4", "insects", "mine", "random", "finetune", "±"):
         assert text in shown

@@ -502,17 +502,17 @@ CLASSIFICATION = [
     ),
     Value(
         "logistic readout, number of penalties",
-        *(f"{_LINEAR}readout.py", "for i in range(«45»))", "44", ERICSSON),
+        *(f"{_LINEAR}regression.py", "for i in range(«45»))", "44", ERICSSON),
         f"{_CLASSIFICATION}test_readout",
     ),
     Value(
         "logistic readout, weakest penalty",
-        *(f"{_LINEAR}readout.py", "10.0 ** («-6» + 11 * i / 44)", "-5", ERICSSON),
+        *(f"{_LINEAR}regression.py", "10.0 ** («-6» + 11 * i / 44)", "-5", ERICSSON),
         f"{_CLASSIFICATION}test_readout",
     ),
     Value(
         "logistic readout, share to validate",
-        *(f"{_LINEAR}readout.py", "_VALIDATED_ON = «0.2»", "0.1", ERICSSON),
+        *(f"{_LINEAR}regression.py", "_VALIDATED_ON = «0.2»", "0.1", ERICSSON),
         f"{_CLASSIFICATION}test_readout",
     ),
     Value(

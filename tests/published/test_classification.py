@@ -31,7 +31,7 @@ from instdisc.transfer.linear import grid as grid_room
 from instdisc.transfer.linear import heads as heads_room
 from instdisc.transfer.linear import moco as moco_room
 from instdisc.transfer.linear.heads import LinearHeads, Recipe, Training, train_heads
-from instdisc.transfer.linear.readout import _VALIDATED_ON, PENALTIES
+from instdisc.transfer.linear.regression import _VALIDATED_ON, PENALTIES
 from instdisc.transfer.tuning import tuning_split
 
 

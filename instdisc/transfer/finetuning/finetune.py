@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.utilities.seed import isolate_rng
+from torch import Tensor
 
 from instdisc.data import (
     ImageSource,
@@ -26,8 +27,9 @@ from instdisc.data import (
 )
 from instdisc.models import Backbone
 from instdisc.records import Run
-from instdisc.types import About, InputSpec, Record
+from instdisc.types import About, InputSpec
 
+from ..intervals import share_record
 from ..labelled import count_classes
 from ..linear.grid import ISLAM_GRID, islam_test_policy
 from ..linear.heads import Recipe
@@ -93,11 +95,13 @@ def finetune(
         num_workers: processes that read.
         progress: is told the epochs done and the epochs in all, after each.
         about: what the records say instead of what backbone and test set tell.
-        predictions: a ``.npz`` file for ``image``, ``label``, ``prediction`` and ``confidence`` of
-            each test image after the last epoch; ``None``: none.
+        predictions: a ``.npz`` file for what `score_records` keeps, after the last epoch;
+            ``None``: none.
 
     Returns:
-        Top-1, mean per class and ECE of the last epoch, then the top-1 of the best epoch, which
+        The records of `score_records` of the last epoch, with a temperature fitted on the
+        validation images by the network that was tuned, and has not seen them, if recipes were
+        tried; then the top-1 of the best epoch, which
         was chosen on the test set and therefore is too high: it is there for comparison with
         papers that report it. Intervals are over the test images. They come with the trained
         backbone, as it was after the last epoch.
@@ -119,7 +123,7 @@ def finetune(
         ...     image_size=32, grid=[Recipe(0.01, 4, 0.0)], epochs=1,
         ...     accelerator="cpu")
         >>> [record.metric for record in records]
-        ['top-1', 'mean per class', 'ECE', 'top-1, best epoch']
+        ['top-1', 'mean per class', 'ECE', ..., 'top-1, best epoch']
     """
     start = time.perf_counter()
     grid = [Recipe(*recipe) for recipe in grid]
@@ -160,15 +164,18 @@ def finetune(
             return outputs, tuner.backbone
 
     scores: list[float] = []
+    unseen: tuple[Tensor, Tensor] | None = None
     if len(grid) > 1:
         tried, scored = tuning_split(train, seed)
-        runs = (fit(recipe, tried, scored, tune_epochs, tune_epochs) for recipe in grid)
-        scores = [_accuracy(run[tune_epochs]) for run, _ in runs]
+        trials = [fit(recipe, tried, scored, tune_epochs, tune_epochs)[0] for recipe in grid]
+        scores = [_accuracy(trial[tune_epochs]) for trial in trials]
         if not max(scores) > -math.inf:
             raise ValueError(
                 f"every recipe of `grid` diverged on {train.name!r}: lower its learning rates, got "
                 f"{', '.join(str(recipe.learning_rate) for recipe in grid)}"
             )
+        winner = trials[scores.index(max(scores))][tune_epochs]
+        unseen = winner.logits, winner.labels
     chosen = grid[scores.index(max(scores))] if scores else grid[0]
     run, tuned = fit(chosen, train, test, epochs, test_every)
     best = max(run, key=lambda epoch: _accuracy(run[epoch]))
@@ -191,21 +198,23 @@ def finetune(
     }
 
     names, device = image_names(test), accelerator_device(accelerator)
-
-    def records(epoch: int, kept: str | Path | None) -> list[Record]:
-        outputs = run[epoch]
-        seconds = time.perf_counter() - start
-        return score_records(
-            "finetune",
-            outputs.logits,
-            outputs.labels,
-            Run(whose, seed, seconds, {**settings, "epoch": epoch}, device),
-            names=[names[index] for index in outputs.indices.tolist()],
-            predictions=kept,
-        )
-
-    last, at_best = records(epochs, predictions), records(best, None)
-    return TunedRecords([*last, at_best[0]._replace(metric="top-1, best epoch")], tuned)
+    seconds = time.perf_counter() - start
+    last, at_best = (
+        Run(whose, seed, seconds, {**settings, "epoch": epoch}, device) for epoch in (epochs, best)
+    )
+    outputs = run[epochs]
+    records = score_records(
+        "finetune",
+        outputs.logits,
+        outputs.labels,
+        last,
+        names=[names[index] for index in outputs.indices.tolist()],
+        predictions=predictions,
+        validation=unseen,
+    )
+    hits = run[best].logits.argmax(1) == run[best].labels
+    at_best_epoch = share_record("finetune", "top-1, best epoch", hits, at_best)
+    return TunedRecords([*records, at_best_epoch], tuned)
 
 
 _Runs = dict[int, Outputs]  # epoch -> what the test gave

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from instdisc.data import ImageSource, ViewPolicy, evaluation_policy, view_policy
 from instdisc.metrics import accuracy
@@ -75,12 +76,12 @@ def evaluate_linear_grid(
         device: where to compute.
         progress: called with the training images done and those of both trainings.
         about: what the records say instead of what backbone and test set tell.
-        predictions: a ``.npz`` file for ``image``, ``label``, ``prediction`` and ``confidence`` of
-            each test image; ``None``: none.
+        predictions: a ``.npz`` file for what `score_records` keeps; ``None``: none.
 
     Returns:
-        Top-1, mean per class and ECE in percent with intervals; their settings hold the
-        validation top-1 of every recipe.
+        The records of `score_records`; their settings hold the validation top-1 of every recipe.
+        The temperature is fitted on the validation images with the classifier that was tuned, and
+        has not seen them; without a choice of recipes there is none.
 
     Raises:
         ValueError: if a label is outside the classes, `train` shows fewer than two classes or
@@ -99,7 +100,7 @@ def evaluate_linear_grid(
         >>> records = evaluate_linear_grid(Backbone("test_resnet"), images, images,
         ...     image_size=32, tune_epochs=1, epochs=1)
         >>> [record.metric for record in records]
-        ['top-1', 'mean per class', 'ECE']
+        ['top-1', 'mean per class', 'ECE', ...]
     """
     start = time.perf_counter()
     check_milestones(milestones)
@@ -130,6 +131,7 @@ def evaluate_linear_grid(
         )
 
     best, table = grid[0], []
+    unseen: tuple[Tensor, Tensor] | None = None
     if tuned:
         validation = extract_features(
             backbone,
@@ -139,8 +141,10 @@ def evaluate_linear_grid(
             device=device,
         )
         groups = fit(tuned[0], grid, tune_epochs, 0)
-        scores = _scores(groups, validation, device)
+        logits = _logits(groups, validation, device)
+        scores = {recipe: _score(logits[recipe], validation.labels) for recipe in grid}
         best = max(grid, key=scores.__getitem__)  # the first of the best
+        unseen = logits[best], validation.labels
         if scores[best] < 0:
             raise ValueError(
                 f"every recipe of `grid` diverged on {train.name!r}: lower its learning rates, got "
@@ -178,6 +182,7 @@ def evaluate_linear_grid(
         ),
         names=seen.names,
         predictions=predictions,
+        validation=unseen,
     )
 
 
@@ -209,13 +214,19 @@ def check_milestones(milestones: Sequence[float]) -> None:
         )
 
 
-def _scores(groups: Heads, seen: Features, device: str | torch.device) -> dict[Recipe, float]:
-    """Top-1 of each recipe; -1 where the training diverged, which loses."""
-    scores = {}
-    for heads in groups:
+def _logits(groups: Heads, seen: Features, device: str | torch.device) -> dict[Recipe, Tensor]:
+    """``(N, C)`` of each recipe, on the CPU."""
+    return {
+        recipe: logits.cpu()
+        for heads in groups
         for recipe, logits in zip(
             heads.recipes, heads.logits(seen.features.to(device)), strict=True
-        ):
-            right = float(accuracy(logits.argmax(1).cpu(), seen.labels))
-            scores[recipe] = right if bool(logits.isfinite().all()) else -1.0
-    return scores
+        )
+    }
+
+
+def _score(logits: Tensor, labels: Tensor) -> float:
+    """Top-1; -1 where the training diverged, which loses."""
+    if not bool(logits.isfinite().all()):
+        return -1.0
+    return float(accuracy(logits.argmax(1), labels))

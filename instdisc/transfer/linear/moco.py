@@ -59,11 +59,10 @@ def evaluate_moco_linear(
         device: where to compute.
         progress: called with the training images done and those of all epochs.
         about: what the records say instead of what backbone and test set tell.
-        predictions: a ``.npz`` file for ``image``, ``label``, ``prediction`` and ``confidence`` of
-            each test image; ``None``: none.
+        predictions: a ``.npz`` file for what `score_records` keeps; ``None``: none.
 
     Returns:
-        Top-1, mean per class and ECE in percent with intervals.
+        The records of `score_records`.
 
     Raises:
         ValueError: if a label is outside the classes, `train` shows fewer than two classes,

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from instdisc.metrics import accuracy
 from instdisc.records import Run
 from instdisc.types import About, Record
 
@@ -17,11 +15,7 @@ from ..features.extract import Features
 from ..labelled import count_classes, labelled_features
 from ..provenance import checked, former_keywords
 from ..scores import score_records
-from .softmax_path import SoftmaxPath, fit_softmax_path
-
-PENALTIES = tuple(10.0 ** (-6 + 11 * i / 44) for i in range(45))
-_VALIDATED_ON = 0.2  # share of the training images, where no validation set is given
-_NEVER = 1e4  # so far below the others lie the logits of classes that were not seen
+from .regression import PENALTIES, fit_readout
 
 
 @former_keywords
@@ -58,12 +52,12 @@ def evaluate_readout(
         together: solve all penalties at once rather than one after another, each from the one
             before; ``None`` does so on any device but the CPU, where it is slower.
         about: what the records say instead of what the test features tell.
-        predictions: a ``.npz`` file for ``image``, ``label``, ``prediction`` and ``confidence`` of
-            each test image; ``None``: none.
+        predictions: a ``.npz`` file for what `score_records` keeps; ``None``: none.
 
     Returns:
-        Top-1, mean per class and ECE in percent with intervals; their settings hold validation
-        top-1, iterations and final gradient of every penalty.
+        The records of `score_records`; their settings hold validation top-1, iterations and final
+        gradient of every penalty. The temperature is fitted on the validation images with the
+        chosen penalty's first solution, which has not seen them.
 
     Raises:
         ValueError: if fewer than two classes are known in `train`, a set has no image of known
@@ -85,75 +79,31 @@ def evaluate_readout(
         100.0
     """
     start = time.perf_counter()
-    if together is None:
-        together = torch.device(device).type != "cpu"
     num_classes = count_classes(train.labels, (), "train")
-    train = labelled_features(train, num_classes, "train")
     test = labelled_features(test, num_classes, "test")
-    if validation is None:
-        train, validation = _split(train, seed)
-    else:
-        validation = labelled_features(validation, num_classes, "validation")
-
-    def fit(images: Features, chosen: Sequence[float]) -> tuple[SoftmaxPath, Tensor]:
-        seen, labels = images.labels.unique(return_inverse=True)
-        path = fit_softmax_path(
-            images.features.to(device),
-            labels.to(device),
-            chosen,
-            num_classes=len(seen),
-            tol=tol,
-            max_iter=max_iter,
-            together=together,
-        )
-        return path, seen
-
-    penalties = sorted(penalties, reverse=True)
-    path, seen = fit(train, penalties)
-    scores = []
-    for weight, bias in zip(path.weight, path.bias, strict=True):
-        logits = validation.features.to(device).double() @ weight.T + bias
-        guesses = seen[logits.argmax(1).cpu()]
-        scores.append(100 * float(accuracy(guesses, validation.labels)))
-    best = scores.index(max(scores))  # of equals the strongest
-    both = Features.join([train, validation])
-    final, seen = fit(both, [penalties[best]])
-    known = final.logits(test.features.to(device))[0].float().cpu()
-    logits = torch.full((len(known), num_classes), float(known.min()) - _NEVER)
-    logits[:, seen] = known
-    table = zip(penalties, scores, path.iterations, path.gradients, strict=True)
+    readout = fit_readout(
+        train,
+        num_classes=num_classes,
+        validation=validation,
+        seed=seed,
+        penalties=penalties,
+        tol=tol,
+        max_iter=max_iter,
+        device=device,
+        together=together,
+    )
     return score_records(
         "readout",
-        logits,
+        readout(test.features),
         test.labels,
         Run(
             test.about.update(checked(about)),
             seed,
             time.perf_counter() - start,
-            {
-                "penalty": penalties[best],
-                "gradient": float(final.gradients[0]),
-                "tol": tol,
-                "max_iter": max_iter,
-                "penalties": [
-                    {"penalty": p, "validation": s, "iterations": int(i), "gradient": float(g)}
-                    for p, s, i, g in table
-                ],
-                "train": len(both.labels),
-                "validation": len(validation.labels),
-            },
+            readout.settings,
             str(device),
         ),
         names=test.names,
         predictions=predictions,
+        validation=readout.validation,
     )
-
-
-def _split(images: Features, seed: int) -> tuple[Features, Features]:
-    """Four fifths and one fifth, at random."""
-    count = len(images.labels)
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    cut = count - max(1, round(_VALIDATED_ON * count))
-    kept, left = order[:cut], order[cut:]
-    count_classes(images.labels[kept], (), "train")
-    return images.rows(kept), images.rows(left)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from instdisc.data import ImagesInMemory, ImageSubset, Scenes
+from instdisc.metrics import calibration_error, fit_temperature
 from instdisc.models import Backbone
 from instdisc.records import Run
 from instdisc.transfer import (
@@ -19,8 +20,9 @@ from instdisc.transfer import (
     extract_features,
     extract_stages,
     islam_test_policy,
+    read_predictions,
+    score_records,
 )
-from instdisc.transfer.scores import score_records
 from instdisc.types import About
 
 ABOUT = {"about": About("random", "a.safetensors", dataset="scenes"), "seed": 3}
@@ -31,6 +33,17 @@ SMALL = {
     "moco_linear": {"epochs": 2, "batch_size": 32, "image_size": 32},
 }
 EVALUATE = {"linear_grid": evaluate_linear_grid, "moco_linear": evaluate_moco_linear}
+
+
+SCORES = {
+    "top-1": "%",
+    "mean per class": "%",
+    "ECE": "%",
+    "RMS calibration error": "%",
+    "AURRA": "%",
+    "Brier score": "",
+    "NLL": "nats",
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +69,17 @@ def sets():
 def test_records(backbone, sets, name):
     state = {key: value.clone() for key, value in backbone.state_dict().items()}
     records = EVALUATE[name](backbone, *sets, **ABOUT, **SMALL[name])
-    assert [(r.task, r.metric, r.unit) for r in records] == [
-        (name, metric, "%") for metric in ("top-1", "mean per class", "ECE")
-    ]
-    top, per_class, error = records
+    scored = [(r.task, r.metric, r.unit) for r in records]
+    assert scored[:7] == [(name, metric, unit) for metric, unit in SCORES.items()]
+    assert scored[7:] in ([], [(name, "ECE, tempered", "%")])
+    top, per_class, error, rms, area, brier, likelihood = records[:7]
+    assert 0 <= rms.value < 60
+    assert 50 < area.value <= 100
+    assert 0 <= brier.value < 1
+    assert 0 <= likelihood.value < 3
+    lower = ["ECE", "RMS calibration error", "Brier score", "NLL", "ECE, tempered"]
+    assert all(r.higher_is_better == (r.metric not in lower) for r in records)
+    assert all(r.low <= r.value <= r.high for r in records)
     assert top.value > 80
     assert 0 <= top.ci < 15
     assert per_class.value == pytest.approx(top.value, abs=0.01)  # 40 images of each class
@@ -176,7 +196,10 @@ def clusters(per_class=30, num_classes=4, noise=0.4, seed=0):
 def test_readout_chooses_refits_and_says_so():
     train, test, validation = clusters(), clusters(seed=1), clusters(seed=2)
     records = evaluate_readout(train, test, validation=validation, **ABOUT)
-    assert [r.metric for r in records] == ["top-1", "mean per class", "ECE"]
+    assert [r.metric for r in records] == [*SCORES, "ECE, tempered"]
+    assert records[-1].value < records[2].value
+    assert records[-1].settings["temperature"] > 0
+    assert "temperature" not in records[0].settings
     assert records[0].value > 80
     settings = records[0].settings
     assert (settings["train"], settings["validation"], len(settings["penalties"])) == (240, 120, 45)
@@ -226,12 +249,12 @@ def test_readout_bad_input(change, message):
 
 def test_stages(backbone, sets):
     records = evaluate_stages(backbone, *sets, **ABOUT, image_size=32)
-    tasks = [f"stage{s}_{probe}" for s in (1, 2, 3, 4) for probe in ("knn", *["readout"] * 3)]
+    tasks = [f"stage{s}_{probe}" for s in (1, 2, 3, 4) for probe in ("knn", *["readout"] * 7)]
     assert [r.task for r in records] == tasks
-    assert [r.settings["stride"] for r in records[::4]] == backbone.strides
-    assert [r.settings["width"] for r in records[::4]] == backbone.widths
+    assert [r.settings["stride"] for r in records[::8]] == backbone.strides
+    assert [r.settings["width"] for r in records[::8]] == backbone.widths
     found, asked = (extract_stages(backbone, images, image_size=32) for images in sets)
-    assert records[4].value == evaluate_knn(found[1], asked[1], **ABOUT).value
+    assert records[8].value == evaluate_knn(found[1], asked[1], **ABOUT).value
     with pytest.raises(ValueError, match=r"`probes` must be among knn, readout, got \['svm'\]"):
         evaluate_stages(backbone, *sets, **ABOUT, probes=["svm"])
 
@@ -250,11 +273,35 @@ def test_stage_features_are_averaged_maps(name, sets):
 def test_scores_and_intervals():
     labels = torch.arange(400) % 2
     logits = torch.where(torch.rand(400) < 0.75, 3.0, -3.0)[:, None] * torch.eye(2)[labels]
-    top, _, error = score_records("toy", logits, labels, RUN)
+    top, _, error, *_ = score_records("toy", logits, labels, RUN)
     share = float((logits.argmax(1) == labels).float().mean())
     assert top.value == pytest.approx(100 * share)
     assert top.ci == pytest.approx(196 * (share * (1 - share) / 400) ** 0.5, rel=0.15)
     assert error.value == pytest.approx(100 * abs(0.952574 - share), abs=0.01)
+
+
+def test_a_temperature_is_fitted_on_other_images(tmp_path, caplog):
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(400) % 4
+    logits = 5 * (torch.eye(4)[labels] + torch.randn(400, 4, generator=generator))
+    seen, asked = (logits[:200], labels[:200]), (logits[200:], labels[200:])
+    file = tmp_path / "x.npz"
+    records = score_records("toy", *asked, RUN, predictions=file, validation=seen)
+    assert [r.metric for r in records] == [*SCORES, "ECE, tempered"]
+    temperature = records[-1].settings["temperature"]
+    assert temperature == pytest.approx(fit_temperature(*seen))
+    confidences = (asked[0] / temperature).softmax(1).amax(1)
+    hits = asked[0].argmax(1) == asked[1]
+    assert records[-1].value == pytest.approx(100 * float(calibration_error(confidences, hits)))
+    assert records[-1].value < records[2].value
+    kept = read_predictions(file)
+    assert kept["tempered_confidence"] == pytest.approx(confidences.numpy(), abs=1e-6)
+    shares = asked[0].softmax(1)[torch.arange(200), asked[1]]
+    assert kept["probability"] == pytest.approx(shares.numpy(), abs=1e-6)
+    # All right: no temperature is best. It is said, and the rest stands.
+    certain = 3 * torch.eye(4), torch.arange(4)
+    assert [r.metric for r in score_records("toy", *asked, RUN, validation=certain)] == [*SCORES]
+    assert "no temperature for toy on scenes: `logits` must be wrong for some image" in caplog.text
 
 
 def test_a_diverged_training_is_no_result():
