@@ -57,8 +57,6 @@ def rms_calibration_error(confidences: Tensor, hits: Tensor, *, bin_size: int = 
     cut = (num_bins - 1) * bin_size  # where the last bin begins
     squares = (count - cut) * gaps[..., cut:].mean(-1).square()
     if cut:
-        squares = (count - cut) * gaps[..., cut:].mean(-1).square()
-    if cut:
         full = gaps[..., :cut].unflatten(-1, (num_bins - 1, bin_size)).mean(-1)
         squares += bin_size * full.square().sum(-1)
     return (squares / count).sqrt()

@@ -101,10 +101,9 @@ def finetune(
     Returns:
         The records of `score_records` of the last epoch, with a temperature fitted on the
         validation images by the network that was tuned, and has not seen them, if recipes were
-        tried; then the top-1 of the best epoch, which
-        was chosen on the test set and therefore is too high: it is there for comparison with
-        papers that report it. Intervals are over the test images. They come with the trained
-        backbone, as it was after the last epoch.
+        tried; then the top-1 of the best epoch, which was chosen on the test set and therefore is
+        too high: it is there for comparison with papers that report it. Intervals are over the
+        test images. They come with the trained backbone, as it was after the last epoch.
 
     Raises:
         ValueError: if an argument is out of range, the sets do not fit each other (see
