@@ -26,6 +26,7 @@ NEIGHBOURS = Task(
     check=bounds(
         whole=["k", "num_images", "num_queries"], least_zero=["thumbnail"], optional=["shown"]
     ),
+    together=True,
 )
 COMPONENTS = Task(
     compare_components,
@@ -34,6 +35,7 @@ COMPONENTS = Task(
     check=bounds(
         whole=["num_images"], least_zero=["thumbnail"], lists=["stages"], optional=["stages"]
     ),
+    together=True,
 )
 MAP = Task(
     compare_maps,
@@ -44,12 +46,14 @@ MAP = Task(
         choices={"projection": PROJECTIONS},
         also=_check_map,
     ),
+    together=True,
 )
 MISTAKES = Task(
     compare_mistakes,
     ("train", "test"),
     "images",
     check=bounds(whole=["num_errors"], least_zero=["thumbnail"], choices={"probe": PROBES}),
+    together=True,
 )
 LOCATION = Task(
     compare_locations,
@@ -62,4 +66,5 @@ LOCATION = Task(
         optional=["stages"],
         also=lambda options: cell_at(options["location"], 1, 1),
     ),
+    together=True,
 )

@@ -32,6 +32,7 @@ SIMILARITY = Task(
     ("test",),
     "images",
     check=bounds(whole=["k"], also=_check_batch),
+    together=True,
 )
 LAST_STAGES = Task(
     evaluate_last_stages,

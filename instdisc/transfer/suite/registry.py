@@ -188,5 +188,21 @@ _TASKS: dict[str, Task] = {
     ),
 }
 # By name: these rooms lie above this one, and see it.
-_ANALYSES: dict[str, str] = {}
+_ANALYSES: dict[str, str] = {
+    "cka": "instdisc.analysis.similarity.task.SIMILARITY",
+    "geometry": "instdisc.analysis.geometry.task.GEOMETRY",
+    "transferability": "instdisc.analysis.geometry.task.TRANSFERABILITY",
+    "factors": "instdisc.analysis.invariance.task.FACTORS",
+    "object_factors": "instdisc.analysis.invariance.task.OBJECT_FACTORS",
+    "landmark_factors": "instdisc.analysis.invariance.task.LANDMARK_FACTORS",
+    "invariance": "instdisc.analysis.invariance.task.INVARIANCE",
+    "last_stages": "instdisc.analysis.similarity.task.LAST_STAGES",
+    "corruptions": "instdisc.analysis.robustness.task.COMMON_CORRUPTIONS",
+    "detection_errors": "instdisc.analysis.errors.task.ERRORS",
+    "neighbours": "instdisc.analysis.pictures.task.NEIGHBOURS",
+    "components": "instdisc.analysis.pictures.task.COMPONENTS",
+    "map": "instdisc.analysis.pictures.task.MAP",
+    "location": "instdisc.analysis.pictures.task.LOCATION",
+    "mistakes": "instdisc.analysis.pictures.task.MISTAKES",
+}
 TASKS = TaskTable({**_TASKS, **_ANALYSES})
