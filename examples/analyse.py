@@ -24,6 +24,8 @@ from instdisc.analysis import ANALYSES, analyse
 from instdisc.report import results_table, write_table
 from instdisc.transfer import SuiteRecords
 
+MOST_ROWS = 40  # of a table in the terminal; a longer one is read in a file
+
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
@@ -50,7 +52,9 @@ def main(arguments: list[str] | None = None) -> SuiteRecords:
         **suite_keywords(options),
     )
     if records:
-        rich.print(results_table(records, title="Analyses", rows="results"))
+        if len({(record.dataset, record.task, record.metric) for record in records}) <= MOST_ROWS:
+            rich.print(results_table(records, title="Analyses", rows="results"))
+        rich.print(f"table: {options.out / 'table.md'}")
         for suffix in ("md", "csv", "tex"):
             write_table(records, options.out / f"table.{suffix}", rows="results")
     rich.print(f"figures: {options.out / 'figures'}")
