@@ -1,10 +1,11 @@
-"""Rows of the benchmark: CKA of 18 layers of two ResNet-18s, beside two packages for it.
+"""Rows of the benchmark: CKA of 18 layers of ResNet-18s, beside two packages for it.
 
 ``pip install pytorch-cka torch-cka`` for the peers; without them the rows show the rest.
 """
 
 import argparse
 import importlib.util
+import itertools
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -29,12 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class Inputs:
-    """Two networks in eval mode, their 17 convolutions and pooled output, and batches of scenes."""
+    """Networks in eval mode, their 17 convolutions and pooled output, and batches of scenes.
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    Args:
+        options: of the benchmark.
+        networks: how many.
+    """
+
+    def __init__(self, options: argparse.Namespace, networks: int = 2) -> None:
         torch.manual_seed(0)
         self.device = options.device
-        self.nets = [Backbone("resnet18").eval().to(self.device) for _ in range(2)]
+        self.nets = [Backbone("resnet18").eval().to(self.device) for _ in range(networks)]
         modules = self.nets[0].net.named_modules()
         self.layers = [
             name
@@ -47,7 +53,7 @@ class Inputs:
         self.batches = (images / 64 - 2).split(options.cka_images)
 
     def ours(self) -> Tensor:
-        """Every layer of both networks beside every other: ``(36, 36)``."""
+        """Every layer of all networks beside every other: ``(36, 36)`` of two."""
         meter = MinibatchCKA()
         readers = [LayerReader(net, self.layers, linear_gram) for net in self.nets]
         with torch.inference_mode():
@@ -98,17 +104,16 @@ def one_map(options: argparse.Namespace) -> Contenders:
         contenders["torch-cka"] = inputs.torch_cka
     for name, call in contenders.items():
         _check_agreement(name, call(), reference)
-    return {**contenders, "ours, with the two other maps": inputs.ours, "limit": inputs.forward}
+    return {**contenders, "ours, and each with itself": inputs.ours, "limit": inputs.forward}
 
 
 def all_maps(options: argparse.Namespace) -> Contenders:
-    """Both networks within themselves, and one beside the other."""
-    inputs = Inputs(options)
+    """Three networks, each beside itself and the others: the peer runs them for each of 6 maps."""
+    inputs = Inputs(options, networks=3)
     contenders: Contenders = {}
     if importlib.util.find_spec("cka"):
-        contenders["pytorch-cka, three calls"] = lambda: [
-            inputs.pytorch_cka(*pair) for pair in ((0, 0), (0, 1), (1, 1))
-        ]
+        pairs = list(itertools.combinations_with_replacement(range(3), 2))
+        contenders["pytorch-cka, six calls"] = lambda: [inputs.pytorch_cka(*p) for p in pairs]
     return {**contenders, "ours": inputs.ours, "limit": inputs.forward}
 
 
