@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from instdisc import checks
 
@@ -40,8 +41,8 @@ def geometry_figure(arrays: Mapping[str, Arrays]) -> Figure:
         ...     records = evaluate_geometry(Backbone("test_resnet"), images, image_size=32,
         ...         arrays=file)
         ...     figure = geometry_figure({"random": read_predictions(file)})
-        >>> [axes.get_title() for axes in figure.axes][-2:]
-        ['alpha', 'participation ratio']
+        >>> [axes.get_title() for axes in figure.axes][-3:]
+        ['RankMe ↑', 'alpha ↓', 'participation ratio ↑']
     """
     metrics = [name for name in HIGHER_IS_BETTER if name not in _NOT_DRAWN]
     needed = [column_name(name) + end for name in metrics for end in ("", "_low", "_high")]
@@ -127,11 +128,13 @@ def _draw_number(axes: Axes, name: str, arrays: Mapping[str, Arrays]) -> None:
         stages.update(columns["stage"].tolist())
     axes.set_xticks(sorted(stages))
     arrow = "\N{UPWARDS ARROW}" if HIGHER_IS_BETTER[name] else "\N{DOWNWARDS ARROW}"
-    axes.set_ylabel(arrow, rotation=0)
-    axes.set_title(name, fontsize=8)
+    axes.set_title(f"{name} {arrow}", fontsize=8)
     drawn = np.concatenate([columns[column] for columns in arrays.values()])
     if name in _LOG and bool((drawn[np.isfinite(drawn)] > 0).all()):
         axes.set_yscale("log")
+        # Plain numbers instead of powers of ten.
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.5)))
     _plain_axes(axes)
 
 

@@ -18,7 +18,7 @@ from ..inputs import feature_rows
 from .collapse import collapse_of
 from .decay import PUBLISHED_RANKS, decay_of, num_ranks
 from .separation import separation_of, spread_of
-from .spectrum import Spectrum, effective_rank, eigenvalue_ratio, spectrum, strength_ratio
+from .spectrum import Spectrum, effective_rank, eigenvalue_ratio, spectrum_of, strength_ratio
 from .sphere import silhouette, uniformity, view_distances
 from .units import class_units
 
@@ -88,7 +88,7 @@ def measure_stage(
     even = uniformity(rows, max_images=max_images, seed=seed)
     pairs = {"images": even.images, "pairs": even.images * (even.images - 1) // 2}
     numbers["uniformity"] = Measured(even.value, even.images, even.error, pairs)
-    spread = spectrum(rows)
+    spread = spectrum_of(rows)
     numbers.update(_of_spectrum(spread, rows))
     kept.update(singular_values=spread.singular_values, eigenvalues=spread.eigenvalues)
     return numbers, kept

@@ -21,8 +21,8 @@ def predictors_figure(
 ) -> Figure:
     """A cell for each predictor and result: correlation over checkpoints, and its interval.
 
-    Predictors stand in the order of their mean correlation. Cells whose interval holds 0 are
-    printed small and grey: over so few checkpoints they may be chance.
+    Predictors stand in the order of their mean correlation. Numbers whose interval holds
+    0 are not bold: over so few checkpoints they may be chance.
 
     Args:
         arrays: of `prediction_arrays`, or read from the file of `predict_transfer`.
@@ -61,9 +61,8 @@ def predictors_figure(
         for x in range(num_columns):
             if filled[row, x]:
                 chance = not (low[row, x] > 0 or high[row, x] < 0)
-                dark = abs(values[row, x]) > 0.6
                 ends = f"{low[row, x]:.1f} to {high[row, x]:.1f}"
-                color = "white" if dark else "dimgrey" if chance else "black"
+                color = "white" if abs(values[row, x]) > 0.55 else "black"
                 axes.annotate(
                     f"{values[row, x]:.2f}",
                     (x, y),
@@ -99,7 +98,7 @@ def predictors_figure(
     left_out = len(values) - len(rows)
     note = "Bold: the 95 % interval over checkpoints does not hold 0."
     if left_out:
-        note += f" {left_out} predictors nearer to 0 are not shown."
+        note += f" Predictors nearer to 0 that are not shown: {left_out}."
     figure.supxlabel(note, fontsize=6)
     return figure
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from instdisc.transfer import Features
 
 from ..inputs import feature_rows
-from .decomposition import singular_values
+from .decomposition import EXACT_SIDE, gram, singular_values
 
 EPSILON = 1e-7
 
@@ -46,8 +47,7 @@ def spectrum(features: Tensor | Features) -> Spectrum:
         >>> spectrum(square).eigenvalues
         tensor([1.3333, 1.3333], dtype=torch.float64)
     """
-    rows = feature_rows("features", features)
-    return Spectrum(singular_values(rows), eigenvalues_of(rows))
+    return spectrum_of(feature_rows("features", features))
 
 
 def rankme(features: Tensor | Features) -> float:
@@ -122,6 +122,19 @@ def stable_rank(features: Tensor | Features, *, centred: bool = False) -> float:
     """
     rows = feature_rows("features", features)
     return strength_ratio(singular_values(rows - rows.mean(0) if centred else rows))
+
+
+def spectrum_of(rows: Tensor, *, exact_side: int = EXACT_SIDE) -> Spectrum:
+    """Spectrum of ``(N, D)`` float64 rows; of one Gram matrix where they are many and wide."""
+    count, width = rows.shape
+    if not exact_side < width <= count:
+        return Spectrum(singular_values(rows), eigenvalues_of(rows))
+    product, mean = gram(rows), rows.mean(0)
+    values = [
+        torch.linalg.eigvalsh(matrix).flip(0).clamp(min=0)
+        for matrix in (product, product - count * torch.outer(mean, mean))
+    ]
+    return Spectrum(values[0].sqrt(), values[1] / (count - 1))
 
 
 def effective_rank(values: Tensor) -> float:

@@ -61,7 +61,7 @@ def unit_rows(name: str, features: Tensor | Features) -> Tensor:
             Words(f"image {int(zero[0])}"),
         )
     rows = rows / sizes
-    return rows / rows.norm(dim=1, keepdim=True)
+    return rows.div_(rows.norm(dim=1, keepdim=True))
 
 
 def class_units(features: Tensor | Features, labels: Tensor | None) -> ClassUnits:

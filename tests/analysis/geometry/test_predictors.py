@@ -209,7 +209,7 @@ def test_figure_shows_each_pair(tmp_path):
     assert sum(cell.count(" to ") for cell in cells) == 4
     assert f"{arrays['tau'][0, 0]:.2f}" in cells
     figure.savefig(tmp_path / "figure.png")
-    assert "1 predictors nearer to 0" in predictors_figure(arrays, most=1).get_supxlabel()
+    assert "nearer to 0 that are not shown: 1." in predictors_figure(arrays, most=1).get_supxlabel()
     assert predictors_figure(arrays, statistic="r").axes[1].get_ylabel() == "Pearson's r"
     with pytest.raises(ValueError, match="`arrays` must be with 'tau'"):
         predictors_figure({name: arrays[name] for name in ("predictor", "result", "checkpoints")})

@@ -15,7 +15,7 @@ from instdisc.analysis.geometry import (
     stable_rank,
 )
 from instdisc.analysis.geometry.decomposition import gram, right_vectors, singular_values
-from instdisc.analysis.geometry.spectrum import effective_rank
+from instdisc.analysis.geometry.spectrum import effective_rank, spectrum_of
 
 
 def test_golden(spectrum_case, made, close):
@@ -120,6 +120,13 @@ def test_the_gram_matrix_gives_the_same_spectrum(shape):
         torch.testing.assert_close(values, exact, rtol=1e-10, atol=0)
         torch.testing.assert_close(vectors.T @ vectors, torch.eye(len(values)).double())
         torch.testing.assert_close((rows @ vectors).norm(dim=0), values)
+
+
+def test_one_gram_matrix_gives_both_spectra():
+    rows = torch.randn(300, 40, dtype=torch.float64) + 3
+    exact, near = spectrum_of(rows), spectrum_of(rows, exact_side=8)
+    torch.testing.assert_close(near.singular_values, exact.singular_values, rtol=1e-10, atol=0)
+    torch.testing.assert_close(near.eigenvalues, exact.eigenvalues, rtol=1e-9, atol=0)
 
 
 def test_what_the_gram_matrix_loses_of_a_low_rank():
