@@ -9,7 +9,13 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
-from instdisc.data import ImageSource, ImageSubset, LandmarkSource, ObjectSource
+from instdisc.data import (
+    ImageSource,
+    ImageSubset,
+    LandmarkSource,
+    LandmarkSubset,
+    ObjectSource,
+)
 
 from .pairing import Factors
 
@@ -34,13 +40,13 @@ def factors_of(name: str, images: ImageSource) -> Factors:
         ['aspect', 'background brightness']
     """
     checks.instance(name, images, ImageSource, "a set of images")
-    if isinstance(images, ObjectSource):
-        return object_factors(images)
-    if isinstance(images, LandmarkSource):
-        return landmark_factors(images)
     positions, source = torch.arange(len(images)), images
     while isinstance(source, ImageSubset) and not hasattr(source, "factors"):
         positions, source = source.positions[positions], source.images
+    if isinstance(source, ObjectSource):
+        return object_factors(source.subset(positions))
+    if isinstance(source, LandmarkSource):
+        return landmark_factors(LandmarkSubset(source, positions))
     if not hasattr(source, "factors"):
         checks.refuse(
             name,

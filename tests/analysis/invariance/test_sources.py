@@ -106,6 +106,17 @@ def test_subsets_know_the_factors_of_their_images():
     assert all(torch.equal(factors[name], expected[name]) for name in expected)
 
 
+def test_subsets_of_sets_with_points_or_boxes_know_theirs():
+    scenes, few = Scenes(12, image_size=32), torch.tensor([9, 4, 7])
+    for source, factors in (
+        (SceneObjects(scenes), object_factors),
+        (SceneLandmarks(scenes), landmark_factors),
+    ):
+        expected = factors(source)
+        for name, column in factors_of("test", source.subset(few)).items():
+            assert torch.equal(column.nan_to_num(), expected[name][few].nan_to_num()), name
+
+
 def test_a_set_of_a_user_with_factors():
     class Mine(Scenes):
         def factors(self, positions=None):
