@@ -31,6 +31,7 @@ from .neighbours import Neighbours as Neighbours
 from .neighbours import neighbours as neighbours
 from .subjects import thumbnails as thumbnails
 from .task import COMPONENTS as COMPONENTS
+from .task import ERRORS as ERRORS
 from .task import LOCATION as LOCATION
 from .task import MAP as MAP
 from .task import MISTAKES as MISTAKES

@@ -75,7 +75,7 @@ def evaluate_errors(
     places = image_places({"this classifier": predictions}, test)
     whose = About(dataset=test.name).update(checked(about))
     run = Run(whose, seed, settings={"sure": sure})
-    top = top_record("errors", run, predictions)
+    top = top_record("confident_errors", run, predictions)
     records = [top]
     certain = np.asarray(predictions["confidence"]) >= sure
     if certain.any():
@@ -83,7 +83,7 @@ def evaluate_errors(
         low, high = wilson_interval(int(wrong.sum()), len(wrong))
         records.append(
             run.record(
-                "errors",
+                "confident_errors",
                 "errors when sure",
                 100 * float(wrong.mean()),
                 ends=(100 * low, 100 * high),

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from instdisc import checks
 from instdisc.data import ImageSource, image_names
@@ -54,7 +55,7 @@ def compare_neighbours(
         k: neighbours of each image.
         num_images: Q queries that the figure shows, see `choose_images`.
         shown: positions or names of the queries to show instead.
-        num_queries: images of known class that the record asks about, drawn likewise.
+        num_queries: images that the records ask about, drawn likewise; of known class if any is.
         thumbnail: S in pixels; 0: the figure shows names instead of pictures.
         seed: of the draws and of the interval.
         image_size: see `extract_features`.
@@ -67,8 +68,9 @@ def compare_neighbours(
             ``cosine (M, Q, k)`` and ``thumbnail (U, S, S, 3)``; ``None``: none.
 
     Returns:
-        Of each checkpoint the mean share of the k neighbours that are of the query's class, with
-        a bootstrap interval over the queries; none where no image's class is known.
+        Of each checkpoint the mean share of the k neighbours that are of the query's class (not
+        where no class is known), and their mean cosine with the query, each with a bootstrap
+        interval over the queries. A low cosine is called better: features that fill the sphere.
 
     Raises:
         TypeError, ValueError: see `neighbours`, `choose_images` and `extract_features`; if there
@@ -83,15 +85,14 @@ def compare_neighbours(
         >>> records = compare_neighbours({"random": Backbone("test_resnet")}, scenes, k=3,
         ...     image_size=32)
         >>> [(record.task, record.metric, record.n) for record in records]
-        [('neighbours', 'neighbours of the class', 20)]
+        [('neighbours', 'neighbours of the class', 20), ('neighbours', 'cosine of neighbours', 20)]
     """
     names = check_backbones(backbones)
     checks.whole("num_queries", num_queries)
     chosen = choose_images(test, num_images, shown=shown, seed=seed)
     labelled = (test.labels >= 0).nonzero()[:, 0]
-    asked = labelled[:0]
-    if len(labelled):
-        asked = labelled[choose_images(test.subset(labelled), num_queries, seed=seed)]
+    asked = labelled if len(labelled) else torch.arange(len(test))
+    asked = asked[choose_images(test.subset(asked), num_queries, seed=seed)]
     policies = policies_of(backbones, image_size)
     records, rows, cosines = [], [], []
     for name, backbone in backbones.items():
@@ -107,11 +108,7 @@ def compare_neighbours(
         drawn = neighbours(features, chosen, k=k)
         rows.append(drawn.rows)
         cosines.append(drawn.cosines)
-        if not len(asked):
-            continue
-        nearest = neighbours(features, asked, k=k).rows
-        shares = (test.labels[nearest] == test.labels[asked, None]).double().mean(1)  # (queries,)
-        ends = bootstrap_interval(lambda drawn: 100 * drawn.mean(1), [shares], seed=seed)
+        nearest = neighbours(features, asked, k=k)
         run = Run(
             about_subject(name, backbone, test, about, policies[name]),
             seed,
@@ -119,16 +116,10 @@ def compare_neighbours(
             {"k": k, "bank": len(test)},
             str(device),
         )
-        records.append(
-            run.record(
-                "neighbours",
-                "neighbours of the class",
-                100 * float(shares.mean()),
-                ends=ends,
-                interval=f"bootstrap, {len(shares)} queries",
-                n=len(shares),
-            )
-        )
+        if len(labelled):
+            same = test.labels[nearest.rows] == test.labels[asked, None]  # (queries, k)
+            records.append(_mean(run, "neighbours of the class", 100 * same.double(), "%", True))
+        records.append(_mean(run, "cosine of neighbours", nearest.cosines, "", False))
     everything = torch.cat([chosen, torch.stack(rows).flatten()])
     union, places = everything.unique(return_inverse=True)
     called = image_names(test)
@@ -146,6 +137,22 @@ def compare_neighbours(
         },
     )
     return records
+
+
+def _mean(run: Run, metric: str, values: Tensor, unit: str, higher: bool) -> Record:
+    """The mean of ``(queries, k)`` values."""
+    rows = values.mean(1)
+    ends = bootstrap_interval(lambda drawn: drawn.mean(1), [rows], seed=run.seed)
+    return run.record(
+        "neighbours",
+        metric,
+        float(rows.mean()),
+        ends=ends,
+        interval=f"bootstrap, {len(rows)} queries",
+        n=len(rows),
+        unit=unit,
+        higher_is_better=higher,
+    )
 
 
 _MARGIN, _GAP, _LABEL, _SIDE = 0.12, 0.06, 1.2, 0.9  # inches

@@ -1,4 +1,4 @@
-"""The pictures as tasks; their functions take ``{name: backbone}`` in place of a backbone."""
+"""The pictures as tasks of the suite."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from instdisc.transfer import Task
 from instdisc.transfer.suite.options import Options, bounds
 
 from .component_grid import compare_components
+from .error_rows import evaluate_errors
 from .feature_map import PROJECTIONS
 from .location import cell_at
 from .location_grid import compare_locations
@@ -23,6 +24,7 @@ NEIGHBOURS = Task(
     compare_neighbours,
     ("test",),
     "images",
+    together=True,
     check=bounds(
         whole=["k", "num_images", "num_queries"], least_zero=["thumbnail"], optional=["shown"]
     ),
@@ -32,6 +34,7 @@ COMPONENTS = Task(
     compare_components,
     ("test",),
     "images",
+    together=True,
     check=bounds(
         whole=["num_images"], least_zero=["thumbnail"], lists=["stages"], optional=["stages"]
     ),
@@ -41,6 +44,7 @@ MAP = Task(
     compare_maps,
     ("test",),
     "images",
+    together=True,
     check=bounds(
         whole=["num_images", "num_classes"],
         choices={"projection": PROJECTIONS},
@@ -52,6 +56,7 @@ MISTAKES = Task(
     compare_mistakes,
     ("train", "test"),
     "images",
+    together=True,
     check=bounds(whole=["num_errors"], least_zero=["thumbnail"], choices={"probe": PROBES}),
     together=True,
 )
@@ -59,6 +64,7 @@ LOCATION = Task(
     compare_locations,
     ("test",),
     "images",
+    together=True,
     check=bounds(
         whole=["num_images"],
         least_zero=["thumbnail"],
@@ -67,4 +73,12 @@ LOCATION = Task(
         also=lambda options: cell_at(options["location"], 1, 1),
     ),
     together=True,
+)
+ERRORS = Task(
+    evaluate_errors,
+    ("test",),
+    "images",
+    after="readout",
+    has_image_size=False,
+    check=bounds(whole=["num_errors"], least_zero=["thumbnail"], shares=["sure"]),
 )

@@ -8,8 +8,11 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+from instdisc.analysis import ANALYSES, analyse
+from instdisc.analysis.analysis import Analysis
 from instdisc.analysis.pictures import (
     COMPONENTS,
+    ERRORS,
     LOCATION,
     MAP,
     MISTAKES,
@@ -20,6 +23,7 @@ from instdisc.analysis.pictures import (
     compare_mistakes,
     compare_neighbours,
     components_figure,
+    errors_figure,
     location_figure,
     map_figure,
     mistakes_figure,
@@ -31,7 +35,7 @@ from instdisc.analysis.pictures import (
 )
 from instdisc.data import ImageArray, ImageSource, Scenes
 from instdisc.models import Backbone
-from instdisc.transfer import extract_features, read_predictions
+from instdisc.transfer import TASKS, extract_features, read_predictions
 from instdisc.types import About, Record
 
 SIZE = 64
@@ -144,9 +148,11 @@ def test_neighbours_are_those_of_the_features(backbones, tmp_path):
             float((TEST.labels[neighbours(features, [q], k=5).rows[0]] == TEST.labels[q]).sum()) / 5
             for q in range(len(TEST))
         ]
-        (record,) = [record for record in records if record.method == name]
-        assert record.value == pytest.approx(100 * np.mean(shares))
-        assert record.low <= record.value <= record.high
+        share, cosine = [record for record in records if record.method == name]
+        assert share.value == pytest.approx(100 * np.mean(shares))
+        assert share.low <= share.value <= share.high
+        cosines = neighbours(features, torch.arange(len(TEST)), k=5).cosines
+        assert cosine.value == pytest.approx(float(cosines.mean()))
     assert (arrays["label"] == TEST.labels[images.astype(int)].numpy()).all()
     assert arrays["class"].tolist() == [TEST.classes[label] for label in arrays["label"]]
 
@@ -155,7 +161,8 @@ def test_neighbours_without_classes(backbones, tmp_path):
     pixels = torch.stack([TEST.read(row) for row in range(8)])
     images = ImageArray(pixels, torch.full((8,), -1), name="plain")
     file = tmp_path / "arrays.npz"
-    assert compare_neighbours(backbones, images, k=2, image_size=SIZE, arrays=file) == []
+    records = compare_neighbours(backbones, images, k=2, image_size=SIZE, arrays=file)
+    assert [record.metric for record in records] == ["cosine of neighbours"] * 2
     drawn(neighbours_figure(read_predictions(file)))
     file = tmp_path / "map.npz"
     compare_maps(backbones, images, projection="pca", image_size=SIZE, arrays=file)
@@ -270,7 +277,7 @@ def test_mistakes_of_other_probes_are_refused(backbones):
         compare_mistakes(backbones, TRAIN, TEST, probe="svm")
 
 
-TASKS: list[tuple[Callable, dict, str]] = [
+WRONG: list[tuple[Callable, dict, str]] = [
     (NEIGHBOURS, {"k": 0}, "`k` must be a whole number of at least 1"),
     (NEIGHBOURS, {"thumbnail": -1}, "`thumbnail` must be a finite number of at least 0"),
     (COMPONENTS, {"stages": [0]}, "`stages` must be a whole number of at least 1"),
@@ -278,10 +285,11 @@ TASKS: list[tuple[Callable, dict, str]] = [
     (MAP, {"projection": "mds"}, "`projection` must be one of"),
     (MAP, {"num_classes": 25}, "at most 24"),
     (MISTAKES, {"probe": "svm"}, "`probe` must be one of"),
+    (ERRORS, {"sure": 2}, "`sure` must be a finite number"),
 ]
 
 
-@pytest.mark.parametrize(("task", "options", "message"), TASKS)
+@pytest.mark.parametrize(("task", "options", "message"), WRONG)
 def test_tasks_refuse_options(task, options, message):
     task.check(task.options)  # the defaults pass
     with pytest.raises(ValueError, match=message):
@@ -292,5 +300,32 @@ def test_a_task_calls_its_function(backbones, tmp_path):
     file = tmp_path / "arrays.npz"
     offered = {"seed": 1, "image_size": SIZE, "arrays": file, "predictions": file, "classes": 3}
     records = NEIGHBOURS.call([backbones, TEST], offered, {"k": 2, "shown": ["3", 4]})
-    assert len(records) == 2
+    assert len(records) == 4
     assert read_predictions(file)["neighbour"].shape == (2, 2, 2)
+
+
+def test_all_together(backbones, tmp_path, monkeypatch):
+    drawings = {
+        "neighbours": (NEIGHBOURS, neighbours_figure, {"k": 2}),
+        "components": (COMPONENTS, components_figure, {"num_images": 2}),
+        "map": (MAP, map_figure, {"projection": "pca"}),
+        "mistakes": (MISTAKES, mistakes_figure, {"num_errors": 2}),
+        "location": (LOCATION, location_figure, {"num_images": 2}),
+        "confident_errors": (ERRORS, errors_figure, {"num_errors": 2}),
+    }
+    for name, (task, draw, _) in drawings.items():
+        monkeypatch.setitem(TASKS, name, task)
+        monkeypatch.setitem(ANALYSES, name, Analysis({name: draw}))
+    records = analyse(
+        backbones,
+        {"scenes": Scenes(24, image_size=32, num_categories=3)},
+        analyses=list(drawings),
+        options={name: options for name, (_, _, options) in drawings.items()}
+        | {"readout": {"penalties": [1.0]}},
+        out=tmp_path,
+        image_size=32,
+        progress=False,
+    )
+    assert not records.missing
+    names = {f"scenes_{name}.png" for name in drawings}
+    assert names == {file.name for file in (tmp_path / "figures").iterdir()}
