@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import benchmarks.detection
+import benchmarks.errors
 import benchmarks.loss
 import benchmarks.similarity
 import benchmarks.step
@@ -186,6 +187,12 @@ ROWS = {
         benchmarks.similarity.all_maps,
         threads=1,
     ),
+    "errors": Row(
+        "errors of detections (TIDE), 5,000 images, 180,000 detections, per core",
+        benchmarks.errors.errors,
+        threads=1,
+        device="cpu",
+    ),
     "trainer": Row(
         "a step of a tiny model under Lightning's Trainer",
         benchmarks.training.trainer,
@@ -225,6 +232,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--grid-images", type=int, default=128, help="of the linear heads")
     benchmarks.detection.add_arguments(parser)
     benchmarks.similarity.add_arguments(parser)
+    benchmarks.errors.add_arguments(parser)
     parser.add_argument("--steps", type=int, default=100, help="steps of a training run")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="of a training run")
     options = parser.parse_args(arguments)

@@ -95,7 +95,7 @@ def benchmark(monkeypatch):
 
 
 SMALL = ["--repeats", "1", "--queue-size", "256", "--long-queue-size", "512", "--device", "cpu"]
-SMALL += ["--images", "2", "--small-images", "8"]
+SMALL += ["--images", "2", "--small-images", "8", "--error-images", "20"]
 
 
 @pytest.mark.slow
@@ -115,6 +115,12 @@ def test_benchmark_makes_one_table(benchmark, tmp_path):
 )
 def test_rows_of_the_benchmark(benchmark, row, count):
     assert len(benchmark.measure_row(row, benchmark.parse_arguments(SMALL))) == count
+
+
+def test_row_of_errors(benchmark):
+    """With the peer where it is installed."""
+    lines = benchmark.measure_row("errors", benchmark.parse_arguments(SMALL))
+    assert lines[-1][0] == "ours"
 
 
 @pytest.mark.slow

@@ -111,12 +111,7 @@ class FixedPrecisions:
             num_resamples: R.
             seed: of the resampling.
         """
-        groups = [
-            (rows, _matches(self.overlaps, [fixes[row] for row in rows], self.levels))
-            for fixes in [list(self.fixes.values())]
-            for rows in _alike(fixes)
-        ]
-        present = [torch.from_numpy(_present(self.overlaps, fix)) for fix in self.fixes.values()]
+        groups, present = self._prepared()
         count = self.overlaps.num_images
         largest = max(count, 1, *np.bincount(self.overlaps.labels, minlength=1).tolist())
         values = []
@@ -129,6 +124,15 @@ class FixedPrecisions:
         gains[:, 0] = table[:, 0]
         columns = dict(zip(self.fixes, gains.unbind(1), strict=True))
         return {name: percentiles(columns[name], level) for name in names}
+
+    def _prepared(self) -> tuple[list[tuple[list[int], DetectionMatches]], list[Tensor]]:
+        """The fixes by what can be scored together, and for each ``(N, C)`` its detections."""
+        fixes = list(self.fixes.values())
+        groups = [
+            (rows, _matches(self.overlaps, [fixes[row] for row in rows], self.levels))
+            for rows in _alike(fixes)
+        ]
+        return groups, [torch.from_numpy(_present(self.overlaps, fix)) for fix in fixes]
 
     def _means(
         self,

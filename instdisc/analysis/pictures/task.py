@@ -24,7 +24,6 @@ NEIGHBOURS = Task(
     compare_neighbours,
     ("test",),
     "images",
-    together=True,
     check=bounds(
         whole=["k", "num_images", "num_queries"], least_zero=["thumbnail"], optional=["shown"]
     ),
@@ -34,7 +33,6 @@ COMPONENTS = Task(
     compare_components,
     ("test",),
     "images",
-    together=True,
     check=bounds(
         whole=["num_images"], least_zero=["thumbnail"], lists=["stages"], optional=["stages"]
     ),
@@ -44,7 +42,6 @@ MAP = Task(
     compare_maps,
     ("test",),
     "images",
-    together=True,
     check=bounds(
         whole=["num_images", "num_classes"],
         choices={"projection": PROJECTIONS},
@@ -56,7 +53,6 @@ MISTAKES = Task(
     compare_mistakes,
     ("train", "test"),
     "images",
-    together=True,
     check=bounds(whole=["num_errors"], least_zero=["thumbnail"], choices={"probe": PROBES}),
     together=True,
 )
@@ -64,7 +60,6 @@ LOCATION = Task(
     compare_locations,
     ("test",),
     "images",
-    together=True,
     check=bounds(
         whole=["num_images"],
         least_zero=["thumbnail"],
