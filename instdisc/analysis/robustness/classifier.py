@@ -67,10 +67,9 @@ class Classifier:
             "num_workers": num_workers,
             "device": device,
         }
-        if head is None:
-            features = self.extract(train)
-            head = fit_readout(features, num_classes=self.num_classes, seed=seed, device=device)
-        self._head = head
+        self._head: Head = head or fit_readout(
+            self.extract(train), num_classes=self.num_classes, seed=seed, device=device
+        )
 
     def extract(self, images: ImageSource) -> Features:
         """The features of images."""

@@ -93,13 +93,17 @@ def evaluate_shape_bias(
     shapes, textures = number[cues.labels], number[cues.textures]
     agree = cues.labels == cues.textures
     names = cues.image_names()
+    unknown = (shapes < 0) | (textures < 0)
     for rows, why in (
         (agree, "show shape and texture of one class, and do not count, first "),
-        ((shapes < 0) | (textures < 0), "are of classes that were not trained on, first "),
+        (
+            unknown & ~agree,
+            "are of classes that were not trained on, first ",
+        ),
     ):
         positions = rows.nonzero()[:, 0].tolist()
         say_left_out(positions, f"{cues.root}: %d images {why}", lambda row: names[row])
-    kept = ((shapes >= 0) & (textures >= 0) & ~agree).nonzero()[:, 0]
+    kept = (~unknown & ~agree).nonzero()[:, 0]
     if not len(kept):
         checks.refuse("cues", "of at least one image whose cues disagree", str(cues.root))
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from instdisc import checks
 from instdisc.data import ImageSource
@@ -104,7 +105,8 @@ def evaluate_distribution_shift(
         device=device,
     )
     usual, usual_logits = classifier.classify(test)
-    records, columns = [], {}
+    records: list[Record] = []
+    columns: dict[str, Tensor | list[str]] = {}
     for name, images in shifted.items():
         ids, labels = matched[name]
         rows = check_labels(labels, len(ids), f"shifted[{name!r}]")

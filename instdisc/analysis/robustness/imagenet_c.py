@@ -151,7 +151,7 @@ def evaluate_imagenet_c(
         {
             "corruption": list(errors),
             "severity": torch.tensor(SEVERITIES),
-            "error": torch.tensor(list(errors.values())),
+            "error": torch.tensor(list(errors.values()), dtype=torch.float64),
         },
     )
     run = Run(

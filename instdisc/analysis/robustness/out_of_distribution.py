@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from instdisc.data import ImageSource
+from instdisc.metrics.bootstrap import draw_images, percentiles
 from instdisc.models import Backbone
 from instdisc.records import Run
 from instdisc.transfer import (
-    bootstrap_records,
     save_predictions,
 )
+from instdisc.transfer.intervals import RESAMPLES
 from instdisc.transfer.provenance import checked
 from instdisc.transfer.tuning import labelled_sets
 from instdisc.types import About, Record
@@ -21,6 +24,8 @@ from instdisc.types import About, Record
 from .classifier import Classifier, Head
 from .outliers import outlier_aupr, outlier_auroc
 from .shifted_sets import match_classes, restrict_logits
+
+_VALUES = 2**22  # resampled values at once
 
 
 def evaluate_out_of_distribution(
@@ -58,8 +63,8 @@ def evaluate_out_of_distribution(
             `test`; ``None``: none.
 
     Returns:
-        AUPR and AUROC in percent with bootstrap intervals over all images; the settings hold the
-        share of outliers, which is the AUPR of no skill.
+        AUPR and AUROC in percent with bootstrap intervals over images and outliers; the settings
+        hold the share of outliers, which is the AUPR of no skill.
 
     Raises:
         ValueError: see `evaluate_distribution_shift`.
@@ -116,9 +121,38 @@ def evaluate_out_of_distribution(
         },
         str(device),
     )
-    return bootstrap_records(
-        "out_of_distribution",
-        {"AUPR": outlier_aupr, "AUROC": outlier_auroc},
-        [confidence, outlier],
-        run,
-    )
+    return [
+        run.record(
+            "out_of_distribution",
+            metric,
+            100 * float(statistic(confidence, outlier)),
+            ends=_interval(statistic, confidence, outlier, seed),
+            interval=(
+                f"bootstrap over {len(inside)} images and {len(outliers)} outliers, "
+                f"{RESAMPLES} resamples"
+            ),
+            n=len(confidence),
+        )
+        for metric, statistic in (("AUPR", outlier_aupr), ("AUROC", outlier_auroc))
+    ]
+
+
+def _interval(
+    statistic: Callable[[Tensor, Tensor], Tensor],
+    confidence: Tensor,
+    outlier: Tensor,
+    seed: int,
+) -> tuple[float, float]:
+    """In percent; images and outliers are drawn apart, so that their numbers stay."""
+    first, second = int((~outlier).sum()), int(outlier.sum())
+    at_once = _VALUES // len(outlier)
+    values = []
+    for rows, outside in zip(
+        draw_images(first, RESAMPLES, seed, at_once=at_once),
+        draw_images(second, RESAMPLES, seed + 1, at_once=at_once),
+        strict=True,
+    ):
+        drawn = torch.cat([rows, first + outside], 1)
+        values.append(statistic(confidence[drawn], outlier[drawn]))
+    low, high = percentiles(torch.cat(values), 0.95)
+    return 100 * low, 100 * high
