@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from .analysis import Analysis
-from .errors import hoiem_figure, tide_figure
+from .errors import error_pictures, hoiem_figure, tide_figure
 from .geometry import geometry_figure, spectrum_figure
 from .invariance import factors_figure, invariance_figure
+from .inversion import inversion_figure
 from .pictures import (
     components_figure,
     location_figure,
@@ -24,9 +25,12 @@ ANALYSES: dict[str, Analysis] = {
     "object_factors": Analysis({"object_factors": factors_figure}),
     "landmark_factors": Analysis({"landmark_factors": factors_figure}),
     "invariance": Analysis({"invariance": invariance_figure}),
+    "inversion": Analysis({"inversion": inversion_figure}),
     "last_stages": Analysis({"last_stages": last_stages_figure}),
     "corruptions": Analysis({"corruptions": corruption_figure}),
-    "detection_errors": Analysis({"tide": tide_figure, "hoiem": hoiem_figure}),
+    "detection_errors": Analysis(
+        {"tide": tide_figure, "hoiem": hoiem_figure, "detection_errors": error_pictures}
+    ),
     "neighbours": Analysis({"neighbours": neighbours_figure}),
     "components": Analysis({"components": components_figure}),
     "map": Analysis({"map": map_figure}),

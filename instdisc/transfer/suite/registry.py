@@ -196,6 +196,7 @@ _ANALYSES: dict[str, str] = {
     "object_factors": "instdisc.analysis.invariance.task.OBJECT_FACTORS",
     "landmark_factors": "instdisc.analysis.invariance.task.LANDMARK_FACTORS",
     "invariance": "instdisc.analysis.invariance.task.INVARIANCE",
+    "inversion": "instdisc.analysis.inversion.task.INVERSION",
     "last_stages": "instdisc.analysis.similarity.task.LAST_STAGES",
     "corruptions": "instdisc.analysis.robustness.task.COMMON_CORRUPTIONS",
     "detection_errors": "instdisc.analysis.errors.task.ERRORS",
