@@ -16,13 +16,14 @@ tells which of the numbers goes with transfer.
 
 import argparse
 import sys
+from pathlib import Path
 
 import rich
 from suite_arguments import add_suite_arguments, say_missing, suite_keywords
 
-from instdisc.analysis import ANALYSES, analyse
-from instdisc.report import results_table, write_table
-from instdisc.transfer import SuiteRecords
+from instdisc.analysis import ANALYSES, analyse, predict_transfer, predictors_figure
+from instdisc.report import read_records, results_table, write_table
+from instdisc.transfer import Missing, SuiteRecords, read_predictions
 
 MOST_ROWS = 40  # of a table in the terminal; a longer one is read in a file
 
@@ -35,6 +36,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add_suite_arguments(parser, "runs/analyse")
     parser.add_argument(
         "--analyses", nargs="+", default=["geometry", "cka"], choices=list(ANALYSES)
+    )
+    parser.add_argument("--transfer", type=Path, help="results of transfer.py for the checkpoints")
+    parser.add_argument(
+        "--source", nargs="+", default=[], metavar="SET", help="sets of the pretraining"
     )
     parser.add_argument("--no-thumbnails", action="store_true", help="figures without images")
     return parser.parse_args(arguments)
@@ -51,6 +56,8 @@ def main(arguments: list[str] | None = None) -> SuiteRecords:
         thumbnails=not options.no_thumbnails,
         **suite_keywords(options),
     )
+    if options.transfer:
+        predict(records, options)
     if records:
         if len({(record.dataset, record.task, record.metric) for record in records}) <= MOST_ROWS:
             rich.print(results_table(records, title="Analyses", rows="results"))
@@ -60,6 +67,19 @@ def main(arguments: list[str] | None = None) -> SuiteRecords:
     rich.print(f"figures: {options.out / 'figures'}")
     say_missing(records, options.allow_missing)
     return records
+
+
+def predict(records: SuiteRecords, options: argparse.Namespace) -> None:
+    """Adds which of the numbers goes with transfer, and draws it."""
+    arrays = options.out / "predictions" / "predictors.npz"
+    try:
+        measured = [*records, *read_records(options.transfer)]
+        records += predict_transfer(measured, source=options.source, arrays=arrays)
+    except (OSError, ValueError) as error:
+        records.missing.append(Missing("which number predicts transfer", str(error)))
+    else:
+        figure = predictors_figure(read_predictions(arrays))
+        figure.savefig(options.out / "figures" / "predictors.png", dpi=120)
 
 
 if __name__ == "__main__":
