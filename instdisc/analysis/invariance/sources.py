@@ -53,7 +53,7 @@ def factors_of(name: str, images: ImageSource) -> Factors:
             "a set that knows the factors of its images",
             images.name,
             "Scenes do, and sets with boxes or points; others by a method `factors(positions)`. "
-            "Images in memory do not: give the set itself.",
+            "Images in memory do not: give the set itself, keep='nothing' in a suite.",
         )
     factors: Factors = source.factors(positions)
     return factors
