@@ -139,13 +139,13 @@ def evaluate_factors(
 
 
 def _chosen(name: str, images: ImageSource, factors: Sequence[str] | None) -> Factors:
-    known = factors_of(name, images)
+    columns = factors_of(name, images)
     if factors is None:
-        return known
+        return columns
     checks.instance("factors", factors, (list, tuple), "a list of names, or None")
     if not factors:
         checks.refuse("factors", "a list of at least one name, or None", factors)
-    return {checks.choice("factors", factor, list(known)): known[factor] for factor in factors}
+    return {checks.choice("factors", factor, list(columns)): columns[factor] for factor in factors}
 
 
 def _arrays(probes: FactorProbes, backbone: Backbone) -> dict[str, Any]:

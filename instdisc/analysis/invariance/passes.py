@@ -82,7 +82,7 @@ def compare_passes(
             for number, step in enumerate(steps, start=2):
                 changed = transform_images(shown, *step, places)
                 pairs = zip(units, _stage_units(backbone, changed, policy), strict=True)
-                cosines.append([row_cosines(one, other) for one, other in pairs])
+                cosines.append([row_cosines(plain, after) for plain, after in pairs])
                 if progress is not None:
                     progress(done + number * len(shown), total)
             done += len(shown) * (len(steps) + 1)

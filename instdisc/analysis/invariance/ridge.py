@@ -59,8 +59,9 @@ class RidgePath:
         values, vectors = torch.linalg.eigh(gram)
         kept = values > values[-1] * max(centred.shape) * torch.finfo(values.dtype).eps
         self.spectrum, vectors = values[kept], vectors[:, kept]  # S^2 (R,)
-        self.directions = centred.T @ vectors / self.spectrum.sqrt() if wide else vectors  # (D, R)
-        self._coordinates = centred @ self.directions  # US (N, R)
+        lengths = self.spectrum.sqrt()
+        self.directions = centred.T @ vectors / lengths if wide else vectors  # V (D, R)
+        self._coordinates = vectors * lengths if wide else centred @ vectors  # US (N, R)
         self._products = self._coordinates.T @ self._targets  # SU'Y (R, T)
 
     def weights(self, penalty: float) -> Tensor:
@@ -75,16 +76,17 @@ class RidgePath:
 
     def left_out_errors(self, penalties: Sequence[float]) -> Tensor:
         """Mean squared error on each image by a fit to all others, ``(L, T)``."""
-        count = len(self._coordinates)
-        errors = torch.zeros(len(penalties), self._products.shape[1], dtype=self.mean.dtype)
-        step = max(1, _AT_ONCE // max(1, len(self.spectrum)))
+        count, width = self._targets.shape
+        shrunk = self.spectrum[:, None] + torch.tensor(list(penalties), dtype=self.mean.dtype)
+        # The maps of all penalties side by side: one product for all.
+        maps = (self._products[:, None] / shrunk[..., None]).flatten(1)  # (R, L T)
+        errors = torch.zeros(len(penalties), width, dtype=self.mean.dtype)
+        step = max(1, _AT_ONCE // max(maps.shape))
         for start in range(0, count, step):
             rows = self._coordinates[start : start + step]
-            targets, squares = self._targets[start : start + step], rows.square()
-            for place, penalty in enumerate(penalties):
-                shrunk = self.spectrum + penalty
-                residuals = targets - rows @ (self._products / shrunk[:, None])
-                # 1 - h; it is 0 where a fit without penalty goes through the image.
-                free = (1 - 1 / count - squares @ shrunk.reciprocal()).clamp(min=1e-12)
-                errors[place] += (residuals / free[:, None]).square().sum(0)
+            told = (rows @ maps).unflatten(1, errors.shape)  # (rows, L, T)
+            # 1 - h; it is 0 where a fit without penalty goes through the image.
+            free = (1 - 1 / count - rows.square() @ shrunk.reciprocal()).clamp(min=1e-12)
+            wrong = (self._targets[start : start + step, None] - told) / free[..., None]
+            errors += wrong.square().sum(0)
         return errors / count

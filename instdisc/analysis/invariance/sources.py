@@ -53,7 +53,7 @@ def factors_of(name: str, images: ImageSource) -> Factors:
             "a set that knows the factors of its images",
             images.name,
             "Scenes do, and sets with boxes or points; others by a method `factors(positions)`. "
-            "Images in memory do not: give the set itself.",
+            "Images in memory do not: give the set itself, keep='nothing' in a suite.",
         )
     factors: Factors = source.factors(positions)
     return factors
@@ -140,8 +140,8 @@ def landmark_factors(source: LandmarkSource) -> dict[str, Tensor]:
         places = points[:, :2] / torch.tensor([width, height], dtype=torch.float64)  # (P, 2)
         middle = places[visible].mean(0)  # NaN of none
         size = (places[visible] - middle).square().sum(1).mean().sqrt()
-        one, other = (places[list(eye)][visible[list(eye)]].mean(0) for eye in source.layout.eyes)
-        line = other - one
+        left, right = (places[list(eye)][visible[list(eye)]].mean(0) for eye in source.layout.eyes)
+        line = right - left
         rows.append(torch.cat([line / line.norm(), size[None], middle]))
     table = torch.stack(rows)  # (N, 5)
     return {"orientation": table[:, :2], "size": table[:, 2], "position": table[:, 3:]}
