@@ -201,7 +201,7 @@ def map_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
     need_arrays(arrays, ("checkpoint", "class", "label", "point", "projection"))
     checkpoints = [str(name) for name in arrays["checkpoint"]]
     labels, points = arrays["label"], arrays["point"]
-    columns = min(len(checkpoints), _ACROSS)
+    columns = 2 if len(checkpoints) == 4 else min(len(checkpoints), _ACROSS)
     rows = math.ceil(len(checkpoints) / columns)
     side = min(_SIDE, (12.0 - _LEGEND) / columns)
     width, height = columns * side + _LEGEND, rows * (side + 0.2) + 0.4
