@@ -144,7 +144,7 @@ def compare_components(
             "image": [called[position] for position in chosen.tolist()],
             "class": class_names(test, test.labels[chosen]),
             "stage": torch.tensor([numbers[place] for place in kept]),
-            "share": torch.stack([torch.stack(own) for own in shares]),
+            "share": torch.stack([torch.stack(row) for row in shares]),
             "thumbnail": thumbnails(test, chosen, thumbnail, policies[names[0]]),
             **{name: value.float() for name, value in scores.items()},
         },

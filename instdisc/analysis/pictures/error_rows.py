@@ -121,27 +121,27 @@ def errors_figure(arrays: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
         ValueError: if there is no checkpoint, or one lacks an array.
 
     Example:
-        >>> own = {"image": np.array(["a.png"]), "class": np.array(["cat", "dog"]),
+        >>> content = {"image": np.array(["a.png"]), "class": np.array(["cat", "dog"]),
         ...     "label": np.array([0]), "prediction": np.array([1]),
         ...     "confidence": np.array([0.9]), "thumbnail": np.zeros((1, 0, 0, 3), np.uint8),
         ...     "top": np.array(50.0)}
-        >>> type(errors_figure({"random": own})).__name__
+        >>> type(errors_figure({"random": content})).__name__
         'Figure'
     """
     checkpoint_arrays("arrays", arrays, _COLUMNS)
     rows = []
-    for name, own in arrays.items():
+    for name, content in arrays.items():
         tiles = [
             Tile(
-                own["thumbnail"][row],
-                class_text(own["class"], int(own["label"][row])),
-                class_text(own["class"], int(own["prediction"][row])),
-                float(own["confidence"][row]),
-                str(own["image"][row]),
+                content["thumbnail"][row],
+                class_text(content["class"], int(content["label"][row])),
+                class_text(content["class"], int(content["prediction"][row])),
+                float(content["confidence"][row]),
+                str(content["image"][row]),
             )
-            for row in range(len(own["image"]))
+            for row in range(len(content["image"]))
         ]
-        rows.append(TileRow(f"{name} (top-1 {float(own['top']):.1f} %)", tiles))
+        rows.append(TileRow(f"{name} (top-1 {float(content['top']):.1f} %)", tiles))
     return tile_sheet(
         rows,
         num_columns=max(1, *(len(row.tiles) for row in rows)),

@@ -113,13 +113,13 @@ def compare_locations(
         whose = about_subject(name, backbone, test, about, policies[name])
         for place in kept:
             stage = numbers[place]
-            own = similarity_map(maps[name][place], location)
-            cosines[f"cosine_{order}_{stage}"] = own
-            height, width = own.shape[1:]
+            similarity = similarity_map(maps[name][place], location)
+            cosines[f"cosine_{order}_{stage}"] = similarity
+            height, width = similarity.shape[1:]
             column, row = cell_at(location, width, height)
             others = torch.ones(height, width, dtype=torch.bool)
             others[row, column] = False
-            means = own[:, others].mean(1)  # (M,)
+            means = similarity[:, others].mean(1)  # (M,)
             settings = {"stage": stage, "cells": [height, width], "location": list(location)}
             run = Run(whose, seed, time.perf_counter() - starts[name], settings, str(device))
             ends = bootstrap_interval(lambda drawn: drawn.mean(1), [means], seed=seed)

@@ -112,27 +112,31 @@ def compare_maps(
             device=device,
             policy=policies[name],
         )
-        own = feature_map(features, projection=projection, seed=seed)
-        points.append(align_map(own, points[0]) if points else own)
+        projected = feature_map(features, projection=projection, seed=seed)
+        points.append(align_map(projected, points[0]) if points else projected)
         run = Run(
             about_subject(name, backbone, test, about, policies[name]),
             seed,
             time.perf_counter() - start,
-            {"projection": projection, "neighbours": _nearest(len(own)), "classes": len(seen)},
+            {
+                "projection": projection,
+                "neighbours": _nearest(len(projected)),
+                "classes": len(seen),
+            },
             str(device),
         )
-        value = _trustworthiness(features.features, own)
-        records.append(run.record("map", "trustworthiness", value, n=len(own), unit=""))
+        value = _trustworthiness(features.features, projected)
+        records.append(run.record("map", "trustworthiness", value, n=len(projected), unit=""))
     called = image_names(test)
-    known = seen[seen >= 0]
+    labelled = seen[seen >= 0]
     places = torch.full((len(test.classes) + 1,), -1)  # the last is that of -1
-    places[known] = torch.arange(len(known))
+    places[labelled] = torch.arange(len(labelled))
     save_predictions(
         arrays,
         {
             "checkpoint": names,
             "image": [called[position] for position in chosen.tolist()],
-            "class": np.array([test.classes[label] for label in known.tolist()], dtype=str),
+            "class": np.array([test.classes[label] for label in labelled.tolist()], dtype=str),
             "label": places[test.labels[chosen]],
             "point": torch.stack(points),
             "projection": np.array(projection),
@@ -197,7 +201,7 @@ def map_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
     need_arrays(arrays, ("checkpoint", "class", "label", "point", "projection"))
     checkpoints = [str(name) for name in arrays["checkpoint"]]
     labels, points = arrays["label"], arrays["point"]
-    columns = min(len(checkpoints), _ACROSS)
+    columns = 2 if len(checkpoints) == 4 else min(len(checkpoints), _ACROSS)
     rows = math.ceil(len(checkpoints) / columns)
     side = min(_SIDE, (12.0 - _LEGEND) / columns)
     width, height = columns * side + _LEGEND, rows * (side + 0.2) + 0.4
@@ -216,11 +220,17 @@ def map_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
         axes.set_xticks([])
         axes.set_yticks([])
         for label in np.unique(labels).tolist():
-            own = points[place][labels == label]
+            members = points[place][labels == label]
             color = NEUTRAL if label < 0 else PALETTE[label % len(PALETTE)]
             marker = "o" if label < 0 else _MARKERS[label // len(PALETTE)]
             drawn = axes.scatter(
-                own[:, 0], own[:, 1], s=14, color=color, marker=marker, alpha=0.8, linewidths=0
+                members[:, 0],
+                members[:, 1],
+                s=14,
+                color=color,
+                marker=marker,
+                alpha=0.8,
+                linewidths=0,
             )
             if not place and label >= 0:
                 text = plain(shorten(str(arrays["class"][label]), _LEGEND - 0.6, 9))

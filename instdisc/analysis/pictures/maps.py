@@ -118,7 +118,7 @@ def large_enough(
         ValueError: if one that was asked for has fewer, or all have.
     """
     cells = [
-        min(own[place].shape[2] * own[place].shape[3] for own in maps.values())
+        min(network[place].shape[2] * network[place].shape[3] for network in maps.values())
         for place in range(len(numbers))
     ]
     kept = [place for place, count in enumerate(cells) if count >= fewest]

@@ -77,8 +77,8 @@ def compare_predictions(
     checks.instance("predictions", predictions, Mapping, "a mapping of names to predictions")
     if not predictions:
         checks.refuse("predictions", "of at least one classifier", dict(predictions))
-    for name, own in predictions.items():
-        check_rows(f"predictions[{name!r}]", own)
+    for name, content in predictions.items():
+        check_rows(f"predictions[{name!r}]", content)
     whose = About(dataset=test.name).update(checked(about))
     runs = {name: Run(whose._replace(method=name), seed) for name in predictions}
     return mistake_records(
@@ -125,23 +125,23 @@ def mistake_records(
     if arrays is None:
         return records
     count = len(names)
-    top = np.array([100 * _right(own).mean() for own in predictions.values()])
+    top = np.array([100 * _right(content).mean() for content in predictions.values()])
     error = np.full((count, num_errors), "", dtype=object)
     only = np.full((count, count, num_errors), "", dtype=object)
     counts, p_values = np.zeros((count, count), np.int64), np.ones((count, count))
-    for i, own in enumerate(predictions.values()):
-        chosen = np.asarray(own["image"])[confident_errors(own, num_errors=num_errors)]
+    for i, content in enumerate(predictions.values()):
+        chosen = np.asarray(content["image"])[confident_errors(content, num_errors=num_errors)]
         error[i, : len(chosen)] = chosen
         for j, other in enumerate(predictions.values()):
             if i != j:
-                both = disagreements(own, other)
+                both = disagreements(content, other)
                 shown = both.only_a[:num_errors]
                 only[i, j, : len(shown)] = shown
                 counts[i, j], p_values[i, j] = len(both.only_a), both.p_value
     union = sorted({*error.flat, *only.flat} - {""}, key=lambda image: places[image])
     row = {image: place for place, image in enumerate(union)} | {"": -1}
     positions = torch.tensor([places[image] for image in union], dtype=torch.int64)
-    rows = [_rows_of(own, union) for own in predictions.values()]
+    rows = [_rows_of(content, union) for content in predictions.values()]
     save_predictions(
         arrays,
         {
@@ -171,8 +171,8 @@ def image_places(predictions: Mapping[str, Predictions], test: ImageSource) -> d
     places: dict[str, int] = {}
     for position, image in enumerate(image_names(test)):
         places.setdefault(image, position)
-    for name, own in predictions.items():
-        for image in np.asarray(own["image"]).tolist():
+    for name, content in predictions.items():
+        for image in np.asarray(content["image"]).tolist():
             if str(image) not in places:
                 checks.refuse(
                     "predictions",
@@ -206,9 +206,9 @@ def _pair_records(run: Run, a: Predictions, b: Predictions) -> list[Record]:
     both = disagreements(a, b)
     labels = torch.from_numpy(np.asarray(a["label"]))
     guesses = [
-        torch.from_numpy(np.asarray(own)) for own in (a["prediction"], b["prediction"][rows])
+        torch.from_numpy(np.asarray(guess)) for guess in (a["prediction"], b["prediction"][rows])
     ]
-    first, second = (100 * float(accuracy(own, labels)) for own in guesses)
+    first, second = (100 * float(accuracy(guess, labels)) for guess in guesses)
     ends = bootstrap_difference(
         lambda guessed, true: 100 * accuracy(guessed, true),
         [guesses[0], labels],
@@ -252,7 +252,10 @@ def _stacked(
 ) -> np.ndarray:
     """``(K, U)`` of a column."""
     return np.stack(
-        [own[column][chosen] for own, chosen in zip(predictions.values(), rows, strict=True)]
+        [
+            content[column][chosen]
+            for content, chosen in zip(predictions.values(), rows, strict=True)
+        ]
     )
 
 

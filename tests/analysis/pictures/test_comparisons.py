@@ -141,8 +141,8 @@ def test_neighbours_are_those_of_the_features(backbones, tmp_path):
     for order, (name, backbone) in enumerate(backbones.items()):
         features = extract_features(backbone, TEST, image_size=SIZE)
         expected = neighbours(features, [4, 11], k=5)
-        found = images[arrays["neighbour"][order]].astype(int)
-        assert found.tolist() == expected.rows.tolist()
+        nearest = images[arrays["neighbour"][order]].astype(int)
+        assert nearest.tolist() == expected.rows.tolist()
         assert arrays["cosine"][order] == pytest.approx(expected.cosines.numpy())
         shares = [
             float((TEST.labels[neighbours(features, [q], k=5).rows[0]] == TEST.labels[q]).sum()) / 5
@@ -181,8 +181,8 @@ def test_components_of_the_maps(backbones, tmp_path):
     maps = stage_maps(
         backbones["first"], TEST.subset(torch.tensor([2, 5, 7])), stages=[3, 1], image_size=SIZE
     )
-    for stage, own in zip((3, 1), maps, strict=True):
-        expected = principal_components(own)
+    for stage, stage_map in zip((3, 1), maps, strict=True):
+        expected = principal_components(stage_map)
         assert arrays[f"scores_0_{stage}"] == pytest.approx(expected.scores.numpy(), abs=1e-4)
     assert records[1].value == pytest.approx(100 * float(expected.shares.sum()))
     assert arrays["share"][0, 1] == pytest.approx(expected.shares.numpy())
@@ -222,7 +222,9 @@ def test_locations_of_the_maps(backbones, tmp_path):
     )
     expected = similarity_map(maps, (0, 1))
     assert read_predictions(file)["cosine_0_2"] == pytest.approx(expected.numpy(), abs=1e-6)
-    others = [[v for i, v in enumerate(own.flatten().tolist()) if i != 56] for own in expected]
+    others = [
+        [v for i, v in enumerate(picture.flatten().tolist()) if i != 56] for picture in expected
+    ]
     assert record.value == pytest.approx(np.mean(others))
     assert record.settings["cells"] == [8, 8]
 

@@ -129,8 +129,8 @@ def test_broken_weights_are_refused():
 
 def test_batches_do_not_matter():
     backbone, images = Backbone("test_resnet"), Scenes(5, image_size=64)
-    one, all_ = (
+    single, together = (
         stage_maps(backbone, images, stages=[3], image_size=64, batch_size=size)[0]
         for size in (1, 5)
     )
-    assert one.numpy() == pytest.approx(all_.numpy(), abs=1e-5)
+    assert single.numpy() == pytest.approx(together.numpy(), abs=1e-5)

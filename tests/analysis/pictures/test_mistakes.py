@@ -88,7 +88,7 @@ def test_the_order_of_rows_does_not_matter():
 
 
 def test_disagreements_without_confidences():
-    first, second = ({k: v for k, v in own.items() if k != "confidence"} for own in (A, B))
+    first, second = ({k: v for k, v in content.items() if k != "confidence"} for content in (A, B))
     assert disagreements(first, second).only_a == ["a", "e", "f"]
     unknown = {**B, "confidence": np.full(6, np.nan)}
     assert disagreements(A, unknown).only_a == ["a", "e", "f"]
