@@ -10,7 +10,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 def test_similarity_rows(monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLES)
     benchmark = importlib.import_module("benchmark")
-    small = "--repeats 1 --device cpu --cka-images 8 --cka-size 32"
+    small = "--repeats 1 --device cpu --cka-images 4 --cka-batches 1 --cka-size 32"
     try:
         options = benchmark.parse_arguments(small.split())
         for row in ("cka", "cka_maps"):

@@ -24,7 +24,7 @@ from instdisc.transfer import save_predictions
 from instdisc.transfer.provenance import about_run
 from instdisc.types import About, Record
 
-from .alike import Alike, read_alike
+from .layer_similarity import LayerSimilarity, layer_similarity
 from .neighbours import nearest_neighbours, shared_neighbours
 from .procrustes import procrustes_interval
 
@@ -94,7 +94,7 @@ def compare_layers(
     checks.whole("k", k)
     if len(images) <= k:
         checks.refuse("images", f"more than `k` = {k}", len(images))
-    alike = read_alike(
+    similarity = layer_similarity(
         backbones,
         images,
         seed=seed,
@@ -105,12 +105,13 @@ def compare_layers(
         num_workers=num_workers,
         device=device,
     )
-    near = [nearest_neighbours(table.to(device), k).cpu() for table in alike.features]
-    matches = _matches(alike.layers)
+    near = [nearest_neighbours(table.to(device), k).cpu() for table in similarity.features]
+    matches = _matches(similarity.layers)
     distances = {
-        (i, j): procrustes_interval(alike.features[i], alike.features[j]) for *_, i, j in matches
+        (i, j): procrustes_interval(similarity.features[i], similarity.features[j])
+        for *_, i, j in matches
     }
-    save_predictions(arrays, _columns(list(backbones), alike, near, distances, k))
+    save_predictions(arrays, _columns(list(backbones), similarity, near, distances, k))
     settings = {
         "layers": None if layers is None else list(layers),
         "pooled": pooled,
@@ -121,14 +122,16 @@ def compare_layers(
     seconds = time.perf_counter() - start
     abouts = [
         about_run(net, images, view=describe_view(policy))
-        for net, policy in zip(backbones.values(), alike.policies, strict=True)
+        for net, policy in zip(backbones.values(), similarity.policies, strict=True)
     ]
     names = list(backbones)
     records = []
     for a, b, layer, i, j in matches:
         whose = _pair(names[a], names[b], abouts[a], abouts[b]).update(about)
         run = Run(whose, seed, seconds, settings, str(device))
-        records += _records(run, f"{layer}_similarity", alike, (i, j), near, distances[i, j], k)
+        records += _records(
+            run, f"{layer}_similarity", similarity, (i, j), near, distances[i, j], k
+        )
     return records
 
 
@@ -148,7 +151,7 @@ def _matches(layers: list[list[str]]) -> list[tuple[int, int, str, int, int]]:
 def _records(
     run: Run,
     task: str,
-    alike: Alike,
+    similarity: LayerSimilarity,
     pair: tuple[int, int],
     near: list[Tensor],
     distance: Any,
@@ -156,16 +159,16 @@ def _records(
 ) -> list[Record]:
     i, j = pair
     shares = shared_neighbours(near[i], near[j])
-    ends = (float(alike.intervals.low[i, j]), float(alike.intervals.high[i, j]))
+    ends = (float(similarity.intervals.low[i, j]), float(similarity.intervals.high[i, j]))
     normal = "normal over images"
     return [
         run.record(
             task,
             "CKA",
-            float(alike.cka[i, j]),
+            float(similarity.cka[i, j]),
             ends=ends,
             interval=normal,
-            n=alike.num_images,
+            n=similarity.num_images,
             unit="",
         ),
         run.record(
@@ -192,7 +195,7 @@ def _records(
 
 def _columns(
     names: list[str],
-    alike: Alike,
+    similarity: LayerSimilarity,
     near: list[Tensor],
     distances: Mapping[tuple[int, int], Any],
     k: int,
@@ -205,10 +208,10 @@ def _columns(
         spans[:, i, j] = spans[:, j, i] = value, low, high
     return {
         "checkpoint": names,
-        "layer": [np.array(layers) for layers in alike.layers],
-        "cka": alike.cka,
-        "cka_low": alike.intervals.low,
-        "cka_high": alike.intervals.high,
+        "layer": [np.array(layers) for layers in similarity.layers],
+        "cka": similarity.cka,
+        "cka_low": similarity.intervals.low,
+        "cka_high": similarity.intervals.high,
         "mutual_knn": shared,
         "procrustes": spans[0],
         "procrustes_low": spans[1],

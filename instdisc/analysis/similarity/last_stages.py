@@ -20,7 +20,7 @@ from instdisc.transfer import ISLAM_GRID, Recipe, finetune, save_predictions
 from instdisc.transfer.provenance import about_run
 from instdisc.types import About, Record
 
-from .alike import read_alike
+from .layer_similarity import layer_similarity
 
 
 def evaluate_last_stages(
@@ -119,7 +119,7 @@ def evaluate_last_stages(
         )
         # The last epoch is the only one tested, so there is no best one apart.
         records += [record._replace(task=f"last{count}_finetune") for record in tuned[:-1]]
-        alike = read_alike(
+        similarity = layer_similarity(
             {"before": backbone, "after": tuned.backbone},
             test,
             seed=seed,
@@ -133,10 +133,10 @@ def evaluate_last_stages(
         stages = len(backbone.stages)
         spans = [
             matrix[:stages, stages:].diagonal().cpu().numpy()
-            for matrix in (alike.cka, *alike.intervals)
+            for matrix in (similarity.cka, *similarity.intervals)
         ]
         rows.append((tuned[0], spans))
-        view = describe_view(alike.policies[0])
+        view = describe_view(similarity.policies[0])
         run = Run(
             about_run(backbone, test, about, view=view),
             seed,
@@ -151,7 +151,7 @@ def evaluate_last_stages(
                 value,
                 ends=(low, high),
                 interval="normal over images",
-                n=alike.num_images,
+                n=similarity.num_images,
                 unit="",
             )
             for stage, value, low, high in zip(backbone.stages, *spans, strict=True)

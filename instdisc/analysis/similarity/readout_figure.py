@@ -35,8 +35,8 @@ def readout_figure(
     """A point for each method, at its value in one measurement and in another, with intervals.
 
     Zhao et al. ask whether the readout of frozen features tells what fine-tuning for detection
-    gives: it hardly does. Several records of one method and measurement, as of seeds, become their
-    mean with a t interval, or none where there are but two.
+    gives, and find that it does not. Several records of one method and measurement, as of seeds,
+    become their mean with a t interval, or none where there are but two.
 
     Args:
         records: of a results file, or several; those of other measurements are passed over.
@@ -50,7 +50,8 @@ def readout_figure(
             if a method has the one and not the other, or there are fewer than two methods.
 
     Source:
-        Zhao et al. (2021), figure 1 (c), of ImageNet accuracy and AP on PASCAL VOC.
+        Zhao et al. (2021) set the readout on ImageNet beside detection by the same backbones.
+        Which figure shows it, and how, is not public; ours.
 
     Example:
         >>> records = [Record(task=t, dataset="d", metric=m, value=v, method=name)

@@ -33,7 +33,7 @@ from .layers import LayerReader, has_channels_last, pool
 from .minibatch import Intervals, MinibatchCKA
 
 
-class Alike(NamedTuple):
+class LayerSimilarity(NamedTuple):
     """What one pass gives.
 
     Attributes:
@@ -53,7 +53,7 @@ class Alike(NamedTuple):
     policies: list[ViewPolicy]
 
 
-def read_alike(
+def layer_similarity(
     backbones: Mapping[str, Backbone],
     images: ImageSource,
     *,
@@ -64,7 +64,7 @@ def read_alike(
     batch_size: int,
     num_workers: int,
     device: str | torch.device,
-) -> Alike:
+) -> LayerSimilarity:
     """Reads each image once, in random order, and shows it to all networks.
 
     Args:
@@ -123,7 +123,7 @@ def read_alike(
         if bool((table == table[0]).all()):
             remedy = "The representation has collapsed."
             checks.refuse("layers", "different for some images", name, remedy)
-    return Alike(
+    return LayerSimilarity(
         names, meter.compute().cpu(), meter.intervals(), features, meter.num_images, policies
     )
 
