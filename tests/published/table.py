@@ -60,6 +60,9 @@ MMSEG = "mmsegmentation, deeplabv3_r50-d8_512x1024_40k_cityscapes"
 ERICSSON = "Ericsson et al. (2021), ssl-transfer"
 BSCD = "Guo et al. (2020), cdfsl-benchmark"
 CONTRAST_LANDMARK = "cvl-umass/contrast-landmark"
+IMAGENET_C = "Hendrycks and Dietterich (2019), their code"
+ALEXNET = "AlexNet on ImageNet-C: several public evaluators, the same digits"
+NATURAL_ADVERSARIAL = "Hendrycks et al. (2021), natural-adv-examples"
 
 _VIEWS = "tests/published/test_views.py::"
 _PRETRAINING = "tests/published/test_pretraining.py::"
@@ -68,6 +71,8 @@ _DENSE = "tests/published/test_dense.py::"
 _RECIPES = "tests/published/test_recipes.py::"
 _WEIGHTS = "tests/transfer/detection/test_initial_weights.py::"
 _SETTINGS = "tests/examples/test_pretrain.py::test_published_settings"
+
+_ROBUSTNESS = "tests/published/test_robustness.py::"
 
 _ABLATION = "tests/examples/test_pretrain.py::test_ablation_of_islam_varies_one_thing"
 
@@ -1064,6 +1069,67 @@ RECIPES = [
     _recipe("MAFL, epochs", "landmarks/mafl", "max_epochs: «120»", "200", CONTRAST_LANDMARK),
 ]
 
+
+def _strength(corruption: str, text: str, wrong: str) -> Value:
+    file = "instdisc/analysis/robustness/strengths.py"
+    guard = f"{_ROBUSTNESS}test_strengths[{corruption}]"
+    what = f"strength of {corruption}"
+    return Value(what, file, f'"{corruption}": {text}', wrong, IMAGENET_C, guard)
+
+
+def _alexnet(corruption: str, error: str) -> Value:
+    return Value(
+        f"AlexNet's error, {corruption}",
+        "instdisc/analysis/robustness/mean_corruption_error.py",
+        *(f'"{corruption}": «{error}»,', "0.5", ALEXNET, f"{_ROBUSTNESS}test_alexnet_errors"),
+    )
+
+
+ROBUSTNESS = [
+    _strength("gaussian_noise", "((0.08,), (0.12,), («0.18»,)", "0.16"),
+    _strength("shot_noise", "((60,), («25»,)", "30"),
+    _strength("impulse_noise", "((0.03,), (0.06,), (0.09,), («0.17»,)", "0.15"),
+    _strength("defocus_blur", "((3,), (4,), («6»,)", "5"),
+    _strength("glass_blur", "((0.7, 1, 2), (0.9, «2», 1)", "1"),
+    _strength("motion_blur", "((10, 3), (15, «5»)", "6"),
+    _strength("zoom_blur", "((12, 0.01), («16», 0.01)", "15"),
+    _strength("snow", "( (0.1, 0.3, 3, «0.5»", "0.4"),
+    _strength("fog", "((1.5, 2), (2, 2), (2.5, «1.7»)", "1.8"),
+    _strength("brightness", "((0.1,), («0.2»,)", "0.25"),
+    _strength("contrast", "((0.4,), (0.3,), (0.2,), (0.1,), («0.05»,)", "0.1"),
+    _strength("elastic_transform", "( (488, «170.8»", "17.08"),
+    _strength("pixelate", "((0.6,), (0.5,), (0.4,), (0.3,), («0.25»,)", "0.2"),
+    _strength("jpeg_compression", "((25,), («18»,)", "20"),
+    Value(
+        "view that the strengths are stated for",
+        "instdisc/analysis/robustness/strengths.py",
+        *("SIDE = «224»", "256", IMAGENET_C, f"{_ROBUSTNESS}test_view_of_the_strengths"),
+    ),
+    _alexnet("gaussian_noise", "0.886428"),
+    _alexnet("shot_noise", "0.894468"),
+    _alexnet("impulse_noise", "0.922640"),
+    _alexnet("defocus_blur", "0.819880"),
+    _alexnet("glass_blur", "0.826268"),
+    _alexnet("motion_blur", "0.785948"),
+    _alexnet("zoom_blur", "0.798360"),
+    _alexnet("snow", "0.866816"),
+    _alexnet("frost", "0.826572"),
+    _alexnet("fog", "0.819324"),
+    _alexnet("brightness", "0.564592"),
+    _alexnet("contrast", "0.853204"),
+    _alexnet("elastic_transform", "0.646056"),
+    _alexnet("pixelate", "0.717840"),
+    _alexnet("jpeg_compression", "0.606500"),
+    Value(
+        "bins of the RMS calibration error",
+        "instdisc/metrics/calibration.py",
+        "bin_size: int = «100») -> Tensor:",
+        "50",
+        NATURAL_ADVERSARIAL,
+        f"{_ROBUSTNESS}test_bins_of_the_rms_calibration_error",
+    ),
+]
+
 VALUES: list[Value] = [
     *VIEWS,
     *PRETRAINING,
@@ -1071,4 +1137,5 @@ VALUES: list[Value] = [
     *DETECTION,
     *SEGMENTATION_AND_LANDMARKS,
     *RECIPES,
+    *ROBUSTNESS,
 ]

@@ -67,9 +67,12 @@ class Classifier:
             "num_workers": num_workers,
             "device": device,
         }
-        self._head: Head = head or fit_readout(
-            self.extract(train), num_classes=self.num_classes, seed=seed, device=device
-        )
+        if head is None:
+            readout = fit_readout(
+                self.extract(train), num_classes=self.num_classes, seed=seed, device=device
+            )
+            head = readout.logits
+        self._head: Head = head
 
     def extract(self, images: ImageSource) -> Features:
         """The features of images."""

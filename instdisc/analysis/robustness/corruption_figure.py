@@ -86,7 +86,7 @@ def corruption_figure(arrays: Mapping[str, Arrays]) -> Figure:
         if not column:
             axes.set_ylabel("error in %", fontsize=8)
     handles, labels = grid[len(heights) - 1, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=8)
     figure.supxlabel("severity, 0 = clean", fontsize=8)
     return figure
 
@@ -132,7 +132,7 @@ def corruption_strip(
         rows.append(torch.cat(list(small), 2))
     strip = torch.cat(rows, 1).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
     count = len(severities) + 1
-    figure = Figure(figsize=(0.8 * count + 1.1, 0.8 * len(rows) + 0.3), layout="constrained")
+    figure = Figure(figsize=(0.8 * count + 1.5, 0.8 * len(rows) + 0.3), layout="constrained")
     axes = figure.subplots()
     axes.imshow(strip)
     axes.set_xticks(

@@ -121,7 +121,7 @@ def evaluate_shape_bias(
     seen, asked = extract(train), extract(cues.subset(kept))
     if classifier == "readout":
         readout = fit_readout(seen, num_classes=num_classes, seed=seed, device=device)
-        predictions = readout(asked.features).argmax(1)
+        predictions = readout.logits(asked.features).argmax(1)
     else:
         predictions = _nearest_mean(seen, asked.features, num_classes)
     shapes, textures = shapes[kept], textures[kept]

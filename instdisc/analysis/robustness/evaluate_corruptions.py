@@ -211,7 +211,7 @@ def corruption_thumbnails(
 
 def _predict(backbone: Backbone, readout: Readout, policy: ViewPolicy, images: Tensor) -> Tensor:
     mean, std = (images.new_tensor(values)[:, None, None] for values in (policy.mean, policy.std))
-    return readout(backbone((images - mean) / std)).argmax(1)
+    return readout.logits(backbone((images - mean) / std)).argmax(1)
 
 
 def _records(hit: Tensor, hits: Tensor, corruptions: Sequence[str], run: Run) -> list[Record]:

@@ -94,7 +94,7 @@ def evaluate_readout(
     )
     return score_records(
         "readout",
-        readout(test.features),
+        readout.logits(test.features),
         test.labels,
         Run(
             test.about.update(checked(about)),

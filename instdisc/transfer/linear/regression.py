@@ -42,7 +42,7 @@ class Readout(NamedTuple):
     validation: tuple[Tensor, Tensor]
     settings: Mapping[str, Any]
 
-    def __call__(self, features: Tensor) -> Tensor:
+    def logits(self, features: Tensor) -> Tensor:
         """``(N, C)`` float32 logits on the CPU of features ``(N, D)``."""
         logits = features.to(self.weight.device).double() @ self.weight.T + self.bias
         return spread_logits(logits, self.seen, self.num_classes)
@@ -78,7 +78,7 @@ def fit_readout(
 
     Example:
         >>> some = Features(torch.eye(4).repeat(5, 1), torch.tensor([0, 0, 1, 1]).repeat(5))
-        >>> fit_readout(some)(torch.eye(4)).argmax(1)
+        >>> fit_readout(some).logits(torch.eye(4)).argmax(1)
         tensor([0, 0, 1, 1])
     """
     if together is None:

@@ -97,7 +97,7 @@ def test_decisions_are_those_of_a_loop(classifier, backbone, official, train, tm
         if shape == texture or shape not in train.classes or texture not in train.classes:
             continue
         if classifier == "readout":
-            guess = int(readout(asked.features[row : row + 1]).argmax())
+            guess = int(readout.logits(asked.features[row : row + 1]).argmax())
         else:
             vector = asked.features[row].double()
             cosines = [float(vector @ mean / vector.norm() / mean.norm()) for mean in means]

@@ -62,7 +62,7 @@ def test_errors_are_those_of_a_loop(backbone, sets, tmp_path):
                     image, corruption, severity=severity, indices=torch.tensor([index]), seed=2
                 )
                 with torch.no_grad():
-                    logits = readout(backbone.eval()((worse - mean) / std))
+                    logits = readout.logits(backbone.eval()((worse - mean) / std))
                 wrong.append(int(logits.argmax(1)) != int(test.labels[index]))
                 assert kept["right"][k, s, index] == (not wrong[-1])
             errors[k, s] = 100 * np.mean(wrong)

@@ -95,7 +95,9 @@ def test_errors_are_those_of_a_loop(backbone, root, make_colours, tmp_path):
     for corruption, parts in open_imagenet_c(root).items():
         errors[corruption] = []
         for images in parts:
-            logits = readout(extract_features(backbone, images, image_size=32).features)[:, :3]
+            logits = readout.logits(extract_features(backbone, images, image_size=32).features)[
+                :, :3
+            ]
             errors[corruption].append(float((logits.argmax(1) != images.labels).double().mean()))
     assert errors["fog"][4] > errors["fog"][0]
     assert values["error, fog"] == pytest.approx(100 * np.mean(errors["fog"]))

@@ -113,7 +113,7 @@ def test_shifted_accuracy_is_that_of_a_loop(backbone, sets, tmp_path):
     )
     readout = fit_readout(seen, num_classes=4, seed=1)
     hits, sure = [], []
-    for row, logits in enumerate(readout(asked.features)):
+    for row, logits in enumerate(readout.logits(asked.features)):
         name = shifted.classes[int(shifted.labels[row])]
         if name in train.classes:
             few = logits[[1, 2]].softmax(0)
@@ -124,7 +124,7 @@ def test_shifted_accuracy_is_that_of_a_loop(backbone, sets, tmp_path):
     area = aurra(torch.tensor(sure), torch.tensor(hits))
     assert values["AURRA"] == pytest.approx(100 * float(area))
     rows = [row for row in range(24) if int(test.labels[row]) in (1, 2)]
-    guesses = readout(usual.features)[rows][:, [1, 2]].argmax(1) + 1
+    guesses = readout.logits(usual.features)[rows][:, [1, 2]].argmax(1) + 1
     expected = 100 * float((guesses == test.labels[rows]).double().mean())
     assert values["top-1, not shifted"] == pytest.approx(expected)
     kept = read_predictions(file)
