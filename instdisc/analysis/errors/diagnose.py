@@ -76,9 +76,9 @@ def diagnose(
         >>> scenes = SceneObjects(Scenes(2, image_size=32))
         >>> true = [scenes.objects(place) for place in range(2)]
         >>> kept = {"image": np.array(["0", "1"]),
-        ...     "boxes": np.concatenate([one.boxes.numpy() for one in true]),
-        ...     "boxes_ends": np.cumsum([len(one.boxes) for one in true]),
-        ...     "labels": np.concatenate([one.labels.numpy() for one in true])}
+        ...     "boxes": np.concatenate([image.boxes.numpy() for image in true]),
+        ...     "boxes_ends": np.cumsum([len(image.boxes) for image in true]),
+        ...     "labels": np.concatenate([image.labels.numpy() for image in true])}
         >>> kept["scores"] = np.ones(len(kept["labels"]))
         >>> {record.task for record in diagnose(kept, scenes, num_resamples=0)} == {"tide", "hoiem"}
         True

@@ -32,8 +32,8 @@ def tide_figure(arrays: Mapping[str, Arrays]) -> Figure:
         ValueError: if there are none, or one lacks ``tide_gains`` or ``tide_ap``.
 
     Example:
-        >>> one = {"tide_gains": np.arange(8.0), "tide_ap": np.array(40.0)}
-        >>> len(tide_figure({"random": one, "MoCo": one}).axes[0].patches)
+        >>> arrays = {"tide_gains": np.arange(8.0), "tide_ap": np.array(40.0)}
+        >>> len(tide_figure({"random": arrays, "MoCo": arrays}).axes[0].patches)
         16
     """
     checkpoint_arrays("arrays", arrays, ["tide_gains", "tide_ap"])
@@ -79,11 +79,11 @@ def hoiem_figure(arrays: Mapping[str, Arrays], *, classes: Sequence[str] | None 
         ValueError: if there are no arrays, one lacks an array, or there is no such class.
 
     Example:
-        >>> one = {"classes": np.array(["cat"]), "hoiem_shares": np.full((1, 2, 5), 20.0),
+        >>> arrays = {"classes": np.array(["cat"]), "hoiem_shares": np.full((1, 2, 5), 20.0),
         ...     "hoiem_strong": np.ones((1, 2)), "hoiem_weak": np.ones((1, 2)),
         ...     "hoiem_multiples": np.array([0.5, 1.0]), "hoiem_false": np.full((1, 2, 4), 25.0),
         ...     "hoiem_numbers": np.array([25, 50])}
-        >>> len(hoiem_figure({"random": one}).axes)
+        >>> len(hoiem_figure({"random": arrays}).axes)
         2
     """
     columns = [
@@ -101,7 +101,10 @@ def hoiem_figure(arrays: Mapping[str, Arrays], *, classes: Sequence[str] | None 
         for column, style in (("hoiem_strong", "-"), ("hoiem_weak", "--")):
             label = f"recall, {column.removeprefix('hoiem_')}"
             above.plot(multiples, _mean(content[column][rows]), f"k{style}", label=label)
-        _stack(below, numbers, _mean(content["hoiem_false"][rows]), _COLOURS[1:])
+        mistakes = _mean(content["hoiem_false"][rows])
+        most = max(2, int((~np.isnan(mistakes[:, 0])).sum()))  # beyond which there are none
+        numbers, mistakes = numbers[:most], mistakes[:most]
+        _stack(below, numbers, mistakes, _COLOURS[1:])
         _ranks(above, multiples, "detections / objects of the class")
         _ranks(below, numbers, "false positives of a class")
     for axes in grid[:, 0]:

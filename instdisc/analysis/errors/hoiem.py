@@ -192,10 +192,10 @@ def hoiem_of(
     )
     by_overlap = np.where(is_other, 3, labels)
     return HoiemResult(
-        o.as_given(labels, LEFT_OUT),
-        o.as_given(by_overlap, LEFT_OUT),
-        o.as_given(hit, NO_OBJECT),
-        o.as_given(weakly, False),
+        o.in_input_order(labels, LEFT_OUT),
+        o.in_input_order(by_overlap, LEFT_OUT),
+        o.in_input_order(hit, NO_OBJECT),
+        o.in_input_order(weakly, False),
         means[""],
         {name: means[name] - means[""] for name in _IMPACTS},
         normalised_means[""],

@@ -44,8 +44,8 @@ class Overlaps(NamedTuple):
         num_images: N.
         num_classes: C.
         least: overlap of a pair.
-        places: ``(D,)`` int64 of each detection in the list that was given.
-        num_given: how many were given; those beyond the most per image are left out.
+        places: ``(D,)`` int64 of each detection in the input.
+        num_detections: how many the input has; those beyond the most per image are left out.
         images: ``(D,)`` int64.
         labels: ``(D,)`` int64.
         scores: ``(D,)`` float64.
@@ -65,7 +65,7 @@ class Overlaps(NamedTuple):
     num_classes: int
     least: float
     places: np.ndarray
-    num_given: int
+    num_detections: int
     images: np.ndarray
     labels: np.ndarray
     scores: np.ndarray
@@ -141,9 +141,9 @@ class Overlaps(NamedTuple):
         out[self.detection[pairs]] = True
         return out & (matched == NO_OBJECT)
 
-    def as_given(self, values: np.ndarray, otherwise: int | bool) -> Tensor:
+    def in_input_order(self, values: np.ndarray, otherwise: int | bool) -> Tensor:
         """``(D,)`` values in the order of the input; what was left out has another value."""
-        column = np.full(self.num_given, otherwise, dtype=values.dtype)
+        column = np.full(self.num_detections, otherwise, dtype=values.dtype)
         column[self.places] = values
         return torch.from_numpy(column)
 

@@ -34,11 +34,11 @@ def error_pictures(arrays: Mapping[str, Arrays]) -> Figure:
         ValueError: if there are none, or one lacks an array.
 
     Example:
-        >>> one = {"error_types": np.array([1]), "error_texts": np.array(["cat 0.90"]),
+        >>> arrays = {"error_types": np.array([1]), "error_texts": np.array(["cat 0.90"]),
         ...     "error_boxes": np.array([[0.2, 0.2, 0.6, 0.8]]),
         ...     "error_objects": np.array([[0.3, 0.2, 0.8, 0.8]]),
         ...     "error_tiles": np.zeros((1, 16, 16, 3), dtype=np.uint8)}
-        >>> len(error_pictures({"random": one}).axes[0].patches)
+        >>> len(error_pictures({"random": arrays}).axes[0].patches)
         2
     """
     columns = ["error_types", "error_texts", "error_boxes", "error_objects", "error_tiles"]

@@ -78,12 +78,12 @@ class Ranks:
         results = np.full((2, len(self._rows), len(multiples)), np.nan)
         for label, rows in enumerate(self._rows):
             for side, right in enumerate((self._labels[rows] == 0, self._weak[rows])):
-                found = np.concatenate([[0], right.cumsum()])
+                hits = np.concatenate([[0], right.cumsum()])
                 for place, multiple in enumerate(multiples):
                     number = self.num_objects[label]
                     if number:
                         count = _rounded(multiple * number, len(rows))
-                        results[side, label, place] = found[count] / number
+                        results[side, label, place] = hits[count] / number
         return results[0], results[1]
 
     def false_positives(self, numbers: Sequence[int] = NUMBERS) -> np.ndarray:

@@ -6,7 +6,7 @@ import torch
 from torchvision.ops import box_iou
 
 from instdisc.analysis.errors import find_overlaps, pairs
-from instdisc.types import Detections, Objects
+from instdisc.types import Detections
 
 from .conftest import detections_of, objects_of, random_set
 
@@ -165,4 +165,3 @@ def test_masks_that_are_refused():
     ):
         with pytest.raises(ValueError, match=message):
             find_overlaps([lacking[0]], [lacking[1]], num_classes=1, kind="mask")
-    assert isinstance(true, Objects)
