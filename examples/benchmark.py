@@ -34,6 +34,7 @@ from typing import Any, NamedTuple
 
 import benchmarks.detection
 import benchmarks.errors
+import benchmarks.inversion
 import benchmarks.loss
 import benchmarks.similarity
 import benchmarks.step
@@ -193,6 +194,15 @@ ROWS = {
         threads=1,
         device="cpu",
     ),
+    "inversion_64": Row(
+        "feature inversion, a step, 64 px, 32 channels, ResNet-18, per core",
+        benchmarks.inversion.small,
+        threads=1,
+    ),
+    "inversion_224": Row(
+        "feature inversion, a step, 224 px, recipe of Zhao et al., ResNet-50",
+        benchmarks.inversion.published,
+    ),
     "trainer": Row(
         "a step of a tiny model under Lightning's Trainer",
         benchmarks.training.trainer,
@@ -230,6 +240,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--episodes", type=int, default=600, help="of few-shot classification")
     parser.add_argument("--readout-images", type=int, default=1000, help="of the readout")
     parser.add_argument("--grid-images", type=int, default=128, help="of the linear heads")
+    parser.add_argument("--inverted", type=int, default=8, help="images of an inversion")
     benchmarks.detection.add_arguments(parser)
     benchmarks.similarity.add_arguments(parser)
     benchmarks.errors.add_arguments(parser)

@@ -100,8 +100,8 @@ from .pictures import compare_neighbours as compare_neighbours
 from .pictures import compare_predictions as compare_predictions
 from .pictures import components_figure as components_figure
 from .pictures import confident_errors as confident_errors
+from .pictures import confident_errors_figure as confident_errors_figure
 from .pictures import disagreements as disagreements
-from .pictures import errors_figure as errors_figure
 from .pictures import evaluate_errors as evaluate_errors
 from .pictures import feature_map as feature_map
 from .pictures import location_figure as location_figure

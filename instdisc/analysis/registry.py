@@ -9,12 +9,13 @@ from .invariance import factors_figure, invariance_figure
 from .inversion import inversion_figure
 from .pictures import (
     components_figure,
+    confident_errors_figure,
     location_figure,
     map_figure,
     mistakes_figure,
     neighbours_figure,
 )
-from .robustness import corruption_figure
+from .robustness import corruption_figure, reliability_figure
 from .similarity import cka_figure, last_stages_figure, similarity_figure
 
 ANALYSES: dict[str, Analysis] = {
@@ -35,5 +36,7 @@ ANALYSES: dict[str, Analysis] = {
     "components": Analysis({"components": components_figure}),
     "map": Analysis({"map": map_figure}),
     "location": Analysis({"location": location_figure}),
+    "confident_errors": Analysis({"confident_errors": confident_errors_figure}),
+    "reliability": Analysis({"reliability": reliability_figure}),
     "mistakes": Analysis({"mistakes": mistakes_figure}),
 }

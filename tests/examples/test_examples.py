@@ -95,7 +95,7 @@ def benchmark(monkeypatch):
 
 
 SMALL = ["--repeats", "1", "--queue-size", "256", "--long-queue-size", "512", "--device", "cpu"]
-SMALL += ["--images", "2", "--small-images", "8", "--error-images", "20"]
+SMALL += ["--images", "2", "--small-images", "8", "--error-images", "20", "--inverted", "2"]
 
 
 @pytest.mark.slow
@@ -111,7 +111,10 @@ def test_benchmark_makes_one_table(benchmark, tmp_path):
 
 @pytest.mark.parametrize(
     ("row", "count"),
-    [("worker", 3), ("copies", 4), pytest.param("step_18", 5, marks=pytest.mark.slow)],
+    [
+        *(("worker", 3), ("copies", 4), ("inversion_64", 3)),
+        pytest.param("step_18", 5, marks=pytest.mark.slow),
+    ],
 )
 def test_rows_of_the_benchmark(benchmark, row, count):
     assert len(benchmark.measure_row(row, benchmark.parse_arguments(SMALL))) == count

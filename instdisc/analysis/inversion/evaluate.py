@@ -47,6 +47,7 @@ def evaluate_inversion(
     learning_rate: float | None = None,
     recipe: str = "zhao",
     channels: Sequence[int] | None = None,
+    kernels: Sequence[int] | None = None,
     depth: int | None = None,
     total_variation: float = 0.0,
     distances: Sequence[str] = DISTANCES,
@@ -75,6 +76,7 @@ def evaluate_inversion(
         learning_rate: of Adam.
         recipe: ``"zhao"`` or ``"dip"``.
         channels: of each level of the networks.
+        kernels: side of each level's convolutions.
         depth: their number of levels.
         total_variation: its weight.
         distances: see `image_distances`.
@@ -139,6 +141,7 @@ def evaluate_inversion(
         "learning_rate": learning_rate,
         "recipe": recipe,
         "channels": channels,
+        "kernels": kernels,
         "depth": depth,
         "total_variation": total_variation,
         "precision": precision,

@@ -26,9 +26,9 @@ INVERSION = Task(
         whole=["num_images", "steps", "depth", "at_once"],
         positive=["learning_rate"],
         least_zero=["total_variation"],
-        lists=["stages", "channels"],
+        lists=["stages", "channels", "kernels"],
         choices={"recipe": list(RECIPES), "precision": PRECISIONS, "distances": list(TITLES)},
-        optional=["steps", "depth", "learning_rate", "stages", "channels"],
+        optional=["steps", "depth", "learning_rate", "stages", "channels", "kernels"],
         also=_check_distances,
     ),
 )

@@ -7,7 +7,7 @@ from .components import Components as Components
 from .components import align_components as align_components
 from .components import principal_components as principal_components
 from .components import stage_components as stage_components
-from .error_rows import errors_figure as errors_figure
+from .error_rows import confident_errors_figure as confident_errors_figure
 from .error_rows import evaluate_errors as evaluate_errors
 from .feature_map import align_map as align_map
 from .feature_map import feature_map as feature_map

@@ -111,7 +111,7 @@ def evaluate_errors(
 _COLUMNS = ("image", "class", "label", "prediction", "confidence", "thumbnail", "top")
 
 
-def errors_figure(arrays: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+def confident_errors_figure(arrays: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """A row of the surest errors for each checkpoint.
 
     Args:
@@ -125,7 +125,7 @@ def errors_figure(arrays: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
         ...     "label": np.array([0]), "prediction": np.array([1]),
         ...     "confidence": np.array([0.9]), "thumbnail": np.zeros((1, 0, 0, 3), np.uint8),
         ...     "top": np.array(50.0)}
-        >>> type(errors_figure({"random": content})).__name__
+        >>> type(confident_errors_figure({"random": content})).__name__
         'Figure'
     """
     checkpoint_arrays("arrays", arrays, _COLUMNS)

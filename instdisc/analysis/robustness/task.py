@@ -6,6 +6,7 @@ from instdisc.transfer import Task
 from instdisc.transfer.suite.options import Options, bounds
 
 from .evaluate_corruptions import check_corruptions, evaluate_corruptions
+from .reliability import calibrate
 
 
 def _check(options: Options) -> None:
@@ -17,4 +18,11 @@ COMMON_CORRUPTIONS = Task(
     ("train", "test"),
     "images",
     check=bounds(whole=["batch_size"], least_zero=["thumbnail"], also=_check),
+)
+RELIABILITY = Task(
+    calibrate,
+    ("test",),
+    "images",
+    check=bounds(whole=["num_bins"]),
+    after="readout",
 )

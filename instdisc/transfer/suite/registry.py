@@ -204,6 +204,8 @@ _ANALYSES: dict[str, str] = {
     "components": "instdisc.analysis.pictures.task.COMPONENTS",
     "map": "instdisc.analysis.pictures.task.MAP",
     "location": "instdisc.analysis.pictures.task.LOCATION",
+    "confident_errors": "instdisc.analysis.pictures.task.ERRORS",
+    "reliability": "instdisc.analysis.robustness.task.RELIABILITY",
     "mistakes": "instdisc.analysis.pictures.task.MISTAKES",
 }
 TASKS = TaskTable({**_TASKS, **_ANALYSES})

@@ -11,7 +11,7 @@ from instdisc.models import Backbone
 from instdisc.transfer import read_predictions
 
 IMAGES = Scenes(6, image_size=32)
-FAST = {"num_images": 3, "stages": [1, 4], "steps": 2, "channels": [8, 8], "image_size": 32}
+FAST = {"num_images": 3, "stages": [1, 4], "steps": 2, "channels": [4, 4], "image_size": 32}
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from instdisc.analysis.inversion import invert, total_variation
+from instdisc.analysis.inversion import ZHAO_RECIPE, SkipNetwork, invert, total_variation
 from instdisc.models import Backbone
 
 SMALL = {"stage": 1, "channels": [8, 8], "kernels": [3, 3], "learning_rate": 1e-2}
@@ -31,18 +31,25 @@ def test_shapes_and_range(backbone, images):
     assert float(result.errors.min()) > 0
 
 
-def test_it_learns_to_draw_the_image(backbone, images):
-    result = invert(backbone, images, steps=100, **SMALL)
-    assert bool((result.losses[-1] < 0.1 * result.losses[0]).all())
-    assert bool((result.errors < 0.1).all())
-    apart = (result.reconstructions - images).square().mean((1, 2, 3))
-    plain = (images.mean((2, 3), keepdim=True) - images).square().mean((1, 2, 3))
-    assert bool((apart < plain).all())
+class Seen(Backbone):
+    """Its features are the image as it is shown: all of it can be drawn again."""
+
+    def maps(self, images):
+        return [images] * 4
+
+
+def test_what_features_hold_is_drawn(images):
+    image = images[:1, :, :27, :30]  # no multiple of the levels' sizes
+    seen = Seen("test_resnet")
+    seen.input = seen.input._replace(mean=(0.1, 0.5, 0.9), std=(0.5, 0.25, 0.1))
+    result = invert(seen, image, steps=80, **SMALL)
+    assert float(result.losses[-1]) < 0.1 * float(result.losses[0])
+    apart = (result.reconstructions - image).square().mean()
+    plain = (image.mean((2, 3), keepdim=True) - image).square().mean()
+    assert float(apart) < 0.2 * float(plain)
 
 
 def test_loss_is_the_mean_squared_distance_of_features(backbone, images):
-    from instdisc.analysis.inversion import ZHAO_RECIPE, SkipNetwork
-
     result = invert(backbone, images[:1], steps=1, seed=3, **SMALL)
     network = SkipNetwork(
         ZHAO_RECIPE.shaped((32, 32), channels=[8, 8], kernels=[3, 3]), (32, 32), seeds=[3]
@@ -168,7 +175,8 @@ def test_original_recipe_draws_pixels(backbone, images):
 
 def test_total_variation_makes_smoother_pictures(backbone, images):
     rough, smooth = (
-        invert(backbone, images, steps=40, total_variation=weight, **SMALL) for weight in (0, 10)
+        invert(backbone, images[:1], steps=25, total_variation=weight, **SMALL)
+        for weight in (0, 10)
     )
     values = [total_variation(result.reconstructions) for result in (rough, smooth)]
     assert bool((values[1] < 0.5 * values[0]).all())
@@ -199,14 +207,17 @@ def test_stages_of_a_vision_transformer(images):
     assert bool(result.losses.isfinite().all())
 
 
+class Whole(Backbone):
+    """All maps, as a user's own class may make them."""
+
+    def maps(self, images):
+        return super().maps(images)
+
+
 def test_only_as_deep_as_asked(backbone, images):
     shallow = invert(backbone, images, steps=2, **SMALL)
 
-    class Own(Backbone):
-        def maps(self, images):
-            return super().maps(images)
-
-    whole = Own("test_resnet")
+    whole = Whole("test_resnet")
     whole.load_state_dict(backbone.state_dict())
     torch.testing.assert_close(invert(whole, images, steps=2, **SMALL)[:3], shallow[:3])
 

@@ -23,7 +23,7 @@ from instdisc.analysis.pictures import (
     compare_mistakes,
     compare_neighbours,
     components_figure,
-    errors_figure,
+    confident_errors_figure,
     location_figure,
     map_figure,
     mistakes_figure,
@@ -313,7 +313,7 @@ def test_all_together(backbones, tmp_path, monkeypatch):
         "map": (MAP, map_figure, {"projection": "pca"}),
         "mistakes": (MISTAKES, mistakes_figure, {"num_errors": 2}),
         "location": (LOCATION, location_figure, {"num_images": 2}),
-        "confident_errors": (ERRORS, errors_figure, {"num_errors": 2}),
+        "confident_errors": (ERRORS, confident_errors_figure, {"num_errors": 2}),
     }
     for name, (task, draw, _) in drawings.items():
         monkeypatch.setitem(TASKS, name, task)

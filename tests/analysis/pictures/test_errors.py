@@ -8,7 +8,7 @@ import torch
 
 from instdisc.analysis.pictures import (
     compare_predictions,
-    errors_figure,
+    confident_errors_figure,
     evaluate_errors,
     mistakes_figure,
 )
@@ -91,9 +91,9 @@ def test_errors_of_one_classifier(tmp_path):
     arrays = read_predictions(file)
     expected = sorted(np.flatnonzero(wrong), key=lambda row: -A["confidence"][row])[:5]
     assert arrays["image"].tolist() == [str(row) for row in expected]
-    draw(errors_figure({"mine": arrays, "also mine": arrays}))
+    draw(confident_errors_figure({"mine": arrays, "also mine": arrays}))
     plain = {**arrays, "thumbnail": arrays["thumbnail"][:, :0, :0]}
-    draw(errors_figure({"mine": plain}))
+    draw(confident_errors_figure({"mine": plain}))
 
 
 def test_a_classifier_that_is_never_sure_or_never_wrong(tmp_path):
@@ -101,7 +101,7 @@ def test_a_classifier_that_is_never_sure_or_never_wrong(tmp_path):
     assert [record.metric for record in evaluate_errors(unsure, TEST)] == ["top-1"]
     file = tmp_path / "arrays.npz"
     evaluate_errors({**A, "prediction": A["label"]}, TEST, arrays=file)
-    draw(errors_figure({"right": read_predictions(file)}))
+    draw(confident_errors_figure({"right": read_predictions(file)}))
 
 
 def test_images_of_another_set_are_refused():
@@ -130,6 +130,6 @@ def test_predictions_that_do_not_fit_are_refused():
 
 def test_a_figure_of_no_checkpoint_is_refused():
     with pytest.raises(ValueError, match="the arrays of at least one checkpoint"):
-        errors_figure({})
+        confident_errors_figure({})
     with pytest.raises(ValueError, match="with 'image' for every checkpoint"):
-        errors_figure({"a": {}})
+        confident_errors_figure({"a": {}})
