@@ -130,6 +130,7 @@ from .robustness import corrupt as corrupt
 from .robustness import corruption_errors as corruption_errors
 from .robustness import corruption_figure as corruption_figure
 from .robustness import corruption_strip as corruption_strip
+from .robustness import corruptions as corruptions
 from .robustness import evaluate_corruptions as evaluate_corruptions
 from .robustness import evaluate_distribution_shift as evaluate_distribution_shift
 from .robustness import evaluate_imagenet_c as evaluate_imagenet_c

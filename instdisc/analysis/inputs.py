@@ -49,7 +49,7 @@ def feature_rows(name: str, features: Tensor | Features, *, at_least: int = FEWE
         checks.refuse(
             name,
             "different in some rows",
-            _Words(f"the same {rows.shape[1]} numbers in all {len(rows)}"),
+            Words(f"the same {rows.shape[1]} numbers in all {len(rows)}"),
             "The representation has collapsed.",
         )
     return rows.double()
@@ -82,7 +82,7 @@ def paired_rows(
         checks.refuse(
             names[1],
             f"of the same {len(rows[0])} images as `{names[0]}`",
-            _Words(f"{len(rows[1])}"),
+            Words(f"{len(rows[1])}"),
         )
     called = [list(side.names) if isinstance(side, Features) else [] for side in (a, b)]
     if all(called) and called[0] != called[1]:
@@ -90,7 +90,7 @@ def paired_rows(
         checks.refuse(
             names[1],
             f"of the same images as `{names[0]}`, in the same order",
-            _Words(f"{called[1][row]!r} for {called[0][row]!r} in row {row}"),
+            Words(f"{called[1][row]!r} for {called[0][row]!r} in row {row}"),
         )
     return rows
 
@@ -122,7 +122,7 @@ def class_rows(name: str, labels: Tensor, count: int) -> tuple[Tensor, Tensor]:
     positions = (labels >= 0).nonzero()[:, 0]
     seen, classes = labels[positions].unique(return_inverse=True)
     if len(seen) < 2:
-        checks.refuse(name, "of at least two known classes", _Words(f"{len(seen)}"))
+        checks.refuse(name, "of at least two known classes", Words(f"{len(seen)}"))
     return positions, classes
 
 
@@ -155,7 +155,7 @@ def stage_positions(stages: Sequence[int] | None, backbone: Backbone) -> list[in
     return [stage - 1 for stage in stages]
 
 
-class _Words(str):
+class Words(str):
     """A value that an error shows without quotation marks."""
 
     def __repr__(self) -> str:

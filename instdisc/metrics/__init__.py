@@ -2,6 +2,8 @@
 
 from .bootstrap import bootstrap_difference as bootstrap_difference
 from .bootstrap import bootstrap_interval as bootstrap_interval
+from .bootstrap import draw_images as draw_images
+from .bootstrap import percentiles as percentiles
 from .calibration import aurra as aurra
 from .calibration import brier_score as brier_score
 from .calibration import fit_temperature as fit_temperature

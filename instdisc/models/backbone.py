@@ -6,7 +6,7 @@ Legend: B batch, C channels, H x W image size, s stride of a stage.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import timm
 from timm.models.resnet import ResNet
@@ -131,6 +131,27 @@ class Backbone(nn.Module):
             images, indices=self._stage_positions, intermediates_only=True
         )
         return maps
+
+    def stage_map(self, images: Tensor, stage: int) -> Tensor:
+        """The output of one stage; what lies deeper is not computed.
+
+        Args:
+            images: ``(B, 3, H, W)`` float.
+            stage: its position in `maps`.
+
+        Returns:
+            ``(B, widths[stage], H / strides[stage], W / strides[stage])``.
+        """
+        if type(self).maps is not Backbone.maps:  # a user's own
+            return self.maps(images)[stage]
+        net: Any = self.net
+        (output,) = net.forward_intermediates(
+            images,
+            indices=[self._stage_positions[stage]],
+            intermediates_only=True,
+            stop_early=True,
+        )
+        return cast(Tensor, output)
 
     def about(self) -> About:
         """What a record says of this backbone, as it is now.

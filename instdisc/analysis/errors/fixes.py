@@ -15,8 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from instdisc.metrics import DetectionMatches, Interval, average_precisions
-from instdisc.metrics.bootstrap import draw_images, percentiles
+from instdisc.metrics import (
+    DetectionMatches,
+    Interval,
+    average_precisions,
+    draw_images,
+    percentiles,
+)
 
 from .overlaps import Overlaps
 from .precision import class_precision

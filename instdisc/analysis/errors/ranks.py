@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 from instdisc import checks
-from instdisc.metrics import Interval
-from instdisc.metrics.bootstrap import draw_images, percentiles
+from instdisc.metrics import Interval, draw_images, percentiles
 
 from .overlaps import Overlaps
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.transfer import Features
 
-from ..inputs import class_rows, feature_rows
-from .units import Words, class_means, labels_of, matrix_of
+from ..inputs import Words, class_rows, feature_rows
+from .units import class_means, labels_of, matrix_of
 
 
 def variability_collapse(features: Tensor | Features, labels: Tensor | None = None) -> float:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from instdisc.metrics.bootstrap import draw_images
+from instdisc.metrics import draw_images
 
 _PAIRS = 256  # at once, at most
 _ROWS = 2**24  # values at once

@@ -14,9 +14,9 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.transfer import Features
 
-from ..inputs import class_rows, feature_rows
+from ..inputs import Words, class_rows, feature_rows
 from .decomposition import right_vectors
-from .units import Words, class_means, labels_of, matrix_of
+from .units import class_means, labels_of, matrix_of
 
 _GRID = 121
 _BISECTIONS = 60

@@ -12,7 +12,8 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.transfer import Features
 
-from .units import ClassUnits, Words, class_units
+from ..inputs import Words
+from .units import ClassUnits, class_units
 
 _ROUNDING = 1e-12
 

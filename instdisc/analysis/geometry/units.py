@@ -13,7 +13,7 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.transfer import Features
 
-from ..inputs import class_rows, feature_rows
+from ..inputs import Words, class_rows, feature_rows
 
 
 class ClassUnits(NamedTuple):
@@ -106,10 +106,3 @@ def labels_of(features: Tensor | Features, labels: Tensor | None) -> Tensor:
     if labels is None and isinstance(features, Features):
         return features.labels
     return checks.instance("labels", labels, torch.Tensor, "a tensor (N,)")  # type: ignore[return-value]
-
-
-class Words(str):
-    """A value that an error shows without quotation marks."""
-
-    def __repr__(self) -> str:
-        return str(self)

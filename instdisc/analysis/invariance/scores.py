@@ -10,8 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from instdisc.metrics import Interval
-from instdisc.metrics.bootstrap import draw_images, percentiles
+from instdisc.metrics import Interval, draw_images, percentiles
 
 RESAMPLES = 1000
 _VALUES = 2**22

@@ -5,8 +5,6 @@ Legend: B images, H x W their size, C channels of the stage.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -94,16 +92,7 @@ class FeatureDistance(nn.Module):
     def _map(self, images: Tensor) -> Tensor:
         """The stage's map, ``(B, C, h, w)``."""
         with self._precision():
-            if type(self.backbone).maps is not Backbone.maps:  # a user's own
-                return self.backbone.maps(images)[self.position]
-            net: Any = self.backbone.net  # what lies deeper need not be computed
-            stages: list[Tensor] = net.forward_intermediates(
-                images,
-                indices=[self.backbone._stage_positions[self.position]],
-                intermediates_only=True,
-                stop_early=True,
-            )
-            return stages[0]
+            return self.backbone.stage_map(images, self.position)
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.mean.device.type, torch.bfloat16, enabled=self.bf16)

@@ -10,6 +10,7 @@ from .corruption_figure import corruption_figure as corruption_figure
 from .corruption_figure import corruption_strip as corruption_strip
 from .corruptions import CORRUPTIONS as CORRUPTIONS
 from .corruptions import corrupt as corrupt
+from .corruptions import corruptions as corruptions
 from .cue_conflict import CueConflict as CueConflict
 from .cue_conflict import ShapeBias as ShapeBias
 from .cue_conflict import shape_bias as shape_bias

@@ -5,6 +5,8 @@ Legend: B batch, H x W size of an image.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,45 @@ from .random_fields import image_keys
 from .strengths import SEVERITIES, STRENGTHS
 
 CORRUPTIONS = tuple(STRENGTHS)
+
+
+def corruptions(
+    images: Tensor,
+    names: Sequence[str] = CORRUPTIONS,
+    *,
+    severities: Sequence[int] = SEVERITIES,
+    indices: Tensor | None = None,
+    seed: int = 0,
+) -> dict[str, Tensor]:
+    """Images with every kind of corruption at every severity, see `corrupt`.
+
+    Args:
+        images: ``(B, 3, H, W)`` float in [0, 1].
+        names: among `CORRUPTIONS`.
+        severities: 1 to 5.
+        indices: ``(B,)`` int64 positions of the images in their set; ``None`` for 0 to B - 1.
+        seed: of the random numbers, from 0.
+
+    Returns:
+        By name ``(S, B, 3, H, W)`` float32, one entry per severity. Seventy times the images by
+        default: take few at a time.
+
+    Raises:
+        TypeError, ValueError: see `corrupt`; if there is no name or no severity.
+
+    Example:
+        >>> corruptions(torch.rand(2, 3, 32, 32), ["contrast"])["contrast"].shape
+        torch.Size([5, 2, 3, 32, 32])
+    """
+    for name, values in (("names", names), ("severities", severities)):
+        if isinstance(values, str) or not len(values):
+            checks.refuse(name, "a list of at least one", values)
+    return {
+        name: torch.stack(
+            [corrupt(images, name, severity=s, indices=indices, seed=seed) for s in severities]
+        )
+        for name in names
+    }
 
 
 def corrupt(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from instdisc.data import ImageSource
-from instdisc.metrics.bootstrap import draw_images, percentiles
+from instdisc.metrics import draw_images, percentiles
 from instdisc.models import Backbone
 from instdisc.records import Run
 from instdisc.transfer import (
