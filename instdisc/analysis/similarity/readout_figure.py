@@ -73,24 +73,22 @@ def readout_figure(
         checks.refuse("records", "of at least two methods", sorted(across))
     figure = Figure(figsize=(5.4, 4), layout="constrained")
     axes = figure.subplots()
+    markers = []
     for method in sorted(across):
         points = across[method], up[method]
         (marker,) = axes.plot(*([point.value] for point in points), marker="o", linestyle="")
+        markers.append(marker)
         for place, point in enumerate(points):
             if point.ends is not None:
                 # A line from end to end: an interval need not hold the value in its middle.
                 span = [[points[0].value] * 2, [points[1].value] * 2]
                 span[place] = list(point.ends)
                 axes.plot(*span, color=marker.get_color(), linewidth=1)
-        axes.annotate(
-            method.replace("$", r"\$"),
-            (points[0].value, points[1].value),
-            (5, 4),
-            textcoords="offset points",
-            fontsize=8,
-        )
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
+    # Names beside the points would cover each other where methods are near.
+    names = [method.replace("$", r"\$") for method in sorted(across)]
+    axes.legend(markers, names, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.margins(0.12)
     axes.spines[["top", "right"]].set_visible(False)
     figure.supxlabel("Lines: 95 % intervals of the records, or t over seeds", fontsize=7)

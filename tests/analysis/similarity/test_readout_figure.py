@@ -34,7 +34,7 @@ def test_points_and_intervals(tmp_path):
         ([74.0, 78.0], [53.0, 53.0]),
     ]
     axes = figure.axes[0]
-    assert [text.get_text() for text in axes.texts] == ["MoCo", "supervised"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["MoCo", "supervised"]
     assert (axes.get_xlabel(), axes.get_ylabel()) == (
         "readout, voc: top-1 (%)",
         "detection, voc: AP (%)",
