@@ -76,24 +76,28 @@ _TASKS: dict[str, Task] = {
             optional=["per_class"],
             also=_check_linear_grid,
         ),
+        version=2,
     ),
     "moco_linear": Task(
         evaluate_moco_linear,
         ("train", "test"),
         "images",
         check=bounds(whole=["epochs", "batch_size"], positive=["learning_rate"]),
+        version=2,
     ),
     "readout": Task(
         evaluate_readout,
         ("train", "test"),
         FEATURES,
         check=bounds(whole=["max_iter"], positive=["tol"], filled=["penalties"]),
+        version=2,
     ),
     "stages": Task(
         evaluate_stages,
         ("train", "test"),
         "images",
         check=bounds(whole=["batch_size"], filled=["probes"], choices={"probes": PROBES}),
+        version=2,
     ),
     "few_shot": Task(
         evaluate_few_shot,
@@ -135,6 +139,7 @@ _TASKS: dict[str, Task] = {
             optional=["per_class", "last_stages"],
             also=_check_grid,
         ),
+        version=2,
     ),
     "detection": Task(
         detect,
