@@ -28,6 +28,8 @@ from .layer_similarity import LayerSimilarity, layer_similarity
 from .neighbours import nearest_neighbours, shared_neighbours
 from .procrustes import procrustes_interval
 
+_NORMAL = "normal over images"
+
 
 def compare_layers(
     backbones: Mapping[str, Backbone],
@@ -71,8 +73,10 @@ def compare_layers(
     Returns:
         For each pair of checkpoints, whose record calls them ``"A and B"``, and for each layer that
         both have in the same place, records of a task like ``"layer3_similarity"``. Of networks
-        with different numbers of stages the last are compared: ``"last_similarity"``. None of one
-        checkpoint. "Better" means more alike, no more. Intervals are over images.
+        with different numbers of stages the last are compared: ``"last_similarity"``. Then, of
+        each checkpoint by itself, the CKA of each layer with the one before it: how far the
+        network goes from layer to layer. "Better" means more alike, no more. Intervals are over
+        images.
 
     Raises:
         TypeError, ValueError: if an argument is out of range, there are 3 images or fewer or no
@@ -132,6 +136,13 @@ def compare_layers(
         records += _records(
             run, f"{layer}_similarity", similarity, (i, j), near, distances[i, j], k
         )
+    first = 0
+    for name, net, layer_names in zip(names, abouts, similarity.layers, strict=True):
+        run = Run(net._replace(method=name).update(about), seed, seconds, settings, str(device))
+        for place in range(first + 1, first + len(layer_names)):
+            task, pair = f"{layer_names[place - first]}_similarity", (place, place - 1)
+            records.append(_cka_record(run, task, "CKA with the layer before", similarity, pair))
+        first += len(layer_names)
     return records
 
 
@@ -159,18 +170,8 @@ def _records(
 ) -> list[Record]:
     i, j = pair
     shares = shared_neighbours(near[i], near[j])
-    ends = (float(similarity.intervals.low[i, j]), float(similarity.intervals.high[i, j]))
-    normal = "normal over images"
     return [
-        run.record(
-            task,
-            "CKA",
-            float(similarity.cka[i, j]),
-            ends=ends,
-            interval=normal,
-            n=similarity.num_images,
-            unit="",
-        ),
+        _cka_record(run, task, "CKA", similarity, pair),
         run.record(
             task,
             f"mutual {k}-NN",
@@ -185,12 +186,20 @@ def _records(
             "Procrustes distance",
             distance.value,
             ends=distance.interval,
-            interval=normal,
+            interval=_NORMAL,
             n=len(shares),
             unit="",
             higher_is_better=False,
         ),
     ]
+
+
+def _cka_record(
+    run: Run, task: str, metric: str, similarity: LayerSimilarity, pair: tuple[int, int]
+) -> Record:
+    ends = (float(similarity.intervals.low[pair]), float(similarity.intervals.high[pair]))
+    value, count = float(similarity.cka[pair]), similarity.num_images
+    return run.record(task, metric, value, ends=ends, interval=_NORMAL, n=count, unit="")
 
 
 def _columns(
