@@ -59,10 +59,12 @@ def evaluate_transferability(
         num_workers: processes that read.
         device: where the backbone computes.
         about: what the records say instead of what backbone and test set tell.
-        arrays: a ``.npz`` file for ``class`` and ``logme``, the evidence of each class.
+        arrays: a ``.npz`` file for ``class`` and ``logme``, the evidence of each class, if there
+            is one.
 
     Returns:
-        Records under the task ``"transferability"``, higher is better; without intervals.
+        Records under the task ``"transferability"``, higher is better; without intervals. LogME is
+        left out, with a line in the log, where features tell the classes exactly.
 
     Raises:
         TypeError, ValueError: if an argument is out of range, there are fewer than 4 images or two
@@ -102,19 +104,25 @@ def evaluate_transferability(
         num_workers=num_workers,
         device=device,
     )
-    evidence, score = evidence_of(rows, classes), score_of(rows, classes)
+    score = score_of(rows, classes)
     width, count = rows.shape[1], len(rows)
-    known: dict[str, Any] = {"classes": len(evidence.class_evidence), "width": width}
-    numbers: dict[str, tuple[float, int, dict[str, Any]]] = {
-        "LogME": (evidence.value, count, known),
-        "H-score, shrunk covariance": (
-            score.value,
-            count,
-            {**known, "shrinkage": score.shrinkage, "divisor": "N"},
-        ),
+    shape: dict[str, Any] = {"classes": int(classes.max()) + 1, "width": width}
+    numbers: dict[str, tuple[float, int, dict[str, Any]]] = {}
+    labels = features.labels[positions].unique().tolist()
+    columns: dict[str, Any] = {
+        "class": [test.classes[k] if k < len(test.classes) else str(k) for k in labels]
     }
+    try:
+        evidence = evidence_of(rows, classes)
+    except ValueError as error:  # its likelihood has no bound: the other numbers have
+        say_once(f"transferability: LogME of {test.name!r} is left out: {error}")
+    else:
+        numbers["LogME"] = (evidence.value, count, shape)
+        columns["logme"] = evidence.class_evidence
+    shrunk = {**shape, "shrinkage": score.shrinkage, "divisor": "N"}
+    numbers["H-score, shrunk covariance"] = (score.value, count, shrunk)
     if count > width:
-        numbers["H-score"] = (score_of(rows, classes, shrink=False).value, count, known)
+        numbers["H-score"] = (score_of(rows, classes, shrink=False).value, count, shape)
     else:
         say_once(
             f"transferability: the plain H-score of {test.name!r} is left out: of {count} images "
@@ -122,9 +130,7 @@ def evaluate_transferability(
         )
     seen = {"width": width, "views": num_views, "policy": policy, "delta": 1e-4}
     numbers["LiDAR"] = (lidar(views), len(chosen), seen)
-    labels = features.labels[positions].unique().tolist()
-    named = [test.classes[k] if k < len(test.classes) else str(k) for k in labels]
-    save_predictions(arrays, {"class": named, "logme": evidence.class_evidence})
+    save_predictions(arrays, columns)
     about = about_run(backbone, test, about, view=features.about.view)
     size = backbone.input.size if image_size is None else image_size
     seconds = time.perf_counter() - start

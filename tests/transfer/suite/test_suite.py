@@ -255,7 +255,12 @@ def test_segmentation_and_landmarks_take_their_own_sets(root, suite, ran, caplog
     assert ran == tasks
 
 
-@pytest.mark.parametrize("task", [name for name in TASKS if TASKS[name].kind == "images"])
+# Factors are those of scenes, which a folder has not; corruptions have a test of their own.
+ELSEWHERE = ("factors", "corruptions")
+EVERY = [name for name in TASKS if TASKS[name].kind == "images" and name not in ELSEWHERE]
+
+
+@pytest.mark.parametrize("task", EVERY)
 def test_each_task_runs_from_json_options(task, root, suite):
     images(root / "data" / "many", "abcdef", count=20)
     quick = {
@@ -266,8 +271,16 @@ def test_each_task_runs_from_json_options(task, root, suite):
         "finetune": QUICK["finetune"],
         "readout": {"penalties": [0.1, 1.0]},
         "stages": {"probes": ["knn"]},
+        "confident_errors": {"num_errors": 1},
+        "geometry": {"stages": [4]},
+        "invariance": {"num_images": 4, "transforms": ["grey"]},
+        "inversion": {"num_images": 2, "stages": [1], "steps": 2, "channels": [4, 4]},
+        "last_stages": {"last_stages": [0], **QUICK["finetune"]},
+        "map": {"projection": "pca"},
+        "transferability": {"lidar_images": 8, "num_views": 2},
     }
-    options = {task: quick.get(task, {})}
+    names = [task, TASKS[task].after] if TASKS[task].after else [task]
+    options = {name: quick.get(name, {}) for name in names}
     records = suite(["random:test_resnet"], ["many"], [task], options=options)
     assert records
     assert suite(["random:test_resnet"], ["many"], [task], options=options) == records
