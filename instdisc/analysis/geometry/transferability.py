@@ -20,7 +20,7 @@ from instdisc.transfer import extract_features, save_predictions
 from instdisc.transfer.provenance import about_run
 from instdisc.types import About, Record
 
-from ..inputs import class_rows, feature_rows
+from ..inputs import FEWEST, check_network, class_rows, feature_rows
 from .h_score import score_of
 from .lidar import lidar
 from .logme import evidence_of
@@ -78,6 +78,7 @@ def evaluate_transferability(
         ['LogME', 'H-score, shrunk covariance', 'LiDAR']
     """
     start = time.perf_counter()
+    check_network(backbone, device, test=test)
     checks.whole("num_views", num_views, at_least=2)
     checks.whole("lidar_images", lidar_images, at_least=4)
     features = extract_features(
@@ -88,7 +89,9 @@ def evaluate_transferability(
         num_workers=num_workers,
         device=device,
     )
-    positions, classes = class_rows("labels", features.labels, len(features.labels))
+    positions, classes = class_rows(
+        "labels", features.labels, len(features.labels), at_least=FEWEST
+    )
     rows = feature_rows("features", features.rows(positions))
     chosen = drawn(torch.arange(len(test)), lidar_images, seed)
     (views,) = extract_views(
@@ -104,17 +107,17 @@ def evaluate_transferability(
     )
     evidence, score = evidence_of(rows, classes), score_of(rows, classes)
     width, count = rows.shape[1], len(rows)
-    known: dict[str, Any] = {"classes": len(evidence.class_evidence), "width": width}
+    of_classes: dict[str, Any] = {"classes": len(evidence.class_evidence), "width": width}
     numbers: dict[str, tuple[float, int, dict[str, Any]]] = {
-        "LogME": (evidence.value, count, known),
+        "LogME": (evidence.value, count, of_classes),
         "H-score, shrunk covariance": (
             score.value,
             count,
-            {**known, "shrinkage": score.shrinkage, "divisor": "N"},
+            {**of_classes, "shrinkage": score.shrinkage, "divisor": "N"},
         ),
     }
     if count > width:
-        numbers["H-score"] = (score_of(rows, classes, shrink=False).value, count, known)
+        numbers["H-score"] = (score_of(rows, classes, shrink=False).value, count, of_classes)
     else:
         say_once(
             f"transferability: the plain H-score of {test.name!r} is left out: of {count} images "

@@ -208,7 +208,7 @@ def test_wrong_input_is_named(backbone, images):
         evaluate_geometry(backbone, images, image_size=32, stages=[5])
     with pytest.raises(ValueError, match="`max_images` must be a whole number of at least 4"):
         evaluate_geometry(backbone, images, image_size=32, max_images=3)
-    with pytest.raises(ValueError, match="`name` must be one of"):
+    with pytest.raises(ValueError, match="`policy` must be one of"):
         evaluate_geometry(backbone, images, image_size=32, policy="moco")
     with pytest.raises(ValueError, match="`features of stage 4` must be of at least 4 rows"):
         evaluate_geometry(backbone, ImageSubset(images, torch.arange(3)), image_size=32, stages=[4])
