@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.data import ImageSource
 from instdisc.models import Backbone
 from instdisc.transfer import Features
 
@@ -40,7 +41,7 @@ def feature_rows(name: str, features: Tensor | Features, *, at_least: int = FEWE
         representation has collapsed.
     """
     rows = features.features if isinstance(features, Features) else features
-    checks.shape(name, rows, ("N", "D"))
+    rows = checks.shape(name, rows, ("N", "D")).detach()
     checks.dtype(name, rows, checks.FLOATS)
     if len(rows) < at_least or not rows.shape[1]:
         checks.refuse(name, f"of at least {at_least} rows and one column", rows)
@@ -53,6 +54,35 @@ def feature_rows(name: str, features: Tensor | Features, *, at_least: int = FEWE
             "The representation has collapsed.",
         )
     return rows.double()
+
+
+def unit_rows(name: str, rows: Tensor) -> Tensor:
+    """Rows divided by their lengths.
+
+    Args:
+        name: of the argument.
+        rows: ``(N, D)`` float.
+
+    Returns:
+        ``(N, D)`` float64.
+
+    Raises:
+        ValueError: if a row is zero: it has no direction.
+
+    Example:
+        >>> unit_rows("features", torch.tensor([[3.0, 4], [1, 0], [0, 0], [0, 1]]))
+        Traceback (most recent call last):
+        ValueError: `features` must be without rows of zeros, which have no direction, got image 2
+    """
+    rows = rows.double()
+    # By the largest number first: squares of tiny numbers are 0.
+    sizes = rows.abs().amax(1, keepdim=True)
+    zero = (sizes[:, 0] == 0).nonzero()[:, 0]
+    if len(zero):
+        rule = "without rows of zeros, which have no direction"
+        checks.refuse(name, rule, Words(f"image {int(zero[0])}"))
+    rows = rows / sizes
+    return rows.div_(rows.norm(dim=1, keepdim=True))
 
 
 def paired_rows(
@@ -95,20 +125,24 @@ def paired_rows(
     return rows
 
 
-def class_rows(name: str, labels: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def class_rows(
+    name: str, labels: Tensor, count: int, *, at_least: int = 2
+) -> tuple[Tensor, Tensor]:
     """Where images of known class are, and their classes from 0 without gaps.
 
     Args:
         name: of the argument.
         labels: ``(N,)`` int64; -1 where unknown.
         count: N.
+        at_least: fewest images of known class.
 
     Returns:
         ``(M,)`` int64 positions, and ``(M,)`` int64 classes, 0 to C - 1, each of which occurs.
 
     Raises:
         TypeError: if they are no int64 tensor.
-        ValueError: if they are not as many as the images, below -1, or of fewer than two classes.
+        ValueError: if they are not as many as the images, below -1, of fewer than two classes or
+            fewer known images.
 
     Example:
         >>> class_rows("labels", torch.tensor([7, -1, 3, 7]), 4)
@@ -123,6 +157,9 @@ def class_rows(name: str, labels: Tensor, count: int) -> tuple[Tensor, Tensor]:
     seen, classes = labels[positions].unique(return_inverse=True)
     if len(seen) < 2:
         checks.refuse(name, "of at least two known classes", Words(f"{len(seen)}"))
+    if len(positions) < at_least:
+        rule = f"of at least {at_least} images of known class"
+        checks.refuse(name, rule, Words(f"{len(positions)}"))
     return positions, classes
 
 
@@ -135,7 +172,7 @@ def stage_positions(stages: Sequence[int] | None, backbone: Backbone) -> list[in
 
     Raises:
         TypeError: if one is no whole number.
-        ValueError: if the backbone has no such stage, or none is asked for.
+        ValueError: if the backbone has no such stage, or none is asked for, or one twice.
 
     Example:
         >>> stage_positions([5], Backbone("test_resnet"))
@@ -152,7 +189,29 @@ def stage_positions(stages: Sequence[int] | None, backbone: Backbone) -> list[in
     for stage in stages:
         remedy = f"They are {ends} of {backbone.name!r}."
         checks.whole("stages", stage, at_most=count, remedy=remedy)
+    if len(set(stages)) < len(stages):
+        checks.refuse("stages", "numbers each of which stands there once", list(stages))
     return [stage - 1 for stage in stages]
+
+
+def check_network(backbone: Backbone, device: str | torch.device, **sets: ImageSource) -> None:
+    """Refuses what no analysis of a checkpoint can look at, before anything is computed.
+
+    Args:
+        backbone: the network.
+        device: where it is to compute.
+        sets: images by the name of their argument.
+
+    Raises:
+        TypeError: if they are of another kind.
+        ValueError: if torch does not know the device, or a set has fewer than 4 images.
+    """
+    checks.instance("backbone", backbone, Backbone, "a Backbone")
+    checks.device("device", device)
+    for name, images in sets.items():
+        checks.instance(name, images, ImageSource, "a set of images")
+        if len(images) < FEWEST:
+            checks.refuse(name, f"of at least {FEWEST} images", len(images))
 
 
 class Words(str):

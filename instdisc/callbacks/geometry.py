@@ -5,6 +5,7 @@ Legend: N images, D width.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,7 +13,13 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from instdisc import checks
-from instdisc.analysis.geometry import class_separation, intra_class_spread, rankme
+from instdisc.analysis.geometry import (
+    ClassSeparation,
+    ClassSpread,
+    class_separation,
+    intra_class_spread,
+    rankme,
+)
 from instdisc.data.left_out import say_once
 from instdisc.metrics import ImageRows
 from instdisc.types import Views
@@ -29,7 +36,8 @@ class GeometryMonitor(Callback):
     features that the validation computes anyway, and nothing else is computed. On several
     processes each image counts once. Images of unknown class count for the rank alone.
 
-    If all features are the same, the rank is logged as 1 and the others are not.
+    If all features are the same, the rank is logged as 1 and the others are not; nor are they
+    where a feature is zero or all point in one direction.
 
     Args:
         every: at each so manieth validation; at the others nothing is kept or computed.
@@ -110,12 +118,19 @@ def _measure(features: Tensor, labels: Tensor) -> dict[str, float]:
     if bool((features == features[0]).all()):
         return {"rankme": 1.0}
     numbers = {"rankme": rankme(features)}
-    known = labels >= 0
-    directed = bool((features[known] != 0).any(1).all())
-    if int(known.sum()) < 4 or len(labels[known].unique()) < 2 or not directed:
+    labelled = labels >= 0
+    if int(labelled.sum()) < 4 or len(labels[labelled].unique()) < 2:
         return numbers
-    if bool((features[known] == features[known][0]).all()):
-        return numbers
-    numbers["class_separation"] = class_separation(features, labels).value
-    numbers["intra_class_spread"] = intra_class_spread(features, labels).value
+    for name, measure in _OF_CLASSES.items():
+        try:
+            numbers[name] = measure(features, labels).value
+        except ValueError:
+            # Zeros, or all in one direction: a network that collapses is watched, not stopped.
+            say_once(f"GeometryMonitor: {name} is not logged while features have no directions")
     return numbers
+
+
+_OF_CLASSES: dict[str, Callable[[Tensor, Tensor], ClassSeparation | ClassSpread]] = {
+    "class_separation": class_separation,
+    "intra_class_spread": intra_class_spread,
+}

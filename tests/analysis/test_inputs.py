@@ -5,7 +5,15 @@ import torch
 
 from instdisc import Backbone
 from instdisc.analysis.analysis import checkpoint_arrays
-from instdisc.analysis.inputs import class_rows, feature_rows, paired_rows, stage_positions
+from instdisc.analysis.inputs import (
+    check_network,
+    class_rows,
+    feature_rows,
+    paired_rows,
+    stage_positions,
+    unit_rows,
+)
+from instdisc.data import Scenes
 from instdisc.transfer import Features
 
 
@@ -92,3 +100,32 @@ def test_arrays_of_a_figure():
         checkpoint_arrays("arrays", {}, ["x"])
     with pytest.raises(ValueError, match="with 'y' for every checkpoint, got .'x'.. Of 'a'"):
         checkpoint_arrays("arrays", {"a": {"x": rows().numpy()}}, ["y"])
+
+
+def test_features_that_carry_a_gradient_are_taken_without_it():
+    assert not feature_rows("features", rows().requires_grad_()).requires_grad
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-200, 1e200])
+def test_lengths_of_huge_and_tiny_rows(scale):
+    units = unit_rows("x", rows().double() * scale)
+    torch.testing.assert_close(units, torch.nn.functional.normalize(rows().double()))
+
+
+def test_fewest_images_of_known_class():
+    with pytest.raises(ValueError, match="`y` must be of at least 4 images of known class, got 2"):
+        class_rows("y", torch.tensor([-1, 0, 1, -1]), 4, at_least=4)
+
+
+def test_what_no_analysis_can_look_at():
+    net, images = Backbone("test_resnet"), Scenes(3, image_size=32)
+    with pytest.raises(TypeError, match="`backbone` must be a Backbone, got 'resnet50'"):
+        check_network("resnet50", "cpu", test=images)
+    with pytest.raises(TypeError, match="`test` must be a set of images, got"):
+        check_network(net, "cpu", test=[1, 2])
+    with pytest.raises(ValueError, match="`train` must be of at least 4 images, got 3"):
+        check_network(net, "cpu", train=images)
+    with pytest.raises(ValueError, match="`device` must be a device of torch .* got 'gpu'"):
+        check_network(net, "gpu", test=images)
+    with pytest.raises(ValueError, match="`stages` must be numbers each of which stands there on"):
+        stage_positions([4, 4], net)

@@ -6,6 +6,7 @@ from pytorch_lightning import Callback, Trainer
 
 from instdisc.analysis.geometry import class_separation, intra_class_spread, rankme
 from instdisc.callbacks import GeometryMonitor
+from instdisc.callbacks.geometry import _measure
 from instdisc.data import Scenes, ViewData
 from instdisc.methods import MoCoModule
 from instdisc.models import Backbone
@@ -184,3 +185,13 @@ def test_features_that_are_not_finite_are_refused():
 def test_bad_settings(options, error, message):
     with pytest.raises(error, match=message):
         GeometryMonitor(**options)
+
+
+@pytest.mark.parametrize("last", [8.0, 0.0])
+def test_features_without_directions_stop_nothing(last):
+    """All in one direction, one of them zero or none: a training goes on."""
+    lengths = torch.tensor([1.0, 2, 3, 4, 5, 6, 7, last])
+    rows = lengths[:, None] * torch.tensor([[1.0, 2.0]])
+    numbers = _measure(rows, torch.arange(8) % 2)
+    assert numbers["rankme"] == pytest.approx(1, abs=1e-5)
+    assert "class_separation" not in numbers

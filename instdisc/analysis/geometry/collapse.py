@@ -11,8 +11,8 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.transfer import Features
 
-from ..inputs import Words, class_rows, feature_rows
-from .units import class_means, labels_of, matrix_of
+from ..inputs import Words
+from .units import class_means, labelled_rows
 
 
 def variability_collapse(features: Tensor | Features, labels: Tensor | None = None) -> float:
@@ -41,8 +41,7 @@ def variability_collapse(features: Tensor | Features, labels: Tensor | None = No
         >>> variability_collapse(rows, torch.tensor([0, 0, 1, 1]))
         0.0
     """
-    positions, classes = class_rows("labels", labels_of(features, labels), len(matrix_of(features)))
-    return collapse_of(feature_rows("features", matrix_of(features)[positions]), classes)
+    return collapse_of(*labelled_rows(features, labels))
 
 
 def collapse_of(rows: Tensor, classes: Tensor) -> float:

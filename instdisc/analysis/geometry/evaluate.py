@@ -19,7 +19,7 @@ from instdisc.transfer import extract_stages, save_predictions
 from instdisc.transfer.provenance import about_run
 from instdisc.types import About, Record
 
-from ..inputs import stage_positions
+from ..inputs import check_network, stage_positions
 from .measure import HIGHER_IS_BETTER, measure_stage, number_table
 from .sphere import MAX_IMAGES
 from .views import extract_views
@@ -88,6 +88,7 @@ def evaluate_geometry(
         ['class separation', 'variability collapse', 'intra-class spread']
     """
     start = time.perf_counter()
+    check_network(backbone, device, test=test)
     checks.whole("max_images", max_images, at_least=4)
     chosen = stage_positions(stages, backbone)
     seen = {
@@ -115,7 +116,7 @@ def evaluate_geometry(
         )
         rows.append((stage, numbers))
         columns.update({f"stage{stage + 1}_{name}": value for name, value in kept.items()})
-    labels = test.labels[test.labels >= 0].unique()
+    labels = plain[0].labels[plain[0].labels >= 0].unique()
     named = [test.classes[k] if k < len(test.classes) else str(k) for k in labels.tolist()]
     save_predictions(
         arrays, {**columns, "class": named, **number_table([numbers for _, numbers in rows])}

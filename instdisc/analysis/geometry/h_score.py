@@ -13,9 +13,8 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.transfer import Features
 
-from ..inputs import class_rows, feature_rows
 from .decomposition import right_vectors
-from .units import class_means, labels_of, matrix_of
+from .units import class_means, labelled_rows
 
 
 class HScore(NamedTuple):
@@ -60,10 +59,7 @@ def h_score(
         >>> round(h_score(rows, torch.tensor([0, 0, 1, 1]), shrink=False).value, 6)
         1.0
     """
-    positions, classes = class_rows("labels", labels_of(features, labels), len(matrix_of(features)))
-    return score_of(
-        feature_rows("features", matrix_of(features)[positions]), classes, shrink=shrink
-    )
+    return score_of(*labelled_rows(features, labels), shrink=shrink)
 
 
 def score_of(rows: Tensor, classes: Tensor, *, shrink: bool = True) -> HScore:
@@ -111,6 +107,8 @@ def ledoit_wolf(centred: Tensor, variances: Tensor) -> float:
         1.0
     """
     count, width = centred.shape
+    if width == 1:
+        return 0.0  # the covariance is a multiple of the identity: there is nothing to shrink
     squares = float((variances**2).sum())
     apart = squares - float(variances.sum()) ** 2 / width  # ||S - tr(S)/D I||^2
     noise = (float((centred.square().sum(1) ** 2).mean()) - squares) / count

@@ -30,7 +30,7 @@ def lidar(views: Tensor, *, delta: float = DELTA) -> float:
     Raises:
         TypeError: if they are no tensor of floats, or `delta` is no number.
         ValueError: if there are fewer than 4 images or 2 views, a feature is not finite, all
-            images have one mean, or `delta` is not positive.
+            images have one mean, or `delta` is not positive or lost beside large features.
 
     Source:
         Thilak et al., "LiDAR: Sensing Linear Probing Performance in Joint Embedding SSL
@@ -54,7 +54,10 @@ def lidar(views: Tensor, *, delta: float = DELTA) -> float:
     inside = (views - means[:, None]).flatten(0, 1)  # (N Q, D)
     within = inside.T @ inside / len(inside)
     within.diagonal().add_(delta)
-    root = torch.linalg.cholesky(within)
+    root, failed = torch.linalg.cholesky_ex(within)
+    if int(failed):
+        remedy = "Divide the features by a number, or raise it."
+        checks.refuse("delta", "above the rounding of the covariance of views", delta, remedy)
     centred = (means - means.mean(0)) / (count - 1) ** 0.5
     # S_W^-1/2 S_B S_W^-1/2 and root^-1 S_B root^-T have the same eigenvalues: squares of singular
     # values of what the means become.

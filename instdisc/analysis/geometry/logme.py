@@ -14,9 +14,9 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.transfer import Features
 
-from ..inputs import Words, class_rows, feature_rows
+from ..inputs import Words
 from .decomposition import right_vectors
-from .units import class_means, labels_of, matrix_of
+from .units import class_means, labelled_rows
 
 _GRID = 121
 _BISECTIONS = 60
@@ -73,8 +73,7 @@ def logme(features: Tensor | Features, labels: Tensor | None = None) -> LogME:
         >>> good > bad
         True
     """
-    positions, classes = class_rows("labels", labels_of(features, labels), len(matrix_of(features)))
-    return evidence_of(feature_rows("features", matrix_of(features)[positions]), classes)
+    return evidence_of(*labelled_rows(features, labels))
 
 
 def evidence_of(rows: Tensor, classes: Tensor) -> LogME:

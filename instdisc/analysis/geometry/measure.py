@@ -98,8 +98,8 @@ def _of_classes(
     features: Features, max_images: int, seed: int
 ) -> tuple[dict[str, Measured], dict[str, Tensor]]:
     labels = features.labels
-    known = labels >= 0
-    count, num_classes = int(known.sum()), len(labels[known].unique())
+    labelled = labels >= 0
+    count, num_classes = int(labelled.sum()), len(labels[labelled].unique())
     if num_classes < 2 or count < max(4, num_classes + 1):
         say_once(
             f"geometry: the numbers of classes of {features.about.dataset!r} are left out: it "
@@ -112,7 +112,7 @@ def _of_classes(
     numbers = {
         "class separation": Measured(apart.value, count, apart.error, classes),
         "variability collapse": Measured(
-            collapse_of(features.features[known].double(), units.classes), count, None, classes
+            collapse_of(features.features[labelled].double(), units.classes), count, None, classes
         ),
         "intra-class spread": Measured(wide.value, count, wide.error, classes),
     }

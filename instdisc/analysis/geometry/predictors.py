@@ -81,7 +81,7 @@ def predictors(
         Pairs by result, the largest tau first.
 
     Raises:
-        TypeError: if one is no record.
+        TypeError: if one is no record, or `source` or `results` is one text.
         ValueError: if there is no transfer result or nothing to predict it, or no pair stands for
             4 checkpoints or more.
 
@@ -103,6 +103,8 @@ def predictors(
     checks.whole("seed", seed, at_least=0)
     if isinstance(source, str):
         checks.refuse("source", "a list of names of sets", source, kind=TypeError)
+    if isinstance(results, str):
+        checks.refuse("results", "a list of patterns of tasks", results, kind=TypeError)
     table = number_table(records)
     first, second = split_numbers(table.values, results, source)
     if not second:
@@ -137,13 +139,13 @@ def predictors(
             )
             for role in (0, 1)
         )
-        found = correlate(x, y, num_resamples=num_resamples, seed=seed)
+        correlations = correlate(x, y, num_resamples=num_resamples, seed=seed)
         names = tuple(table.names[place] for place in places)
         for row, pair in enumerate(members):
-            if bool(found.tau[row].isnan()):
+            if bool(correlations.tau[row].isnan()):
                 constant += 1
             else:
-                pairs.append(_prediction(pair, found, row, names, table.turned))
+                pairs.append(_prediction(pair, correlations, row, names, table.turned))
     if few or constant:
         say_once(
             f"predictors: {few} pairs of numbers of fewer than {FEWEST_CHECKPOINTS} common "
@@ -259,7 +261,7 @@ def _tasks(numbers: Iterable[Number]) -> list[str]:
 
 def _prediction(
     pair: tuple[Number, Number],
-    found: Correlations,
+    correlations: Correlations,
     row: int,
     names: tuple[str, ...],
     turned: Collection[Number],
@@ -271,11 +273,11 @@ def _prediction(
     roles = zip(("predictor", "result"), pair, strict=True)
     return Prediction(
         *pair,
-        tau=float(found.tau[row]),
-        tau_ends=ends(found.tau_ends),
-        r=float(found.r[row]),
-        r_ends=ends(found.r_ends),
+        tau=float(correlations.tau[row]),
+        tau_ends=ends(correlations.tau_ends),
+        r=float(correlations.r[row]),
+        r_ends=ends(correlations.r_ends),
         checkpoints=names,
-        dropped=int(found.dropped[row]),
+        dropped=int(correlations.dropped[row]),
         turned=tuple(role for role, number in roles if number in turned),
     )

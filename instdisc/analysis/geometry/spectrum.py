@@ -145,7 +145,8 @@ def effective_rank(values: Tensor) -> float:
 
 def eigenvalue_ratio(eigenvalues: Tensor) -> float:
     """Participation ratio of ``(K,)`` eigenvalues."""
-    return float(eigenvalues.sum() ** 2 / (eigenvalues**2).sum())
+    shares = eigenvalues / eigenvalues.max()  # squares of huge or tiny ones are not finite or 0
+    return float(shares.sum() ** 2 / (shares**2).sum())
 
 
 def strength_ratio(values: Tensor) -> float:

@@ -13,8 +13,8 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.transfer import Features
 
-from ..inputs import class_rows, paired_rows
-from .units import labels_of, matrix_of, unit_rows
+from ..inputs import feature_rows, paired_rows, unit_rows
+from .units import labelled_rows, matrix_of
 
 MAX_IMAGES = 4096
 _AT_ONCE = 2**22  # pairs
@@ -96,7 +96,8 @@ def uniformity(
         -4.219
     """
     checks.positive("t", t)
-    units = unit_rows("features", drawn(matrix_of(features), max_images, seed))
+    rows = feature_rows("features", drawn(matrix_of(features), max_images, seed))
+    units = unit_rows("features", rows)
     count = len(units)
     sums = units.new_zeros(count)  # of each image's potentials
     step = max(1, _AT_ONCE // count)
@@ -146,10 +147,9 @@ def silhouette(
     from sklearn.metrics import silhouette_score  # slow to import
 
     checks.choice("metric", metric, ("cosine", "euclidean"))
-    positions, classes = class_rows("labels", labels_of(features, labels), len(matrix_of(features)))
-    chosen = drawn(torch.arange(len(positions)), max_images, seed)
-    rows = matrix_of(features)[positions[chosen]].double()
-    checks.all_finite("features", rows, row="image")
+    rows, classes = labelled_rows(features, labels)
+    chosen = drawn(torch.arange(len(rows)), max_images, seed)
+    rows = rows[chosen]
     if metric == "cosine":
         rows = unit_rows("features", rows)
     seen = classes[chosen]

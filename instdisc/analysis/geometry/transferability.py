@@ -20,7 +20,7 @@ from instdisc.transfer import extract_features, save_predictions
 from instdisc.transfer.provenance import about_run
 from instdisc.types import About, Record
 
-from ..inputs import class_rows, feature_rows
+from ..inputs import FEWEST, check_network, class_rows, feature_rows
 from .h_score import score_of
 from .lidar import lidar
 from .logme import evidence_of
@@ -80,6 +80,7 @@ def evaluate_transferability(
         ['LogME', 'H-score, shrunk covariance', 'LiDAR']
     """
     start = time.perf_counter()
+    check_network(backbone, device, test=test)
     checks.whole("num_views", num_views, at_least=2)
     checks.whole("lidar_images", lidar_images, at_least=4)
     features = extract_features(
@@ -90,7 +91,9 @@ def evaluate_transferability(
         num_workers=num_workers,
         device=device,
     )
-    positions, classes = class_rows("labels", features.labels, len(features.labels))
+    positions, classes = class_rows(
+        "labels", features.labels, len(features.labels), at_least=FEWEST
+    )
     rows = feature_rows("features", features.rows(positions))
     chosen = drawn(torch.arange(len(test)), lidar_images, seed)
     (views,) = extract_views(

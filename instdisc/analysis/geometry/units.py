@@ -13,7 +13,7 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.transfer import Features
 
-from ..inputs import Words, class_rows, feature_rows
+from ..inputs import FEWEST, class_rows, feature_rows, unit_rows
 
 
 class ClassUnits(NamedTuple):
@@ -32,38 +32,6 @@ class ClassUnits(NamedTuple):
     means: Tensor
 
 
-def unit_rows(name: str, features: Tensor | Features) -> Tensor:
-    """Features divided by their lengths.
-
-    Args:
-        name: of the argument.
-        features: ``(N, D)`` float, or `Features`.
-
-    Returns:
-        ``(N, D)`` float64.
-
-    Raises:
-        TypeError, ValueError: see `feature_rows`; if a row is zero: it has no direction.
-
-    Example:
-        >>> unit_rows("features", torch.tensor([[3.0, 4], [1, 0], [0, 0], [0, 1]]))
-        Traceback (most recent call last):
-        ValueError: `features` must be without rows of zeros, which have no direction, got image 2
-    """
-    rows = feature_rows(name, features)
-    # By the largest number first: squares of tiny numbers are 0.
-    sizes = rows.abs().amax(1, keepdim=True)
-    zero = (sizes[:, 0] == 0).nonzero()[:, 0]
-    if len(zero):
-        checks.refuse(
-            name,
-            "without rows of zeros, which have no direction",
-            Words(f"image {int(zero[0])}"),
-        )
-    rows = rows / sizes
-    return rows.div_(rows.norm(dim=1, keepdim=True))
-
-
 def class_units(features: Tensor | Features, labels: Tensor | None) -> ClassUnits:
     """Unit vectors of the images of known class.
 
@@ -74,10 +42,23 @@ def class_units(features: Tensor | Features, labels: Tensor | None) -> ClassUnit
     Raises:
         TypeError, ValueError: see `unit_rows`, `class_rows`.
     """
-    labels = labels_of(features, labels)
-    positions, classes = class_rows("labels", labels, len(matrix_of(features)))
-    units = unit_rows("features", matrix_of(features)[positions])
+    rows, classes = labelled_rows(features, labels)
+    units = unit_rows("features", rows)
     return ClassUnits(units, classes, *class_means(units, classes))
+
+
+def labelled_rows(features: Tensor | Features, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+    """``(M, D)`` float64 features of the images of known class, and their classes ``(M,)``.
+
+    Raises:
+        TypeError, ValueError: see `feature_rows`, `class_rows`.
+    """
+    rows = matrix_of(features)
+    labels = labels_of(features, labels)
+    # Of fewer images in all it is `features` that are refused.
+    fewest = min(FEWEST, len(rows))
+    positions, classes = class_rows("labels", labels, len(rows), at_least=fewest)
+    return feature_rows("features", rows[positions]), classes
 
 
 def class_means(rows: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:

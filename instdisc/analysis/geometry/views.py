@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
-from instdisc.data import ImageSource, ViewDataset, ViewLoader, view_policy
+from instdisc.data import POLICIES, ImageSource, ViewDataset, ViewLoader, view_policy
 from instdisc.models import Backbone
 from instdisc.transfer.features.frozen import frozen
 
@@ -57,6 +57,7 @@ def extract_views(
     """
     checks.whole("num_views", num_views)
     checks.whole("batch_size", batch_size)
+    checks.choice("policy", policy, list(POLICIES))
     size = backbone.input.size if image_size is None else image_size
     each = view_policy(policy, size, seen=backbone.input)
     views = ViewDataset(images, [each] * num_views, seed=seed)

@@ -11,7 +11,7 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.transfer import Features
 
-from ..inputs import class_rows, feature_rows, paired_rows
+from ..inputs import FEWEST, class_rows, feature_rows, paired_rows, unit_rows
 
 _LEAST = 1e-9  # 1 - base: below it all images look the same
 
@@ -71,25 +71,12 @@ def intra_category_invariance(features: Tensor | Features, labels: Tensor) -> fl
         1.0
     """
     rows = feature_rows("features", features)
-    positions, classes = class_rows("labels", labels, len(rows))
+    positions, classes = class_rows("labels", labels, len(rows), at_least=FEWEST)
     units = unit_rows("features", feature_rows("features", rows[positions]))
     sums, counts = class_cosines(units, classes)
     if not float(counts.sum()):
         checks.refuse("labels", "of a class with two images or more", sorted(labels.tolist())[:20])
     return float(above_base(sums.sum() / counts.sum(), units))
-
-
-def unit_rows(name: str, rows: Tensor) -> Tensor:
-    """Rows of length 1, ``(N, D)`` float64.
-
-    Raises:
-        ValueError: if a row is zero; names the first.
-    """
-    lengths = rows.double().norm(dim=1)
-    zero = (lengths == 0).nonzero()[:, 0]
-    if len(zero):
-        checks.refuse(name, "different from zero in every row", f"zeros in row {int(zero[0])}")
-    return rows.double() / lengths[:, None]
 
 
 def row_cosines(units: Tensor, others: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from instdisc.transfer import save_predictions
 from instdisc.transfer.provenance import about_run
 from instdisc.types import About, Record
 
+from ..inputs import check_network
 from .passes import Progress, compare_passes
 from .quotients import Quotient, StageQuotients, stage_quotients
 from .scores import RESAMPLES
@@ -92,6 +93,7 @@ def evaluate_invariance(
         ['invariance to grey', 'intra-category invariance']
     """
     start = time.perf_counter()
+    check_network(backbone, device, test=test)
     curves = _strengths(transforms, strengths)
     checks.whole("num_images", num_images, at_least=4)
     generator = torch.Generator().manual_seed(seed)

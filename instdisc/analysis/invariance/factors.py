@@ -21,6 +21,7 @@ from instdisc.transfer import save_predictions
 from instdisc.transfer.provenance import about_run
 from instdisc.types import About, Record
 
+from ..inputs import check_network
 from .pairing import Factors
 from .probes import PENALTIES, FactorProbes, factor_probes
 from .scores import RESAMPLES
@@ -92,6 +93,7 @@ def evaluate_factors(
         [('stage1_factors', 'R2 position'), ('stage4_factors', 'R2 position')]
     """
     start = time.perf_counter()
+    check_network(backbone, device, train=train, test=test)
     sides = {"train": train, "test": test}
     of_images = {name: _chosen(name, images, factors) for name, images in sides.items()}
     if train.classes and test.classes and list(train.classes) != list(test.classes):
@@ -145,6 +147,8 @@ def _chosen(name: str, images: ImageSource, factors: Sequence[str] | None) -> Fa
     checks.instance("factors", factors, (list, tuple), "a list of names, or None")
     if not factors:
         checks.refuse("factors", "a list of at least one name, or None", factors)
+    if len(set(factors)) < len(factors):
+        checks.refuse("factors", "names each of which stands there once", list(factors))
     return {checks.choice("factors", factor, list(columns)): columns[factor] for factor in factors}
 
 

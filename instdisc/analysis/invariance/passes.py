@@ -16,7 +16,8 @@ from instdisc.data import ImageSource, ViewPolicy
 from instdisc.models import Backbone
 from instdisc.transfer.features.frozen import frozen
 
-from .cosines import row_cosines, unit_rows
+from ..inputs import unit_rows
+from .cosines import row_cosines
 from .transforms import transform_images
 from .views import pooled_maps, view_batches
 

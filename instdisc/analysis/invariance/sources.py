@@ -9,13 +9,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
-from instdisc.data import (
-    ImageSource,
-    ImageSubset,
-    LandmarkSource,
-    LandmarkSubset,
-    ObjectSource,
-)
+from instdisc.data import ImageSource, ImageSubset, LandmarkSource, ObjectSource
 
 from .pairing import Factors
 
@@ -46,7 +40,7 @@ def factors_of(name: str, images: ImageSource) -> Factors:
     if isinstance(source, ObjectSource):
         return object_factors(source.subset(positions))
     if isinstance(source, LandmarkSource):
-        return landmark_factors(LandmarkSubset(source, positions))
+        return landmark_factors(source.subset(positions))
     if not hasattr(source, "factors"):
         checks.refuse(
             name,

@@ -92,6 +92,8 @@ def check_transforms(transforms: Sequence[str], strengths: Strengths | None) -> 
         checks.refuse("transforms", "a list of at least one name", transforms)
     for name in transforms:
         checks.choice("transforms", name, list(TRANSFORMS))
+    if len(set(transforms)) < len(transforms):
+        checks.refuse("transforms", "names each of which stands there once", list(transforms))
     chosen = {} if strengths is None else strengths
     checks.instance("strengths", chosen, Mapping, "a mapping of transforms to strengths, or None")
     for name, values in chosen.items():
@@ -118,13 +120,13 @@ def _scale(images: Tensor, strength: float, positions: Tensor) -> Tensor:
     small = _resize(images, max(1, round((1 - strength) * side)))
     before = (side - small.shape[-1]) // 2
     after = side - small.shape[-1] - before
-    return functional.pad(small, (before, after, before, after), mode="reflect")
+    return _mirror(small, before, after)
 
 
 def _translation(images: Tensor, strength: float, positions: Tensor) -> Tensor:
     side = images.shape[-1]
     pixels = round(strength * side)
-    wide = functional.pad(images, (pixels,) * 4, mode="reflect")
+    wide = _mirror(images, pixels, pixels)
     shifted = torch.empty_like(images)
     for direction, (x, y) in enumerate(((-1, 0), (0, -1), (1, 0), (0, 1))):  # right, down, left, up
         rows = (positions % 4 == direction).nonzero()[:, 0].to(images.device)
@@ -160,7 +162,9 @@ def _grey(images: Tensor, strength: float, positions: Tensor) -> Tensor:
 
 def _blur(images: Tensor, strength: float, positions: Tensor) -> Tensor:
     sigma = strength * images.shape[-1]
-    return tv.gaussian_blur(images, [2 * math.ceil(3 * sigma) + 1] * 2, [sigma] * 2)
+    reach = math.ceil(3 * sigma)
+    _check_border(images, reach)
+    return tv.gaussian_blur(images, [2 * reach + 1] * 2, [sigma] * 2)
 
 
 def _noise(images: Tensor, strength: float, positions: Tensor) -> Tensor:
@@ -174,6 +178,19 @@ def _noise(images: Tensor, strength: float, positions: Tensor) -> Tensor:
 
 def _signs(positions: Tensor) -> Tensor:
     return 1.0 - 2.0 * (positions % 2)
+
+
+def _mirror(images: Tensor, before: int, after: int) -> Tensor:
+    """Images with a border that mirrors them."""
+    _check_border(images, max(before, after))
+    return functional.pad(images, (before, after, before, after), mode="reflect")
+
+
+def _check_border(images: Tensor, border: int) -> None:
+    """Refuses images that are too small to be mirrored around so wide."""
+    if border >= images.shape[-1]:
+        remedy = "Show them larger, or choose a smaller strength."
+        checks.refuse("images", f"wider than a border of {border} pixels", images, remedy)
 
 
 def _resize(images: Tensor, side: int) -> Tensor:

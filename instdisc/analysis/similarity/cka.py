@@ -56,6 +56,7 @@ def cka(a: Tensor | Features, b: Tensor | Features, *, batch_size: int | None = 
         (1.0, -0.03)
     """
     x, y = paired_rows(("a", "b"), a, b)
+    x, y = _scaled(x), _scaled(y)
     if batch_size is not None:
         checks.whole("batch_size", batch_size, at_least=FEWEST)
     batches = list(zip(x.split(batch_size or len(x)), y.split(batch_size or len(y)), strict=True))
@@ -95,8 +96,14 @@ def biased_cka(a: Tensor | Features, b: Tensor | Features) -> float:
         (0.44, 0.01)
     """
     x, y = paired_rows(("a", "b"), a, b)
+    x, y = _scaled(x), _scaled(y)
     x, y = x - x.mean(0), y - y.mean(0)
     return _ratio(_cross(x, y), _cross(x, x), _cross(y, y))
+
+
+def _scaled(rows: Tensor) -> Tensor:
+    """Rows whose largest number is 1: fourth powers of huge or tiny ones are not finite or 0."""
+    return rows / torch.linalg.vector_norm(rows, torch.inf)
 
 
 def _hsic(x: Tensor, y: Tensor) -> float:

@@ -96,6 +96,7 @@ def compare_layers(
     """
     start = time.perf_counter()
     checks.whole("k", k)
+    checks.instance("images", images, ImageSource, "a set of images")
     if len(images) <= k:
         checks.refuse("images", f"more than `k` = {k}", len(images))
     similarity = layer_similarity(

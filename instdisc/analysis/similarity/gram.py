@@ -31,16 +31,20 @@ def linear_gram(features: Tensor) -> Tensor:
     """
     if features.ndim == 4 and features.is_contiguous(memory_format=torch.channels_last):
         features = features.permute(0, 2, 3, 1)  # a view; the kernel is a sum over all cells
-    rows = features.flatten(1)  # (n, D)
+    rows = features.detach().flatten(1)  # (n, D)
     if rows.dtype in (torch.float16, torch.bfloat16):
         rows = rows.float()
     count = len(rows)
+    # A power of two, which loses no digit: products of huge or tiny float32 numbers have none.
+    _, exponent = torch.frexp(torch.linalg.vector_norm(rows, torch.inf))
+    scale = torch.exp2(-exponent.clamp(-120, 120).to(rows.dtype))
     gram = rows.new_zeros((count, count), dtype=torch.float64)
     columns = max(64, _AT_ONCE.get(rows.device.type, 2**20) // count)
     for part in rows.split(columns, dim=1):
-        part = part - part.mean(0)
+        part = part * scale
+        part -= part.mean(0)
         gram += part @ part.T
-    return gram
+    return gram / scale.double().square()
 
 
 def centre_grams(grams: Tensor) -> Tensor:

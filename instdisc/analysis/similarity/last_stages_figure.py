@@ -27,10 +27,10 @@ def last_stages_figure(arrays: Mapping[str, Arrays]) -> Figure:
         ValueError: if there is no checkpoint, or an array is missing.
 
     Example:
-        >>> one = {"last_stages": np.arange(2), "stage": np.array(["layer1"]),
+        >>> arrays = {"last_stages": np.arange(2), "stage": np.array(["layer1"]),
         ...     **{f"top1{end}": np.array([50.0, 60.0]) for end in ("", "_low", "_high")},
         ...     **{f"cka{end}": np.array([[1.0], [0.6]]) for end in ("", "_low", "_high")}}
-        >>> len(last_stages_figure({"net": one}).axes)
+        >>> len(last_stages_figure({"net": arrays}).axes)
         2
     """
     checkpoint_arrays("arrays", arrays, _COLUMNS)

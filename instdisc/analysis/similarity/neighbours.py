@@ -73,7 +73,10 @@ def nearest_neighbours(rows: Tensor, k: int) -> Tensor:
                 [1],
                 [2]])
     """
-    unit = F.normalize(rows.double(), dim=1)
+    rows = rows.double()
+    # By the largest number first: the lengths of tiny rows are not told from 0.
+    sizes = rows.abs().amax(1, keepdim=True)
+    unit = F.normalize(rows / torch.where(sizes > 0, sizes, 1.0), dim=1)
     count = len(unit)
     positions = torch.arange(count, device=unit.device)
     tables = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from ..images.packed import PackedPaths
 from ..images.source import ImageSource
 from ..left_out import say_left_out
 from .layouts import LandmarkLayout, check_layout
+
+if TYPE_CHECKING:
+    from .subset import LandmarkSubset
 
 
 class LandmarkSource(ImageSource):
@@ -49,6 +52,11 @@ class LandmarkSource(ImageSource):
     def box(self, index: int) -> Tensor | None:
         """The face or object, ``(4,)`` left, top, right, bottom in pixels; ``None``: unknown."""
         return None
+
+    def subset(self, positions: Tensor) -> LandmarkSubset:
+        from .subset import LandmarkSubset  # a subset is such a source, too
+
+        return LandmarkSubset(self, positions)
 
     def annotation_keys(self, positions: Tensor | None = None) -> Keys:
         return Keys(as_keys(self._truth_key(index) for index in self._rows(positions)), True)

@@ -208,9 +208,9 @@ def test_wrong_input_is_named(backbone, images):
         evaluate_geometry(backbone, images, image_size=32, stages=[5])
     with pytest.raises(ValueError, match="`max_images` must be a whole number of at least 4"):
         evaluate_geometry(backbone, images, image_size=32, max_images=3)
-    with pytest.raises(ValueError, match="`name` must be one of"):
+    with pytest.raises(ValueError, match="`policy` must be one of"):
         evaluate_geometry(backbone, images, image_size=32, policy="moco")
-    with pytest.raises(ValueError, match="`features of stage 4` must be of at least 4 rows"):
+    with pytest.raises(ValueError, match="`test` must be of at least 4 images, got 3"):
         evaluate_geometry(backbone, ImageSubset(images, torch.arange(3)), image_size=32, stages=[4])
     with pytest.raises(ValueError, match="`labels` must be of at least two known classes"):
         evaluate_transferability(backbone, Unlabelled(images), image_size=32)

@@ -171,3 +171,11 @@ def test_wrong_input_is_named(number, x, y, message):
 def test_plain_score_of_few_images_says_nothing():
     with pytest.raises(ValueError, match="`features` must be of more images than their 20 columns"):
         h_score(torch.randn(20, 20), torch.arange(20) % 2, shrink=False)
+
+
+def test_one_column_is_not_shrunk():
+    rows = torch.randn(30, 1, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(30) % 3
+    score = h_score(rows, labels)
+    assert score.shrinkage == 0
+    assert score.value == pytest.approx(h_score(rows, labels, shrink=False).value)

@@ -251,3 +251,8 @@ def test_wrong_input_is_named():
         predictors(constant)
     with pytest.raises(ValueError, match="`pairs` must be at least one"):
         prediction_arrays([])
+
+
+def test_results_are_a_list_of_patterns():
+    with pytest.raises(TypeError, match="`results` must be a list of patterns of tasks, got 'knn'"):
+        predictors([], results="knn")

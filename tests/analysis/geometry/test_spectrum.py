@@ -191,3 +191,15 @@ def test_wrong_views_are_named():
         lidar(z * torch.nan)
     with pytest.raises(ValueError, match="`delta` must be a finite number above 0"):
         lidar(z, delta=0)
+
+
+def test_delta_that_is_lost_beside_large_features():
+    views = torch.randn(5, 2, 40, generator=torch.Generator().manual_seed(0)).double()
+    with pytest.raises(ValueError, match="`delta` must be above the rounding of the covariance"):
+        lidar(views * 1e10)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e150])
+def test_participation_ratio_of_huge_and_tiny_features(scale):
+    rows = torch.randn(20, 4, generator=torch.Generator().manual_seed(1)).double()
+    assert participation_ratio(rows * scale) == pytest.approx(participation_ratio(rows))

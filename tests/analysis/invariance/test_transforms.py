@@ -6,6 +6,7 @@ import torch
 from torchvision.transforms.v2 import functional as tv
 
 from instdisc.analysis.invariance import TRANSFORMS, Transform, transform_images
+from instdisc.analysis.invariance.transforms import check_transforms
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +147,16 @@ def test_extreme_strengths_of_small_images():
     for name, transform in TRANSFORMS.items():
         most = min(transform.most, 10)
         assert bool(transform_images(tiny, name, most).isfinite().all()), name
+
+
+@pytest.mark.parametrize(("name", "side"), [("translation", 4), ("scale", 5), ("blur", 9)])
+def test_images_too_small_for_a_border(name, side):
+    small = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    strength = TRANSFORMS[name].most
+    with pytest.raises(ValueError, match="`images` must be wider than a border of . pixels, got"):
+        transform_images(small, name, strength)
+
+
+def test_a_transform_stands_there_once():
+    with pytest.raises(ValueError, match="`transforms` must be names each of which stands there"):
+        check_transforms(["grey", "grey"], None)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from instdisc.analysis.similarity import MinibatchCKA, biased_cka, cka
+from instdisc.analysis.similarity import MinibatchCKA, biased_cka, cka, mutual_knn
 from instdisc.analysis.similarity.gram import centre_grams, linear_gram
 from instdisc.transfer import Features
 
@@ -223,3 +223,28 @@ def test_refusals():
         meter_of([x, torch.ones(8, 2)], None, [8]).compute()
     with pytest.raises(ValueError, match="`level`"):
         meter.intervals(1.0)
+
+
+@pytest.mark.parametrize("scale", [1e-37, 1e-20, 1e20, 1e37])
+def test_huge_and_tiny_features_are_compared_like_others(scale):
+    generator = torch.Generator().manual_seed(5)
+    x, y = torch.randn(40, 6, generator=generator), torch.randn(40, 5, generator=generator)
+    y = y + x[:, :5]
+    numbers = []
+    for factor in (1.0, scale):
+        meter = MinibatchCKA()
+        for a, b in zip((x * factor).split(13), y.split(13), strict=True):
+            meter.update([a], [b])
+        low, high = (float(end) for end in meter.intervals())
+        near = mutual_knn(x * factor, y, k=5)
+        numbers.append([float(meter.compute()), low, high, cka(x * factor, y, batch_size=13), near])
+    assert numbers[1] == pytest.approx(numbers[0], rel=1e-6)
+    assert numbers[0][0] == pytest.approx(numbers[0][3], rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e150])
+def test_powers_of_float64_numbers_stay_finite(scale):
+    x = torch.randn(20, 4, generator=torch.Generator().manual_seed(6)).double()
+    y = x[:, :3].square()
+    assert cka(x * scale, y) == pytest.approx(cka(x, y))
+    assert biased_cka(x * scale, y) == pytest.approx(biased_cka(x, y))

@@ -53,7 +53,8 @@ def test_numbers_are_those_of_the_functions_on_shuffled_features(tmp_path):
         for net in pair.values()
     ]
     assert [r.task for r in records] == [
-        f"layer{s}_similarity" for s in (1, 2, 3, 4) for _ in "abc"
+        *(f"layer{s}_similarity" for s in (1, 2, 3, 4) for _ in "abc"),
+        *(f"layer{s}_similarity" for _ in "ab" for s in (2, 3, 4)),
     ]
     for s in range(4):
         x, y = stages[0][s], stages[1][s]
@@ -82,6 +83,35 @@ def test_numbers_are_those_of_the_functions_on_shuffled_features(tmp_path):
     near = [[mutual_knn(x, y, k=4) for y in flat] for x in flat]
     np.testing.assert_allclose(stored["mutual_knn"], near, atol=0.03)
     assert np.isfinite(stored["procrustes"]).sum() == 8
+
+
+def test_each_layer_beside_the_one_before_it(tmp_path):
+    pair = nets("a", "b")
+    file = tmp_path / "similarity.npz"
+    records = compare_layers(pair, SCENES, seed=3, batch_size=13, arrays=file, **SMALL)
+    steps = [r for r in records if r.metric == "CKA with the layer before"]
+    assert [(r.method, r.task) for r in steps] == [
+        (name, f"layer{s}_similarity") for name in "ab" for s in (2, 3, 4)
+    ]
+    assert all(
+        (r.architecture, r.n, r.higher_is_better) == ("test_resnet", 39, True) for r in steps
+    )
+    stored = read_predictions(file)
+    places = [(first + s, first + s - 1) for first in (0, 4) for s in (1, 2, 3)]
+    for record, place in zip(steps, places, strict=True):
+        assert record.value == stored["cka"][place]
+        assert (record.low, record.high) == (stored["cka_low"][place], stored["cka_high"][place])
+    order = torch.randperm(41, generator=torch.Generator().manual_seed(3))
+    for net, values in zip(pair.values(), (steps[:3], steps[3:]), strict=True):
+        rows = [s.features[order].double() for s in extract_stages(net, SCENES, image_size=32)]
+        expected = [float(naive(rows[s], rows[s - 1], 13)) for s in (1, 2, 3)]
+        assert [r.value for r in values] == pytest.approx(expected, abs=2e-5)
+    # The same of a checkpoint by itself, whatever stands beside it.
+    alone = compare_layers({"a": pair["a"]}, SCENES, seed=3, batch_size=13, **SMALL)
+    assert [(r.method, r.task, r.metric) for r in alone] == [
+        ("a", r.task, r.metric) for r in steps[:3]
+    ]
+    assert [r.value for r in alone] == pytest.approx([r.value for r in steps[:3]], rel=1e-9)
 
 
 def test_backbones_are_left_as_they_were_and_the_result_repeats(tmp_path):
@@ -115,7 +145,10 @@ def test_maps_and_named_layers(tmp_path):
     options = {"layers": ["conv1", "layer2.0"], "batch_size": 20, **SMALL}
     pooled = compare_layers(pair, SCENES, **options)
     maps = compare_layers(pair, SCENES, pooled=False, arrays=tmp_path / "maps.npz", **options)
-    assert [r.task for r in maps[::3]] == ["conv1_similarity", "layer2.0_similarity"]
+    assert [r.task for r in maps[:6:3]] == ["conv1_similarity", "layer2.0_similarity"]
+    assert [(r.method, r.task) for r in maps[6:]] == [
+        (name, "layer2.0_similarity") for name in "ab"
+    ]  # with conv1, the layer before
     assert maps[0].value != pooled[0].value
     assert maps[1].value == pooled[1].value  # mutual k-NN is of averaged maps always
     order = torch.randperm(41, generator=torch.Generator().manual_seed(0))
@@ -137,7 +170,14 @@ def test_networks_of_other_depths_and_views_are_compared_at_the_last():
     pair = nets("resnet")
     pair["vit"] = Backbone("vit_tiny_patch16_224", img_size=32, depth=2, embed_dim=24, num_heads=2)
     records = compare_layers(pair, SCENES, about=About(dataset="mine"), **SMALL)
-    assert [r.task for r in records] == ["last_similarity"] * 3
+    assert [r.task for r in records[:3]] == ["last_similarity"] * 3
+    steps = [(r.method, r.architecture) for r in records[3:]]
+    depths = [len(net.stages) - 1 for net in pair.values()]
+    expected = [
+        *[("resnet", "test_resnet")] * depths[0],
+        *[("vit", "vit_tiny_patch16_224")] * depths[1],
+    ]
+    assert steps == expected
     assert records[0].architecture == "test_resnet and vit_tiny_patch16_224"
     assert records[0].dataset == "mine"
     assert records[0].parameters == 0
@@ -157,8 +197,8 @@ def test_figures(tmp_path):
         "mutual 4-NN",
         "Procrustes distance",
     ]
-    # A network of its own has a map and no line.
-    assert compare_layers(nets("a"), SCENES, arrays=file, **SMALL) == []
+    # A network by itself has a map and no line.
+    compare_layers(nets("a"), SCENES, arrays=file, **SMALL)
     alone = read_predictions(file)
     assert len(cka_figure(alone).axes) == 2
     with pytest.raises(ValueError, match="`arrays` must be of two checkpoints with as many layers"):

@@ -122,6 +122,11 @@ def test_subsets_and_splits(files):
     assert (test.layout, test.name) == (FACE_5, "faces")
     whole = LandmarkSubset(images, torch.arange(10))
     assert whole.fingerprint() == images.fingerprint() != test.fingerprint()
+    few = images.subset(torch.tensor([4, 2])).subset(torch.tensor([1]))
+    assert isinstance(few, LandmarkSubset)
+    assert torch.equal(few.all_points(), images.all_points()[[2]])
+    assert torch.equal(few.box(0), images.box(2))
+    assert few.fingerprint() == LandmarkSubset(images, torch.tensor([2])).fingerprint()
     with pytest.raises(ValueError, match="`num_test` must be a whole number .* at most 9, got 10"):
         split_landmarks(images, 10)
 
