@@ -180,6 +180,21 @@ def test_closed_forms():
         assert float(rms_calibration_error(sure, hits)) == 1 - area
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e-20, 1e20, 1e300])
+def test_temperature_of_any_scale(scale):
+    logits, labels = made(0, 60, 4, 1.0, 0.7)
+    expected = fit_temperature(logits, labels)
+    assert fit_temperature(logits * scale, labels) / scale == pytest.approx(expected, rel=1e-9)
+    assert fit_temperature(logits.requires_grad_(), labels) == expected
+
+
+def test_brier_score_of_bfloat16():
+    logits, labels = made(0, 60, 5, 1.0, 0.7)
+    shares = logits.softmax(1)
+    rounded = brier_score(shares.bfloat16(), labels)
+    assert float(rounded) == pytest.approx(float(brier_score(shares, labels)), abs=5e-3)
+
+
 def test_temperature_changes_no_prediction_and_never_raises_the_likelihood_it_is_fitted_on():
     for seed in range(5):
         logits, labels = made(seed, 80, 4, 1.0 + seed, 0.7)

@@ -17,6 +17,7 @@ from .random_fields import image_keys
 from .strengths import SEVERITIES, STRENGTHS
 
 CORRUPTIONS = tuple(STRENGTHS)
+_SMALLEST = 4  # pixels, below which clouds and displacements have no meaning
 
 
 def corruptions(
@@ -48,7 +49,7 @@ def corruptions(
         torch.Size([5, 2, 3, 32, 32])
     """
     for name, values in (("names", names), ("severities", severities)):
-        if isinstance(values, str) or not len(values):
+        if not isinstance(values, list | tuple) or not values:
             checks.refuse(name, "a list of at least one", values)
     return {
         name: torch.stack(
@@ -83,9 +84,9 @@ def corrupt(
         ``(B, 3, H, W)`` float32 in [0, 1], in steps of 1 / 255.
 
     Raises:
-        TypeError: if `images` are no float tensor.
-        ValueError: if there is no such kind or severity, the images lie outside [0, 1], or the
-            indices are not as many.
+        TypeError: if `images` are no float tensor, or `indices` no int64 tensor.
+        ValueError: if there is no such kind or severity, the images lie outside [0, 1] or are
+            smaller than 4 px, or the indices are not as many.
 
     Source:
         Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions
@@ -106,6 +107,8 @@ def corrupt(
     checks.whole("seed", seed, at_least=0)
     checks.shape("images", images, ("B", 3, "H", "W"))
     checks.dtype("images", images, checks.FLOATS)
+    if min(images.shape[2:]) < _SMALLEST:
+        checks.refuse("images", f"at least {_SMALLEST} pixels wide and high", images)
     images = images.float()
     if images.numel() and not bool(((images >= 0) & (images <= 1)).all()):
         checks.refuse(
@@ -114,6 +117,9 @@ def corrupt(
     if indices is None:
         indices = torch.arange(len(images))
     checks.shape("indices", indices, (len(images),))
+    checks.dtype("indices", indices, torch.int64)
+    if not len(images):
+        return images
     keys = image_keys(seed, corruption, indices.to(images.device))
     strength = STRENGTHS[corruption][severity - 1]
     corrupted = OPERATORS[corruption](images, strength, keys)

@@ -92,6 +92,7 @@ def shape_bias(
         textures: ``(N,)`` likewise, of the texture.
 
     Raises:
+        TypeError: if some are tensors and some are not, or one is a text.
         ValueError: if they differ in length, or no decision is for shape or texture.
 
     Source:
@@ -101,7 +102,13 @@ def shape_bias(
         >>> shape_bias(["cat", "dog", "car"], ["cat"] * 3, ["dog"] * 3)
         ShapeBias(shape=1, texture=1, other=1, bias=0.5)
     """
-    rows = [list(each) for each in (predictions, shapes, textures)]
+    names = ("predictions", "shapes", "textures")
+    columns = (predictions, shapes, textures)
+    for name, column in zip(names, columns, strict=True):
+        if isinstance(column, str) or isinstance(column, Tensor) != isinstance(predictions, Tensor):
+            rule = "a tensor of classes or a list of names, like the others"
+            checks.refuse(name, rule, column, kind=TypeError)
+    rows = [column.tolist() if isinstance(column, Tensor) else list(column) for column in columns]
     if len({len(row) for row in rows}) > 1:
         checks.refuse("textures", "as many as predictions and shapes", [len(row) for row in rows])
     triples = [(p, s, t) for p, s, t in zip(*rows, strict=True) if s != t]

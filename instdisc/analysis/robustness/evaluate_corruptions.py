@@ -124,7 +124,6 @@ def evaluate_corruptions(
     with frozen(backbone, device):
         for batch in loader:
             images = batch.images[0].to(device)
-
             clean.append(_predict(backbone, readout, policy, images) == batch.labels)
             right.append(
                 torch.stack(
@@ -177,7 +176,8 @@ def evaluate_corruptions(
 def check_corruptions(corruptions: Sequence[str], severities: Sequence[int]) -> None:
     """Raises an error unless they are at least one each, all of them there, none twice."""
     for name, values in (("corruptions", corruptions), ("severities", severities)):
-        if isinstance(values, str) or not len(values) or len(set(values)) < len(values):
+        listed = isinstance(values, list | tuple) and values
+        if not listed or len(set(values)) < len(values):
             checks.refuse(name, "a list of at least one, none of them twice", values)
     for corruption in corruptions:
         checks.choice("corruptions", corruption, CORRUPTIONS)

@@ -48,16 +48,16 @@ def corruption_errors(errors: Mapping[str, Sequence[float]]) -> dict[str, float]
         >>> corruption_errors({"fog": [0.819324] * 5})
         {'fog': 1.0}
     """
-    if not errors:
-        checks.refuse("errors", "of at least one corruption", dict(errors))
+    if not isinstance(errors, Mapping) or not errors:
+        checks.refuse("errors", "a mapping of at least one corruption to its errors", errors)
     ratios = {}
     for corruption, values in errors.items():
         checks.choice("errors", corruption, list(ALEXNET_ERRORS))
-        if len(values) != len(SEVERITIES):
-            checks.refuse("errors", f"of {len(SEVERITIES)} severities", list(values), corruption)
+        if not hasattr(values, "__len__") or len(values) != len(SEVERITIES):
+            checks.refuse("errors", f"of {len(SEVERITIES)} severities", values, f"Of {corruption}.")
         for value in values:
             checks.share("errors", value, remedy="Give shares, not percent.")
-        ratios[corruption] = sum(values) / (len(values) * ALEXNET_ERRORS[corruption])
+        ratios[corruption] = float(sum(values)) / (len(values) * ALEXNET_ERRORS[corruption])
     return ratios
 
 

@@ -15,7 +15,7 @@ from instdisc.metrics.inputs import check_confidences
 
 
 def outlier_aupr(confidences: Tensor, outliers: Tensor) -> Tensor:
-    """Area under precision over recall, where outliers are to be found by low confidence.
+    """Area under precision over recall, where low confidence stands for an outlier.
 
     Average precision with steps: the sum over thresholds of ``1 - confidence`` of the precision
     times the gain in recall; equal confidences are one threshold. Without any skill it is the
@@ -42,8 +42,8 @@ def outlier_aupr(confidences: Tensor, outliers: Tensor) -> Tensor:
     """
     ranked = _rank(confidences, outliers)
     # Of a threshold that several images share, the state after all of them counts.
-    precision = (ranked.found / (ranked.found + ranked.alarms)).gather(-1, ranked.last)
-    return (precision * ranked.outliers).sum(-1) / ranked.found[..., -1]
+    precision = (ranked.caught / (ranked.caught + ranked.alarms)).gather(-1, ranked.last)
+    return (precision * ranked.outliers).sum(-1) / ranked.caught[..., -1]
 
 
 def outlier_auroc(confidences: Tensor, outliers: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ def outlier_auroc(confidences: Tensor, outliers: Tensor) -> Tensor:
     before = ranked.alarms - (1 - ranked.outliers)
     equal = total - more - before.gather(-1, ranked.first)
     pairs = ranked.outliers * (more + equal / 2)
-    return pairs.sum(-1) / (ranked.found[..., -1] * total[..., 0])
+    return pairs.sum(-1) / (ranked.caught[..., -1] * total[..., 0])
 
 
 class _Ranked(NamedTuple):
@@ -78,14 +78,14 @@ class _Ranked(NamedTuple):
 
     Attributes:
         outliers: float64, 1 for an outlier.
-        found: outliers up to here.
+        caught: outliers up to here.
         alarms: other images up to here.
         first: position of the first of equal confidence.
         last: of the last.
     """
 
     outliers: Tensor
-    found: Tensor
+    caught: Tensor
     alarms: Tensor
     first: Tensor
     last: Tensor

@@ -18,9 +18,10 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.data import ImageSource
 from instdisc.metrics import calibration_error
-from instdisc.metrics.inputs import check_confidences
+from instdisc.metrics.inputs import check_classes, check_confidences
 from instdisc.records import Run
 from instdisc.transfer import bootstrap_records, confidence_records, save_predictions
+from instdisc.transfer.provenance import checked
 from instdisc.types import About, Record
 
 from ..analysis import Arrays, checkpoint_arrays
@@ -99,7 +100,9 @@ def calibrate(
         and the ECE after temperature scaling where there is one.
 
     Raises:
-        ValueError: if an array is missing, differs in length, or a confidence is not known.
+        TypeError: if classes are no whole numbers.
+        ValueError: if an array is missing, differs in length, or a class or confidence is not
+            known.
 
     Example:
         >>> kept = {"label": np.array([0, 1]), "prediction": np.array([0, 0]),
@@ -113,11 +116,13 @@ def calibrate(
         torch.from_numpy(np.asarray(predictions[name]))
         for name in ("label", "prediction", "confidence")
     )
+    check_classes("label", label)  # an image of unknown class is neither right nor wrong
+    check_classes("prediction", prediction)
     checks.shape("prediction", prediction, label.shape)
     checks.all_finite("confidence", confidence.float(), row="image")
     hits = label == prediction
     diagram = reliability(confidence, hits, num_bins=num_bins)
-    whose = About(dataset="" if images is None else images.name).update(about)
+    whose = About(dataset="" if images is None else images.name).update(checked(about))
     run = Run(whose, seed, 0.0, {"num_bins": num_bins})
     columns: dict[str, Tensor] = {**diagram._asdict()}
     records = [

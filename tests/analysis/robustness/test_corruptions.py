@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage, stats
 from scipy.signal import convolve2d
 
-from instdisc.analysis.robustness import CORRUPTIONS, corrupt, corruption_strip
+from instdisc.analysis.robustness import CORRUPTIONS, corrupt, corruption_strip, corruptions
 from instdisc.analysis.robustness.blurs import convolve, disk, line, smooth
 from instdisc.analysis.robustness.strengths import STRENGTHS
 from instdisc.data import Scenes
@@ -233,3 +233,23 @@ def test_bad_input(change, message):
     asked = {"images": GREY, "corruption": "fog", **change}
     with pytest.raises((TypeError, ValueError), match=message):
         corrupt(asked.pop("images"), asked.pop("corruption"), **asked)
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS)
+def test_the_smallest_images_and_none(corruption):
+    images = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    assert corrupt(images, corruption, severity=5).isfinite().all()
+    assert corrupt(images[:0], corruption).shape == (0, 3, 4, 5)
+    with pytest.raises(ValueError, match="`images` must be at least 4 pixels wide and high"):
+        corrupt(images[:, :, :3], corruption)
+
+
+def test_what_is_no_list_and_no_index():
+    images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    for names in (None, "fog", 3):
+        with pytest.raises(ValueError, match="`names` must be a list of at least one"):
+            corruptions(images, names)
+    with pytest.raises(ValueError, match="`severities` must be a list of at least one"):
+        corruptions(images, ["fog"], severities=3)
+    with pytest.raises(TypeError, match="`indices` must be of torch.int64"):
+        corrupt(images, "fog", indices=torch.zeros(2))

@@ -157,3 +157,11 @@ def test_bad_input(backbone, official, train, make_colours, tmp_path):
     few = make_colours(tmp_path / "y", ["bear", "boat"])
     with pytest.raises(ValueError, match="`cues` must be of at least one image whose cues"):
         evaluate_shape_bias(backbone, few, official, image_size=32)
+
+
+def test_shape_bias_of_names_and_classes_mixed():
+    for names in (["a", "b"], "ab"):
+        with pytest.raises(TypeError, match="must be a tensor of classes or a list of names"):
+            shape_bias(torch.tensor([0, 1]), names, names)
+    with pytest.raises(TypeError, match="`predictions` must be a tensor of classes or a list"):
+        shape_bias("ab", ["a", "b"], ["b", "a"])

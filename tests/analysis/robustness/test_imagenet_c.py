@@ -43,7 +43,7 @@ def test_golden_vectors():
 @pytest.mark.parametrize(
     ("errors", "message"),
     [
-        ({}, "`errors` must be of at least one corruption"),
+        ({}, "`errors` must be a mapping of at least one corruption"),
         ({"rain": [0.1] * 5}, "`errors` must be one of 'gaussian_noise'"),
         ({"fog": [0.1] * 4}, "`errors` must be of 5 severities.* fog"),
         ({"fog": [40] * 5}, "`errors` must be a finite number .* at most 1, got 40. Give shares"),

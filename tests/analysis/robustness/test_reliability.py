@@ -96,3 +96,14 @@ def test_bad_input(kept, change, message):
         calibrate(given)
     with pytest.raises(ValueError, match="`num_bins` must be a whole number of at least 1"):
         calibrate(kept, num_bins=0)
+
+
+def test_calibrate_refuses_unknown_classes_and_names():
+    kept = {
+        "label": np.array([0, -1]), "prediction": np.array([0, 0]),
+        "confidence": np.array([0.9, 0.8]),
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="`label` must be classes from 0, got -1"):
+        calibrate(kept)
+    with pytest.raises(TypeError, match="`about` must be"):
+        calibrate({**kept, "label": np.array([0, 1])}, about="x")
