@@ -22,10 +22,15 @@ class Analysis(NamedTuple):
 
     Attributes:
         figures: functions by the names of their files. Each gets ``{name of the checkpoint:
-            arrays}``, or the arrays alone if the task looks at all checkpoints together.
+            arrays}``, or the arrays alone if the task looks at all checkpoints together; where
+            these do not call for it, it raises `NothingToDraw`.
     """
 
     figures: Mapping[str, Callable[..., Figure]]
+
+
+class NothingToDraw(ValueError):
+    """A figure that these arrays do not call for: it is passed over, and nothing is missing."""
 
 
 def checkpoint_arrays(name: str, arrays: Mapping[str, Arrays], columns: Sequence[str]) -> None:
