@@ -103,7 +103,7 @@ def test_arrays_that_are_gone_are_made_again(look):
 
 
 def test_figures_of_other_sets_and_analyses_have_other_files(tmp_path, monkeypatch):
-    """"a/b" and "a b" look alike, and so do b_pixels of "a" and pixels of "a/b"."""
+    """ "a/b" and "a b" look alike, and so do b_pixels of "a" and pixels of "a/b"."""
     monkeypatch.setitem(ANALYSES, "names", Analysis({"b_pixels": pixel_figure}))
     sets = {name: Scenes(20, image_size=32, num_categories=2) for name in ("a/b", "a b", "a")}
     sets["\u00e9" * 300] = sets["a"]
