@@ -55,13 +55,13 @@ def checkpoint_arrays(name: str, arrays: Mapping[str, Arrays], columns: Sequence
 
 
 def plain_text(name: str) -> str:
-    """A name as matplotlib shows it as it is.
+    r"""A name as matplotlib shows it as it is.
 
     What stands between dollars would be set as mathematics, and a legend would leave out what
     begins with an underscore.
 
     Example:
         >>> plain_text("_a$b$")
-        ' _a\\\\$b\\\\$'
+        ' _a\\$b\\$'
     """
     return re.sub("^_", " _", name.replace("$", r"\$"))

@@ -23,8 +23,8 @@ def inversion_figure(arrays: Mapping[str, Arrays], *, shown_distances: int = 2) 
     """A grid of images drawn anew: a row for each image and checkpoint, a column for each stage.
 
     The first column holds the original, the name of the checkpoint stands before its row, and
-    below each picture how near it comes to the original. Of arrays without pictures the mean of each
-    distance is drawn instead: a panel for each, over the stages, a line for each checkpoint.
+    below each picture how near it comes to the original. Of arrays without pictures the mean of
+    each distance is drawn instead: a panel for each, over the stages, a line for each checkpoint.
 
     Args:
         arrays: by checkpoint, what `evaluate_inversion` wrote; all of the same images.
