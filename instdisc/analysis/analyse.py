@@ -92,7 +92,7 @@ def analyse(
         ...         progress=False,
         ...     )
         ...     sorted(file.name for file in Path(folder, "figures").iterdir())
-        ['scenes_cka.png']
+        ['scenes_cka.png', 'scenes_similarity.png']
     """
     if isinstance(analyses, str) or not isinstance(analyses, Sequence) or not analyses:
         checks.refuse("analyses", "a list of at least one name", analyses)
