@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
@@ -25,9 +26,11 @@ from instdisc.transfer import (
     run_suite,
 )
 
+from .analysis import NothingToDraw
 from .registry import ANALYSES
 
 _log = logging.getLogger(__name__)
+_LONGEST = 200  # bytes of a file's name, of the 255 that most file systems take
 
 
 def analyse(
@@ -76,7 +79,8 @@ def analyse(
         The records, with what is `missing` and the arrays that were `kept`.
 
     Raises:
-        TypeError, ValueError: see `run_suite`; if there is no such analysis.
+        TypeError, ValueError: see `run_suite`; before anything runs, if there is no such analysis,
+            or `out` cannot be a folder.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -88,23 +92,24 @@ def analyse(
         ...         progress=False,
         ...     )
         ...     sorted(file.name for file in Path(folder, "figures").iterdir())
-        ['scenes_cka.png']
+        ['scenes_cka.png', 'scenes_similarity.png']
     """
     if isinstance(analyses, str) or not isinstance(analyses, Sequence) or not analyses:
         checks.refuse("analyses", "a list of at least one name", analyses)
     for name in analyses:
         checks.choice("analyses", name, list(ANALYSES))
-    given = {name: dict(values) for name, values in (options or {}).items()}
+        checks.choice("analyses", name, list(TASKS), remedy=f"Add TASKS[{name!r}] = Task(...).")
+    checks.instance("thumbnails", thumbnails, bool, "True or False")
+    checks.instance("figures", figures, bool, "True or False")
+    out = _folder(out)
+    settings = {} if options is None else options
     if not thumbnails:
-        for name in analyses:
-            if "thumbnail" in TASKS[name].options:
-                given.setdefault(name, {})["thumbnail"] = 0
-    out = Path(checks.instance("out", out, (str, Path), "a folder"))
+        settings = _without_thumbnails(settings, analyses)
     records = run_suite(
         checkpoints,
         data_sets,
         tasks=analyses,
-        options=given,
+        options=settings,
         data_root=data_root,
         results=out / "results.jsonl",
         image_size=image_size,
@@ -127,7 +132,7 @@ def draw_figures(kept: Sequence[Kept], folder: str | Path) -> list[Missing]:
 
     Args:
         kept: of `SuiteRecords`; those of tasks that are no analysis are passed over.
-        folder: gets ``DATASET_FIGURE.png``.
+        folder: gets ``DATASET_FIGURE.png``, with a hash behind it where two would be called alike.
 
     Returns:
         What could not be drawn, and why.
@@ -137,25 +142,56 @@ def draw_figures(kept: Sequence[Kept], folder: str | Path) -> list[Missing]:
         if entry.task in ANALYSES:
             groups.setdefault((entry.dataset, entry.task), []).append(entry)
     missing = []
+    paths: set[Path] = set()
     for (dataset, task), entries in groups.items():
         for name, draw in ANALYSES[task].figures.items():
+            path = Path(folder) / f"{_file_name(f'{dataset}_{name}', f'{task} of {dataset}')}.png"
+            if path in paths:  # "a/b" and "a_b"
+                path = path.with_name(f"{path.stem}_{_digest(f'{task} of {dataset}')}.png")
+            paths.add(path)
             try:
                 arrays: Any = {
                     ", ".join(entry.methods): read_predictions(entry.path) for entry in entries
                 }
                 if TASKS[task].together:
                     (arrays,) = arrays.values()
-                _save(draw(arrays), Path(folder) / f"{_file_name(dataset)}_{name}.png")
+                _save(draw(arrays), path)
+            except NothingToDraw as error:
+                _log.info("no figure %s of %s: %s", name, dataset, error)
             except Exception as error:  # a user's own figure may raise any
-                missing.append(Missing(f"the figure {name} of {dataset}", str(error)))
+                kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+                missing.append(Missing(f"the figure {name} of {dataset}", f"{kind}{error}"))
                 _log.debug("%s of %s", name, dataset, exc_info=error)
     return missing
 
 
+def _folder(out: object) -> Path:
+    """Refuses what is no folder and cannot become one, before hours of work are lost."""
+    folder = Path(checks.instance("out", out, (str, Path), "a folder"))  # type: ignore[arg-type]
+    for path in (folder, *folder.parents):
+        if path.exists() and not path.is_dir():
+            checks.refuse("out", "a folder", str(folder), f"{str(path)!r} is a file.")
+    return folder
+
+
+def _without_thumbnails(
+    options: Mapping[str, Mapping[str, Any]], analyses: Sequence[str]
+) -> dict[str, Mapping[str, Any]]:
+    """The options, with no picture in each analysis that may keep some."""
+    checks.instance("options", options, Mapping, "a mapping of analyses to options")
+    settings = dict(options)
+    for name in analyses:
+        chosen = settings.get(name, {})
+        if "thumbnail" in TASKS[name].options and isinstance(chosen, Mapping):
+            settings[name] = {**chosen, "thumbnail": 0}
+    return settings
+
+
 def _save(figure: Figure, path: Path) -> None:
     """Whole or not at all."""
+    checks.instance("figure", figure, Figure, "a matplotlib Figure")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.png")
+    partial = path.with_name(f".{uuid.uuid4().hex}.png")
     try:
         figure.savefig(partial, dpi=120)
         os.replace(partial, path)
@@ -163,5 +199,13 @@ def _save(figure: Figure, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _file_name(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", name)
+def _file_name(name: str, what: str) -> str:
+    """A name that every file system takes."""
+    plain = re.sub(r"[^\w.-]+", "_", name)
+    if len(plain.encode()) <= _LONGEST:
+        return plain
+    return f"{plain.encode()[:_LONGEST].decode(errors='ignore')}_{_digest(what)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

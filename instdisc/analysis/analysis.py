@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -22,10 +23,15 @@ class Analysis(NamedTuple):
 
     Attributes:
         figures: functions by the names of their files. Each gets ``{name of the checkpoint:
-            arrays}``, or the arrays alone if the task looks at all checkpoints together.
+            arrays}``, or the arrays alone if the task looks at all checkpoints together; where
+            these do not call for it, it raises `NothingToDraw`.
     """
 
     figures: Mapping[str, Callable[..., Figure]]
+
+
+class NothingToDraw(ValueError):
+    """A figure that these arrays do not call for: it is passed over, and nothing is missing."""
 
 
 def checkpoint_arrays(name: str, arrays: Mapping[str, Arrays], columns: Sequence[str]) -> None:
@@ -46,3 +52,16 @@ def checkpoint_arrays(name: str, arrays: Mapping[str, Arrays], columns: Sequence
         if lacking:
             rule = f"with {lacking[0]!r} for every checkpoint"
             checks.refuse(name, rule, sorted(content), f"Of {checkpoint!r}.")
+
+
+def plain_text(name: str) -> str:
+    r"""A name as matplotlib shows it as it is.
+
+    What stands between dollars would be set as mathematics, and a legend would leave out what
+    begins with an underscore.
+
+    Example:
+        >>> plain_text("_a$b$")
+        ' _a\\$b\\$'
+    """
+    return re.sub("^_", " _", name.replace("$", r"\$"))

@@ -4,15 +4,20 @@ import copy
 import importlib
 import importlib.util
 import json
+import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 import instdisc
+from instdisc.analysis import ANALYSES
+from instdisc.records import read_records
 from instdisc.testing import check_loss, check_method
+from instdisc.transfer import TASKS, Features, read_predictions
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -62,6 +67,41 @@ def test_custom_method():
         "test_resnet", num_classes=4, queue_size=40, batch_norm_groups=2
     )
     check_method(method, two_processes=False)
+
+
+@pytest.fixture
+def unregistered(monkeypatch):
+    """What the script registers is gone after the test."""
+    for table in (TASKS, ANALYSES):
+        monkeypatch.setitem(table, "silence", None)
+
+
+def test_custom_analysis(unregistered, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(EXAMPLES / "custom_analysis.py"), run_name="__main__")
+    said = capsys.readouterr().out
+    out = tmp_path / "runs" / "custom_analysis"
+    records = read_records(out / "results.jsonl")
+    assert [(record.task, record.method, record.n) for record in records] == [
+        ("silence", "test_resnet", 60),
+        ("silence", "resnet18", 60),
+    ]
+    for record in records:
+        assert f"{record.method}: {record.value:.1f} % of the features are silent" in said
+        active = read_predictions(out / "predictions" / f"{record.job}.npz")["active"]
+        assert record.value == 100 * np.mean(active <= record.settings["share"])
+    assert min(picture_size(out / "figures" / "scenes_silence.png")) > 300
+
+
+def test_custom_analysis_counts_silent_features(unregistered):
+    script = load("custom_analysis")
+    features = torch.zeros(100, 4)
+    features[:, 0] = 1.0
+    features[:2, 1] = 0.5
+    features[0, 2] = 3.0
+    record = script.evaluate_silence(Features(features, torch.zeros(100, dtype=torch.int64)))
+    assert (record.value, record.n) == (50.0, 100)  # of 1 % and of no image
+    assert script.evaluate_silence(Features(features, None), share=0.0).value == 25.0
 
 
 def test_compare(tmp_path):

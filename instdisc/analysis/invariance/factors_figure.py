@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..analysis import Arrays, checkpoint_arrays
+from ..analysis import Arrays, checkpoint_arrays, plain_text
 
 _COLUMNS = ("factors", "metrics", "scores", "chance", "stages")
 _DARK = 0.55  # above it numbers are white
@@ -49,7 +49,7 @@ def factors_figure(arrays: Mapping[str, Arrays]) -> Figure:
     for number, (axes, (name, table)) in enumerate(zip(grid.flat, arrays.items(), strict=True)):
         shown = axes.imshow(_shades(table, rows), cmap="Blues", vmin=0, vmax=1, aspect="auto")
         _write(axes, table, rows)
-        axes.set_title(name, fontsize=9)
+        axes.set_title(plain_text(name), fontsize=9)
         axes.set_xticks(range(len(table["stages"])), range(1, len(table["stages"]) + 1), fontsize=8)
         axes.set_xlabel("stage", fontsize=8)
         axes.tick_params(length=0)

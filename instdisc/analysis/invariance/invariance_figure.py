@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from instdisc import checks
 
-from ..analysis import Arrays, checkpoint_arrays
+from ..analysis import Arrays, checkpoint_arrays, plain_text
 
 _CLASS = "pairs of one class"
 _SHOWN = (-0.55, 1.08)
@@ -78,7 +78,9 @@ def _curves(axes: Axes, arrays: Mapping[str, Arrays], transform: str, stage: int
     axes.axhline(0, color="grey", linewidth=0.6)
     for name, table in arrays.items():
         strengths, curve = table[f"{transform}_strengths"], table[transform][stage]
-        axes.plot(strengths, curve, marker="o", markersize=2.5, linewidth=1.1, label=name)
+        axes.plot(
+            strengths, curve, marker="o", markersize=2.5, linewidth=1.1, label=plain_text(name)
+        )
     _plain(axes)
 
 
@@ -86,7 +88,9 @@ def _bars(axes: Axes, arrays: Mapping[str, Arrays], stage: int) -> None:
     axes.axhline(0, color="grey", linewidth=0.6)
     for place, (name, table) in enumerate(arrays.items()):
         value = float(table["intra_category"][stage]) if "intra_category" in table else np.nan
-        axes.bar(place, value, 0.8, label=name)  # the colours of the lines, in the same order
+        axes.bar(
+            place, value, 0.8, label=plain_text(name)
+        )  # the colours of the lines, in the same order
         if np.isfinite(value):
             axes.annotate(
                 f"{value:.2f}",

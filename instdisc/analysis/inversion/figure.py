@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from instdisc import checks
-from instdisc.analysis.analysis import Arrays, checkpoint_arrays
+from instdisc.analysis.analysis import Arrays, checkpoint_arrays, plain_text
 
 _CELL = 1.15  # inches
 _NEEDED = ("stages", "image", "distance_names", "distances")
@@ -23,15 +23,16 @@ def inversion_figure(arrays: Mapping[str, Arrays], *, shown_distances: int = 2) 
     """A grid of images drawn anew: a row for each image and checkpoint, a column for each stage.
 
     The first column holds the original, the name of the checkpoint stands before its row, and
-    below each picture how near it comes to the original.
+    below each picture how near it comes to the original. Of arrays without pictures the mean of
+    each distance is drawn instead: a panel for each, over the stages, a line for each checkpoint.
 
     Args:
         arrays: by checkpoint, what `evaluate_inversion` wrote; all of the same images.
         shown_distances: how many of the distances are written below a picture.
 
     Raises:
-        ValueError: if there is no checkpoint, one lacks an array (its pictures, if it was made
-            with ``thumbnail=0``) or shows other images.
+        ValueError: if there is no checkpoint, one lacks an array (its pictures, where another has
+            some) or shows other images.
 
     Example:
         >>> import tempfile
@@ -47,13 +48,18 @@ def inversion_figure(arrays: Mapping[str, Arrays], *, shown_distances: int = 2) 
         3
     """
     checks.whole("shown_distances", shown_distances, at_least=0)
-    checkpoint_arrays("arrays", arrays, _NEEDED + _PICTURES)
+    checkpoint_arrays("arrays", arrays, _NEEDED)
+    pictures = any(column in content for content in arrays.values() for column in _PICTURES)
+    if pictures:
+        checkpoint_arrays("arrays", arrays, _PICTURES)
     first = next(iter(arrays.values()))
     for content in arrays.values():
         if list(content["image"]) != list(first["image"]):
             checks.refuse(
                 "arrays", f"of the same images {list(first['image'])}", list(content["image"])
             )
+    if not pictures:
+        return _curves(arrays)
     stages = sorted({int(stage) for content in arrays.values() for stage in content["stages"]})
     names, count = list(arrays), len(first["image"])
     size = (_CELL * (1 + len(stages)) + 0.4, (_CELL + 0.14) * count * len(names) + 0.35)
@@ -63,13 +69,13 @@ def inversion_figure(arrays: Mapping[str, Arrays], *, shown_distances: int = 2) 
         image, name = row // len(names), names[row % len(names)]
         content = arrays[name]
         _draw(line[0], content["originals"][image])
-        line[0].set_ylabel(name.replace("$", r"\$"), fontsize=7)
-        own = [int(stage) for stage in content["stages"]]
+        line[0].set_ylabel(plain_text(name), fontsize=7)
+        inverted = [int(stage) for stage in content["stages"]]
         for place, stage in zip(line[1:], stages, strict=True):
-            if stage not in own:
+            if stage not in inverted:
                 place.set_axis_off()
                 continue
-            at = own.index(stage)
+            at = inverted.index(stage)
             _draw(place, content["reconstructions"][at, image])
             below = [
                 f"{title} {_short(values[at, image])}"
@@ -82,6 +88,25 @@ def inversion_figure(arrays: Mapping[str, Arrays], *, shown_distances: int = 2) 
         axes[0], ["original", *(f"stage {stage}" for stage in stages)], strict=True
     ):
         place.set_title(title, fontsize=8)
+    return figure
+
+
+def _curves(arrays: Mapping[str, Arrays]) -> Figure:
+    titles = list(dict.fromkeys(str(t) for c in arrays.values() for t in c["distance_names"]))
+    figure = Figure(figsize=(3.2 * max(1, len(titles)) + 1.4, 2.8), layout="constrained")
+    panels = figure.subplots(1, max(1, len(titles)), squeeze=False)[0]
+    for axes, title in zip(panels, titles, strict=False):
+        for name, content in arrays.items():
+            # A checkpoint without this distance has an empty line: the colours stay the same.
+            rows = [k for k, t in enumerate(content["distance_names"]) if str(t) == title][:1]
+            means = content["distances"][rows].mean(2).ravel()  # (S,) or (0,)
+            stages = content["stages"][: len(means)]
+            axes.plot(stages, means, marker="o", markersize=3, label=plain_text(name))
+        axes.set_xticks(sorted({int(stage) for c in arrays.values() for stage in c["stages"]}))
+        axes.set(xlabel="stage", title=title)
+    handles, labels = panels[0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside right center", frameon=False)
     return figure
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from instdisc import checks
 
-from ..analysis import Arrays, checkpoint_arrays
+from ..analysis import Arrays, checkpoint_arrays, plain_text
 from .corruptions import CORRUPTIONS, corrupt
 from .evaluate_corruptions import check_corruptions
 from .strengths import SEVERITIES
@@ -74,7 +74,7 @@ def corruption_figure(arrays: Mapping[str, Arrays]) -> Figure:
             errors = 100 * (1 - content["right"].mean(-1))  # (K, S)
             line = errors.mean(0) if not place else errors[place - 1]
             clean = 100 * (1 - content["clean"].mean())
-            axes.plot([0, *severities], [clean, *line], marker=".", label=checkpoint)
+            axes.plot([0, *severities], [clean, *line], marker=".", label=plain_text(checkpoint))
         axes.set_ylim(0, 100)
         axes.set_xticks([0, *severities])
         axes.tick_params(labelsize=7)

@@ -24,7 +24,7 @@ from instdisc.transfer import bootstrap_records, confidence_records, save_predic
 from instdisc.transfer.provenance import checked
 from instdisc.types import About, Record
 
-from ..analysis import Arrays, checkpoint_arrays
+from ..analysis import Arrays, checkpoint_arrays, plain_text
 
 _COLUMNS = 4
 
@@ -186,7 +186,7 @@ def reliability_figure(arrays: Mapping[str, Arrays]) -> Figure:
         filled = counts > 0
         gaps = np.abs(content["accuracy"] - content["confidence"])[filled]
         error = float((gaps * counts[filled]).sum() / counts.sum())
-        title = f"{checkpoint}\nECE {100 * error:.1f} %"
+        title = f"{plain_text(checkpoint)}\nECE {100 * error:.1f} %"
         upper.set_axis_on()
         upper.bar(
             middles[filled],

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from instdisc import checks
+from instdisc.analysis.analysis import NothingToDraw
 
 _WRITTEN = 8  # layers up to which each cell shows its number
 _TICKS = 20  # layers up to which each is named
@@ -83,7 +84,8 @@ def similarity_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
         arrays: of `compare_layers`.
 
     Raises:
-        ValueError: if an array is missing, or no two checkpoints have as many layers.
+        ValueError: if an array is missing.
+        NothingToDraw: if no two checkpoints have as many layers.
     """
     names, parts = _parts(arrays, (*_LINES, "cka_low", "procrustes_low", "k"))
     pairs = [
@@ -92,7 +94,7 @@ def similarity_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
         if parts[a].stop - parts[a].start == parts[b].stop - parts[b].start
     ]
     if not pairs:
-        checks.refuse("arrays", "of two checkpoints with as many layers", names)
+        checks.refuse("arrays", "of two checkpoints with as many layers", names, kind=NothingToDraw)
     figure = Figure(figsize=(10, 3.4), layout="constrained")
     titles = ("CKA", f"mutual {int(arrays['k'])}-NN", "Procrustes distance")
     for axes, column, title in zip(figure.subplots(1, 3), _LINES, titles, strict=True):

@@ -130,6 +130,23 @@ def test_figure(run, tmp_path):
         inversion_figure({})
 
 
+def test_figure_without_pictures_draws_the_distances(run, tmp_path):
+    arrays = {k: v for k, v in run[1].items() if k not in ("originals", "reconstructions")}
+    fewer = {**arrays, "distance_names": arrays["distance_names"][:1]}
+    fewer["distances"] = arrays["distances"][:1]
+    figure = inversion_figure({"random": arrays, "_MoCo $x": fewer})
+    assert [axes.get_title() for axes in figure.axes] == arrays["distance_names"].tolist()
+    for axes, values in zip(figure.axes, arrays["distances"], strict=True):
+        assert np.allclose(axes.lines[0].get_ydata(), values.mean(1))
+        assert not axes.images
+    assert [len(axes.lines[1].get_ydata()) for axes in figure.axes[:2]] == [2, 0]
+    figure.savefig(tmp_path / "curves.png")
+    shown = [text.get_text().strip() for text in figure.legends[0].get_texts()]
+    assert shown == ["random", r"_MoCo \$x"]
+    with pytest.raises(ValueError, match="with 'originals' for every checkpoint"):
+        inversion_figure({"a": run[1], "b": arrays})
+
+
 def test_refuses(backbone, monkeypatch, tmp_path):
     with pytest.raises(ValueError, match="`num_images` must be .* at most 6, got 7"):
         evaluate_inversion(backbone, IMAGES, num_images=7)
