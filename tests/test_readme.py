@@ -3,6 +3,7 @@
 The pages of docs/ and CONTRIBUTING.md are held to the same where they name files.
 """
 
+import pkgutil
 import re
 import subprocess
 from pathlib import Path
@@ -11,7 +12,11 @@ from typing import Any
 import pytest
 import torch
 
+from instdisc import Backbone
+from instdisc.analysis import ANALYSES
+from instdisc.checkpoint import export_backbone
 from instdisc.data import Scenes, ViewDataset, ViewFinisher
+from instdisc.types import InputSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -54,6 +59,37 @@ def test_the_step_of_ones_own_in_the_docs_runs():
     torch.testing.assert_close(
         images, policies[0].finish(raw.views[0], raw.numbers[0], raw.orders[0])
     )
+
+
+@pytest.mark.slow
+def test_the_analyses_in_the_docs_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("moco", "supervised"):
+        backbone = Backbone("test_resnet")
+        backbone.input = InputSpec(32)
+        export_backbone(backbone, tmp_path / f"{name}.safetensors")
+    names: dict[str, Any] = {"__name__": "docs"}
+    for i, block in enumerate(blocks((ROOT / "docs" / "analyse.md").read_text("utf-8"), "python")):
+        exec(compile(block, f"docs/analyse.md, Python block {i + 1}", "exec"), names)
+    assert not names["records"].missing
+    assert {file.name for file in (tmp_path / "runs" / "analyse" / "figures").iterdir()} == {
+        *("scenes_cka.png", "scenes_similarity.png", "scenes_neighbours.png")
+    }
+    assert names["gains"]["Loc"] > names["gains"]["Cls"] == 0  # every box is shifted, no class
+
+
+def test_the_docs_name_every_analysis():
+    page = (ROOT / "docs" / "analyse.md").read_text("utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(ANALYSES)
+
+
+def test_names_of_the_analyses_in_the_docs_are_public():
+    page = (ROOT / "docs" / "analyse.md").read_text("utf-8")
+    named = re.findall(r"\{py:\w+\}`~?(instdisc\.[\w.]+)`", page)
+    assert len(named) > 5
+    for name in named:
+        pkgutil.resolve_name(name)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

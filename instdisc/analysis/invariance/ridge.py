@@ -22,7 +22,7 @@ class RidgePath:
 
     Of penalty a it minimises
 
-        sum_i |y_i - b - W' x_i|^2 + a |W|^2
+        ``sum_i |y_i - b - W' x_i|^2 + a |W|^2``
 
     over W and b; the intercept b is not penalised. The centred features are decomposed once,
     X = U S V'; after that a penalty costs a product: W = V (S^2 + a)^-1 S U' Y. The errors that it
