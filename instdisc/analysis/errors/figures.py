@@ -15,7 +15,7 @@ from matplotlib.ticker import NullFormatter, NullLocator
 
 from instdisc import checks
 
-from ..analysis import Arrays, checkpoint_arrays
+from ..analysis import Arrays, checkpoint_arrays, plain_text
 from .diagnose import GAINS
 from .ranks import HOIEM_TYPES
 
@@ -45,7 +45,7 @@ def tide_figure(arrays: Mapping[str, Arrays]) -> Figure:
     for row, (name, content) in enumerate(arrays.items()):
         values = content["tide_gains"]
         shift = places + (row - (len(arrays) - 1) / 2) * width
-        label = f"{_plain(name)} (AP {float(content['tide_ap']):.1f})"
+        label = f"{plain_text(name)} (AP {float(content['tide_ap']):.1f})"
         axes.bar(shift, values, 0.92 * width, label=label)
         if "tide_low" in content:
             low, high = content["tide_low"], content["tide_high"]
@@ -95,7 +95,7 @@ def hoiem_figure(arrays: Mapping[str, Arrays], *, classes: Sequence[str] | None 
     grid = figure.subplots(2, len(arrays), squeeze=False, sharey=True)
     for (above, below), (name, content) in zip(grid.T, arrays.items(), strict=True):
         rows = _rows(content["classes"].tolist(), classes)
-        above.set_title(_plain(name), fontsize=10)
+        above.set_title(plain_text(name), fontsize=10)
         multiples, numbers = content["hoiem_multiples"], content["hoiem_numbers"]
         _stack(above, multiples, _mean(content["hoiem_shares"][rows]), _COLOURS)
         for column, style in (("hoiem_strong", "-"), ("hoiem_weak", "--")):
@@ -151,8 +151,3 @@ def _ranks(axes: Axes, places: np.ndarray, label: str) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(label, fontsize=9)
-
-
-def _plain(text: str) -> str:
-    """Text that matplotlib shows as it is: it sets what stands between dollars as mathematics."""
-    return text.replace("$", r"\$")

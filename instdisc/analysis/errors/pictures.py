@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ..analysis import Arrays, checkpoint_arrays
+from ..analysis import Arrays, checkpoint_arrays, plain_text
 from .tide import TIDE_TYPES
 
 _COLOURS = dict(
@@ -52,7 +52,7 @@ def error_pictures(arrays: Mapping[str, Arrays]) -> Figure:
     figure = Figure(figsize=size, layout="constrained")
     parts = figure.subfigures(1, len(widths), width_ratios=widths, squeeze=False)[0]
     for part, width, (name, content) in zip(parts, widths, arrays.items(), strict=True):
-        part.suptitle(name.replace("$", r"\$"), fontsize=10)
+        part.suptitle(plain_text(name), fontsize=10)
         grid = part.subplots(rows, width, squeeze=False)
         for axes in grid.flat:
             axes.set_axis_off()
@@ -87,4 +87,4 @@ def _draw(axes: Axes, content: Arrays, row: int, colour: str) -> None:
             )
     axes.set_xlim(0, 1)
     axes.set_ylim(1, 0)
-    axes.set_title(str(content["error_texts"][row]).replace("$", r"\$"), fontsize=6.5, pad=2)
+    axes.set_title(plain_text(str(content["error_texts"][row])), fontsize=6.5, pad=2)

@@ -11,7 +11,7 @@ from matplotlib.ticker import LogFormatter
 
 from instdisc import checks
 
-from ..analysis import Arrays, checkpoint_arrays
+from ..analysis import Arrays, checkpoint_arrays, plain_text
 from .measure import HIGHER_IS_BETTER, column_name
 
 _COLUMNS = 4
@@ -96,7 +96,7 @@ def spectrum_figure(arrays: Mapping[str, Arrays]) -> Figure:
             eigenvalues = columns[f"stage{stage}_eigenvalues"]
             rounding = len(eigenvalues) * np.finfo(np.float64).eps * eigenvalues[0]
             kept = eigenvalues[eigenvalues > rounding]
-            axes.plot(np.arange(1, len(kept) + 1), kept / kept[0], label=_plain(name), lw=1.2)
+            axes.plot(np.arange(1, len(kept) + 1), kept / kept[0], label=plain_text(name), lw=1.2)
         axes.set(xscale="log", yscale="log")
         axes.set_title(f"stage {stage}", fontsize=8)
         axes.set_xlabel("rank", fontsize=7)
@@ -114,7 +114,7 @@ def _draw_number(axes: Axes, name: str, arrays: Mapping[str, Arrays]) -> None:
     for position, (checkpoint, columns) in enumerate(arrays.items()):
         values, low, high = (columns[column + end] for end in ("", "_low", "_high"))
         x = columns["stage"] + shift * position
-        (line,) = axes.plot(x, values, "o-", ms=3, lw=1.2, label=_plain(checkpoint))
+        (line,) = axes.plot(x, values, "o-", ms=3, lw=1.2, label=plain_text(checkpoint))
         if np.isfinite(low).any():
             axes.errorbar(
                 x,
@@ -149,8 +149,3 @@ def _legend(figure: Figure, axes: Axes) -> None:
     figure.legend(
         handles, labels, frameon=False, fontsize=7, loc="outside upper center", ncols=columns
     )
-
-
-def _plain(text: str) -> str:
-    """Text that matplotlib shows as it is: it sets what stands between dollars as mathematics."""
-    return text.replace("$", r"\$")

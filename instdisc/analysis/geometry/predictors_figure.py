@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 
 from instdisc import checks
 
+from ..analysis import plain_text
+
 _NEEDED = ("predictor", "result", "checkpoints")
 
 
@@ -84,10 +86,10 @@ def predictors_figure(
                     fontsize=5,
                     color=color,
                 )
-    names = [_plain(str(text)) for text in arrays["predictor"][rows]]
+    names = [plain_text(str(text)) for text in arrays["predictor"][rows]]
     axes.set_yticks(range(len(rows)), names, fontsize=7)
     # One line each for task with set, metric, and settings.
-    results = [_plain(str(text)).replace(", ", "\n") for text in arrays["result"]]
+    results = [plain_text(str(text)).replace(", ", "\n") for text in arrays["result"]]
     axes.set_xticks(range(num_columns), results, fontsize=7, rotation=90)
     counts = arrays["checkpoints"][filled]
     least, largest = (int(counts.min()), int(counts.max())) if len(counts) else (0, 0)
@@ -101,8 +103,3 @@ def predictors_figure(
         note += f" Predictors nearer to 0 that are not shown: {left_out}."
     figure.supxlabel(note, fontsize=6)
     return figure
-
-
-def _plain(text: str) -> str:
-    """Text that matplotlib shows as it is: it sets what stands between dollars as mathematics."""
-    return text.replace("$", r"\$")

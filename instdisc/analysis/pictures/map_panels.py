@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc import checks
+from instdisc.analysis.analysis import plain_text
 from instdisc.data import ImageSource, image_names
 from instdisc.models import Backbone
 from instdisc.records import Run
@@ -25,7 +26,7 @@ from instdisc.types import About, Record
 
 from .choose import choose_images
 from .feature_map import align_map, feature_map
-from .sheet import DPI, NEUTRAL, PALETTE, need_arrays, plain, shorten
+from .sheet import DPI, NEUTRAL, PALETTE, need_arrays, shorten
 from .subjects import about_subject, check_backbones, policies_of
 
 MOST_CLASSES = 3 * len(PALETTE)  # colours times markers
@@ -216,7 +217,7 @@ def map_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
         axes = figure.add_axes(
             (left / width, bottom / height, (side - 0.2) / width, (side - 0.1) / height)
         )
-        axes.set_title(plain(shorten(name, side - 0.3, 10)), fontsize=10)
+        axes.set_title(plain_text(shorten(name, side - 0.3, 10)), fontsize=10)
         axes.set_xticks([])
         axes.set_yticks([])
         for label in np.unique(labels).tolist():
@@ -233,7 +234,7 @@ def map_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
                 linewidths=0,
             )
             if not place and label >= 0:
-                text = plain(shorten(str(arrays["class"][label]), _LEGEND - 0.6, 9))
+                text = plain_text(shorten(str(arrays["class"][label]), _LEGEND - 0.6, 9))
                 handles.append((drawn, text))
         axes.set_aspect("equal", adjustable="datalim")
     if handles:

@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextPath
 
 from instdisc import checks
+from instdisc.analysis.analysis import plain_text
 
 DPI = 100
 WIDEST = 12.0  # inches: 1,200 px
@@ -135,7 +136,7 @@ class Sheet:
         self._axes.text(
             x,
             y,
-            plain(shown),
+            plain_text(shown),
             fontsize=size,
             color=color,
             weight="bold" if bold else "normal",
@@ -166,11 +167,6 @@ def shorten(text: str, width: float, size: float = 8.0, *, bold: bool = False) -
     return f"{text}…"
 
 
-def plain(text: str) -> str:
-    """Text that matplotlib shows as it is: it sets what stands between dollars as mathematics."""
-    return text.replace("$", r"\$")
-
-
 def need_arrays(arrays: Mapping[str, np.ndarray], columns: Sequence[str]) -> None:
     """Refuses arrays of which one is lacking.
 
@@ -192,7 +188,7 @@ def _advance(letter: str, bold: bool) -> float:
     """How far a letter moves the next one, in sizes of the type: laying out text is slow."""
     weight = {"weight": "bold"} if bold else {}
     widths = [
-        TextPath((0, 0), plain(text), size=_LARGE, prop=weight or None).get_extents().width  # type: ignore[arg-type]
+        TextPath((0, 0), plain_text(text), size=_LARGE, prop=weight or None).get_extents().width  # type: ignore[arg-type]
         for text in (f"x{letter}x", "xx")
     ]
     return float(widths[0] - widths[1]) / _LARGE

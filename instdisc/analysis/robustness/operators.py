@@ -5,13 +5,16 @@ Legend: B batch, H x W size of an image; P = 3 H W values of an image.
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
 
 from .blurs import convolve, disk, line, smooth
 from .random_fields import draw_normal, draw_uniform, draw_words
@@ -153,9 +156,15 @@ def _pixelate(images: Tensor, strength: Sequence[float], keys: Tensor) -> Tensor
 
 def _jpeg_compression(images: Tensor, strength: Sequence[float], keys: Tensor) -> Tensor:
     pixels = (images * 255).round().to(torch.uint8).cpu()
-    files = (encode_jpeg(image.contiguous(), quality=int(strength[0])) for image in pixels)
-    again = torch.stack([decode_jpeg(file, mode=ImageReadMode.RGB) for file in files])
-    return again.to(images.device).float() / 255
+    again = [_through_jpeg(image.permute(1, 2, 0).numpy(), int(strength[0])) for image in pixels]
+    return torch.stack(again).to(images.device).float() / 255
+
+
+def _through_jpeg(pixels: NDArray[np.uint8], quality: int) -> Tensor:
+    """``(H, W, 3)`` to ``(3, H, W)`` uint8."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    return torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)
 
 
 def _zoom(images: Tensor, factor: float) -> Tensor:

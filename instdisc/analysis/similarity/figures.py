@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from instdisc import checks
-from instdisc.analysis.analysis import NothingToDraw
+from instdisc.analysis.analysis import NothingToDraw, plain_text
 
 _WRITTEN = 8  # layers up to which each cell shows its number
 _TICKS = 20  # layers up to which each is named
@@ -66,10 +66,10 @@ def cka_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
             labels: list[str] = arrays["layer"][part].tolist() if shows else []
             axis.set_ticks(range(len(labels)), labels, fontsize=7)
             if edge:
-                axis.set_label_text(_plain(whose))
+                axis.set_label_text(plain_text(whose))
         axes.tick_params(axis="x", rotation=90)
         if row == column:
-            axes.set_title(_plain(names[row]), fontsize=9)
+            axes.set_title(plain_text(names[row]), fontsize=9)
     figure.colorbar(shown, ax=grid[:, -1].tolist(), label="CKA", shrink=0.6)
     return figure
 
@@ -103,7 +103,11 @@ def similarity_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
             places = (rows, rows + columns)
             steps, values = np.arange(len(rows)), arrays[column][places]
             (line,) = axes.plot(
-                steps, values, marker="o", markersize=3, label=_plain(f"{names[a]} and {names[b]}")
+                steps,
+                values,
+                marker="o",
+                markersize=3,
+                label=plain_text(f"{names[a]} and {names[b]}"),
             )
             if f"{column}_low" in arrays:
                 ends = (arrays[f"{column}_{end}"][places] for end in ("low", "high"))
@@ -141,8 +145,3 @@ def _write(axes: Any, block: np.ndarray) -> None:
         colour = "black" if value > 0.6 else "white"
         text = f"{value:.2f}".replace("0.", ".", 1)
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
-
-
-def _plain(text: str) -> str:
-    """Text that matplotlib shows as it is: it sets what stands between dollars as mathematics."""
-    return text.replace("$", r"\$")

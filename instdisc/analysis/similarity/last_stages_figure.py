@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from ..analysis import Arrays, checkpoint_arrays
+from ..analysis import Arrays, checkpoint_arrays, plain_text
 
 _SHADES = colormaps["viridis"]
 _COLUMNS = ("last_stages", "stage", "top1", "top1_low", "top1_high", "cka", "cka_low", "cka_high")
@@ -40,7 +40,11 @@ def last_stages_figure(arrays: Mapping[str, Arrays]) -> Figure:
     for name, content in arrays.items():
         low, high = content["top1_low"], content["top1_high"]
         (line,) = curve.plot(
-            content["last_stages"], content["top1"], marker="o", markersize=3, label=_plain(name)
+            content["last_stages"],
+            content["top1"],
+            marker="o",
+            markersize=3,
+            label=plain_text(name),
         )
         curve.fill_between(
             content["last_stages"], low, high, color=line.get_color(), alpha=0.15, linewidth=0
@@ -60,15 +64,10 @@ def last_stages_figure(arrays: Mapping[str, Arrays]) -> Figure:
             axes.fill_between(steps, *ends, color=colour, alpha=0.15, linewidth=0)
         axes.set_xticks(range(len(content["stage"])), content["stage"], rotation=90, fontsize=8)
         axes.set_ylim(min(0, float(np.nanmin(content["cka_low"]))), 1.02)
-        axes.set_title(_plain(name), fontsize=9)
+        axes.set_title(plain_text(name), fontsize=9)
     moved[0].set_ylabel("CKA, before and after")
     moved[-1].legend(frameon=False, fontsize=7)
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
     figure.supxlabel("Bands: over test images, 95 %", fontsize=7)
     return figure
-
-
-def _plain(text: str) -> str:
-    """Text that matplotlib shows as it is: it sets what stands between dollars as mathematics."""
-    return text.replace("$", r"\$")

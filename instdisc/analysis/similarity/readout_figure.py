@@ -13,6 +13,8 @@ from instdisc import checks
 from instdisc.metrics import t_interval
 from instdisc.types import Record
 
+from ..analysis import plain_text
+
 
 class Point(NamedTuple):
     """What a method has in one measurement: one record, or the mean over several.
@@ -87,7 +89,7 @@ def readout_figure(
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     # Names beside the points would cover each other where methods are near.
-    names = [method.replace("$", r"\$") for method in sorted(across)]
+    names = [plain_text(method) for method in sorted(across)]
     axes.legend(markers, names, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.margins(0.12)
     axes.spines[["top", "right"]].set_visible(False)

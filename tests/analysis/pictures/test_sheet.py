@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from instdisc.analysis.pictures.sheet import Sheet, plain, shorten
+from instdisc.analysis.analysis import plain_text
+from instdisc.analysis.pictures.sheet import Sheet, shorten
 from instdisc.analysis.pictures.tile_sheet import Tile, TileRow, tile_sheet
 
 
@@ -25,7 +26,7 @@ def test_words_fit(text):
 def test_short_words_stay_as_they_are():
     assert shorten("tabby  cat\n", 3) == "tabby cat"
     assert shorten("anything", 0.01) == "…"
-    assert plain("a $ b") == r"a \$ b"
+    assert plain_text("a $ b") == r"a \$ b"
 
 
 def test_a_picture_lies_where_it_should():
