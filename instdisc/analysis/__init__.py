@@ -3,6 +3,7 @@
 from .analyse import analyse as analyse
 from .analyse import draw_figures as draw_figures
 from .analysis import Analysis as Analysis
+from .analysis import NothingToDraw as NothingToDraw
 from .errors import COCO_SUPERCATEGORIES as COCO_SUPERCATEGORIES
 from .errors import HOIEM_TYPES as HOIEM_TYPES
 from .errors import TIDE_TYPES as TIDE_TYPES
