@@ -20,7 +20,7 @@ from instdisc.records import Run
 from instdisc.transfer import save_predictions
 from instdisc.types import About, Record
 
-from .correlation import Correlations, correlate
+from .correlation import Correlations, chance_of_tau, correlate
 from .result_numbers import TRANSFER_TASKS, Number, number_table, split_numbers
 
 FEWEST_CHECKPOINTS = 4
@@ -37,6 +37,8 @@ class Prediction(NamedTuple):
         result: of transfer.
         tau: Kendall's tau-b.
         tau_ends: of its 95 % interval over checkpoints; ``None`` if no resample defines it.
+        tau_chance: how often an order of the checkpoints by chance has a tau as far from 0; see
+            `chance_of_tau`. Of 4 checkpoints it is .083 at least.
         r: Pearson's r.
         r_ends: likewise.
         checkpoints: names of the M that have both.
@@ -48,6 +50,7 @@ class Prediction(NamedTuple):
     result: Number
     tau: float
     tau_ends: tuple[float, float] | None
+    tau_chance: float
     r: float
     r_ends: tuple[float, float] | None
     checkpoints: tuple[str, ...]
@@ -198,6 +201,7 @@ def predict_transfer(
             "checkpoints": list(pair.checkpoints),
             "turned": list(pair.turned),
             "dropped": pair.dropped,
+            "tau_by_chance": pair.tau_chance,
         }
         about = About(method=f"{count} checkpoints", dataset=pair.result.dataset)
         run = Run(about, seed, seconds, settings)
@@ -226,8 +230,8 @@ def prediction_arrays(pairs: Sequence[Prediction]) -> dict[str, np.ndarray]:
 
     Returns:
         ``predictor`` (P,) and ``result`` (Q,) texts; ``(P, Q)`` arrays ``tau``, ``tau_low``,
-        ``tau_high``, ``r``, ``r_low``, ``r_high`` (NaN where a pair was left out) and
-        ``checkpoints``, how many.
+        ``tau_high``, ``tau_chance``, ``r``, ``r_low``, ``r_high`` (NaN where a pair was left out)
+        and ``checkpoints``, how many.
 
     Raises:
         ValueError: if there is no pair.
@@ -237,14 +241,15 @@ def prediction_arrays(pairs: Sequence[Prediction]) -> dict[str, np.ndarray]:
     rows = list(dict.fromkeys(pair.predictor for pair in pairs))
     columns = list(dict.fromkeys(pair.result for pair in pairs))
     size = (len(rows), len(columns))
-    numbers = ("tau", "tau_low", "tau_high", "r", "r_low", "r_high")
+    numbers = ("tau", "tau_low", "tau_high", "tau_chance", "r", "r_low", "r_high")
     tables = {name: np.full(size, np.nan) for name in numbers}
     counts = np.zeros(size, dtype=np.int64)
     row_of, column_of = ({n: k for k, n in enumerate(part)} for part in (rows, columns))
     for pair in pairs:
         place = row_of[pair.predictor], column_of[pair.result]
         nothing = (float("nan"), float("nan"))
-        values = (pair.tau, *(pair.tau_ends or nothing), pair.r, *(pair.r_ends or nothing))
+        of_tau = (pair.tau, *(pair.tau_ends or nothing), pair.tau_chance)
+        values = (*of_tau, pair.r, *(pair.r_ends or nothing))
         for name, value in zip(numbers, values, strict=True):
             tables[name][place] = value
         counts[place] = len(pair.checkpoints)
@@ -275,6 +280,7 @@ def _prediction(
         *pair,
         tau=float(correlations.tau[row]),
         tau_ends=ends(correlations.tau_ends),
+        tau_chance=chance_of_tau(float(correlations.tau[row]), len(names)),
         r=float(correlations.r[row]),
         r_ends=ends(correlations.r_ends),
         checkpoints=names,

@@ -12,7 +12,8 @@ from instdisc import checks
 
 from ..analysis import plain_text
 
-_NEEDED = ("predictor", "result", "checkpoints")
+_LEVEL = 0.05
+_NEEDED = ("predictor", "result", "checkpoints", "tau_chance")
 
 
 def predictors_figure(
@@ -23,8 +24,9 @@ def predictors_figure(
 ) -> Figure:
     """A cell for each predictor and result: correlation over checkpoints, and its interval.
 
-    Predictors stand in the order of their mean correlation. Numbers whose interval holds
-    0 are not bold: over so few checkpoints they may be chance.
+    Predictors stand in the order of their mean correlation. Numbers whose interval holds 0, or
+    whose tau a random order reaches in 5 % of the cases or more, are not bold: over so few
+    checkpoints they may be chance.
 
     Args:
         arrays: of `prediction_arrays`, or read from the file of `predict_transfer`.
@@ -39,7 +41,8 @@ def predictors_figure(
         >>> cell = np.array([[0.5]])
         >>> figure = predictors_figure({"predictor": np.array(["RankMe"]),
         ...     "result": np.array(["linear"]), "checkpoints": np.array([[5]]),
-        ...     "tau": cell, "tau_low": cell - 0.4, "tau_high": cell + 0.4})
+        ...     "tau": cell, "tau_low": cell - 0.4, "tau_high": cell + 0.4,
+        ...     "tau_chance": cell})
         >>> figure.axes[0].get_yticklabels()[0].get_text()
         'RankMe'
     """
@@ -49,7 +52,7 @@ def predictors_figure(
     lacking = [name for name in columns if name not in arrays]
     if lacking:
         checks.refuse("arrays", f"with {lacking[0]!r}", sorted(arrays))
-    values, low, high = (arrays[name] for name in columns[3:])
+    values, low, high = (arrays[name] for name in columns[len(_NEEDED) :])
     filled = np.isfinite(values)
     means = np.where(filled, values, 0).sum(1) / np.maximum(filled.sum(1), 1)
     rows = np.argsort(-np.abs(means), kind="stable")[:most]
@@ -62,7 +65,8 @@ def predictors_figure(
     for y, row in enumerate(rows):
         for x in range(num_columns):
             if filled[row, x]:
-                chance = not (low[row, x] > 0 or high[row, x] < 0)
+                outside = low[row, x] > 0 or high[row, x] < 0
+                chance = not outside or arrays["tau_chance"][row, x] >= _LEVEL
                 ends = f"{low[row, x]:.1f} to {high[row, x]:.1f}"
                 color = "white" if abs(values[row, x]) > 0.55 else "black"
                 axes.annotate(
@@ -98,7 +102,8 @@ def predictors_figure(
     axes.set_title(f"{label} over {told} checkpoints, higher is better on both sides", fontsize=8)
     figure.colorbar(image, ax=axes, shrink=0.8, label=label)
     left_out = len(values) - len(rows)
-    note = "Bold: the 95 % interval over checkpoints does not hold 0."
+    note = "Bold: the 95 % interval over checkpoints does not hold 0, and fewer than 5 % of all "
+    note += "orders have a tau as far from it."
     if left_out:
         note += f" Predictors nearer to 0 that are not shown: {left_out}."
     figure.supxlabel(note, fontsize=6)

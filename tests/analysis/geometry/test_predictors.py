@@ -16,6 +16,7 @@ from instdisc.analysis.geometry import (
     predictors,
     predictors_figure,
 )
+from instdisc.analysis.geometry.correlation import chance_of_tau
 from instdisc.data import left_out
 from instdisc.records import append_records, read_records
 from instdisc.transfer import read_predictions
@@ -211,7 +212,7 @@ def test_figure_shows_each_pair(tmp_path):
     figure.savefig(tmp_path / "figure.png")
     assert "nearer to 0 that are not shown: 1." in predictors_figure(arrays, most=1).get_supxlabel()
     assert predictors_figure(arrays, statistic="r").axes[1].get_ylabel() == "Pearson's r"
-    with pytest.raises(ValueError, match="`arrays` must be with 'tau'"):
+    with pytest.raises(ValueError, match="`arrays` must be with 'tau_chance'"):
         predictors_figure({name: arrays[name] for name in ("predictor", "result", "checkpoints")})
     with pytest.raises(ValueError, match="`statistic` must be one of 'tau', 'r'"):
         predictors_figure(arrays, statistic="rho")
@@ -256,3 +257,30 @@ def test_wrong_input_is_named():
 def test_results_are_a_list_of_patterns():
     with pytest.raises(TypeError, match="`results` must be a list of patterns of tasks, got 'knn'"):
         predictors([], results="knn")
+
+
+@pytest.mark.parametrize("count", [2, 4, 5, 6])
+def test_chance_of_tau_is_that_of_all_orders(count):
+    base = np.arange(count)
+    taus = [stats.kendalltau(base, order).statistic for order in itertools.permutations(base)]
+    for tau in {round(tau, 9) for tau in taus}:
+        share = np.mean(np.abs(taus) >= abs(tau) - 1e-6)
+        assert chance_of_tau(tau, count) == pytest.approx(share, abs=1e-12)
+    if count >= 4:
+        exact = stats.kendalltau(base, base[::-1], method="exact").pvalue
+        assert chance_of_tau(-1.0, count) == pytest.approx(exact, abs=1e-12)
+
+
+def test_perfect_order_of_four_is_not_bold():
+    # Every resample agrees, so the interval is a point; 2 of 24 orders do as well by chance.
+    assert chance_of_tau(1.0, 4) == pytest.approx(1 / 12)
+    point = np.array([[1.0]])
+    arrays = {
+        "predictor": np.array(["a"]),
+        "result": np.array(["b"]),
+        "checkpoints": np.array([[4]]),
+        **dict.fromkeys(("tau", "tau_low", "tau_high"), point),
+    }
+    for chance, weight in ((1 / 12, "normal"), (0.01, "bold")):
+        figure = predictors_figure({**arrays, "tau_chance": np.array([[chance]])})
+        assert figure.axes[0].texts[0].get_weight() == weight
