@@ -31,10 +31,10 @@ def errors(options: argparse.Namespace) -> Contenders:
         import tidecv
     except ImportError:
         return {"ours": ours}
-    true, found = _for_peer(tidecv, detections, objects)
+    true, detected = _for_peer(tidecv, detections, objects)
 
     def theirs() -> tuple[float, list[int]]:
-        run = tidecv.TIDERun(true, found, 0.5, 0.1, tidecv.TIDE.BOX, 100)
+        run = tidecv.TIDERun(true, detected, 0.5, 0.1, tidecv.TIDE.BOX, 100)
         run.fix_main_errors(), run.fix_special_errors()
         return run.ap, list(run.count_errors().values())
 
@@ -64,18 +64,18 @@ def _test_set(images: int, number: int) -> tuple[list[Detections], list[Objects]
         objects.append(
             Objects(torch.from_numpy(true).float(), torch.from_numpy(labels), None, no, no)
         )
-        found, classes = draw(number)
+        detected, classes = draw(number)
         if len(labels):
             near = rng.random(number) < 0.7
             which = rng.integers(len(labels), size=number)
             sizes = np.tile(true[:, 2:] - true[:, :2], 2)[which]
             noise = rng.normal(size=(number, 4)) * rng.choice([0.02, 0.1, 0.4], (number, 1)) * sizes
-            found[near] = (true[which] + noise)[near]
-            found[:, 2:] = np.maximum(found[:, 2:], found[:, :2] + 1)
+            detected[near] = (true[which] + noise)[near]
+            detected[:, 2:] = np.maximum(detected[:, 2:], detected[:, :2] + 1)
             same = near & (rng.random(number) < 0.8)
             classes[same] = labels[which[same]]
         scores = np.sort(rng.random(number))[::-1].copy()
-        boxes, scores = (torch.from_numpy(part).float() for part in (found, scores))
+        boxes, scores = (torch.from_numpy(part).float() for part in (detected, scores))
         detections.append(Detections(boxes, torch.from_numpy(classes), scores, None))
     return detections, objects
 
@@ -83,13 +83,13 @@ def _test_set(images: int, number: int) -> tuple[list[Detections], list[Objects]
 def _for_peer(
     package: Any, detections: list[Detections], objects: list[Objects]
 ) -> tuple[Any, Any]:
-    true, found = package.Data("true"), package.Data("found")
+    true, detected = package.Data("true"), package.Data("detected")
     for image, (d, o) in enumerate(zip(detections, objects, strict=True)):
         true.add_image(image, str(image))
-        for part, add in ((o, true.add_ground_truth), (d, found.add_detection)):
+        for part, add in ((o, true.add_ground_truth), (d, detected.add_detection)):
             sides = torch.cat([part.boxes[:, :2], part.boxes[:, 2:] - part.boxes[:, :2]], 1)
             scores = [] if part is o else [[score] for score in part.scores.tolist()]
             rest = scores or [[]] * len(sides)
             for box, label, score in zip(sides.tolist(), part.labels.tolist(), rest, strict=True):
                 add(image, label, *score, box)
-    return true, found
+    return true, detected

@@ -32,7 +32,7 @@ def readout_figure(
     records: Iterable[Record],
     *,
     x: Sequence[str] = ("readout", "top-1"),
-    y: Sequence[str] = ("detection", "AP"),
+    y: Sequence[str] = ("detection", "box AP"),
 ) -> Figure:
     """A point for each method, at its value in one measurement and in another, with intervals.
 
@@ -57,7 +57,7 @@ def readout_figure(
 
     Example:
         >>> records = [Record(task=t, dataset="d", metric=m, value=v, method=name)
-        ...     for t, m in (("readout", "top-1"), ("detection", "AP"))
+        ...     for t, m in (("readout", "top-1"), ("detection", "box AP"))
         ...     for name, v in (("MoCo", 60.0), ("supervised", 76.0))]
         >>> readout_figure(records).axes[0].get_xlabel()
         'readout, d: top-1 (%)'

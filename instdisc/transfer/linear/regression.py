@@ -139,9 +139,9 @@ def fit_readout(
 
 def spread_logits(logits: Tensor, seen: Tensor, num_classes: int) -> Tensor:
     """``(N, C)`` float32 on the CPU: those ``(N, S)`` of seen classes, far less at the others."""
-    known = logits.float().cpu()
-    spread = torch.full((len(known), num_classes), float(known.min()) - _NEVER)
-    spread[:, seen] = known
+    columns = logits.float().cpu()
+    spread = torch.full((len(columns), num_classes), float(columns.min()) - _NEVER)
+    spread[:, seen] = columns
     return spread
 
 

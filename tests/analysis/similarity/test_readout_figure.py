@@ -17,7 +17,7 @@ READOUT = [
     record("MoCo", value=60.0, low=58.0, high=61.5),
     record("supervised", value=76.0, low=74.0, high=78.0),
 ]
-DETECTION = [record(m, "detection", "AP", v) for m, v in (("MoCo", 57.0), ("supervised", 53.0))]
+DETECTION = [record(m, "detection", "box AP", v) for m, v in (("MoCo", 57.0), ("supervised", 53.0))]
 
 
 def lines(figure):
@@ -37,13 +37,13 @@ def test_points_and_intervals(tmp_path):
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["MoCo", "supervised"]
     assert (axes.get_xlabel(), axes.get_ylabel()) == (
         "readout, voc: top-1 (%)",
-        "detection, voc: AP (%)",
+        "detection, voc: box AP (%)",
     )
 
 
 def test_seeds_become_their_mean_with_a_t_interval():
     seeds = [
-        record("MoCo", "detection", "AP", value, seed=i) for i, value in enumerate((55, 57, 62))
+        record("MoCo", "detection", "box AP", value, seed=i) for i, value in enumerate((55, 57, 62))
     ]
     figure = readout_figure([*READOUT, *seeds, DETECTION[1]])
     assert ([60.0], [58.0]) in lines(figure)
@@ -57,7 +57,7 @@ def test_refusals():
     with pytest.raises(ValueError, match="`y` must be measured for.*'SupCon' has none"):
         readout_figure([*READOUT, record("SupCon"), *DETECTION])
     with pytest.raises(ValueError, match="`x` must be measured for every method"):
-        readout_figure([*READOUT, *DETECTION, record("SupCon", "detection", "AP")])
+        readout_figure([*READOUT, *DETECTION, record("SupCon", "detection", "box AP")])
     with pytest.raises(ValueError, match="`records` must be of at least two methods"):
         readout_figure([READOUT[0], DETECTION[0]])
     with pytest.raises(ValueError, match="`y` must be a measurement of `records`, such as"):
