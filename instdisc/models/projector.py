@@ -29,8 +29,9 @@ class Projector(nn.Module):
 
     Example:
         >>> import torch
-        >>> Projector(512, 128)(torch.randn(4, 512)).norm(dim=1)
-        tensor([1.0000, 1.0000, 1.0000, 1.0000], grad_fn=<LinalgVectorNormBackward0>)
+        >>> lengths = Projector(512, 128)(torch.randn(4, 512)).norm(dim=1)
+        >>> torch.allclose(lengths, torch.ones(4))
+        True
     """
 
     def __init__(self, dim: int, projection_dim: int = 128, *, kind: ProjectorKind = "mlp") -> None:

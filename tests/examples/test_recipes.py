@@ -70,8 +70,14 @@ RUN = [
     *(("README", command) for command in commands(README)),
     *(("docs/published.md", command) for command in commands(PUBLISHED)),
 ]
-# Ablations differ in little from the rows that they vary; together their runs take minutes.
-SLOW = [[pytest.mark.slow] if where.startswith("ablations/") else [] for where, _ in RUN]
+# Ablations differ in little from the rows that they vary; together their runs take minutes. The
+# analyses look at 2,600 scenes.
+SLOW = [
+    [pytest.mark.slow]
+    if where.startswith("ablations/") or command[0].endswith("analyse.py")
+    else []
+    for where, command in RUN
+]
 
 
 def options(command: list[str]) -> dict[str, list[str]]:
@@ -350,10 +356,16 @@ def transfer(given: dict[str, list[str]]) -> list[str]:
     return ["--image-size", "32", "--device", "cpu", "--set", *given.get("--set", []), *changes]
 
 
+def analyse(given: dict[str, list[str]]) -> list[str]:
+    assert given["--data"] == ["scenes"]
+    few = ["invariance.num_images=8", 'invariance.transforms=["grey"]', "geometry.stages=[4]"]
+    return ["--image-size", "32", "--device", "cpu", "--set", *given.get("--set", []), *few]
+
+
 OVERRIDES = {
     name: make
     for name, make in list(globals().items())
-    if name in ("pretrain", "detect", "segment", "landmarks", "transfer")
+    if name in ("pretrain", "detect", "segment", "landmarks", "transfer", "analyse")
 }
 
 
@@ -382,7 +394,8 @@ def test_command_runs(where, command, workplace, scripts, tmp_path, monkeypatch)
     run = tmp_path / "run"
     monkeypatch.chdir(workplace)
     monkeypatch.setattr(sys, "argv", [command[0]])  # LightningCLI warns of pytest's own
-    folder = ["--out", str(run)] if name == "transfer" else [f"--trainer.default_root_dir={run}"]
+    suite = name in ("transfer", "analyse")
+    folder = ["--out", str(run)] if suite else [f"--trainer.default_root_dir={run}"]
     changes = OVERRIDES[name](options(command))
     scripts(name).main([*command[1:], *changes, *folder])
     results = {"pretrain": "checkpoints/backbone.safetensors"}.get(name, "results.jsonl")

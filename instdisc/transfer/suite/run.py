@@ -143,6 +143,7 @@ def run_suite(
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> from instdisc.data import Scenes
+        >>> from instdisc.models import Backbone
         >>> scenes = Scenes(40, image_size=32, num_categories=2)
         >>> with TemporaryDirectory() as folder:
         ...     records = run_suite(
