@@ -20,6 +20,8 @@ TRANSFER_TASKS = (
     *("knn", "linear", "linear_grid", "moco_linear", "readout"),
     *("few_shot*", "finetune*", "detection", "segmentation", "landmarks"),
 )
+# What looks at a trained head tells of a result, not of the checkpoint before it.
+_OF_RESULTS = ("tide", "hoiem", "calibration", "confident_errors")
 
 
 class Number(NamedTuple):
@@ -122,11 +124,13 @@ def split_numbers(
     Args:
         numbers: all there are.
         results: patterns of the tasks that are predicted. Numbers of single classes, whose metric
-            has a comma, are none, and do not predict.
+            has a comma, are none, and do not predict; nor do the errors of a detector or head.
         source: sets of the pretraining: on these nothing is predicted, all predicts.
     """
     first, second = [], []
     for number in numbers:
+        if number.task in _OF_RESULTS:
+            continue
         worth = any(fnmatchcase(number.task, pattern) for pattern in results)
         if not worth or number.dataset in source:
             first.append(number)

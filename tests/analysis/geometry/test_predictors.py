@@ -284,3 +284,17 @@ def test_perfect_order_of_four_is_not_bold():
     for chance, weight in ((1 / 12, "normal"), (0.01, "bold")):
         figure = predictors_figure({**arrays, "tau_chance": np.array([[chance]])})
         assert figure.axes[0].texts[0].get_weight() == weight
+
+
+def test_errors_of_a_trained_head_do_not_predict_it():
+    values = range(4)
+    records = [
+        Record(task, "voc", metric, float(value), method=f"net {value}")
+        for task, metric in (
+            ("detection", "box AP"),
+            ("tide", "AP50"),
+            ("stage4_geometry", "RankMe"),
+        )
+        for value in values
+    ]
+    assert {pair.predictor.task for pair in predictors(records)} == {"stage4_geometry"}
