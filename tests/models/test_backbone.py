@@ -84,3 +84,25 @@ def test_bad_input():
         Backbone("resnet18", stem="small")
     with pytest.raises(TypeError, match="`backbone` must be a timm name or a Backbone, got Linear"):
         as_backbone(torch.nn.Linear(1, 1))
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
+def test_one_stage_is_that_of_all(name):
+    backbone = Backbone(name).eval()
+    side = backbone.input.size if name == "test_vit" else 64
+    images = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        maps = backbone.maps(images)
+        for stage, expected in enumerate(maps):
+            torch.testing.assert_close(backbone.stage_map(images, stage), expected)
+
+
+def test_one_stage_of_a_backbone_with_maps_of_its_own():
+    class Doubled(Backbone):
+        def maps(self, images):
+            return [2 * stage for stage in super().maps(images)]
+
+    backbone = Doubled("test_resnet").eval()
+    images = torch.ones(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(backbone.stage_map(images, 1), backbone.maps(images)[1])
