@@ -17,12 +17,12 @@ from torch import Tensor
 from .draws import Draws
 from .jitter import (
     FORMS,
-    JITTER_ORDERS,
     jitter,
     jitter_forms,
     jitter_in_form,
     jitter_numbers,
 )
+from .jitter import JITTER_ORDERS as JITTER_ORDERS
 from .operators import blur_padded, gaussian_blur, grayscale, pad_for_blur
 from .order_argument import accept_order_argument
 
