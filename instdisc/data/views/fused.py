@@ -5,43 +5,19 @@ Legend: B batch, H x W size of a view, n numbers of a policy, P pixels.
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
-import warnings
 from contextlib import nullcontext
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from . import kernels
+from .dataset import ViewPolicy
 from .photometric import JITTER_ORDERS
-from .policy import ViewPolicy
 from .stages import Custom, Stage, plan_stages
 
-_BLOCK = 1024  # pixels per program
-_NUM_WARPS = 4
+_PIXELS = {"BLOCK": 1024, "num_warps": 4}  # per program
+_BLUR_PIXELS = {"BLOCK": 512, "num_warps": 4}
 _CONTRAST = 1  # among the operators of the jitter
-
-
-@lru_cache
-def available(device: torch.device) -> bool:
-    """Whether the kernels run on a device: Triton with a C compiler, on CUDA or ROCm.
-
-    Example:
-        >>> available(torch.device("cpu"))
-        False
-    """
-    if device.type != "cuda" or importlib.util.find_spec("triton") is None:
-        return False
-    if os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang"):
-        return True
-    warnings.warn(
-        "views are finished without Triton's kernels, several times slower: Triton needs a C "
-        "compiler; install gcc or name one in the environment variable CC",
-        stacklevel=2,
-    )
-    return False
 
 
 class FusedFinisher:
@@ -106,30 +82,29 @@ class FusedFinisher:
     def _launch(
         self, stage: Stage, images: Tensor, numbers: Tensor, target: Tensor, *, normalises: bool
     ) -> None:
-        from . import kernels
-
         count, _, height, width = images.shape
         pixels = height * width
-        blocks = -(-pixels // _BLOCK)
+        blocks = -(-pixels // _PIXELS["BLOCK"])
         grid = (count * blocks,)
         constants, orders = self._constants_on(images.device)
         images, source_strides = _linear(images)
         _, target_strides = _linear(target)
-        batch = (numbers, orders, constants, numbers.shape[1], blocks, pixels)
-        shape = {"BLOCK": _BLOCK, "num_warps": _NUM_WARPS}
+        tables = (numbers, orders, constants, numbers.shape[1])
         sums = unblurred = target
         if stage.jitter_column >= 0:
             sums = torch.empty(count * blocks, dtype=torch.float32, device=images.device)
             kernels.sum_grey[grid](
                 images,
                 sums,
-                *batch,
+                *tables,
+                blocks,
+                pixels,
                 *source_strides,
                 BEFORE=stage.row.packed & ((1 << 2 * stage.jitter_place) - 1),
                 COLUMN=stage.row.column,
                 THRESHOLD=stage.row.threshold,
                 JITTER_COLUMN=stage.jitter_column,
-                **shape,
+                **_PIXELS,
             )
         # What is between the passes over one image is as wide as what comes out. It lies where
         # the blurred image will: that is written last.
@@ -147,7 +122,9 @@ class FusedFinisher:
             target,
             unblurred,
             sums,
-            *batch,
+            *tables,
+            blocks,
+            pixels,
             *source_strides,
             *target_strides,
             STEPS=stage.row.packed,
@@ -156,17 +133,19 @@ class FusedFinisher:
             JITTER_COLUMN=stage.jitter_column,
             NUM_SUMS=1 << (blocks - 1).bit_length(),
             **after,
-            **shape,
+            **_PIXELS,
         )
         if stage.blur_column < 0:
             return
         half = torch.empty(images.numel(), dtype=between, device=images.device)
+        blocks = -(-pixels // _BLUR_PIXELS["BLOCK"])
+        grid = (count * blocks,)
+        batch = (*tables, blocks, pixels, height, width)
         planes = (3 * pixels, pixels, 1)
-        blur = {"RADIUS": stage.radius, **after, **shape}
+        blur = {"RADIUS": stage.radius, **after, **_BLUR_PIXELS}
         across = {**blur, "AFTER": 0, "NORMALISES": False}
-        sides = (height, width)
-        kernels.blur[grid](unblurred, half, *batch, *sides, *planes, DOWN=False, **across)
-        kernels.blur[grid](half, target, *batch, *sides, *target_strides, DOWN=True, **blur)
+        kernels.blur[grid](unblurred, half, *batch, *planes, DOWN=False, **across)
+        kernels.blur[grid](half, target, *batch, *target_strides, DOWN=True, **blur)
 
     def _constants_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Means, deviations and thresholds; the orders of the jitter, each with contrast's place."""

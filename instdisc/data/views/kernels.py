@@ -12,37 +12,22 @@ Legend: B images, P pixels of an image, row-major.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-try:
-    import triton
-    import triton.language as tl
-except ImportError:  # without Triton nothing here runs, but it can be read and imported
-    triton = None
-
-MAX_STEPS = 15  # in one integer
+from .gpu import jit, tl
 
 
-def _jit(function: _Function) -> Any:
-    return function if triton is None else triton.jit(function)
-
-
-@_jit
+@jit
 def sum_grey(
-    source: Any,
-    sums: Any,
-    numbers: Any,
-    orders: Any,
-    constants: Any,
-    row: Any,
-    num_blocks: Any,
-    num_pixels: Any,
-    image_stride: Any,
-    plane_stride: Any,
-    pixel_stride: Any,
+    source: tl.tensor,
+    sums: tl.tensor,
+    numbers: tl.tensor,
+    orders: tl.tensor,
+    constants: tl.tensor,
+    row: tl.tensor,
+    num_blocks: tl.tensor,
+    num_pixels: tl.tensor,
+    image_stride: tl.tensor,
+    plane_stride: tl.tensor,
+    pixel_stride: tl.tensor,
     BEFORE: tl.constexpr,
     COLUMN: tl.constexpr,
     JITTER_COLUMN: tl.constexpr,
@@ -62,38 +47,40 @@ def sum_grey(
     if tl.load(numbers + JITTER_COLUMN + 1) != 1:  # the factor of contrast
         pixel = (program % num_blocks) * BLOCK + tl.arange(0, BLOCK)
         inside = pixel < num_pixels
-        source += image.to(tl.int64) * image_stride + pixel * pixel_stride
-        red, green, blue = _read(source, plane_stride, inside)
+        start = source + image.to(tl.int64) * image_stride
+        red, green, blue = _read(start + pixel * pixel_stride, plane_stride, inside)
         red, green, blue = _run_steps(
             red, green, blue, numbers, orders, constants, 0.0, BEFORE, COLUMN, THRESHOLD
         )
         order = orders + _order(numbers, JITTER_COLUMN) * 5
-        for position in range(tl.load(order + 4)):  # where contrast stands
-            operator = tl.load(order + position)
-            factor = tl.load(numbers + JITTER_COLUMN + operator)
-            red, green, blue = _adjust(red, green, blue, operator, factor, 0.0)
+        contrast = tl.load(order + 4)  # its position
+        for position in range(3):
+            if position < contrast:
+                operator = tl.load(order + position)
+                factor = tl.load(numbers + JITTER_COLUMN + operator)
+                red, green, blue = _adjust(red, green, blue, operator, factor, 0.0)
         grey = tl.where(inside, _grey(red, green, blue), 0.0)
         tl.store(sums + program, tl.sum(grey, 0))
 
 
-@_jit
+@jit
 def change_colours(
-    source: Any,
-    target: Any,
-    unblurred: Any,
-    sums: Any,
-    numbers: Any,
-    orders: Any,
-    constants: Any,
-    row: Any,
-    num_blocks: Any,
-    num_pixels: Any,
-    image_stride: Any,
-    plane_stride: Any,
-    pixel_stride: Any,
-    target_image_stride: Any,
-    target_plane_stride: Any,
-    target_pixel_stride: Any,
+    source: tl.tensor,
+    target: tl.tensor,
+    unblurred: tl.tensor,
+    sums: tl.tensor,
+    numbers: tl.tensor,
+    orders: tl.tensor,
+    constants: tl.tensor,
+    row: tl.tensor,
+    num_blocks: tl.tensor,
+    num_pixels: tl.tensor,
+    image_stride: tl.tensor,
+    plane_stride: tl.tensor,
+    pixel_stride: tl.tensor,
+    target_image_stride: tl.tensor,
+    target_plane_stride: tl.tensor,
+    target_pixel_stride: tl.tensor,
     STEPS: tl.constexpr,
     COLUMN: tl.constexpr,
     THRESHOLD: tl.constexpr,
@@ -125,8 +112,8 @@ def change_colours(
             part = tl.arange(0, NUM_SUMS)
             parts = tl.load(sums + image * num_blocks + part, mask=part < num_blocks, other=0.0)
             mean = tl.sum(parts, 0) / num_pixels
-    source += image.to(tl.int64) * image_stride + pixel * pixel_stride
-    red, green, blue = _read(source, plane_stride, inside)
+    start = source + image.to(tl.int64) * image_stride
+    red, green, blue = _read(start + pixel * pixel_stride, plane_stride, inside)
     red, green, blue = _run_steps(
         red, green, blue, numbers, orders, constants, mean, STEPS, COLUMN, THRESHOLD
     )
@@ -134,8 +121,8 @@ def change_colours(
     if BLUR_COLUMN >= 0:
         blurs = tl.load(numbers + BLUR_COLUMN) > 0
     if blurs:
-        unblurred += image.to(tl.int64) * (3 * num_pixels) + pixel
-        _write(unblurred, num_pixels, inside, red, green, blue)
+        planes = unblurred + image.to(tl.int64) * (3 * num_pixels)
+        _write(planes + pixel, num_pixels, inside, red, green, blue)
     else:
         red, green, blue = _run_steps(
             red,
@@ -151,25 +138,25 @@ def change_colours(
         )
         if NORMALISES:
             red, green, blue = _normalise(red, green, blue, constants)
-        target += image.to(tl.int64) * target_image_stride + pixel * target_pixel_stride
-        _write(target, target_plane_stride, inside, red, green, blue)
+        view = target + image.to(tl.int64) * target_image_stride
+        _write(view + pixel * target_pixel_stride, target_plane_stride, inside, red, green, blue)
 
 
-@_jit
+@jit
 def blur(
-    source: Any,
-    target: Any,
-    numbers: Any,
-    orders: Any,
-    constants: Any,
-    row: Any,
-    num_blocks: Any,
-    num_pixels: Any,
-    height: Any,
-    width: Any,
-    target_image_stride: Any,
-    target_plane_stride: Any,
-    target_pixel_stride: Any,
+    source: tl.tensor,
+    target: tl.tensor,
+    numbers: tl.tensor,
+    orders: tl.tensor,
+    constants: tl.tensor,
+    row: tl.tensor,
+    num_blocks: tl.tensor,
+    num_pixels: tl.tensor,
+    height: tl.tensor,
+    width: tl.tensor,
+    target_image_stride: tl.tensor,
+    target_plane_stride: tl.tensor,
+    target_pixel_stride: tl.tensor,
     RADIUS: tl.constexpr,
     DOWN: tl.constexpr,
     BLUR_COLUMN: tl.constexpr,
@@ -196,18 +183,19 @@ def blur(
             place, last, stride = pixel // width, height - 1, width
         else:
             place, last, stride = pixel % width, width - 1, 1
-        source += image.to(tl.int64) * (3 * num_pixels) + (pixel - place * stride)
+        line = source + image.to(tl.int64) * (3 * num_pixels) + (pixel - place * stride)
         reach = tl.minimum(last, RADIUS)  # a border reflects no further than the image is wide
         red = tl.zeros([BLOCK], tl.float32)
         green = tl.zeros([BLOCK], tl.float32)
         blue = tl.zeros([BLOCK], tl.float32)
         total = 0.0
-        for tap in range(2 * reach + 1):
-            distance = (tap - reach).to(tl.float32) / sigma
+        for tap in range(-RADIUS, RADIUS + 1):
+            distance = tap / sigma
             weight = tl.exp(-0.5 * distance * distance)
-            near = tl.abs(place + (tap - reach))
-            near = tl.where(near > last, 2 * last - near, near)
-            r, g, b = _read(source + near * stride, num_pixels, inside)
+            weight = tl.where((tap > reach) | (tap < -reach), 0.0, weight)
+            near = tl.abs(place + tap)
+            near = tl.maximum(tl.where(near > last, 2 * last - near, near), 0)
+            r, g, b = _read(line + near * stride, num_pixels, inside)
             red += weight * r
             green += weight * g
             blue += weight * b
@@ -227,12 +215,12 @@ def blur(
         )
         if NORMALISES:
             red, green, blue = _normalise(red, green, blue, constants)
-        target += image.to(tl.int64) * target_image_stride + pixel * target_pixel_stride
-        _write(target, target_plane_stride, inside, red, green, blue)
+        view = target + image.to(tl.int64) * target_image_stride
+        _write(view + pixel * target_pixel_stride, target_plane_stride, inside, red, green, blue)
 
 
-@_jit
-def _read(source: Any, plane_stride: Any, inside: Any) -> Any:
+@jit
+def _read(source: tl.tensor, plane_stride: tl.tensor, inside: tl.tensor) -> tl.tuple:
     red = tl.load(source, mask=inside, other=0)
     green = tl.load(source + plane_stride, mask=inside, other=0)
     blue = tl.load(source + 2 * plane_stride, mask=inside, other=0)
@@ -245,16 +233,23 @@ def _read(source: Any, plane_stride: Any, inside: Any) -> Any:
     return red, green, blue
 
 
-@_jit
-def _write(target: Any, plane_stride: Any, inside: Any, red: Any, green: Any, blue: Any) -> None:
+@jit
+def _write(
+    target: tl.tensor,
+    plane_stride: tl.tensor,
+    inside: tl.tensor,
+    red: tl.tensor,
+    green: tl.tensor,
+    blue: tl.tensor,
+) -> None:
     dtype = target.dtype.element_ty
     tl.store(target, red.to(dtype), mask=inside)
     tl.store(target + plane_stride, green.to(dtype), mask=inside)
     tl.store(target + 2 * plane_stride, blue.to(dtype), mask=inside)
 
 
-@_jit
-def _normalise(red: Any, green: Any, blue: Any, constants: Any) -> Any:
+@jit
+def _normalise(red: tl.tensor, green: tl.tensor, blue: tl.tensor, constants: tl.tensor) -> tl.tuple:
     """With the means and deviations that `constants` begins with."""
     red = (red - tl.load(constants)) / tl.load(constants + 3)
     green = (green - tl.load(constants + 1)) / tl.load(constants + 4)
@@ -262,19 +257,19 @@ def _normalise(red: Any, green: Any, blue: Any, constants: Any) -> Any:
     return red, green, blue
 
 
-@_jit
+@jit
 def _run_steps(
-    red: Any,
-    green: Any,
-    blue: Any,
-    numbers: Any,
-    orders: Any,
-    constants: Any,
-    mean: Any,
+    red: tl.tensor,
+    green: tl.tensor,
+    blue: tl.tensor,
+    numbers: tl.tensor,
+    orders: tl.tensor,
+    constants: tl.tensor,
+    mean: tl.tensor,
     STEPS: tl.constexpr,
     COLUMN: tl.constexpr,
     THRESHOLD: tl.constexpr,
-) -> Any:
+) -> tl.tuple:
     numbers += COLUMN
     constants += THRESHOLD
     for step in tl.static_range(15):
@@ -289,18 +284,25 @@ def _run_steps(
             blue = tl.where(happens, grey, blue)
             numbers += 1
         if (STEPS >> (2 * step)) & 3 == 3:
-            happens = tl.load(numbers) > 0
-            threshold = tl.load(constants)
-            red = tl.where(happens & (red >= threshold), 1 - red, red)
-            green = tl.where(happens & (green >= threshold), 1 - green, green)
-            blue = tl.where(happens & (blue >= threshold), 1 - blue, blue)
+            # No value reaches a threshold of 2: unless it happens, nothing is inverted.
+            threshold = tl.where(tl.load(numbers) > 0, tl.load(constants), 2.0)
+            red = tl.where(red >= threshold, 1 - red, red)
+            green = tl.where(green >= threshold, 1 - green, green)
+            blue = tl.where(blue >= threshold, 1 - blue, blue)
             numbers += 1
             constants += 1
     return red, green, blue
 
 
-@_jit
-def _jitter(red: Any, green: Any, blue: Any, numbers: Any, orders: Any, mean: Any) -> Any:
+@jit
+def _jitter(
+    red: tl.tensor,
+    green: tl.tensor,
+    blue: tl.tensor,
+    numbers: tl.tensor,
+    orders: tl.tensor,
+    mean: tl.tensor,
+) -> tl.tuple:
     """Brightness, contrast, saturation and hue in the image's own order."""
     changes = (tl.load(numbers) != 1) | (tl.load(numbers + 1) != 1)
     changes = changes | (tl.load(numbers + 2) != 1) | (tl.load(numbers + 3) != 0)
@@ -313,14 +315,21 @@ def _jitter(red: Any, green: Any, blue: Any, numbers: Any, orders: Any, mean: An
     return red, green, blue
 
 
-@_jit
-def _order(numbers: Any, column: Any) -> Any:
+@jit
+def _order(numbers: tl.tensor, column: tl.tensor) -> tl.tuple:
     """The index of the jitter's order; its row of the table ends with contrast's position."""
     return tl.load(numbers + column + 4).to(tl.int32)
 
 
-@_jit
-def _adjust(red: Any, green: Any, blue: Any, operator: Any, factor: Any, mean: Any) -> Any:
+@jit
+def _adjust(
+    red: tl.tensor,
+    green: tl.tensor,
+    blue: tl.tensor,
+    operator: tl.tensor,
+    factor: tl.tensor,
+    mean: tl.tensor,
+) -> tl.tuple:
     """One operator of the jitter: 0 brightness, 1 contrast, 2 saturation, 3 hue."""
     if operator == 3:
         if factor != 0:
@@ -336,8 +345,8 @@ def _adjust(red: Any, green: Any, blue: Any, operator: Any, factor: Any, mean: A
     return red, green, blue
 
 
-@_jit
-def _turn(red: Any, green: Any, blue: Any, shift: Any) -> Any:
+@jit
+def _turn(red: tl.tensor, green: tl.tensor, blue: tl.tensor, shift: tl.tensor) -> tl.tuple:
     """Turns the colours; see `operators.hue`."""
     value = tl.maximum(tl.maximum(red, green), blue)
     chroma = value - tl.minimum(tl.minimum(red, green), blue)
@@ -351,13 +360,13 @@ def _turn(red: Any, green: Any, blue: Any, shift: Any) -> Any:
     return red, green, blue
 
 
-@_jit
-def _lack(turns: Any) -> Any:
+@jit
+def _lack(turns: tl.tensor) -> tl.tuple:
     """How much of its chroma a primary lacks at an angle, 0 to 1."""
     away = tl.abs(turns - tl.floor(turns + 0.5))
     return tl.minimum(tl.maximum(2 - 6 * away, 0.0), 1.0)
 
 
-@_jit
-def _grey(red: Any, green: Any, blue: Any) -> Any:
+@jit
+def _grey(red: tl.tensor, green: tl.tensor, blue: tl.tensor) -> tl.tuple:
     return 0.2989 * red + 0.587 * green + 0.114 * blue

@@ -125,7 +125,7 @@ class _Planner:
         jitters = type(step) is ColorJitter
         row = stage.row if stage.blur_column < 0 else stage.after
         # The mean grey that a jitter needs is that of the stage's source after other steps.
-        if row.full or jitters and (row is stage.after or stage.jitter_column >= 0):
+        if row.full or (jitters and (row is stage.after or stage.jitter_column >= 0)):
             stage = self._start()
             row = stage.row
         if jitters:
