@@ -13,7 +13,9 @@ from torch import Tensor
 from instdisc.heap import keep_freed_blocks
 from instdisc.types import Views
 
+from . import gpu
 from .dataset import RawViews, ViewPolicy
+from .fused import FusedFinisher
 from .photometric import PhotometricStep
 from .pieces import PieceFinisher
 
@@ -24,13 +26,14 @@ class ViewFinisher:
     """Computes the colours of raw batches as their policies say; draws nothing.
 
     It gives what `ViewPolicy.finish` gives for each view. On the CPU it works in pieces and
-    passes over views that a step leaves as they are; on a GPU it never waits for the device.
+    passes over views that a step leaves as they are; on a GPU it never waits for the device, and
+    where Triton is at hand a few kernels do it all.
 
     Args:
         policies: those of the data set that makes the batches, one per view.
         dtype: of the views; they are computed in float32.
         compile: compile those steps that gain by it with `torch.compile`: some seconds for each,
-            when it first comes.
+            when it first comes. Nothing is left to compile where Triton's kernels finish them.
 
     Example:
         >>> from instdisc.data import Scenes, ViewDataset, view_policy
@@ -52,26 +55,50 @@ class ViewFinisher:
         self.dtype = dtype
         self.compile = compile
         self._operators: dict[PhotometricStep, _Apply] = {}
+        self._fused: dict[ViewPolicy, FusedFinisher] = {}
         self._in_pieces: dict[ViewPolicy, PieceFinisher] = {}
         self._constants: dict[object, Tensor] = {}
         keep_freed_blocks()
 
-    def __call__(self, raw: RawViews) -> Views:
-        """A batch of views on the device where the raw ones lie."""
+    def __call__(
+        self, raw: RawViews, memory_format: torch.memory_format = torch.contiguous_format
+    ) -> Views:
+        """A batch of views on the device where the raw ones lie, in a memory format."""
         batch = zip(self.policies, raw.views, raw.numbers, strict=True)
-        return Views([self._finish(*view) for view in batch], raw.labels, raw.indices)
+        images = [self._finish(*view, memory_format) for view in batch]
+        return Views(images, raw.labels, raw.indices)
 
-    def _finish(self, policy: ViewPolicy, views: Tensor, numbers: Tensor) -> Tensor:
+    def _finish(
+        self,
+        policy: ViewPolicy,
+        views: Tensor,
+        numbers: Tensor,
+        memory_format: torch.memory_format,
+    ) -> Tensor:
+        if gpu.available(views.device):
+            if policy not in self._fused:
+                self._fused[policy] = FusedFinisher(policy, self.dtype)
+            return self._fused[policy](views, numbers, memory_format)
         if views.device.type == "cpu":
             if policy not in self._in_pieces:
                 self._in_pieces[policy] = PieceFinisher(policy, self.dtype, compile=self.compile)
-            return self._in_pieces[policy](views, numbers)
+            return self._in_pieces[policy](views, numbers, memory_format)
+        return self._finish_at_once(policy, views, numbers, memory_format)
+
+    def _finish_at_once(
+        self,
+        policy: ViewPolicy,
+        views: Tensor,
+        numbers: Tensor,
+        memory_format: torch.memory_format,
+    ) -> Tensor:
+        """On a device without Triton; a look at the numbers would make the host wait for it."""
         mean = self._constant(policy.mean, views.device)
         std = self._constant(policy.std, views.device)
         images = views.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
         for step, own in policy.split(numbers):
             images = self._operator(step)(images, own)
-        return images.sub_(mean).div_(std).to(self.dtype)
+        return images.sub_(mean).div_(std).to(self.dtype, memory_format=memory_format)
 
     def _operator(self, step: PhotometricStep) -> _Apply:
         if step not in self._operators:
