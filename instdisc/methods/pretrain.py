@@ -52,6 +52,8 @@ class PretrainModule(LightningModule):
             that a query and its key never share statistics; on W processes each has
             ``batch_norm_groups / W`` groups (at least 1), so the result does not depend on W.
             ``"plain"``: per process, unshuffled. ``"sync"``: over all processes (GPU), unshuffled.
+            A method without a momentum encoder has no key to hide from: there ``"shuffled"`` does
+            as ``"plain"`` does, and `batch_norm_groups` is not looked at.
         batch_norm_groups: for ``"shuffled"``; 8 in MoCo (its number of GPUs).
         channels_last: memory format of the backbone and its images.
         compile: compile the backbones with `torch.compile`.
@@ -191,7 +193,11 @@ class PretrainModule(LightningModule):
             return
         for net in (self.backbone, self.momentum_backbone):
             if net is not None:
-                self.batch_norm.prepare(net, self.trainer.strategy.root_device.type)
+                self.batch_norm.prepare(
+                    net,
+                    self.trainer.strategy.root_device.type,
+                    has_keys=self.momentum_backbone is not None,
+                )
 
     def on_fit_start(self) -> None:
         self._finite = FiniteWatch()
