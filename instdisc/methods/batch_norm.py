@@ -37,14 +37,10 @@ class BatchNormPolicy:
         self.groups = groups
         self._shuffles = False
 
-    def prepare(self, net: nn.Module, device_type: str, *, has_keys: bool) -> None:
+    def prepare(self, net: nn.Module, device_type: str) -> None:
         """Changes the batch norms of `net` in place, before it is wrapped for several processes.
 
-        Args:
-            net: a backbone; groups of an earlier run are taken back first.
-            device_type: where it will run.
-            has_keys: whether the method contrasts with a momentum encoder. Without there is nothing
-                to keep apart, and ``"shuffled"`` does as ``"plain"`` does.
+        Groups that an earlier run left in `net` are taken back.
 
         Raises:
             ValueError: if the groups do not divide by the processes, or ``"sync"`` is asked for
@@ -52,7 +48,7 @@ class BatchNormPolicy:
         """
         split_batch_norm(net, 1)
         self._shuffles = False
-        if self.mode == "shuffled" and has_keys:
+        if self.mode == "shuffled":
             here = self._groups_here()
             split_batch_norm(net, here)
             has_batch_norm = any(isinstance(module, _BatchNorm) for module in net.modules())
