@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from .tracked import tracked_statistics
+
 
 def normalize_by_arithmetic(norm: _BatchNorm, inputs: Tensor, groups: int) -> Tensor:
     """Normalises equal parts of a batch apart, as `normalize_chunks` does, without chunks.
@@ -28,44 +30,73 @@ def normalize_by_arithmetic(norm: _BatchNorm, inputs: Tensor, groups: int) -> Te
     Returns:
         Like `inputs`, in its memory format.
     """
+    outputs: Tensor = _normalize(
+        inputs,
+        norm.weight,
+        norm.bias,
+        *tracked_statistics(norm),
+        groups,
+        norm.momentum,
+        norm.eps,
+    )
+    return outputs
+
+
+# One node for the tracer, whose time goes by nodes; the compiler sees what is inside.
+@torch.compiler.allow_in_graph
+def _normalize(
+    inputs: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    counter: Tensor | None,
+    groups: int,
+    momentum: float | None,
+    eps: float,
+) -> Tensor:
     parts = inputs.unflatten(0, (groups, -1))  # (G, n, C, ...)
-    outputs, var, mean = _Normalize.apply(parts, norm.weight, norm.bias, norm.eps)
-    if norm.track_running_stats:
-        _track(norm, var, mean, groups, count=parts[0].numel() // parts.shape[2])
+    outputs, mean, var = _Normalize.apply(parts, weight, bias, eps)
+    if running_mean is not None and running_var is not None and counter is not None:
+        count = parts[0].numel() // parts.shape[2]
+        counter.add_(groups)
+        keep, weights = _factors(counter, groups, momentum, mean)
+        mean = (mean.reshape(groups, -1) * weights).sum(0)
+        var = (var.reshape(groups, -1) * weights).sum(0) * (count / (count - 1))
+        running_mean.copy_(keep * running_mean.to(mean.dtype) + mean)
+        running_var.copy_(keep * running_var.to(var.dtype) + var)
     result: Tensor = outputs.flatten(0, 1)
     return result
 
 
 class _Normalize(torch.autograd.Function):
     # Written out, its backward pass is two sums and a few products. What torch derives from
-    # `var_mean` has three times the nodes, and a compiler's time goes by nodes.
+    # `var_mean` is more, and takes the mean of the inputs a second time.
     @staticmethod
     def forward(
         ctx: Any, inputs: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        rows = [1, *range(3, inputs.ndim)]
         parts = _at_least_float32(inputs)
-        var, mean = torch.var_mean(parts, rows, correction=0, keepdim=True)  # (G, 1, C, 1, ...)
-        inverse = torch.rsqrt(var + eps)
+        var, mean = torch.var_mean(parts, _rows(parts), correction=0, keepdim=True)
+        inverse = torch.rsqrt(var + eps)  # (G, 1, C, 1, ...), as both
         outputs = (parts - mean) * (inverse if weight is None else inverse * _row(weight, mean))
         if bias is not None:
             outputs = outputs + _row(bias, mean)
         ctx.save_for_backward(inputs, weight, mean, inverse)
         ctx.bias_dtype = None if bias is None else bias.dtype
-        ctx.mark_non_differentiable(var, mean)
-        return outputs.to(inputs.dtype), var, mean
+        ctx.mark_non_differentiable(mean, var)
+        return outputs.to(inputs.dtype), mean, var
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradients: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         inputs, weight, mean, inverse = ctx.saved_tensors
-        rows = [1, *range(3, inputs.ndim)]
         slopes = _at_least_float32(gradients)
         normal = (_at_least_float32(inputs) - mean) * inverse
-        total = slopes.sum(rows, keepdim=True)  # (G, 1, C, 1, ...)
-        product = (slopes * normal).sum(rows, keepdim=True)
-        count = inputs.numel() // mean.numel()
+        total = slopes.sum(_rows(inputs), keepdim=True)  # (G, 1, C, 1, ...)
+        product = (slopes * normal).sum(_rows(inputs), keepdim=True)
         scale = inverse if weight is None else inverse * _row(weight, mean)
+        count = inputs.numel() // mean.numel()
         result = (slopes - (total + normal * product) / count) * scale
         return (
             result.to(inputs.dtype),
@@ -75,32 +106,25 @@ class _Normalize(torch.autograd.Function):
         )
 
 
-def _track(norm: _BatchNorm, var: Tensor, mean: Tensor, groups: int, count: int) -> None:
-    """Running statistics as after one update per group."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    norm.num_batches_tracked.add_(groups)
-    order = torch.arange(groups - 1, -1, -1, dtype=var.dtype, device=var.device)
-    keep: float | Tensor
-    if norm.momentum is None:
-        weights = torch.ones_like(order) / norm.num_batches_tracked
-        keep = 1 - groups / norm.num_batches_tracked.to(var.dtype)
-    else:
-        weights = norm.momentum * (1 - norm.momentum) ** order
-        keep = (1 - norm.momentum) ** groups
-    for running, values, factor in (
-        (norm.running_mean, mean, 1.0),
-        (norm.running_var, var, count / (count - 1)),
-    ):
-        new = (values.reshape(groups, -1) * (factor * weights)[:, None]).sum(0)
-        running.copy_(keep * running + new)
+def _factors(
+    counter: Tensor, groups: int, momentum: float | None, like: Tensor
+) -> tuple[float | Tensor, Tensor]:
+    """What is kept of a running statistic, and what each group adds, ``(G, 1)``."""
+    order = torch.arange(groups - 1, -1, -1, dtype=like.dtype, device=like.device)[:, None]
+    if momentum is None:  # the average over all batches, of which `counter` holds the number
+        return 1 - groups / counter.to(like.dtype), torch.ones_like(order) / counter
+    return (1 - momentum) ** groups, momentum * (1 - momentum) ** order
 
 
-def _at_least_float32(values: Tensor) -> Tensor:
-    return values.to(torch.promote_types(values.dtype, torch.float32))
+def _rows(parts: Tensor) -> list[int]:
+    """The dimensions of ``(G, n, C, ...)`` that a group's statistics are taken over."""
+    return [1, *range(3, parts.ndim)]
 
 
 def _row(parameter: Tensor, like: Tensor) -> Tensor:
     """``(C,)`` so that it multiplies ``(G, n, C, ...)``."""
     return parameter.view(-1, *[1] * (like.ndim - 3))
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))

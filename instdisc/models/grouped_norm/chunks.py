@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from .tracked import tracked_statistics
+
 
 def normalize_chunks(norm: _BatchNorm, inputs: Tensor, groups: int) -> Tensor:
     """Normalises equal parts of a batch apart; the running statistics see one after another.
@@ -22,16 +24,17 @@ def normalize_chunks(norm: _BatchNorm, inputs: Tensor, groups: int) -> Tensor:
     Returns:
         Like `inputs`.
     """
+    running_mean, running_var, counter = tracked_statistics(norm)
     seen = 0
-    if norm.track_running_stats and norm.num_batches_tracked is not None:
+    if counter is not None:
         if norm.momentum is None:
-            seen = int(norm.num_batches_tracked)
-        norm.num_batches_tracked.add_(groups)
+            seen = int(counter)
+        counter.add_(groups)
     parts = [
         F.batch_norm(
             part,
-            norm.running_mean if norm.track_running_stats else None,
-            norm.running_var if norm.track_running_stats else None,
+            running_mean,
+            running_var,
             norm.weight,
             norm.bias,
             training=True,

@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from . import kernels
+from .tracked import tracked_statistics
 
 # Of a tile: 64 channels of 2 bytes are a cache line; 4,096 values leave 8 loads of 16 bytes to each
 # of 128 threads.
@@ -39,14 +40,11 @@ def normalize_fused(norm: _BatchNorm, inputs: Tensor, groups: int, relu: bool = 
         Like `inputs`, in its memory format; that of neither contiguous nor channels_last tensors
         becomes contiguous.
     """
-    counter = norm.num_batches_tracked if norm.track_running_stats else None
     outputs: Tensor = _GroupedNorm.apply(
         inputs,
         norm.weight,
         norm.bias,
-        norm.running_mean if norm.track_running_stats else None,
-        norm.running_var,
-        counter,
+        *tracked_statistics(norm),
         (groups, norm.momentum, norm.eps, relu),
     )
     return outputs
