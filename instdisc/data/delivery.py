@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -41,33 +42,33 @@ class Delivery:
         self._stream: torch.cuda.Stream | None = None
 
     def __call__(self, batches: Iterator[Any]) -> Iterator[Views]:
-        """The views of raw batches, or of `SharedBatch` es."""
-        if self.device.type != "cuda":
-            return map(self._make, batches)
-        if self._stream is None:
+        """The views of raw batches, or of each `SharedBatch`."""
+        if self._stream is None and self.device.type == "cuda":
             self._stream = torch.cuda.Stream(self.device)
-        return map(_arrive, one_ahead(map(self._send, batches)))
-
-    def _make(self, batch: Any) -> Views:
-        if isinstance(batch, SharedBatch):
-            return self._finish(batch.bring(self.device))
-        return self._finish(_to(batch, self.device))
+        sent = map(self._send, batches)
+        return map(_arrive, one_ahead(sent) if _works_beside(self.device) else sent)
 
     def _send(self, batch: Any) -> _Sent:
-        assert self._stream is not None
-        with torch.cuda.stream(self._stream):
+        with nullcontext() if self._stream is None else torch.cuda.stream(self._stream):
             if isinstance(batch, SharedBatch):
                 raw = batch.bring(self.device)
-                batch.copied = self._stream.record_event()
+                batch.copied = self._event()
             else:
                 raw = _to(batch, self.device)
-            views = self._finish(raw)
-            return _Sent(views, self._stream.record_event())
+            return _Sent(self._finish(raw), self._event())
+
+    def _event(self) -> torch.cuda.Event | None:
+        return None if self._stream is None else self._stream.record_event()
 
 
 class _Sent(NamedTuple):
     views: Views
-    finished: torch.cuda.Event
+    finished: torch.cuda.Event | None
+
+
+def _works_beside(device: torch.device) -> bool:
+    """Whether the device finishes a batch while the host goes on."""
+    return device.type == "cuda"
 
 
 def one_ahead(batches: Iterator[_T]) -> Iterator[_T]:
@@ -93,12 +94,14 @@ def one_ahead(batches: Iterator[_T]) -> Iterator[_T]:
 
 
 def _arrive(sent: _Sent) -> Views:
-    """The views, for the work that comes next on this stream."""
-    stream = torch.cuda.current_stream(sent.views.labels.device)
-    stream.wait_event(sent.finished)
-    for tensor in (*sent.views.images, sent.views.labels, sent.views.indices):
-        tensor.record_stream(stream)  # so that their memory isn't used again before that is done
-    return sent.views
+    """The views, for the work that comes next on the device."""
+    views = sent.views
+    if sent.finished is not None:
+        stream = torch.cuda.current_stream(views.labels.device)
+        stream.wait_event(sent.finished)
+        for tensor in (*views.images, views.labels, views.indices):
+            tensor.record_stream(stream)  # its memory is not used again before that work is done
+    return views
 
 
 def _to(batch: Any, device: torch.device) -> Any:
@@ -106,7 +109,7 @@ def _to(batch: Any, device: torch.device) -> Any:
 
     def move(each: Tensor | list[Tensor]) -> Any:
         if isinstance(each, Tensor):
-            return each.to(device, non_blocking=True)
+            return each.to(device, non_blocking=device.type == "cuda")
         return [move(tensor) for tensor in each]
 
     return type(batch)(*map(move, batch))

@@ -170,9 +170,7 @@ class ViewLoader(ResumableLoader):
         if batch_size < 1:
             raise ValueError(f"`batch_size` must be positive, got {batch_size}")
         if not (raw or finish or dataset.cut):
-            raise ValueError(
-                "`raw` must be True, or `finish` set, for a data set with `cut`=False"
-            )
+            raise ValueError("`raw` must be True, or `finish` set, for a data set with `cut`=False")
         if raw and (finish is not None or device.type != "cpu"):
             raise ValueError(
                 "`raw` batches are handed out as they are: leave out `finish` and `device`, got "

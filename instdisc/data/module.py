@@ -141,8 +141,9 @@ class ViewData(LightningDataModule):
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         if not isinstance(batch, RawViews | UncutViews):
             return batch
-        training = self.trainer is not None and self.trainer.training
-        return self._finish_training(batch) if training else self._finish_plain(batch)
+        if isinstance(batch, UncutViews) or (self.trainer is not None and self.trainer.training):
+            return self._finish_training(batch)
+        return self._finish_plain(batch)
 
     def _finish_training(self, batch: RawViews | UncutViews) -> Views:
         if isinstance(batch, UncutViews):
@@ -169,8 +170,10 @@ class ViewData(LightningDataModule):
         return ImageSubset(self.images, chosen.sort().values)
 
     def _loader(self, views: ViewDataset, *, training: bool) -> ViewLoader:
-        device = None if self.trainer is None else self.trainer.strategy.root_device
-        finish = self._finish_training if training else self._finish_plain
+        device, finish = torch.device("cpu"), None
+        if self.trainer is not None:
+            device = self.trainer.strategy.root_device
+            finish = self._finish_training if training else self._finish_plain
         return ViewLoader(
             views,
             self.batch_size,
@@ -178,8 +181,9 @@ class ViewData(LightningDataModule):
             drop_last=training,
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available(),
-            raw=device is None,
-            **({} if device is None else {"device": device, "finish": finish}),
+            raw=finish is None,
+            device=device,
+            finish=finish,
         )
 
 

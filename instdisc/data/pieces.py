@@ -6,7 +6,7 @@ Legend: B batch, W workers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -80,8 +80,8 @@ class PieceLoader:
         num_slots = -(-_AHEAD * num_workers // num_pieces) + 2
         self._slots = SharedSlots(num_slots, self._form.num_bytes)
         self._page_lock = page_lock
-        self._orders = _Orders(batches, num_pieces, -(-batch_size // num_pieces), num_slots)
-        self._orders.goes_on = goes_on
+        size = -(-batch_size // num_pieces)
+        self._orders = _Orders(batches, num_pieces, size, num_slots, goes_on)
         self._loader = DataLoader(
             _Pieces(dataset, self._form, self._slots),
             batch_sampler=self._orders,
@@ -108,7 +108,10 @@ class PieceLoader:
             self._next = (-1, -1)  # if this fails or is broken off
             batch = self._assemble()
             self._in_use.append(batch)
-            self._next = (epoch, number + 1) if number + 1 < end else (epoch + 1, 0)
+            if number + 1 < end:
+                self._next = (epoch, number + 1)
+            elif self._orders.goes_on:
+                self._next = (epoch + 1, 0)
             yield batch
 
     def _begin(self, epoch: int, number: int) -> None:
@@ -152,7 +155,8 @@ class _Made(NamedTuple):
 
 class _Orders:
     """The orders for all pieces, epoch after epoch; every batch has as many, so that those that
-    are made in advance fill a number of slots that is known."""
+    are made in advance fill a number of slots that is known.
+    """
 
     def __init__(
         self,
@@ -160,12 +164,14 @@ class _Orders:
         num_pieces: int,
         size: int,
         num_slots: int,
+        goes_on: bool,
     ) -> None:
         self.batches, self.num_slots = batches, num_slots
         self.num_pieces, self.size = num_pieces, size
-        self.start, self.goes_on = (0, 0), False
+        self.goes_on = goes_on
+        self.start = (0, 0)  # epoch and batch
 
-    def __iter__(self) -> Iterator[_Order]:
+    def __iter__(self) -> Iterator[Any]:  # what torch takes for a list of indices
         epoch, first = self.start
         number = 0
         while True:
@@ -198,5 +204,5 @@ def _prepare(worker: int) -> None:
     keep_freed_blocks()
 
 
-def _as_it_is(piece: _Made) -> _Made:
+def _as_it_is(piece: Any) -> Any:
     return piece

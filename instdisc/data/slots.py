@@ -10,7 +10,6 @@ import mmap
 import os
 import sys
 import weakref
-from collections.abc import Sequence
 from multiprocessing.reduction import DupFd
 from typing import Any, NamedTuple
 
@@ -126,10 +125,9 @@ class SharedSlots:
     def __init__(self, count: int, num_bytes: int) -> None:
         self.count, self.num_bytes = count, num_bytes
         if sys.platform == "linux":
-            self._file = os.memfd_create("instdisc")
-            os.ftruncate(self._file, max(1, count * num_bytes))
-            weakref.finalize(self, os.close, self._file)
-            self._memory = _map(self._file)
+            file = os.memfd_create("instdisc")
+            os.ftruncate(file, max(1, count * num_bytes))
+            self._open(file)
         else:
             self._memory = torch.empty(count * num_bytes, dtype=torch.uint8).share_memory_()
         self._page_locked = False
@@ -155,13 +153,13 @@ class SharedSlots:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        if self._memory is None:
-            self._file = state["_file"].detach()
-            self._memory = _map(self._file)
+        if sys.platform == "linux":
+            self._open(state["_file"].detach())
 
-
-def _map(file: int) -> Tensor:
-    return torch.frombuffer(mmap.mmap(file, 0), dtype=torch.uint8)
+    def _open(self, file: int) -> None:
+        self._file = file
+        weakref.finalize(self, os.close, file)
+        self._memory = torch.frombuffer(mmap.mmap(file, 0), dtype=torch.uint8)
 
 
 def _unlock(runtime: Any, memory: Tensor) -> None:
