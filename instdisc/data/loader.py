@@ -6,6 +6,7 @@ Legend: B batch per process, N images, W processes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -208,17 +209,13 @@ class ViewLoader(ResumableLoader):
                 self.dataset,
                 size,
                 num_workers=self.num_workers,
-                batches=lambda epoch, first: self._batch_keys(sampler.keys(epoch), first),
+                batches=partial(_batches_of_keys, sampler, size, self.drop_last),
                 goes_on=sampler.shuffle,
                 generator=self.generator,
                 page_lock=self._delivery.device.type == "cuda",
             )
         first, sampler.skip = sampler.skip // size, 0
         return self._pieces.run(sampler.epoch, first, len(self))
-
-    def _batch_keys(self, keys: list[tuple[int, int]], first: int) -> Iterator[Keys]:
-        size = self.batch_size or 1
-        return (keys[start * size : (start + 1) * size] for start in range(first, len(self)))
 
 
 class EpochSampler(DistributedSampler):
@@ -262,3 +259,12 @@ class EpochSampler(DistributedSampler):
     def __len__(self) -> int:
         count, processes = len(self.dataset), world_size()  # type: ignore[arg-type]
         return count // processes if self.shuffle else len(range(rank(), count, processes))
+
+
+def _batches_of_keys(
+    sampler: EpochSampler, size: int, drop_last: bool, epoch: int, first: int
+) -> Iterator[Keys]:
+    """The keys of each batch of an epoch, from a batch on."""
+    keys = sampler.keys(epoch)
+    end = len(keys) - size + 1 if drop_last else len(keys)
+    return (keys[start : start + size] for start in range(first * size, end, size))

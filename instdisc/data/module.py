@@ -151,7 +151,13 @@ class ViewData(LightningDataModule):
             sizes = [policy.frame.size for policy in self.policies]
             views = cut_boxes(stack, batch.boxes, batch.indices, sizes)
             batch = RawViews(views, *batch[1:])
-        return self._finish(batch)
+        return self._finish(batch, self._memory_format())
+
+    def _memory_format(self) -> torch.memory_format:
+        """In which the network wants its images."""
+        module = None if self.trainer is None else self.trainer.lightning_module
+        last = getattr(module, "channels_last", False)
+        return torch.channels_last if last else torch.contiguous_format
 
     def _stack_on(self, device: torch.device) -> Tensor:
         if self._stack is None or self._stack.device != device:
