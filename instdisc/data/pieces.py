@@ -1,0 +1,183 @@
+"""Batches that several workers make together, each a piece of them.
+
+Legend: B batch, W workers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._utils import ExceptionWrapper
+from torch.utils.data import DataLoader, Dataset
+
+from instdisc.heap import keep_freed_blocks
+
+from .blocks import BatchForm
+from .coded import CodedDataset, CodedForm
+from .orders import Keys, Order, Orders, Piece
+from .slots import SharedSlots
+from .views.dataset import RawViews, UncutViews, ViewDataset
+
+_PIECE = 8 * 2**20  # bytes: takes much longer to make than to ask for
+_AHEAD = 4  # pieces that a worker may have in advance
+_PAUSE = 0.005  # seconds
+
+
+class SharedBatch:
+    """A batch in a slot that will be used again.
+
+    Args:
+        block: the slot.
+        form: how the batch lies in it.
+        count: of images.
+
+    Attributes:
+        copied: the event at which the slot is free; ``None`` if it is free as soon as the next
+            batch is asked for.
+    """
+
+    def __init__(self, block: Tensor, form: BatchForm | CodedForm, count: int) -> None:
+        self._block, self._form, self._count = block, form, count
+        self.copied: torch.cuda.Event | None = None
+
+    def bring(self, device: torch.device) -> RawViews | UncutViews:
+        """The batch on a device."""
+        return self._form.bring(self._block, self._count, device)
+
+
+class PieceLoader:
+    """Batches of a data set that workers put together, piece by piece, in shared memory.
+
+    A batch is written once and never copied between processes; some slots hold all that is made
+    in advance; the first batch comes in a share of the time that it takes a single worker; and a
+    slow worker makes fewer pieces, not the others wait.
+
+    Args:
+        dataset: makes the pieces.
+        batch_size: B.
+        num_workers: W, at least 1.
+        batches: gives the keys of the batches of an epoch, from a batch on.
+        goes_on: whether workers begin the next epoch while the last batches of one are used.
+        generator: of the workers' seeds.
+        page_lock: let a GPU copy from the slots by itself.
+    """
+
+    def __init__(
+        self,
+        dataset: ViewDataset,
+        batch_size: int,
+        *,
+        num_workers: int,
+        batches: Callable[[int, int], Iterator[Keys]],
+        goes_on: bool,
+        generator: torch.Generator,
+        page_lock: bool = False,
+    ) -> None:
+        self._form: BatchForm | CodedForm
+        if isinstance(dataset, CodedDataset):
+            self._form = CodedForm(dataset, batch_size)
+        else:
+            self._form = BatchForm(dataset, batch_size)
+        num_pieces = max(1, min(batch_size, round(self._form.num_bytes / _PIECE)))
+        # What is made in advance, two more for pieces that come late, the batch that is put
+        # together, and that which is being copied.
+        num_slots = -(-_AHEAD * num_workers // num_pieces) + 4
+        self._slots = SharedSlots(num_slots, self._form.num_bytes)
+        self._page_lock = page_lock
+        size = -(-batch_size // num_pieces)
+        self._orders = Orders(batches, num_pieces, size, num_slots, goes_on)
+        self._loader = DataLoader(
+            _Pieces(self._form, self._slots),
+            batch_sampler=self._orders,
+            num_workers=num_workers,
+            collate_fn=_as_it_is,
+            prefetch_factor=_AHEAD,
+            persistent_workers=True,
+            generator=generator,
+            worker_init_fn=_prepare,
+            in_order=False,
+        )
+        self._pieces: Iterator[Piece] | None = None
+        self._next = (-1, -1)  # the epoch and the batch that the pieces stand at
+        self._number = 0  # of that batch, since the pieces began
+        self._made: defaultdict[int, list[Piece]] = defaultdict(list)  # by number of the batch
+        self._in_use: list[SharedBatch] = []
+
+    def run(self, epoch: int, first: int, end: int) -> Iterator[SharedBatch]:
+        """Batches `first` to `end` - 1 of an epoch that has `end`.
+
+        When a batch is asked for, the one before may still be copied from its slot, but no other.
+        """
+        for number in range(first, end):
+            self._release(1)
+            if self._pieces is None or self._next != (epoch, number):
+                self._begin(epoch, number)
+            self._next = (-1, -1)  # if this fails or is broken off
+            batch = self._assemble()
+            self._in_use.append(batch)
+            if number + 1 < end:
+                self._next = (epoch, number + 1)
+            elif self._orders.goes_on:
+                self._next = (epoch + 1, 0)
+            yield batch
+
+    def _begin(self, epoch: int, number: int) -> None:
+        self._release(0)
+        self._made.clear()
+        self._number = 0
+        self._orders.begin(epoch, number)
+        self._pieces = iter(self._loader)  # waits for what the workers still write
+        if self._page_lock:
+            self._slots.page_lock()  # after the workers were started, which cannot use it
+
+    def _assemble(self) -> SharedBatch:
+        assert self._pieces is not None
+        pieces = self._made[self._number]
+        while len(pieces) < self._orders.num_pieces:
+            piece = next(self._pieces)
+            self._made[piece.number].append(piece)
+        for piece in sorted(self._made.pop(self._number), key=lambda piece: piece.end):
+            if piece.error is not None:
+                piece.error.reraise()
+        block = self._slots[self._number % self._orders.num_slots]
+        self._number += 1
+        return SharedBatch(block, self._form, max(piece.end for piece in pieces))
+
+    def _release(self, num_left: int) -> None:
+        """Waits until at most so many slots are being copied from."""
+        while len(self._in_use) > num_left:
+            batch = self._in_use.pop(0)
+            if batch.copied is not None:
+                batch.copied.synchronize()
+            self._orders.num_released += 1
+
+
+class _Pieces(Dataset):
+    """The workers' part."""
+
+    def __init__(self, form: BatchForm | CodedForm, slots: SharedSlots) -> None:
+        self._form, self._slots = form, slots
+
+    def __getitems__(self, order: Order) -> Piece:
+        if order.slot is None:
+            time.sleep(_PAUSE)
+            return Piece(-1, 0)
+        try:
+            if order.keys:
+                self._form.make(self._slots[order.slot], order.row, order.keys)
+        except Exception:  # raised when the batch's turn comes
+            return Piece(order.number, order.row, ExceptionWrapper(where="in a worker process"))
+        return Piece(order.number, order.row + len(order.keys))
+
+
+def _prepare(worker: int) -> None:
+    keep_freed_blocks()
+
+
+def _as_it_is(piece: Any) -> Any:
+    return piece
