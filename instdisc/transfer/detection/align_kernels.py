@@ -46,12 +46,8 @@ def gather_bins(
 ) -> None:
     """``bins (R, S, S, C)`` of ``map_ (images, h, w, C)`` at ``rois (R, 5)`` float32.
 
-    Args:
-        scale: cells per pixel.
-        PARTS: bins per side of a region, of which every `EVERY`-th is wanted: `SIDE` in all.
-        BLOCK_SIDE: B, at least `SIDE`.
-        CELLS: that a step reads.
-        BLOCK: channels of a program.
+    `scale` is in cells per pixel. A region has `PARTS` bins per side, of which every `EVERY`-th is
+    wanted: S = `SIDE`; B = `BLOCK_SIDE`. A program reads `CELLS` at once, of `BLOCK` channels.
     """
     roi = tl.program_id(0)
     channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
@@ -101,10 +97,7 @@ def scatter_bins(
     CELLS: tl.constexpr,
     BLOCK: tl.constexpr,
 ) -> None:
-    """Adds the gradient of ``bins (R, S, S, C)`` to that of the map, in float32.
-
-    Args:
-        gradient: ``(images, h, w, C)`` float32.
+    """Adds the gradient of ``bins (R, S, S, C)`` to ``gradient (images, h, w, C)`` float32.
 
     The rest is as in `gather_bins`.
     """

@@ -35,11 +35,7 @@ def mark_overlaps(
 ) -> None:
     """Bit j of ``overlaps (B, M, W)`` int64: box i takes box j > i away.
 
-    Args:
-        boxes: ``(B, M, 4)`` float32, best first.
-        count: M.
-        words: W.
-        threshold: of the IoU, above which a box is taken away.
+    ``boxes (B, M, 4)`` are float32, best first; the worse of two goes above an IoU of `threshold`.
     """
     block, word, image = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     if word >= block:
@@ -76,11 +72,8 @@ def keep_best(
 ) -> None:
     """The boxes that no better one takes away: ``rows (B, K)`` int64 and how many, ``counts (B,)``.
 
-    Args:
-        usable: ``(B, W)`` int64, a bit for each box; the others neither stay nor take away.
-        count: M.
-        words: W, at most `WORDS`, a power of 2.
-        most: K.
+    ``usable (B, W)`` int64 has a bit for each box; the others neither stay nor take away. K =
+    `most`; W is at most `WORDS`, a power of 2.
     """
     image = tl.program_id(0).to(tl.int64)
     overlaps += image * count * words

@@ -99,9 +99,15 @@ def extract_features(
     """
     policy = policy or evaluation_policy(image_size, seen=backbone.input)
     about = features_about(backbone, images, policy, precision)
-    how = {"batch_size": batch_size, "num_workers": num_workers, "device": device}
     (features,), labels, names = _read(
-        backbone, lambda views: [backbone(views)], images, policy, precision, **how
+        backbone,
+        lambda views: [backbone(views)],
+        images,
+        policy,
+        precision,
+        batch_size,
+        num_workers,
+        device,
     )
     return Features(features, labels, names, about)
 
@@ -148,8 +154,9 @@ def extract_stages(
     def averaged(views: Tensor) -> list[Tensor]:
         return [stage.float().mean((2, 3)) for stage in backbone.maps(views)]
 
-    how = {"batch_size": batch_size, "num_workers": num_workers, "device": device}
-    stages, labels, names = _read(backbone, averaged, images, policy, precision, **how)
+    stages, labels, names = _read(
+        backbone, averaged, images, policy, precision, batch_size, num_workers, device
+    )
     return [Features(stage, labels, names, about) for stage in stages]
 
 
@@ -170,7 +177,6 @@ def _read(
     images: ImageSource,
     policy: ViewPolicy,
     precision: Precision,
-    *,
     batch_size: int,
     num_workers: int,
     device: str | torch.device,
