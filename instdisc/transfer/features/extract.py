@@ -6,15 +6,18 @@ Legend: N images, D width, S stages.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from instdisc.checks import choice
+from instdisc.checks import choice, whole
 from instdisc.data import (
     ImageSource,
     ViewDataset,
+    ViewFinisher,
+    ViewLoader,
     ViewPolicy,
     describe_view,
     evaluation_policy,
@@ -23,8 +26,8 @@ from instdisc.data import (
 from instdisc.models import Backbone
 from instdisc.types import About
 
-from .batches import Rows, view_batches
 from .frozen import frozen
+from .rows import Rows
 
 Precision = Literal["32-true", "bf16-mixed"]
 
@@ -182,29 +185,33 @@ def _read(
     device: str | torch.device,
 ) -> tuple[list[Tensor], Tensor, list[str]]:
     """What `compute` makes of one view of each image, in order; labels; names."""
-    labels, positions = [], []
-    tables: list[Rows] = []
-    half = precision == "bf16-mixed"
-    batches = view_batches(
-        ViewDataset(images, [policy]),
+    whole("batch_size", batch_size)
+    on_gpu, half = torch.device(device).type == "cuda", precision == "bf16-mixed"
+    views = ViewDataset(images, [policy])
+    finish = ViewFinisher(views.policies, dtype=torch.bfloat16 if half else torch.float32)
+    loader = ViewLoader(
+        views,
         batch_size,
+        shuffle=False,
+        drop_last=False,
         num_workers=num_workers,
         device=device,
-        dtype=torch.bfloat16 if half else torch.float32,
+        finish=partial(finish, memory_format=torch.channels_last) if on_gpu else finish,
     )
-    with frozen(backbone, device, channels_last=torch.device(device).type == "cuda"):
-        for batch in batches:
+    tables, labels, positions = list[Rows](), Rows(), Rows()
+    with frozen(backbone, device, channels_last=on_gpu):
+        for batch in loader:
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
                 rows = compute(batch.images[0])
             tables = tables or [Rows() for _ in rows]
             for table, part in zip(tables, rows, strict=True):
                 table.add(part.float())
-            labels.append(batch.labels)
-            positions.append(batch.indices)
+            labels.add(batch.labels)
+            positions.add(batch.indices)
         features = [table.join() for table in tables]
     names = image_names(images)
     features = [_checked(table, images) for table in features]
-    return features, torch.cat(labels), [names[row] for row in torch.cat(positions).tolist()]
+    return features, labels.join(), [names[row] for row in positions.join().tolist()]
 
 
 def _checked(features: Tensor, images: ImageSource) -> Tensor:
