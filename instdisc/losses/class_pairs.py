@@ -12,6 +12,8 @@ from torch import Tensor
 from .products import Products
 from .rules import EXCLUDED, MaskedPairs, Rules, lower_where
 
+_FEW = 1 / 8  # share of all pairs up to which it is faster to name them than to mask
+
 
 def pairs_by_class(
     rules: Rules, query: Tensor, bank_labels: Tensor, largest: int
@@ -55,10 +57,11 @@ class ClassPairs:
     ) -> None:
         self._rules, self._low = rules, low
         self._bank_labels = self._offsets = bank_labels[:0]  # of the slice, set by `load`
-        offsets = _present(bank_labels, low, length)  # (V,)
+        counts = _count(bank_labels, low, length)
+        offsets = counts.nonzero()[:, 0]  # (V,)
         attract, excluded = rules.masks(offsets + low)  # (B, V)
-        self._sums = None if attract is None else _ClassSums(attract, offsets, length, query)
-        self._excluded = None if excluded is None else _ClassRows(excluded, offsets, length)
+        self._sums = None if attract is None else _ClassSums(attract, offsets, counts, query)
+        self._excluded = None if excluded is None else _ClassRows(excluded, offsets, counts)
         self._none = torch.zeros_like(query), query.new_zeros(len(query))
 
     def load(self, bank_labels: Tensor, products: Products) -> None:
@@ -69,7 +72,7 @@ class ClassPairs:
     def exclude(self, scores: Tensor) -> None:
         if self._excluded is None:
             return
-        pairs = self._excluded.pairs(self._offsets, most=scores.numel() // 8)
+        pairs = self._excluded.pairs(self._offsets)
         if pairs is not None:
             scores.view(-1).index_fill_(0, pairs, -EXCLUDED)
             return
@@ -87,31 +90,25 @@ class _ClassSums:
     Args:
         mask: ``(B, V)`` bool, which classes attract each query.
         offsets: ``(V,)`` of the classes.
-        length: L.
+        counts: ``(L,)``, how many keys of the bank each class has.
         query: ``(B, D)``.
     """
 
-    def __init__(self, mask: Tensor, offsets: Tensor, length: int, query: Tensor) -> None:
-        used = mask.any(0)
+    def __init__(self, mask: Tensor, offsets: Tensor, counts: Tensor, query: Tensor) -> None:
+        self._classes = _Classes(mask, offsets, len(counts))
+        used = self._classes.used
         self._mask = mask[:, used].to(query.dtype)  # (B, U)
-        count = self._mask.shape[1]
-        self._wanted = torch.zeros(length, dtype=torch.bool)
-        self._wanted[offsets] = used
-        self._place = torch.zeros(length, dtype=torch.int64)  # among the U
-        self._place[offsets[used]] = torch.arange(count)
-        self._sum = query.new_zeros(count, query.shape[1])
-        self._count = torch.zeros(count, dtype=torch.int64)
+        self._counts = counts[offsets[used]].to(query.dtype)  # (U,)
+        self._sums = query.new_zeros(len(self._counts), query.shape[1])
 
     def add(self, offsets: Tensor, products: Products) -> None:
-        columns = self._wanted.index_select(0, offsets).nonzero()[:, 0]  # (c,)
-        places = self._place.index_select(0, offsets.index_select(0, columns))
-        # A sum of each slice first: a long one after the other would lose digits.
-        part = torch.zeros_like(self._sum)
-        self._sum += part.index_add_(0, places, products.rows(columns))
-        self._count += torch.bincount(places, minlength=len(self._count))
+        columns, places = self._classes.locate(offsets)
+        # Of each slice apart, for a long sum of keys one after the other would lose digits.
+        part = torch.zeros_like(self._sums).index_add_(0, places, products.rows(columns))
+        self._sums += part
 
     def by_query(self) -> tuple[Tensor, Tensor]:
-        return self._mask @ self._sum, self._mask @ self._count.to(self._mask.dtype)
+        return self._mask @ self._sums, self._mask @ self._counts
 
 
 class _ClassRows:
@@ -120,35 +117,59 @@ class _ClassRows:
     Args:
         mask: ``(B, V)`` bool.
         offsets: ``(V,)`` of the classes.
+        counts: ``(L,)``, how many keys of the bank each class has.
+    """
+
+    def __init__(self, mask: Tensor, offsets: Tensor, counts: Tensor) -> None:
+        self._classes = _Classes(mask, offsets, len(counts))
+        used = self._classes.used
+        marked = mask[:, used]  # (B, U)
+        num_rows = marked.sum(0)
+        most = int(num_rows.max()) if len(used) else 0
+        # Where much is marked, arithmetic with all pairs is faster.
+        self._many = most * int(counts[offsets[used]].sum()) > _FEW * len(mask) * int(counts.sum())
+        if self._many:
+            return
+        places, rows = marked.T.nonzero().unbind(1)  # class by class
+        first = num_rows.cumsum(0) - num_rows
+        # (U, most): where a class has fewer queries the first of them again
+        self._rows = rows[first][:, None].repeat(1, most)
+        self._rows[places, torch.arange(len(places)) - first[places]] = rows
+
+    def pairs(self, offsets: Tensor) -> Tensor | None:
+        """Positions in the flat ``(B, C)``, some of them twice; ``None`` where they are many."""
+        if self._many:
+            return None
+        columns, places = self._classes.locate(offsets)
+        rows = self._rows.index_select(0, places)
+        return (rows * len(offsets) + columns[:, None]).view(-1)
+
+
+class _Classes:
+    """Which keys of a slice are of a class that is marked for any query.
+
+    Args:
+        mask: ``(B, V)`` bool.
+        offsets: ``(V,)`` of the classes.
         length: L.
     """
 
     def __init__(self, mask: Tensor, offsets: Tensor, length: int) -> None:
-        self._rows = mask.T.nonzero()[:, 1].contiguous()  # class by class
-        count = mask.sum(0)
-        self._count = torch.zeros(length, dtype=torch.int64)
-        self._count[offsets] = count
-        self._first = torch.zeros(length, dtype=torch.int64)
-        self._first[offsets] = count.cumsum(0) - count
+        self.used = mask.any(0).nonzero()[:, 0]  # (U,)
+        used = offsets[self.used]
+        self._is_used = torch.zeros(length, dtype=torch.bool).index_fill_(0, used, True)
+        self._place = torch.zeros(length, dtype=torch.int64)
+        self._place[used] = torch.arange(len(used))
 
-    def pairs(self, offsets: Tensor, most: int) -> Tensor | None:
-        """Positions ``(n,)`` in the flat ``(B, C)``; ``None`` if there are more than `most`."""
-        columns = (self._count.index_select(0, offsets) > 0).nonzero()[:, 0]  # (c,)
-        classes = offsets.index_select(0, columns)
-        count = self._count.index_select(0, classes)
-        end = count.cumsum(0)
-        num = int(end[-1]) if len(end) else 0
-        if num > most:
-            return None
-        skip = self._first.index_select(0, classes) - (end - count)  # from pair to row
-        pair = torch.repeat_interleave(count, output_size=num)  # (n,), which of the columns
-        rows = self._rows.index_select(0, skip.index_select(0, pair) + torch.arange(num))
-        return rows * len(offsets) + columns.index_select(0, pair)
+    def locate(self, offsets: Tensor) -> tuple[Tensor, Tensor]:
+        """Their columns ``(c,)`` in the slice, and the places of their classes among the U."""
+        columns = self._is_used.index_select(0, offsets).nonzero()[:, 0]
+        return columns, self._place.index_select(0, offsets.index_select(0, columns))
 
 
-def _present(bank_labels: Tensor, low: int, length: int) -> Tensor:
-    """Which of the labels from `low` on are there, as sorted offsets ``(V,)`` from it."""
-    present = torch.zeros(length, dtype=torch.bool)
-    for part in bank_labels.split(2**13):
-        present.index_fill_(0, part - low, True)
-    return present.nonzero()[:, 0]
+def _count(bank_labels: Tensor, low: int, length: int) -> Tensor:
+    """How many keys of the bank have each label from `low` on: ``(L,)`` int64."""
+    counts = torch.zeros(length, dtype=torch.int64)
+    for part in bank_labels.split(2**14):  # not the whole, which would be copied
+        counts += torch.bincount(part - low, minlength=length)
+    return counts

@@ -38,6 +38,7 @@ class Exponentials:
         self._looks = query.device.type == "cpu"
         self._shift = query.new_full((count,), -EXCLUDED / 2)  # a_i, in bits
         self._shifted = True  # whether any of them is not 0
+        self._settled = False  # whether every query has one, for it had a key
         self._total = query.new_zeros(count)  # sum of 2^(s_j - a_i)
         self._weighted = torch.zeros_like(query) if weighted else None
 
@@ -48,7 +49,7 @@ class Exponentials:
             scores: makes the slice's similarities ``(B, C)``, in bits.
             products: has the slice loaded.
         """
-        weights = self._add_as_before(scores) if self._looks else None
+        weights = self._add_as_before(scores) if self._settled else None
         if weights is None:
             weights = self._add_with_maximum(scores())
         if self._weighted is not None:
@@ -67,13 +68,11 @@ class Exponentials:
 
     def _add_as_before(self, scores: Callable[[], Tensor]) -> Tensor | None:
         """Adds the slice relative to the present shift; ``None`` where that may not hold it."""
-        if not bool(self._total.all()):  # a query without any key so far has no shift yet
-            return None
         weights = scores()
         if self._shifted:
             weights.sub_(self._shift[:, None])
         total = weights.exp2_().sum(1)
-        if not bool((total < _FAR).all()):
+        if not float(total.amax()) < _FAR:  # nor if it is nan
             return None
         self._total += total
         return weights
@@ -87,6 +86,7 @@ class Exponentials:
         self._shift = shift
         weights = scores.sub_(shift[:, None]).exp2_()
         self._total.mul_(shrink).add_(weights.sum(1))
+        self._settled = self._looks and bool(self._total.all())
         if self._weighted is not None:
             self._weighted.mul_(shrink[:, None])
         return weights
