@@ -64,20 +64,24 @@ class MaskedPairs:
 
     def __init__(self, rules: Rules, query: Tensor) -> None:
         self._rules = rules
+        self._attract: Tensor | None = None
         self._excluded: Tensor | None = None
         self._positive_sum = torch.zeros_like(query)
         self._num_positives = query.new_zeros(len(query))
 
-    def load(self, bank_labels: Tensor, products: Products) -> None:
-        """Takes the next slice ``(C,)``, whose keys `products` holds, and counts its positives."""
-        attract, self._excluded = self._rules.masks(bank_labels)
-        if attract is not None:
-            add_masked_rows(attract, products, self._positive_sum, self._num_positives)
+    def load(self, bank_labels: Tensor) -> None:
+        """Takes the labels ``(C,)`` of the next slice."""
+        self._attract, self._excluded = self._rules.masks(bank_labels)
 
     def exclude(self, scores: Tensor) -> None:
         """Lowers what neither attracts nor repels in the slice's ``(B, C)``, in place."""
         if self._excluded is not None:
             lower_where(self._excluded, scores)
+
+    def add_positives(self, products: Products) -> None:
+        """Adds the slice's keys that attract, which `products` holds, to their sum."""
+        if self._attract is not None:
+            add_masked_rows(self._attract, products, self._positive_sum, self._num_positives)
 
     def positives(self) -> tuple[Tensor, Tensor]:
         """Of all slices: the sum of the keys that attract, ``(B, D)``, and their number, ``(B,)``."""

@@ -131,7 +131,8 @@ def _accumulate(
 ) -> tuple[BankTerms, Tensor | None]:
     if query.device.type == "cpu":
         keep_freed_blocks()
-    pairs = pairs_by_class(rules, query, bank.labels, 4 * slice_length(*query.shape, query.device))
+    length = slice_length(*query.shape, query.device)
+    pairs = pairs_by_class(rules, query, bank.labels, length)
     exponentials = Exponentials(query, weighted=needs_gradient)
     # Powers of 2 take half the time of powers of e.
     products = Products(query * (math.log2(math.e) / temperature), bank.features.dtype)
@@ -143,8 +144,9 @@ def _accumulate(
 
     for keys, bank_labels in slices(bank, len(query)):
         products.load(keys)
-        pairs.load(bank_labels, products)
+        pairs.load(bank_labels)
         exponentials.add(scores, products)
+        pairs.add_positives(products)  # last, when the keys lie in the cache
     terms = BankTerms(exponentials.log_sum(), *pairs.positives())
     mean = exponentials.mean()
     return terms, None if mean is None else mean / temperature
