@@ -1,6 +1,6 @@
 """The matrix products of a sweep with one slice of the bank, by the dtype and library that pay.
 
-Legend: B queries, C keys of one slice, D width, n marked pairs.
+Legend: B queries, C keys of one slice, c some of them, D width.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from typing import cast
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 
 class Products:
@@ -44,6 +43,10 @@ class Products:
         """The slice ``(C, D)`` in the queries' dtype."""
         return self._keys.to(self.dtype)
 
+    def rows(self, columns: Tensor) -> Tensor:
+        """The keys at these positions ``(c,)`` of the slice, ``(c, D)`` in the queries' dtype."""
+        return self._keys.index_select(0, columns).to(self.dtype)
+
     def scores(self) -> Tensor:
         """The similarities ``(B, C)``, which are the caller's to change."""
         return _mm(self._query, self._keys.T).to(self.dtype)
@@ -66,68 +69,6 @@ def multiplies_natively(dtype: torch.dtype, device: torch.device) -> bool:
     # The only names there are, and private; without them the slices are converted, never wrong.
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return device.type == "cpu" and any(getattr(torch.cpu, name, bool)() for name in names)
-
-
-def lower_where(mask: Tensor, scores: Tensor, by: float) -> None:
-    """Lowers the scores that `mask` marks, in place.
-
-    Args:
-        mask: ``(B, C)`` bool.
-        scores: ``(B, C)``.
-        by: far more than any two scores differ.
-    """
-    marked = _few_marked(mask)
-    if marked is None:
-        scores.sub_(_as_float(mask, scores.dtype), alpha=by)
-    else:
-        scores[marked] = -by
-
-
-def add_masked_rows(mask: Tensor, products: Products, total: Tensor, num_marked: Tensor) -> None:
-    """Adds to each row of `total` the keys that its row of `mask` marks, and how many those are.
-
-    Args:
-        mask: ``(B, C)`` bool.
-        products: has the slice loaded.
-        total: ``(B, D)``, changed in place.
-        num_marked: ``(B,)``, changed in place.
-    """
-    marked = _few_marked(mask)
-    if marked is None:
-        weights = _as_float(mask, products.dtype)
-        num_marked += weights.sum(1)
-        products.add_weighted(total, weights)
-    else:
-        rows, columns = marked  # (n,), (n,)
-        count = torch.bincount(rows, minlength=len(mask))
-        first = count.cumsum(0) - count
-        total += F.embedding_bag(columns, products.keys, first, mode="sum")
-        num_marked += count
-
-
-def _as_float(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    return mask.view(torch.uint8).to(dtype)  # a copy of bools takes several times as long
-
-
-def _few_marked(mask: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Rows and columns of what is set; ``None`` where arithmetic with all pairs is faster.
-
-    Few pairs are marked where there are many classes. Only a CPU can look and choose without
-    waiting for itself.
-    """
-    if mask.device.type != "cpu":
-        return None
-    mask = mask.contiguous()
-    rows, columns = mask.shape
-    if columns % 8 or mask.storage_offset() % 8:
-        found = mask.nonzero()
-        return found[:, 0], found[:, 1]
-    words = mask.view(torch.int64).nonzero()  # (w, 2): 8 flags at a time, most of them empty
-    if len(words) * 48 > mask.numel():
-        return None
-    row, word = words.unbind(1)
-    bits = mask.view(rows, columns // 8, 8)[row, word].nonzero()  # (n, 2)
-    return row[bits[:, 0]], word[bits[:, 0]] * 8 + bits[:, 1]
 
 
 def _mm(left: Tensor, right: Tensor) -> Tensor:

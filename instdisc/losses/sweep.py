@@ -6,7 +6,7 @@ Legend: B queries, K bank keys, C keys of one slice, D width.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -16,14 +16,11 @@ from torch.autograd.function import once_differentiable
 from instdisc.heap import keep_freed_blocks
 from instdisc.types import Bank
 
-from .products import Products, add_masked_rows, lower_where
+from .class_pairs import pairs_by_class
+from .exponentials import Exponentials
+from .products import Products
+from .rules import Rule, Rules
 from .whole import sum_whole_bank
-
-Rule = Callable[[Tensor, Tensor], Tensor | None]
-
-# What a similarity of an excluded key is lowered by: below every real one, yet finite, so that a
-# row without any key gives no inf - inf.
-_EXCLUDED = 1e30
 
 
 class BankTerms(NamedTuple):
@@ -88,18 +85,12 @@ def sweep(
         tensor([1.3133])
     """
     needs_gradient = torch.is_grad_enabled() and query.requires_grad
+    rules = Rules(labels, positives, negatives)
     if _fits_whole(query, bank):
-        keys, bank_labels = bank
-        masks = [
-            _checked(rule(labels, bank_labels), name, len(query), len(keys))
-            for name, rule in (("positives", positives), ("negatives", negatives))
-        ]
-        log_sum, gradient, *rest = sum_whole_bank(query, keys, *masks, temperature=temperature)
+        log_sum, gradient, *rest = sum_whole_bank(query, bank, rules, temperature=temperature)
         terms = BankTerms(log_sum, *rest)
     else:
-        terms, gradient = _accumulate(
-            query.detach(), bank, labels, temperature, positives, negatives, needs_gradient
-        )
+        terms, gradient = _accumulate(query.detach(), bank, rules, temperature, needs_gradient)
     if gradient is None or not needs_gradient:
         return terms
     log_sum = _WithGradient.apply(query, terms.log_sum, gradient)
@@ -147,47 +138,29 @@ def _fits_whole(query: Tensor, bank: Bank) -> bool:
 @torch.compiler.disable
 @torch.no_grad()
 def _accumulate(
-    query: Tensor,
-    bank: Bank,
-    labels: Tensor,
-    temperature: float,
-    positives: Rule,
-    negatives: Rule,
-    needs_gradient: bool,
+    query: Tensor, bank: Bank, rules: Rules, temperature: float, needs_gradient: bool
 ) -> tuple[BankTerms, Tensor | None]:
     if query.device.type == "cpu":
         keep_freed_blocks()
-    count, dim = query.shape
-    top = query.new_full((count,), -_EXCLUDED / 2)  # running maximum of s_j, in bits
-    total = query.new_zeros(count)  # sum of exp(s_j - top)
-    weighted = query.new_zeros(count, dim)  # sum of exp(s_j - top) k_j
-    positive_sum = query.new_zeros(count, dim)
-    num_positives = query.new_zeros(count)
+    length = slice_length(*query.shape, query.device)
+    pairs = pairs_by_class(rules, query, bank.labels, length)
+    exponentials = Exponentials(query, weighted=needs_gradient)
     # Powers of 2 take half the time of powers of e.
     products = Products(query * (math.log2(math.e) / temperature), bank.features.dtype)
-    for keys, bank_labels in slices(bank, count):
-        attract = _checked(positives(labels, bank_labels), "positives", count, len(keys))
-        repel = _checked(negatives(labels, bank_labels), "negatives", count, len(keys))
+
+    def scores() -> Tensor:
+        similarities = products.scores()
+        pairs.exclude(similarities)
+        return similarities
+
+    for keys, bank_labels in slices(bank, len(query)):
         products.load(keys)
-        if attract is not None:
-            add_masked_rows(attract, products, positive_sum, num_positives)
-        scores = products.scores()  # (B, C)
-        if repel is not None:
-            excluded = ~(repel if attract is None else repel | attract)
-            lower_where(excluded, scores, _EXCLUDED)
-        higher = torch.maximum(top, scores.amax(1))
-        shrink = torch.exp2(top - higher)
-        scores.sub_(higher[:, None]).exp2_()
-        total.mul_(shrink).add_(scores.sum(1))
-        if needs_gradient:
-            products.add_weighted(weighted.mul_(shrink[:, None]), scores)
-        top = higher
-    log_sum = (top + total.log2()) * math.log(2)
-    terms = BankTerms(log_sum, positive_sum, num_positives)
-    if not needs_gradient:
-        return terms, None
-    smallest = torch.finfo(total.dtype).tiny  # without any key in D_i the gradient is 0, not 0 / 0
-    return terms, weighted / (total.clamp(min=smallest) * temperature)[:, None]
+        pairs.load(bank_labels)
+        exponentials.add(scores, products)
+        pairs.add_positives(products)  # last, when the keys lie in the cache
+    terms = BankTerms(exponentials.log_sum(), *pairs.positives())
+    mean = exponentials.mean()
+    return terms, None if mean is None else mean / temperature
 
 
 class _WithGradient(torch.autograd.Function):
@@ -203,13 +176,3 @@ class _WithGradient(torch.autograd.Function):
     def backward(ctx: Any, outer: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
         return outer[:, None] * gradient, None, None
-
-
-def _checked(mask: Tensor | None, rule: str, count: int, length: int) -> Tensor | None:
-    if mask is not None and (mask.dtype != torch.bool or mask.shape != (count, length)):
-        raise ValueError(
-            f"`{rule}` must return None or a bool tensor ({count}, {length}) for {count} labels "
-            f"and {length} bank labels, got {mask.dtype} {tuple(mask.shape)}. It is called for "
-            "one slice of the bank after the other, so it must look at its arguments alone."
-        )
-    return mask
