@@ -93,7 +93,6 @@ def colours(options: argparse.Namespace) -> Contenders:
         [numbers.to(options.device) for numbers in raw.numbers],
         raw.labels,
         raw.indices,
-        raw.orders,
     )
 
     def torchvisions() -> list[Tensor]:
@@ -136,7 +135,7 @@ def from_device(options: argparse.Namespace) -> Contenders:
     def make(compiled: bool) -> Callable[[], object]:
         def call() -> object:
             views = cut_boxes(stack, boxes, indices, [64, 64])
-            raw = RawViews(views, numbers, uncut.labels, indices, uncut.orders)
+            raw = RawViews(views, numbers, uncut.labels, indices)
             return finisher(policies, compiled=compiled)(raw)
 
         return call
@@ -166,10 +165,9 @@ def views_of(
     """Our views of every image, raw or finished; another epoch each call."""
     policies = [view_policy("moco_v2", size)] * 2
     dataset, epochs = ViewDataset(images, policies), iter(range(10**9))
-    if compiled:  # every order of the jitter, before the clock runs
+    if compiled:  # before the clock runs
         raw = dataset.batch([(0, index) for index in range(len(images))])
-        for order in range(4):
-            finisher(policies, compiled=True)(raw._replace(orders=[order, order]))
+        finisher(policies, compiled=True)(raw)
 
     def call() -> object:
         epoch = next(epochs)

@@ -60,7 +60,7 @@ def test_trainer_gets_finished_views():
         for view, images in enumerate(batch.images):
             dataset = data.train_dataloader().dataset
             raw = dataset.batch([(step // 2, index) for index in batch.indices.tolist()])
-            expected = policy.finish(raw.views[view], raw.numbers[view], raw.orders[view])
+            expected = policy.finish(raw.views[view], raw.numbers[view])
             torch.testing.assert_close(images, expected)
 
 
@@ -77,7 +77,7 @@ def test_validation_sees_the_bank_and_the_test_images_plainly():
     policy = evaluation_policy(16)
     for row in range(5):
         view = policy.cut(test.read(row), [], False)
-        expected = policy.finish(view[None], torch.zeros(1, 0), 0)[0]
+        expected = policy.finish(view[None], torch.zeros(1, 0))[0]
         torch.testing.assert_close(batch.images[0][row], expected)
     assert torch.equal(batch.labels, test.labels)
 
@@ -111,7 +111,7 @@ def test_bank_holds_at_most_so_many_images():
 def test_any_number_of_views(num_views):
     data = ViewData(scenes(), image_size=16, batch_size=8, num_views=num_views)
     raw = next(iter(data.train_dataloader()))
-    assert len(raw.views) == len(raw.numbers) == len(raw.orders) == num_views
+    assert len(raw.views) == len(raw.numbers) == num_views
 
 
 def test_a_policy_of_ones_own():

@@ -125,7 +125,7 @@ def test_distortion_comes_in_its_order():
         return [min(1, max(0, level * late)) for level in levels]
 
     for numbers in ([0.1, 1.3, 0.7, 0.08, 1.0], [-0.1, 1.0, 1.4, -0.1, 1.2]):
-        result = PhotometricDistortion().apply(image, torch.tensor([numbers]), 0).flatten()
+        result = PhotometricDistortion().apply(image, torch.tensor([numbers])).flatten()
         assert result.tolist() == pytest.approx(by_hand(*numbers), abs=1e-5)
 
 

@@ -17,7 +17,6 @@ from ..images.splits import image_names
 from ..views.dataset import RawViews, ViewDataset, ViewPolicy
 from ..views.draws import Draws
 from ..views.finish import ViewFinisher
-from ..views.photometric import epoch_order
 from .frames import SquareFrame
 from .source import LandmarkSource
 
@@ -30,12 +29,10 @@ class RawLandmarks(NamedTuple):
     Attributes:
         batch: with uint8 views.
         numbers: ``(B, n)`` float32 for the photometric steps.
-        order: the epoch's order of the jitter.
     """
 
     batch: LandmarkBatch
     numbers: Tensor
-    order: int
 
 
 class LandmarkDataset(ViewDataset):
@@ -114,7 +111,7 @@ class LandmarkDataset(ViewDataset):
             for row, index in enumerate(indices)
         ]
         batch = LandmarkBatch(*(torch.stack(column) for column in zip(*rows_of, strict=True)))
-        return RawLandmarks(batch, drawn.photometric, epoch_order(self.seed, epoch, 0))
+        return RawLandmarks(batch, drawn.photometric)
 
     def _view(self, index: int, numbers: Sequence[float], flipped: bool) -> LandmarkBatch:
         """One row of a batch."""
@@ -186,7 +183,7 @@ class LandmarkFinisher:
     def __call__(self, raw: RawLandmarks) -> LandmarkBatch:
         """The batch with normalised float views."""
         images, indices = raw.batch.images, raw.batch.indices
-        views = self._finish(RawViews([images], [raw.numbers], indices, indices, [raw.order]))
+        views = self._finish(RawViews([images], [raw.numbers], indices, indices))
         return raw.batch._replace(images=views.images[0])
 
 

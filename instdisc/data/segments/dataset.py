@@ -16,7 +16,6 @@ from instdisc.checks import whole
 from instdisc.types import SegmentBatch
 
 from ..views.draws import Draws
-from ..views.photometric import epoch_order
 from .policy import SegmentPolicy, pad_pair
 from .source import SegmentSource
 
@@ -27,16 +26,14 @@ class RawSegments(NamedTuple):
     Attributes:
         batch: images, masks, sizes and positions.
         numbers: ``(B, n)`` float32 for the photometric steps.
-        order: of the epoch; see `PhotometricStep.apply`.
     """
 
     batch: SegmentBatch
     numbers: Tensor
-    order: int
 
     def finish(self, policy: SegmentPolicy) -> SegmentBatch:
         """The device's part; draws nothing."""
-        images = policy.apply(self.batch.images, self.numbers, self.order, self.batch.sizes)
+        images = policy.apply(self.batch.images, self.numbers, self.batch.sizes)
         return self.batch._replace(images=images)
 
 
@@ -99,7 +96,7 @@ class SegmentDataset(Dataset):
         ]
         cut = [(crop.image, crop.mask) for crop in crops]
         batch = _stack(cut, torch.tensor([crop.size for crop in crops]), positions)
-        return RawSegments(batch, drawn.photometric, epoch_order(self.seed, epoch, 0))
+        return RawSegments(batch, drawn.photometric)
 
 
 def _stack(

@@ -39,7 +39,7 @@ class PhotometricDistortion(PhotometricStep):
     Example:
         >>> grey = torch.full((1, 3, 1, 1), 0.5)
         >>> numbers = torch.tensor([[0.1, 1.0, 1.0, 0.0, 2.0]])
-        >>> PhotometricDistortion().apply(grey, numbers, 0).flatten()
+        >>> PhotometricDistortion().apply(grey, numbers).flatten()
         tensor([1., 1., 1.])
     """
 
@@ -73,7 +73,7 @@ class PhotometricDistortion(PhotometricStep):
         early, late = np.where(first, factor, 1.0), np.where(first, 1.0, factor)
         return np.stack([added, early, purer, turned, late], 1)
 
-    def apply(self, images: Tensor, numbers: Tensor, order: int) -> Tensor:
+    def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
         added, early, purer, turned, late = numbers[..., None, None].unbind(1)  # each (B, 1, 1)
         images = (images + added[:, None]).clamp(0, 1)
         images = (images * early[:, None]).clamp(0, 1)

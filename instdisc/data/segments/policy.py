@@ -133,13 +133,12 @@ class SegmentPolicy:
             part, own = part.flip(2), own.flip(1)
         return Crop(*pad_pair(part, own, self.crop_size), (tall, wide))
 
-    def apply(self, images: Tensor, numbers: Tensor, order: int, sizes: Tensor) -> Tensor:
+    def apply(self, images: Tensor, numbers: Tensor, sizes: Tensor) -> Tensor:
         """The device's part: colours. The padding keeps its own.
 
         Args:
             images: ``(B, 3, H, W)`` uint8.
             numbers: ``(B, n)`` float32, from `draw`.
-            order: of the epoch; see `PhotometricStep.apply`.
             sizes: ``(B, 2)`` int64 height and width without the padding.
 
         Returns:
@@ -150,7 +149,7 @@ class SegmentPolicy:
         colours = images.float() / 255
         counts = [step.num_numbers for step in self.photometric]
         for step, own in zip(self.photometric, numbers.split(counts, dim=1), strict=True):
-            colours = step.apply(colours, own, order)
+            colours = step.apply(colours, own)
         changed = (colours * 255).round_().clamp_(0, 255).to(torch.uint8)
         rows, columns = (torch.arange(side, device=images.device) for side in images.shape[2:])
         tall, wide = sizes.to(images.device).unbind(1)

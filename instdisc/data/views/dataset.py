@@ -17,7 +17,7 @@ from ..images.memory import ImagesInMemory
 from ..images.source import ImageSource
 from .draws import Draws
 from .frames import Frame
-from .photometric import PhotometricStep, check_chance, epoch_order
+from .photometric import PhotometricStep, check_chance
 from .resample import cut_boxes
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -44,7 +44,7 @@ class ViewPolicy:
         >>> numbers = policy.draw(Draws(seed=0, epoch=0, indices=[7], view=0))
         >>> image = torch.zeros(3, 40, 40, dtype=torch.uint8)
         >>> view = policy.cut(image, numbers.frame[0].tolist(), numbers.flipped[0])
-        >>> policy.finish(view[None], numbers.photometric, order=0).shape
+        >>> policy.finish(view[None], numbers.photometric).shape
         torch.Size([1, 3, 32, 32])
     """
 
@@ -76,20 +76,19 @@ class ViewPolicy:
         view = self.frame.cut(image, frame)
         return view.flip(2) if flipped else view
 
-    def finish(self, views: Tensor, numbers: Tensor, order: int) -> Tensor:
+    def finish(self, views: Tensor, numbers: Tensor) -> Tensor:
         """The device's part; draws nothing. `ViewFinisher` does the same, faster.
 
         Args:
             views: ``(B, 3, S, S)`` uint8.
             numbers: ``(B, n)``, of the photometric steps.
-            order: the same for the whole epoch; see `PhotometricStep.apply`.
 
         Returns:
             ``(B, 3, S, S)`` float32, normalised.
         """
         images = views.float() / 255
         for step, own in self.split(numbers):
-            images = step.apply(images, own, order)
+            images = step.apply(images, own)
         mean = images.new_tensor(self.mean)[:, None, None]
         std = images.new_tensor(self.std)[:, None, None]
         return (images - mean) / std
@@ -122,14 +121,12 @@ class RawViews(NamedTuple):
         numbers: V tensors ``(B, n)`` float32 for the photometric steps.
         labels: ``(B,)`` int64.
         indices: ``(B,)`` int64.
-        orders: V numbers, the epoch's order of the jitter for each view.
     """
 
     views: list[Tensor]
     numbers: list[Tensor]
     labels: Tensor
     indices: Tensor
-    orders: list[int]
 
 
 class UncutViews(NamedTuple):
@@ -144,7 +141,6 @@ class UncutViews(NamedTuple):
     numbers: list[Tensor]
     labels: Tensor
     indices: Tensor
-    orders: list[int]
 
 
 class ViewDataset(Dataset):
@@ -219,21 +215,20 @@ class ViewDataset(Dataset):
             positions = torch.tensor(indices)
             boxes = self._boxes(self.images, drawn)
             if not self.cut:
-                return UncutViews(boxes, *self._rest(drawn, positions, epoch))
+                return UncutViews(boxes, *self._rest(drawn, positions))
             stack = self.images.stack
             assert stack is not None
             sizes = [policy.frame.size for policy in self.policies]
             views = cut_boxes(stack, boxes, positions, sizes)
         else:
             positions, views = self._cut_one_by_one(indices, drawn)
-        return RawViews(views, *self._rest(drawn, positions, epoch))
+        return RawViews(views, *self._rest(drawn, positions))
 
     def _rest(
-        self, drawn: Sequence[PolicyNumbers], positions: Tensor, epoch: int
-    ) -> tuple[list[Tensor], Tensor, Tensor, list[int]]:
-        orders = [epoch_order(self.seed, epoch, view) for view in range(len(drawn))]
+        self, drawn: Sequence[PolicyNumbers], positions: Tensor
+    ) -> tuple[list[Tensor], Tensor, Tensor]:
         numbers = [own.photometric for own in drawn]
-        return numbers, self.images.labels[positions], positions, orders
+        return numbers, self.images.labels[positions], positions
 
     def _cuts_at_once(self, images: ImagesInMemory) -> bool:
         if images.stack is None:

@@ -29,8 +29,8 @@ class ViewFinisher:
     Args:
         policies: those of the data set that makes the batches, one per view.
         dtype: of the views; they are computed in float32.
-        compile: compile those steps that gain by it with `torch.compile`, one graph for each
-            order of the jitter: some seconds each, when it first comes.
+        compile: compile those steps that gain by it with `torch.compile`: some seconds for each,
+            when it first comes.
 
     Example:
         >>> from instdisc.data import Scenes, ViewDataset, view_policy
@@ -51,16 +51,16 @@ class ViewFinisher:
         self.policies = tuple(policies)
         self.dtype = dtype
         self.compile = compile
-        self._operators: dict[tuple[PhotometricStep, int], _Apply] = {}
+        self._operators: dict[PhotometricStep, _Apply] = {}
         self._constants: dict[object, Tensor] = {}
         keep_freed_blocks()
 
     def __call__(self, raw: RawViews) -> Views:
         """A batch of views on the device where the raw ones lie."""
-        batch = zip(self.policies, raw.views, raw.numbers, raw.orders, strict=True)
+        batch = zip(self.policies, raw.views, raw.numbers, strict=True)
         return Views([self._finish(*view) for view in batch], raw.labels, raw.indices)
 
-    def _finish(self, policy: ViewPolicy, views: Tensor, numbers: Tensor, order: int) -> Tensor:
+    def _finish(self, policy: ViewPolicy, views: Tensor, numbers: Tensor) -> Tensor:
         on_cpu = views.device.type == "cpu"
         piece = max(1, _PIECE // views[0].numel()) if on_cpu else len(views)
         mean = self._constant(policy.mean, views.device)
@@ -71,40 +71,40 @@ class ViewFinisher:
             # Operators work on whole colour planes.
             images = part.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
             for step, own in policy.split(part_numbers):
-                images = self._apply(step, images, own, order, passes_over=on_cpu)
+                images = self._apply(step, images, own, passes_over=on_cpu)
             torch.div(images.sub_(mean), std, out=out)
         return finished
 
     def _apply(
-        self, step: PhotometricStep, images: Tensor, numbers: Tensor, order: int, passes_over: bool
+        self, step: PhotometricStep, images: Tensor, numbers: Tensor, passes_over: bool
     ) -> Tensor:
-        operator = self._operator(step, order)
+        operator = self._operator(step)
         if not passes_over or step.neutral is None:
             return operator(images, numbers)
         neutral = self._constant(tuple(step.neutral), numbers.device).flatten()
         rows = (numbers != neutral).any(1).nonzero()[:, 0]
         changed, own = images.index_select(0, rows), numbers.index_select(0, rows)
         if len(rows) == 1:  # torch.compile would make a graph of its own for a single view
-            changed = step.apply(changed, own, order)
+            changed = step.apply(changed, own)
         elif len(rows):
             torch._dynamo.maybe_mark_dynamic(changed, 0)
             changed = operator(changed, own)
         images.numpy()[rows.numpy()] = changed.numpy()  # torch's index_copy_ is slower
         return images
 
-    def _operator(self, step: PhotometricStep, order: int) -> _Apply:
-        if (step, order) not in self._operators:
+    def _operator(self, step: PhotometricStep) -> _Apply:
+        if step not in self._operators:
 
             def apply(images: Tensor, numbers: Tensor) -> Tensor:
-                return step.apply(images, numbers, order)
+                return step.apply(images, numbers)
 
             if self.compile and step.compiles:
                 # torch limits the graphs that one piece of code may have: each gets its own.
-                apply.__code__ = apply.__code__.replace(co_name=f"apply_in_order_{order}")
-                self._operators[step, order] = torch.compile(apply)
+                apply.__code__ = apply.__code__.replace(co_name=f"apply_{type(step).__name__}")
+                self._operators[step] = torch.compile(apply)
             else:
-                self._operators[step, order] = apply
-        return self._operators[step, order]
+                self._operators[step] = apply
+        return self._operators[step]
 
     def _constant(self, numbers: Sequence[float], device: torch.device) -> Tensor:
         """``(n, 1, 1)`` on the device, brought there once: a copy would make it wait."""

@@ -5,10 +5,12 @@ Legend: B batch, H x W image size, n numbers of a step. Images are float in [0, 
 
 from __future__ import annotations
 
+import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import lru_cache
+from itertools import permutations
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,12 +18,11 @@ from torch import Tensor
 
 from .draws import Draws
 from .operators import brightness, contrast, gaussian_blur, grayscale, hue, saturation
+from .order_argument import accept_order_argument
 
-# Each operator of the jitter comes first, second, third and last once, and after each other one
-# once. Four orders instead of all 24, since each is a graph of its own under torch.compile.
-_JITTER_ORDERS = ((0, 1, 3, 2), (1, 2, 0, 3), (2, 3, 1, 0), (3, 0, 2, 1))
-NUM_ORDERS = len(_JITTER_ORDERS)
-_NO_VIEW = 2**32 - 1  # the stream of numbers for what is drawn once per epoch
+# 0 brightness, 1 contrast, 2 saturation, 3 hue: which comes first, second, third and last.
+JITTER_ORDERS = tuple(permutations(range(4)))
+_OPERATORS = (brightness, contrast, saturation, hue)
 
 
 class PhotometricStep(ABC):
@@ -45,18 +46,20 @@ class PhotometricStep(ABC):
         """The random numbers of the views, ``(B, n)``; the neutral ones if the step is a chance."""
 
     @abstractmethod
-    def apply(self, images: Tensor, numbers: Tensor, order: int) -> Tensor:
+    def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
         """Applies the step.
 
         Args:
             images: ``(B, 3, H, W)`` float in [0, 1].
             numbers: ``(B, n)``, row b drawn for image b.
-            order: 0 to 3, the same for the whole epoch, for steps whose parts can be done in
-                several orders.
 
         Returns:
             ``(B, 3, H, W)`` float in [0, 1].
         """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        accept_order_argument(cls)
 
 
 class ColorJitter(PhotometricStep):
@@ -73,18 +76,18 @@ class ColorJitter(PhotometricStep):
         ValueError: if a strength or `p` is out of range.
 
     Source:
-        torchvision's ColorJitter, whose operators these equal. Differs from it: the order of
-        the four is one of four (in which each comes everywhere and follows each) and is drawn
-        once per epoch and view instead of per image, which keeps the batch together.
+        torchvision's ColorJitter, whose operators these equal, in an order that is drawn for
+        each image, as there.
 
     Example:
         >>> jitter = ColorJitter(0.4, 0.0, 0.0, 0.0, p=1.0)
-        >>> jitter.apply(torch.full((1, 3, 1, 1), 0.5), torch.tensor([[1.2, 1, 1, 0]]), 0).flatten()
+        >>> numbers = torch.tensor([[1.2, 1.0, 1.0, 0.0, 23.0]])  # in the last of the orders
+        >>> jitter.apply(torch.full((1, 3, 1, 1), 0.5), numbers).flatten()
         tensor([0.6000, 0.6000, 0.6000])
     """
 
-    num_numbers = 4
-    neutral = (1.0, 1.0, 1.0, 0.0)
+    num_numbers = 5  # brightness, contrast, saturation, hue, which of the `JITTER_ORDERS`
+    neutral = (1.0, 1.0, 1.0, 0.0, 0.0)
 
     def __init__(
         self, brightness: float, contrast: float, saturation: float, hue: float, *, p: float = 0.8
@@ -103,13 +106,17 @@ class ColorJitter(PhotometricStep):
         jittered = draws.chance(self.p)
         numbers = [draws.uniform(1 - x, 1 + x) for x in self.strengths]
         numbers.append(draws.uniform(-self.hue, self.hue))
+        numbers.append(np.floor(draws.uniform(0, len(JITTER_ORDERS))))
         return np.where(jittered[:, None], np.stack(numbers, 1), self.neutral)
 
-    def apply(self, images: Tensor, numbers: Tensor, order: int) -> Tensor:
-        operators = (brightness, contrast, saturation, hue)
+    def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
+        operators = _jitter_orders(numbers.device).index_select(0, numbers[:, 4].long())  # (B, 4)
         planes = list(images.unbind(1))
-        for position in _JITTER_ORDERS[order % NUM_ORDERS]:
-            planes = operators[position](planes, numbers[:, position, None, None])
+        for at_place in operators.unbind(1):
+            for position, operator in enumerate(_OPERATORS):
+                neutral = self.neutral[position]
+                number = torch.where(at_place == position, numbers[:, position], neutral)
+                planes = operator(planes, number[:, None, None])
         return torch.stack(planes, 1)
 
 
@@ -123,7 +130,7 @@ class RandomGrayscale(PhotometricStep):
         ValueError: if `p` lies outside [0, 1].
 
     Example:
-        >>> RandomGrayscale(0.2).apply(torch.ones(1, 3, 1, 1), torch.tensor([[1.0]]), 0).flatten()
+        >>> RandomGrayscale(0.2).apply(torch.ones(1, 3, 1, 1), torch.tensor([[1.0]])).flatten()
         tensor([0.9999, 0.9999, 0.9999])
     """
 
@@ -137,7 +144,7 @@ class RandomGrayscale(PhotometricStep):
     def draw(self, draws: Draws) -> np.ndarray:
         return draws.chance(self.p)[:, None]
 
-    def apply(self, images: Tensor, numbers: Tensor, order: int) -> Tensor:
+    def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
         happens = numbers[:, :, None, None].to(images.dtype)  # 0 or 1, which lerp takes exactly
         return torch.lerp(images, grayscale(images), happens)
 
@@ -160,7 +167,7 @@ class GaussianBlur(PhotometricStep):
     Example:
         >>> image = torch.zeros(1, 3, 1, 3)
         >>> image[..., 1] = 1.0
-        >>> GaussianBlur(0.1, 0.5).apply(image, torch.tensor([[0.0]]), 0)[0, 0]  # 0 = not blurred
+        >>> GaussianBlur(0.1, 0.5).apply(image, torch.tensor([[0.0]]))[0, 0]  # 0 = not blurred
         tensor([[0., 1., 0.]])
     """
 
@@ -177,7 +184,7 @@ class GaussianBlur(PhotometricStep):
         blurred = draws.chance(self.p)
         return np.where(blurred, draws.uniform(self.low, self.high), 0.0)[:, None]
 
-    def apply(self, images: Tensor, numbers: Tensor, order: int) -> Tensor:
+    def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
         return gaussian_blur(images, numbers[:, 0], radius=math.ceil(3 * self.high))
 
 
@@ -196,7 +203,7 @@ class RandomSolarize(PhotometricStep):
 
     Example:
         >>> image = torch.tensor([0.2, 0.7]).expand(1, 3, 1, 2)
-        >>> RandomSolarize().apply(image, torch.tensor([[1.0]]), 0)[0, 0]
+        >>> RandomSolarize().apply(image, torch.tensor([[1.0]]))[0, 0]
         tensor([[0.2000, 0.3000]])
     """
 
@@ -213,7 +220,7 @@ class RandomSolarize(PhotometricStep):
     def draw(self, draws: Draws) -> np.ndarray:
         return draws.chance(self.p)[:, None]
 
-    def apply(self, images: Tensor, numbers: Tensor, order: int) -> Tensor:
+    def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
         inverted = (numbers[:, :, None, None] > 0) & (images >= self.threshold)
         return torch.where(inverted, 1 - images, images)
 
@@ -229,7 +236,7 @@ def check_chance(p: float) -> float:
     return p
 
 
-@lru_cache  # every batch of an epoch asks
-def epoch_order(seed: int, epoch: int, view: int) -> int:
-    """The order of the steps for a view in an epoch; see `PhotometricStep.apply`."""
-    return int(Draws(seed, epoch, [view], _NO_VIEW).uniform(0, NUM_ORDERS)[0])
+@functools.lru_cache  # brought to the device once: a copy would make it wait
+def _jitter_orders(device: torch.device) -> Tensor:
+    """``(O, 4)`` int64."""
+    return torch.tensor(JITTER_ORDERS, device=device)

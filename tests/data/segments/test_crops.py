@@ -102,7 +102,7 @@ def test_distortion_against_hsv():
     images = torch.rand(4, 3, 8, 8) * 0.8 + 0.1
     step = PhotometricDistortion()
     numbers = torch.tensor([[0.05, 1.1, 1.3, 0.04, 1.0], [0.0, 1.0, 0.6, -0.03, 0.7]] * 2)
-    found = step.apply(images, numbers, 0).permute(0, 2, 3, 1).numpy()
+    found = step.apply(images, numbers).permute(0, 2, 3, 1).numpy()
     for image, own, result in zip(images.permute(0, 2, 3, 1).numpy(), numbers, found, strict=True):
         added, early, purer, turned, late = own.tolist()
         hsv = matplotlib.rgb_to_hsv(((image + added).clip(0, 1) * early).clip(0, 1))
@@ -111,7 +111,7 @@ def test_distortion_against_hsv():
         expected = (matplotlib.hsv_to_rgb(hsv) * late).clip(0, 1)
         assert np.allclose(result, expected, atol=2e-3)
     neutral = torch.tensor([step.neutral] * 4)
-    assert torch.allclose(step.apply(images, neutral, 0), images, atol=1e-6)
+    assert torch.allclose(step.apply(images, neutral), images, atol=1e-6)
     drawn = step.draw(Draws(0, 0, range(1000), 0))
     changed = (drawn != np.array(step.neutral)).mean(0)
     assert np.allclose(changed, [0.5, 0.25, 0.5, 0.5, 0.25], atol=0.05)

@@ -72,7 +72,7 @@ def test_each_pixel(contrast_first, added, factor, purer, degrees):
     image[:, 0, 3] = 1.0, 0.0, 0.0
     early, late = (factor, 1.0) if contrast_first else (1.0, factor)
     numbers = torch.tensor([[added, early, purer, degrees / 360, late]])
-    found = PhotometricDistortion().apply(torch.from_numpy(image)[None].float(), numbers, 0)[0]
+    found = PhotometricDistortion().apply(torch.from_numpy(image)[None].float(), numbers)[0]
     for row in range(6):
         for column in range(6):
             expected = distorted(
@@ -113,7 +113,7 @@ def test_padding_is_not_distorted():
     batch = SegmentBatch(
         torch.stack(images), torch.stack(masks), torch.tensor(sizes), torch.arange(12)
     )
-    found = RawSegments(batch, drawn.photometric, 0).finish(policy)
+    found = RawSegments(batch, drawn.photometric).finish(policy)
     color = torch.tensor(PADDING_COLOR, dtype=torch.uint8)[:, None]
     changed = 0
     for one, before, mask, (height, width) in zip(found.images, images, masks, sizes, strict=True):

@@ -23,8 +23,8 @@ def raw_batch(policies, count=19, epoch=0):
 
 
 def plain(policies, raw):
-    parts = zip(policies, raw.views, raw.numbers, raw.orders, strict=True)
-    return [policy.finish(views, numbers, order) for policy, views, numbers, order in parts]
+    parts = zip(policies, raw.views, raw.numbers, strict=True)
+    return [policy.finish(views, numbers) for policy, views, numbers in parts]
 
 
 @pytest.mark.parametrize("name", ["moco_v1", "moco_v2", "zhao_f", "moco_v3_second"])
@@ -71,7 +71,7 @@ class Invert(PhotometricStep):
     def draw(self, draws):
         return torch.stack([torch.from_numpy(draws.uniform(0.5, 1)) for _ in range(2)], 1).numpy()
 
-    def apply(self, images, numbers, order):
+    def apply(self, images, numbers):
         return 1 - images * numbers[:, 0, None, None, None]
 
 
@@ -79,7 +79,7 @@ def test_a_step_of_ones_own():
     own = view_policy("moco_v2", 24)
     policies = [ViewPolicy(RandomResizedCrop(24), [*own.photometric, Invert()])]
     raw = raw_batch(policies)
-    assert raw.numbers[0].shape == (19, 8)
+    assert raw.numbers[0].shape == (19, 9)
     (found,) = ViewFinisher(policies)(raw).images
     torch.testing.assert_close(found, plain(policies, raw)[0], atol=1e-5, rtol=0)
 
@@ -91,10 +91,8 @@ def test_compiled_it_gives_the_same(name):
     finish = ViewFinisher(policies, compile=True)
     for count in (19, 6):  # another size of the batch
         raw = raw_batch(policies, count)
-        for order in range(4):
-            raw = raw._replace(orders=[order])
-            (found,) = finish(raw).images
-            torch.testing.assert_close(found, plain(policies, raw)[0], atol=1e-5, rtol=0)
+        (found,) = finish(raw).images
+        torch.testing.assert_close(found, plain(policies, raw)[0], atol=1e-5, rtol=0)
 
 
 def test_nothing_is_drawn():
@@ -116,7 +114,6 @@ def test_the_gpu_gives_the_same_without_waiting():
         [numbers.cuda() for numbers in raw.numbers],
         raw.labels.cuda(),
         raw.indices.cuda(),
-        raw.orders,
     )
     finish = ViewFinisher(policies)
     finish(there)  # brings its constants
@@ -133,5 +130,5 @@ def test_numbers_of_a_policy_are_split_by_step():
     policy = view_policy("moco_v2", 24)
     drawn = policy.draw(Draws(0, 0, range(6), 0)).photometric
     parts = dict(policy.split(drawn))
-    assert [own.shape[1] for own in parts.values()] == [4, 1, 1]
+    assert [own.shape[1] for own in parts.values()] == [5, 1, 1]
     assert torch.equal(torch.cat(list(parts.values()), 1), drawn)

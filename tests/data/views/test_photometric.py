@@ -1,6 +1,6 @@
 """The colour steps against torchvision's operators, image by image."""
 
-from itertools import pairwise, permutations
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -11,11 +11,17 @@ from instdisc.data import (
     ColorJitter,
     Draws,
     GaussianBlur,
+    PhotometricStep,
     RandomGrayscale,
+    RandomResizedCrop,
     RandomSolarize,
+    ViewFinisher,
+    ViewPolicy,
 )
 from instdisc.data.views import operators
+from instdisc.data.views.dataset import RawViews
 from instdisc.data.views.operators import gaussian_blur, grayscale
+from instdisc.data.views.photometric import JITTER_ORDERS
 
 
 def on_images(operator):
@@ -70,7 +76,7 @@ def test_grayscale_is_torchvisions():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_grey_are_those_that_were_drawn(dtype):
     images = torch.rand(2, 3, 4, 5, dtype=dtype)
-    found = RandomGrayscale().apply(images, torch.tensor([[1.0], [0.0]]), 0)
+    found = RandomGrayscale().apply(images, torch.tensor([[1.0], [0.0]]))
     assert torch.equal(found, torch.stack([grayscale(images)[0], images[1]]))
 
 
@@ -105,14 +111,11 @@ def test_blur_keeps_what_is_constant():
     torch.testing.assert_close(gaussian_blur(images, torch.tensor([0.7, 2.0]), 6), images)
 
 
-@pytest.mark.parametrize("order", range(4))
-def test_neutral_numbers_change_nothing(order):
+@pytest.mark.parametrize("order", range(len(JITTER_ORDERS)))
+def test_neutral_factors_change_nothing_in_any_order(order):
     images = pictures()
-    numbers = torch.tensor([NEUTRAL] * 5)
-    assert torch.equal(ColorJitter(0.4, 0.4, 0.4, 0.1).apply(images, numbers, order), images)
-    assert torch.equal(RandomGrayscale().apply(images, numbers[:, 3:], order), images)
-    assert torch.equal(GaussianBlur().apply(images, numbers[:, 3:], order), images)
-    assert torch.equal(RandomSolarize().apply(images, numbers[:, 3:], order), images)
+    numbers = torch.tensor([[*NEUTRAL, order]] * 5)
+    assert torch.equal(ColorJitter(0.4, 0.4, 0.4, 0.1).apply(images, numbers), images)
 
 
 @pytest.mark.parametrize(
@@ -122,46 +125,47 @@ def test_steps_name_their_neutral_numbers(step):
     images = pictures()
     numbers = torch.tensor([step.neutral] * 5)
     assert len(step.neutral) == step.num_numbers
-    assert torch.equal(step.apply(images, numbers, 1), images)
+    assert torch.equal(step.apply(images, numbers), images)
 
 
 def test_solarize_is_torchvisions():
     images = pictures()
     expected = TF.solarize(images, 0.5)
-    assert torch.equal(RandomSolarize().apply(images, torch.ones(5, 1), 0), expected)
+    assert torch.equal(RandomSolarize().apply(images, torch.ones(5, 1)), expected)
 
 
 def test_a_changed_image_leaves_its_neighbours_alone():
     images = pictures()
-    numbers = torch.tensor([NEUTRAL] * 5)
-    numbers[2] = torch.tensor([1.2, 0.7, 1.3, 0.1])
-    found = ColorJitter(0.4, 0.4, 0.4, 0.1).apply(images, numbers, 5)
+    numbers = torch.tensor([[*NEUTRAL, 0.0]] * 5)
+    numbers[2] = torch.tensor([1.2, 0.7, 1.3, 0.1, 5.0])
+    found = ColorJitter(0.4, 0.4, 0.4, 0.1).apply(images, numbers)
     changed = (found != images).flatten(1).any(1)
     assert changed.tolist() == [False, False, True, False, False]
 
 
-def test_jitter_has_four_balanced_orders():
-    images = pictures(1)
-    numbers = torch.tensor([[1.3, 0.7, 0.7, 0.1]])
-    operators = [operator for operator, _, _ in OPERATORS]
-    orders = list(permutations(range(4)))
-    expected = []
-    for order in orders:
-        image = images
-        for position in order:
-            image = operators[position](image, numbers[:, position])
-        expected.append(image)
-    jitter = ColorJitter(0.4, 0.4, 0.4, 0.1)
-    matches = []
-    for order in range(4):
-        found = jitter.apply(images, numbers, order)
-        match = int(torch.stack([(found - e).abs().max() for e in expected]).argmin())
-        assert torch.equal(found, expected[match])
-        matches.append(orders[match])
-    assert all(sorted(place) == list(range(4)) for place in zip(*matches, strict=True))
-    followers = {pair for order in matches for pair in pairwise(order)}
-    assert len(followers) == 12  # each operator comes right after each other one
-    assert torch.equal(jitter.apply(images, numbers, 4), jitter.apply(images, numbers, 0))
+def jitter_by_torchvision(image: torch.Tensor, numbers: list[float]) -> torch.Tensor:
+    for position in JITTER_ORDERS[int(numbers[4])]:
+        image = OPERATORS[position][1](image, numbers[position])
+    return image
+
+
+def test_jitter_is_torchvisions_in_all_orders_at_once():
+    assert sorted(JITTER_ORDERS) == sorted(permutations(range(4)))
+    draws = Draws(5, 0, range(len(JITTER_ORDERS)), 0)
+    numbers = torch.from_numpy(ColorJitter(0.6, 0.6, 0.6, 0.4, p=1.0).draw(draws)).float()
+    numbers[:, 4] = torch.arange(len(JITTER_ORDERS))
+    images = pictures(len(JITTER_ORDERS))
+    found = ColorJitter(0.4, 0.4, 0.4, 0.1).apply(images, numbers)
+    rows = zip(images, numbers.tolist(), strict=True)
+    expected = torch.stack([jitter_by_torchvision(*row) for row in rows])
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_each_order_of_the_jitter_is_another():
+    numbers = torch.tensor([[1.6, 1.7, 1.8, 0.2, order] for order in range(len(JITTER_ORDERS))])
+    images = pictures(1).expand(len(numbers), -1, -1, -1)
+    found = ColorJitter(0.4, 0.4, 0.4, 0.1).apply(images, numbers)
+    assert torch.pdist(found.flatten(1), p=torch.inf).min() > 1e-3
 
 
 def test_apply_stays_in_range():
@@ -169,19 +173,20 @@ def test_apply_stays_in_range():
     steps.append(RandomSolarize(0.5))
     draws = Draws(0, 0, range(32), 0)
     images = pictures(32)
-    for order, step in enumerate(steps):
+    for step in steps:
         numbers = torch.from_numpy(step.draw(draws)).float()
         assert numbers.shape == (32, step.num_numbers)
-        images = step.apply(images, numbers, order)
+        images = step.apply(images, numbers)
         assert images.min() >= 0
         assert images.max() <= 1 + 1e-6
 
 
 def test_jitter_draws_from_its_ranges():
     drawn = ColorJitter(0.4, 0.2, 0.0, 0.1, p=0.8).draw(Draws(0, 0, range(4000), 0))
-    neutral = (drawn == NEUTRAL).all(1)
+    neutral = (drawn == [*NEUTRAL, 0.0]).all(1)
     assert neutral.mean() == pytest.approx(0.2, abs=0.03)
-    drawn = drawn[~neutral]
+    assert ((drawn[:, :4] == NEUTRAL).all(1) == neutral).all()
+    drawn = drawn[~neutral, :4]
     low, high = np.array([0.6, 0.8, 1.0, -0.1]), np.array([1.4, 1.2, 1.0, 0.1])
     assert (drawn >= low).all()
     assert (drawn <= high).all()
@@ -201,6 +206,44 @@ def test_grayscale_and_blur_draw_by_chance():
     assert sigma.min() >= 0.5
     assert sigma.max() <= 2.0
     assert sigma.mean() == pytest.approx(1.25, abs=0.05)
+
+
+def test_a_step_that_takes_an_order_works_with_a_warning():
+    with pytest.warns(FutureWarning, match="`Fade.apply` takes a third argument") as warned:
+
+        class Fade(GaussianBlur):
+            def apply(self, images, numbers, order):
+                assert order == 0
+                return images / 2
+
+    assert [warning.filename for warning in warned] == [__file__]
+    images = pictures()
+    assert torch.equal(Fade().apply(images, torch.ones(5, 1)), images / 2)
+    policy = ViewPolicy(RandomResizedCrop(8), [Fade(p=1.0)])
+    raw = RawViews([images.mul(255).byte()], [torch.ones(5, 1)], torch.zeros(5), torch.zeros(5))
+    (found,) = ViewFinisher([policy])(raw).images
+    torch.testing.assert_close(found, policy.finish(raw.views[0], raw.numbers[0]))
+
+
+@pytest.mark.parametrize("extra", [{}, {"order": 0}])
+def test_a_step_that_need_not_have_an_order_says_nothing(extra):
+    class Fade(PhotometricStep):
+        num_numbers = 1
+
+        def draw(self, draws):
+            return np.zeros((len(draws), 1))
+
+        if extra:
+
+            def apply(self, images, numbers, order=0):
+                return images / 2
+        else:
+
+            def apply(self, images, numbers, *rest, **options):
+                return images / 2
+
+    images = pictures()
+    assert torch.equal(Fade().apply(images, torch.ones(5, 1)), images / 2)
 
 
 @pytest.mark.parametrize(

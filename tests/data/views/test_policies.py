@@ -81,7 +81,7 @@ def test_every_policy_makes_views_of_any_size(name, size):
     policy = view_policy(name, size)
     image = torch.randint(0, 256, (3, 50, 70), dtype=torch.uint8)
     view, numbers = cut(policy, image, 0, 0, 0, 0)
-    finished = policy.finish(view[None], numbers[None], 3)
+    finished = policy.finish(view[None], numbers[None])
     assert view.dtype == torch.uint8
     assert finished.shape == (1, 3, size, size)
     assert finished.isfinite().all()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from lightly.transforms import MoCoV2Transform
+from scipy.stats import chi2_contingency, chisquare
 from torchvision.transforms import RandomResizedCrop as TorchvisionCrop
 from torchvision.transforms import v2
 
@@ -20,6 +21,7 @@ from instdisc.data import (
     view_policy,
 )
 from instdisc.data.views.dataset import IMAGENET_MEAN, IMAGENET_STD
+from instdisc.data.views.photometric import JITTER_ORDERS
 from instdisc.data.views.resample import cut_boxes
 
 
@@ -143,19 +145,25 @@ def test_uncut_views_are_cut_where_the_images_are():
     views = cut_boxes(images.stack, uncut.boxes, uncut.indices, [32, 32])
     for view in range(2):
         assert torch.equal(views[view], expected.views[view])
-    assert uncut.orders == expected.orders
+        assert torch.equal(uncut.numbers[view], expected.numbers[view])
 
 
-def test_order_of_the_jitter_is_drawn_per_epoch_and_view():
-    dataset = ViewDataset(Noise(), [view_policy("moco_v1", 8)] * 2)
-    orders = [dataset[epoch, 0].orders for epoch in range(200)]
-    assert orders == [dataset[epoch, 5].orders for epoch in range(200)]
-    for view in range(2):
-        counts = np.bincount([order[view] for order in orders], minlength=4)
-        assert len(counts) == 4
-        assert counts.min() > 25  # 50 expected
-    same = sum(first == second for first, second in orders)
-    assert 25 < same < 80  # 50 expected
+def test_order_of_the_jitter_is_each_images_own():
+    def orders(epoch, view, indices=range(24_000)):
+        numbers = view_policy("moco_v1", 8).draw(Draws(3, epoch, indices, view)).photometric
+        return numbers[:, 1:].numpy().T  # grey comes first
+
+    first, second, later = orders(0, 0), orders(0, 1), orders(1, 0)
+    num_orders = len(JITTER_ORDERS)
+    for numbers in (first, second, later):
+        counts = np.bincount(numbers[4].astype(int), minlength=num_orders)
+        assert len(counts) == num_orders
+        assert chisquare(counts).pvalue > 1e-3  # evenly
+    for other in (second[4], later[4], *first[:4]):  # independent of what else is drawn
+        pairs = np.histogram2d(first[4], other, bins=num_orders)[0]
+        assert chi2_contingency(pairs).pvalue > 1e-3
+    few = orders(0, 0, [4000, 7])  # not of the neighbours
+    assert (few == first[:, [4000, 7]]).all()
 
 
 # Crops
@@ -246,10 +254,10 @@ def test_center_crop_is_torchvisions(shape):
 def test_finish_without_steps_normalises():
     views = torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8)
     expected = v2.functional.normalize(views / 255, IMAGENET_MEAN, IMAGENET_STD)
-    found = ViewPolicy(RandomResizedCrop(8)).finish(views, torch.zeros(4, 0), 0)
+    found = ViewPolicy(RandomResizedCrop(8)).finish(views, torch.zeros(4, 0))
     torch.testing.assert_close(found, expected)
     own = ViewPolicy(RandomResizedCrop(8), mean=(0.5,) * 3, std=(0.5,) * 3)
-    assert own.finish(torch.zeros_like(views), torch.zeros(4, 0), 0).eq(-1).all()
+    assert own.finish(torch.zeros_like(views), torch.zeros(4, 0)).eq(-1).all()
 
 
 def test_flip_mirrors_with_its_chance():
@@ -299,9 +307,7 @@ def test_moco_v2_has_the_statistics_of_lightlys():
     tensors = torch.from_numpy(images).permute(0, 3, 1, 2)
     rows = zip(tensors, drawn.frame, drawn.flipped, strict=True)
     views = torch.stack([policy.cut(*row) for row in rows])
-    # torchvision's jitter draws its order per image, ours per epoch: a quarter in each order.
-    quarters = zip(views.chunk(4), drawn.photometric.chunk(4), range(4), strict=True)
-    found = measures(torch.cat([policy.finish(*quarter) for quarter in quarters]))
+    found = measures(policy.finish(views, drawn.photometric))
     error = (expected.var(1) / expected.shape[1] + found.var(1) / found.shape[1]).sqrt()
     deviations = (found.mean(1) - expected.mean(1)) / error
     assert deviations.abs().max() < 4, deviations

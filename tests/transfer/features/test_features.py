@@ -18,7 +18,7 @@ def by_hand(backbone, images, size):
     with torch.no_grad():
         for index in range(len(images)):
             view = policy.cut(images.read(index), [], False)[None]
-            rows.append(backbone.eval()(policy.finish(view, torch.zeros(1, 0), 0)))
+            rows.append(backbone.eval()(policy.finish(view, torch.zeros(1, 0))))
     return torch.cat(rows)
 
 

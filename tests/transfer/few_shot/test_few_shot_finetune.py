@@ -69,7 +69,7 @@ def test_frozen_backbone_is_a_linear_layer_on_its_features(backbone, rates):
     table = extract_features(backbone, images, policy=policy).features
     views = torch.cat(
         [
-            policy.finish(policy.cut(images.read(int(i)), [], False)[None], torch.zeros(1, 0), 0)
+            policy.finish(policy.cut(images.read(int(i)), [], False)[None], torch.zeros(1, 0))
             for i in episodes.support.flatten()
         ]
     )
