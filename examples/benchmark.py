@@ -74,16 +74,18 @@ def measure(
     limits = [limit for limit in (options.time_limit, left) if limit is not None]
     complete, going = True, {}
     try:
-        for result in results(name, options, min(limits, default=None), log):
-            if result.ended:
-                report.add(result)
-                complete &= not result.problem
-                going.pop(result.contender, None)
-            else:
-                going[result.contender] = result
+        for some in results(name, options, min(limits, default=None), log):
+            ended = [result for result in some if result.ended]
+            going = {result.contender: result for result in some if not result.ended}
+            if ended:
+                report.add(ended)
+                complete &= not any(result.problem for result in ended)
     except RowError as error:
-        for result in going.values():
-            report.add(result._replace(contender=f"{result.contender} (timed {len(result.times)})"))
+        report.add(
+            result._replace(contender=f"{contender} (timed {len(result.times)} times)")
+            for contender, result in going.items()
+            if result.times
+        )
         report.say(str(error))
         complete = False
     return complete

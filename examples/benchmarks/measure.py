@@ -6,7 +6,7 @@ import random
 import statistics
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -36,7 +36,7 @@ class Result(NamedTuple):
     """
 
     contender: str
-    times: list[float] = []
+    times: Sequence[float] = ()
     start: float = 0.0
     memory: int = 0
     amount: float = 0.0
@@ -74,8 +74,8 @@ class Run(NamedTuple):
     memory: int = 0
 
 
-def measure_row(name: str, options: argparse.Namespace) -> Iterator[Result]:
-    """The results of a row's contenders as they come."""
+def measure_row(name: str, options: argparse.Namespace) -> Iterator[list[Result]]:
+    """The results of a row's contenders as they come; those that have not ended are sent again."""
     row = ROWS[name]
     torch.set_num_threads(row.threads or torch.get_num_threads())
     contenders = row.make(options)
@@ -87,9 +87,7 @@ def measure_row(name: str, options: argparse.Namespace) -> Iterator[Result]:
 
 def measure(contenders: Contenders, repeats: int, device: str) -> dict[str, list[float]]:
     """Milliseconds of each call, the contenders taking turns; a call may time itself."""
-    times: dict[str, list[float]] = {}
-    for times in rounds(contenders, repeats, device):
-        pass
+    *_, times = rounds(contenders, repeats, device)
     return times
 
 
@@ -114,15 +112,19 @@ def rounds(
 
 def _in_turns(
     contenders: Contenders, options: argparse.Namespace, memory: bool
-) -> Iterator[Result]:
+) -> Iterator[list[Result]]:
     for times in rounds(contenders, options.repeats, options.device):
-        yield from (Result(name, list(taken), ended=False) for name, taken in times.items())
+        yield [Result(name, list(taken), ended=False) for name, taken in times.items()]
+    ended = []
     for name, call in contenders.items():
         taken = peak_memory(call, options.device) if memory else 0
-        yield Result(name, times[name], memory=taken, **_work(call, options))
+        ended.append(Result(name, times[name], memory=taken, **_work(call, options)))
+    yield ended
 
 
-def _apart(contenders: Contenders, options: argparse.Namespace, memory: bool) -> Iterator[Result]:
+def _apart(
+    contenders: Contenders, options: argparse.Namespace, memory: bool
+) -> Iterator[list[Result]]:
     """One after the other; one that fails stops no other, and leaves nothing behind."""
     while contenders:
         name = next(iter(contenders))
@@ -135,16 +137,14 @@ def _apart(contenders: Contenders, options: argparse.Namespace, memory: bool) ->
                 problem=f"{type(error).__name__}: {lines[-1]}",
                 trace=traceback.format_exc(),
             )
-        yield result
+        yield [result]
         gc.collect()
         torch.compiler.reset()  # the graphs of one piece of code are limited
         if options.device == "cuda":
             torch.cuda.empty_cache()
 
 
-def _alone(
-    name: str, call: Callable[[], Any], options: argparse.Namespace, memory: bool
-) -> Result:
+def _alone(name: str, call: Callable[[], Any], options: argparse.Namespace, memory: bool) -> Result:
     begin = time.perf_counter()
     run = call()
     _wait(options.device)

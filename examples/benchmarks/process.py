@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.measure import Result, measure_row
 
-_GRACE = 2.0  # seconds for a process that has said all to end
+_GRACE = 2.0  # seconds for a process whose pipe is closed to end
 
 
 class RowError(Exception):
@@ -35,7 +35,9 @@ def scratch_folder(options: argparse.Namespace) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="instdisc_benchmark_"))
     logs = options.logs or folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    places = {"TMPDIR": folder}
+    # Of a row that was ended, nobody wants to hear what it left behind.
+    places: dict[str, str | Path] = {"TMPDIR": folder}
+    places["PYTHONWARNINGS"] = "ignore:resource_tracker"
     if options.device == "cuda":
         places |= {"TORCHINDUCTOR_CACHE_DIR": folder / "inductor"}
         places |= {"TRITON_CACHE_DIR": folder / "triton"}
@@ -53,7 +55,7 @@ def scratch_folder(options: argparse.Namespace) -> Iterator[Path]:
 
 def results(
     name: str, options: argparse.Namespace, seconds: float | None, log: Path
-) -> Iterator[Result]:
+) -> Iterator[list[Result]]:
     """The results of a row as they come; memory that it leaves behind touches no other row.
 
     Args:
@@ -84,7 +86,6 @@ def results(
                 process.join(_GRACE)
                 raise RowError(f"died (exit status {process.exitcode}): {_last(log)}") from None
             if message is None:
-                process.join(_GRACE)
                 return
             if isinstance(message, str):
                 raise RowError(message)
@@ -104,10 +105,11 @@ def _serve(name: str, options: argparse.Namespace, connection: Connection, log: 
         stream.flush()
         os.dup2(file.fileno(), stream.fileno())
     try:
-        for result in measure_row(name, options):
-            if result.trace:
-                print(result.contender, result.trace, sep="\n", flush=True)
-            connection.send(result)
+        for some in measure_row(name, options):
+            for result in some:
+                if result.trace:
+                    print(result.contender, result.trace, sep="\n", flush=True)
+            connection.send(some)
         connection.send(None)
     except BaseException as error:
         traceback.print_exc()

@@ -3,6 +3,7 @@
 import os
 import platform
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -38,7 +39,7 @@ class Section:
 
     def _cells(self, result: Result) -> list[str]:
         if not result.times:
-            return [result.problem, *[""] * (len(COLUMNS) - 1)]
+            return [f"failed: {result.problem}", *[""] * (len(COLUMNS) - 1)]
         peer, limit = self._median(self.results[0]), self._limit(result)
         return [
             f"{result.median:.3g} ± {result.spread:.2g}",
@@ -93,11 +94,11 @@ class Report:
         print(title, flush=True)
         self._write()
 
-    def add(self, result: Result) -> None:
-        """A contender of the row has ended: its line, and those that its time completes."""
+    def add(self, results: Iterable[Result]) -> None:
+        """Contenders of the row have ended: their lines, and those that their times complete."""
         section = self.sections[-1]
         before = section.lines()
-        section.results.append(result)
+        section.results += results
         for number, (name, cells) in enumerate(section.lines()):
             if number >= len(before) or (name, cells) != before[number]:
                 print(aligned("  " + name, cells), flush=True)

@@ -2,7 +2,8 @@
 
 import argparse
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 Contenders = dict[str, Callable[[], Any]]
@@ -31,7 +32,7 @@ class Row(NamedTuple):
 
     title: str
     maker: str
-    settings: dict[str, Any] = {}
+    settings: Mapping[str, Any] = MappingProxyType({})
     threads: int = 0
     pairs: str = ""
     memory: bool = False

@@ -57,9 +57,7 @@ def _end_to_end(
             if fresh:
                 shutil.rmtree(compiled_folder(network), ignore_errors=True)
             with use_compiled(network):
-                return in_new_process(
-                    Recipe(options, network, size, folder, compiled, share, stem)
-                )
+                return in_new_process(Recipe(options, network, size, folder, compiled, share, stem))
 
         return call
 
