@@ -41,7 +41,7 @@ SIZES = {
     "files": Size(4096, 40960, 32, "JPEG files, or small images, of a training run"),
     "start_steps": Size(50, 50, 2, "steps of a training run that its start takes"),
     "steps": Size(100, 100, 5, "steps of a training run that are timed"),
-    "workers": Size(_CORES, max(1, _CORES - 1), 1, "processes that read in a training run"),
+    "workers": Size(_CORES, max(1, _CORES - 1), 0, "processes that read in a training run"),
     "feature_images": Size(2048, 20480, 24, "JPEG files whose features are extracted"),
     "matrix": Size(2048, 8192, 64, "side of the matrices that the device's rate is measured with"),
     "copied_mib": Size(256, 4096, 1, "MiB copied to measure the device's bandwidth"),

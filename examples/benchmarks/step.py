@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from lightly.loss import NTXentLoss
 from lightly.models.modules import MoCoProjectionHead
@@ -22,7 +23,7 @@ Batch = tuple[Sequence[Tensor], Tensor]
 
 
 class Ours:
-    """One optimiser step of `MoCoModule`, without the Trainer."""
+    """One optimiser step of `MoCoModule` by its hooks, as the Trainer calls them."""
 
     def __init__(
         self, backbone: instdisc.Backbone, queue_size: int, groups: int, compiled: bool = False
@@ -35,21 +36,26 @@ class Ours:
             batch_norm_groups=groups,
             compile=compiled,
         ).to(device)
-        for net in (self.module.backbone, self.module.momentum_backbone):
-            self.module.batch_norm.prepare(net, device.type)
+        self.module.trainer = pl.Trainer(
+            accelerator="gpu" if device.type == "cuda" else "cpu",
+            devices=1,
+            logger=False,
+            enable_checkpointing=False,
+            log_every_n_steps=0,
+        )
+        self.module.setup("fit")
         self.contrast = self.module.objectives["contrast"]
         self.optimizer = self.module.configure_optimizers()["optimizer"]
 
     def __call__(self, images: Sequence[Tensor], labels: Tensor) -> None:
-        module, slow = self.module, self.module.momentum_backbone
-        key = module.batch_norm.encode_keys(slow, images[1], seed=0)
-        loss = self.contrast([module.backbone(images[0])], key, labels)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.contrast.after_backward()
-        self.optimizer.step()
-        slow.update(module.backbone)
-        self.contrast.after_step()
+        def closure() -> Tensor:
+            loss: Tensor = self.module.training_step((images, labels), 0)["loss"]
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.module.on_after_backward()
+            return loss
+
+        self.module.optimizer_step(0, 0, self.optimizer, closure)
 
 
 class Lightly:
