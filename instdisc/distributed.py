@@ -46,15 +46,16 @@ def shuffle(images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
 
     The permutation depends on `seed` and the global batch size alone: every process computes the
     same one without communication, and a resumed run repeats it. On one process it permutes the
-    rows of the batch, which is what a split batch norm needs.
+    rows of the batch, which is what a split batch norm needs. It is drawn on the CPU, so it is the
+    same for every device, and sent without waiting for the device.
 
     Args:
         images: ``(B, ...)``, the same shape on every process.
         seed: a number that all processes share and that differs from step to step.
 
     Returns:
-        The rows ``(B, ...)`` that this process now holds, and the permutation ``(W * B,)`` for
-        `unshuffle`.
+        The rows ``(B, ...)`` that this process now holds, and for `unshuffle` the places ``(B,)``
+        in the mixed global batch where its former rows are.
 
     Source:
         Shuffling BN of He et al., "Momentum Contrast" (2020), section 3.3. Differs from it: the
@@ -62,28 +63,33 @@ def shuffle(images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
 
     Example:
         >>> images = torch.arange(4.0)
-        >>> mixed, order = shuffle(images, seed=1)
-        >>> torch.equal(unshuffle(mixed, order), images)
+        >>> mixed, places = shuffle(images, seed=1)
+        >>> torch.equal(unshuffle(mixed, places), images)
         True
     """
     count = len(images)
     generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(count * world_size(), generator=generator).to(images.device)
-    return gather(images)[order[_own_rows(count)]], order
+    order = torch.randperm(count * world_size(), generator=generator)
+    here = slice(rank() * count, (rank() + 1) * count)
+    rows = torch.stack([order, torch.argsort(order)])[:, here]  # (2, B): one copy instead of two
+    if images.device.type == "cuda":
+        rows = rows.pin_memory()  # from other memory the host waits until the copy is made
+    order, places = rows.to(images.device, non_blocking=True).unbind()
+    return gather(images)[order], places
 
 
 @torch.no_grad()
-def unshuffle(features: Tensor, order: Tensor) -> Tensor:
+def unshuffle(features: Tensor, places: Tensor) -> Tensor:
     """Undoes `shuffle` on what was computed from its rows.
 
     Args:
         features: ``(B, ...)`` computed from the shuffled rows, in their order.
-        order: the permutation that `shuffle` returned.
+        places: ``(B,)``, which `shuffle` returned.
 
     Returns:
         ``(B, ...)`` in the order of the rows that went into `shuffle`.
     """
-    return gather(features)[torch.argsort(order)[_own_rows(len(features))]]
+    return gather(features)[places]
 
 
 @torch.no_grad()
@@ -116,10 +122,6 @@ def gather_uneven(tensor: Tensor) -> Tensor:
     padded[: len(tensor)] = tensor
     parts = gather(padded).split(max(counts))
     return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
-
-
-def _own_rows(count: int) -> slice:
-    return slice(rank() * count, (rank() + 1) * count)
 
 
 def _initialized() -> bool:

@@ -5,6 +5,7 @@ Legend: B batch on this process, W processes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import timm.layers
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from instdisc.distributed import shuffle, unshuffle, world_size
-from instdisc.models import MomentumEncoder, split_batch_norm
+from instdisc.models import split_batch_norm
 
 BatchNormMode = Literal["shuffled", "plain", "sync"]
 
@@ -57,11 +58,13 @@ class BatchNormPolicy:
                 )
             timm.layers.convert_sync_batchnorm(net)
 
-    def encode_keys(self, encoder: MomentumEncoder, images: Tensor, seed: int) -> Tensor:
+    def encode_keys(
+        self, encoder: Callable[[Tensor], Tensor], images: Tensor, seed: int
+    ) -> Tensor:
         """Features of the keys, shuffled between the groups on the way if need be.
 
         Args:
-            encoder: the momentum backbone.
+            encoder: makes ``(B, dim)`` features with the momentum backbone.
             images: ``(B, 3, H, W)``.
             seed: the same on all processes, another one each step.
 
@@ -69,8 +72,7 @@ class BatchNormPolicy:
             ``(B, dim)`` in the order of `images`.
         """
         if not self._shuffles:
-            keys: Tensor = encoder(images)
-            return keys
+            return encoder(images)
         mixed, order = shuffle(images, seed)
         return unshuffle(encoder(mixed), order)
 

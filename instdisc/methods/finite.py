@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import torch
 from torch import Tensor
 
 
 class FiniteWatch:
-    """Remembers, on the device, the first step whose loss was not finite.
+    """Keeps the losses of the last steps on the device, to name the first that was not finite.
 
     Example:
         >>> watch = FiniteWatch()
@@ -19,16 +21,20 @@ class FiniteWatch:
     """
 
     def __init__(self) -> None:
-        self._first: Tensor | None = None  # int64 scalar, -1 while all is well
+        self._losses: list[Tensor] = []  # scalars, not yet joined
+        self._joined: list[Tensor] = []  # (64,) each
+        self._steps: list[int] = []  # of all of them
 
     def note(self, loss: Tensor, step: int) -> None:
-        """Looks at the loss of a step; nothing waits."""
-        loss = loss.detach()
-        bad = torch.where(torch.isfinite(loss), -1, step)
-        self._first = bad if self._first is None else torch.where(self._first < 0, bad, self._first)
+        """Keeps the loss of a step; nothing waits, and no kernel starts but once in 64 steps."""
+        self._losses.append(loss.detach())
+        self._steps.append(step)
+        if len(self._losses) == 64:
+            self._joined.append(torch.stack(self._losses))
+            self._losses.clear()
 
     def check(self, kept: str | None) -> None:
-        """Waits for the device, and raises if a noted loss was not finite.
+        """Waits for the device, and raises if a noted loss was not finite; forgets the others.
 
         Args:
             kept: path of the last good checkpoint, for the message.
@@ -36,10 +42,14 @@ class FiniteWatch:
         Raises:
             FloatingPointError: names the first such step.
         """
-        step = -1 if self._first is None else int(self._first)
-        if step >= 0:
+        if not self._steps:
+            return
+        losses = torch.cat([*self._joined, *(loss[None] for loss in self._losses)]).tolist()
+        bad = [step for step, loss in zip(self._steps, losses, strict=True) if not isfinite(loss)]
+        if bad:
             raise FloatingPointError(
-                f"the loss was not finite at step {step}. Lower the learning rate or use another "
+                f"the loss was not finite at step {bad[0]}. Lower the learning rate or use another "
                 "precision; "
                 + (f"the last good checkpoint is {kept}" if kept else "no checkpoint was written")
             )
+        self._losses, self._joined, self._steps = [], [], []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 OptimizerName = Literal["sgd", "lars", "adamw"]
 
@@ -18,8 +19,12 @@ def make_optimizer(
     learning_rate: float,
     weight_decay: float,
     momentum: float,
+    fused: bool = False,
 ) -> torch.optim.Optimizer:
     """An optimiser with the same weight decay on all parameters, as in both papers.
+
+    A state that is loaded into it takes its form: a run may go on with another `fused` or memory
+    format than it began with.
 
     Args:
         name: ``"sgd"``, ``"lars"`` (lightly's) or ``"adamw"``.
@@ -27,18 +32,24 @@ def make_optimizer(
         learning_rate: base rate.
         weight_decay: L2 penalty (decoupled for AdamW).
         momentum: of SGD and LARS.
+        fused: update all parameters by one kernel, if SGD or AdamW; equal but for rounding.
     """
-    if name == "sgd":
-        return torch.optim.SGD(
+    if name == "lars":
+        from lightly.utils.lars import LARS  # imports hydra: only for those who want it
+
+        optimizer: torch.optim.Optimizer = LARS(
             parameters, learning_rate, momentum=momentum, weight_decay=weight_decay
         )
-    if name == "adamw":
-        return torch.optim.AdamW(parameters, learning_rate, weight_decay=weight_decay)
-    from lightly.utils.lars import LARS  # imports hydra: only for those who want it
-
-    optimizer: torch.optim.Optimizer = LARS(
-        parameters, learning_rate, momentum=momentum, weight_decay=weight_decay
-    )
+        return optimizer
+    form = {"fused": True if fused and _has_kernel(parameters) else None}  # None: torch's choice
+    if name == "sgd":
+        optimizer = torch.optim.SGD(
+            parameters, learning_rate, momentum=momentum, weight_decay=weight_decay, **form
+        )
+    else:
+        optimizer = torch.optim.AdamW(parameters, learning_rate, weight_decay=weight_decay, **form)
+    optimizer.register_load_state_dict_pre_hook(functools.partial(_keep_form, **form))
+    optimizer.register_load_state_dict_post_hook(_restride)
     return optimizer
 
 
@@ -52,3 +63,27 @@ def check_optimizer(name: str, learning_rate: float) -> None:
         raise ValueError(f"`optimizer` must be 'sgd', 'lars' or 'adamw', got {name!r}")
     if not learning_rate > 0:
         raise ValueError(f"`learning_rate` must be positive, got {learning_rate}")
+
+
+def _has_kernel(parameters: Sequence[nn.Parameter]) -> bool:
+    """On other devices, and of sharded parameters, not every optimiser has."""
+    return all(
+        parameter.device.type in ("cuda", "cpu") and type(parameter.data) is Tensor
+        for parameter in parameters
+    )
+
+
+def _keep_form(
+    optimizer: torch.optim.Optimizer, state_dict: dict[str, Any], *, fused: bool | None
+) -> dict[str, Any]:
+    """The form is part of what an optimiser saves, and AdamW keeps its counters by it."""
+    groups = [{**group, "fused": fused, "foreach": None} for group in state_dict["param_groups"]]
+    return {**state_dict, "param_groups": groups}
+
+
+def _restride(optimizer: torch.optim.Optimizer) -> None:
+    """A fused kernel walks through parameters and state side by side, as they lie in memory."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

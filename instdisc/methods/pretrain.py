@@ -5,6 +5,7 @@ Legend: B batch on this process, V views, H x W image size.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from instdisc.version import __version__
 
 from .batch import check_views
 from .batch_norm import BatchNormMode, BatchNormPolicy
+from .compiled import CompiledPasses
 from .finite import FiniteWatch
 from .objectives import Objective
 from .optimizer import OptimizerName, check_optimizer, make_optimizer
@@ -110,14 +112,11 @@ class PretrainModule(LightningModule):
         self.reference_batch = reference_batch
         self.batch_norm = BatchNormPolicy(batch_norm, batch_norm_groups)
         self.channels_last = channels_last
-        nets: list[nn.Module] = [self.backbone]
-        if self.momentum_backbone is not None:
-            nets.append(self.momentum_backbone.module)
-        for net in nets:
-            if channels_last:
-                net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            if compile:
-                net.compile()
+        self._passes = CompiledPasses() if compile else None
+        if channels_last:
+            for net in (self.backbone, self.momentum_backbone):
+                if net is not None:
+                    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._num_steps: float = float("inf")
         self._rate_scale = 1.0
         self._batch_size: int | None = None
@@ -137,8 +136,7 @@ class PretrainModule(LightningModule):
         Returns:
             ``(B, backbone.dim)``.
         """
-        features: Tensor = self.backbone(self._formatted(images))
-        return features
+        return self._encode(self.backbone, images)
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -151,11 +149,15 @@ class PretrainModule(LightningModule):
         images, labels = batch[0], batch[1]
         objectives = self._objectives()
         num_queries = max(objective.num_queries for objective in objectives.values())
+        if self._passes is not None:
+            # A replay writes over the gradients of the one before, and over what DDP still sends.
+            accumulates = self.trainer.accumulate_grad_batches > 1
+            self._passes.begin_step(replays=not accumulates and world_size() == 1)
         # One view at a time: the groups of a split batch norm hold the same images in each.
         queries = [self(view) for view in images[:num_queries]]  # (B, dim) each
         key = self._key(images[1], batch_idx) if self.momentum_backbone is not None else None
         terms = {name: objective(queries, key, labels) for name, objective in objectives.items()}
-        loss = torch.stack([objectives[name].weight * term for name, term in terms.items()]).sum()
+        loss = _weighted_sum([(objectives[name].weight, term) for name, term in terms.items()])
         self._finite.note(loss, self.global_step)
         if loss.device.type == "cpu":
             self._raise_if_not_finite()
@@ -179,6 +181,8 @@ class PretrainModule(LightningModule):
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             momentum=self.sgd_momentum,
+            # Lightning clips no gradients of a fused optimiser in mixed precision.
+            fused=not self.trainer.gradient_clip_val,
         )
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_factor)
         return {
@@ -266,12 +270,16 @@ class PretrainModule(LightningModule):
     def _key(self, images: Tensor, batch_idx: int) -> Tensor:
         assert self.momentum_backbone is not None
         seed = self.current_epoch * 1_000_003 + batch_idx
-        return self.batch_norm.encode_keys(self.momentum_backbone, self._formatted(images), seed)
+        encode = functools.partial(self._encode, self.momentum_backbone)
+        return self.batch_norm.encode_keys(encode, images, seed)
 
-    def _formatted(self, images: Tensor) -> Tensor:
-        if not self.channels_last:
-            return images
-        return images.contiguous(memory_format=torch.channels_last)
+    def _encode(self, net: nn.Module, images: Tensor) -> Tensor:
+        if self.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        if self._passes is None:
+            features: Tensor = net(images)
+            return features
+        return self._passes(net, images)
 
     def _rate_factor(self, step: int) -> float:
         if self._num_steps == float("inf"):  # not known before the run starts; see on_train_start
@@ -305,3 +313,10 @@ class PretrainModule(LightningModule):
         names = ("last_model_path", "best_model_path")
         kept = [path for name in names if (path := getattr(callback, name, ""))]
         self._finite.check(kept[0] if kept else None)
+
+
+def _weighted_sum(terms: Sequence[tuple[float, Tensor]]) -> Tensor:
+    """Without a step for a factor of 1 or a sum of one term: each starts a kernel, and backward."""
+    return functools.reduce(
+        torch.add, [term if weight == 1 else weight * term for weight, term in terms]
+    )
