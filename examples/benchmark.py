@@ -74,7 +74,7 @@ def measure(
     limits = [limit for limit in (options.time_limit, left) if limit is not None]
     complete, going = True, {}
     try:
-        for some in results(name, options, min(limits, default=None), log):
+        for some in results(row, options, min(limits, default=None), log):
             ended = [result for result in some if result.ended]
             going = {result.contender: result for result in some if not result.ended}
             if ended:

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.memory import peak_memory
 from benchmarks.roofline import Work, device_rate
-from benchmarks.rows import ROWS, Contenders
+from benchmarks.rows import Contenders, Row
 
 _LONG_ENOUGH = 0.05  # seconds of one timing on a GPU: short calls are repeated within it
 
@@ -74,9 +74,8 @@ class Run(NamedTuple):
     memory: int = 0
 
 
-def measure_row(name: str, options: argparse.Namespace) -> Iterator[list[Result]]:
+def measure_row(row: Row, options: argparse.Namespace) -> Iterator[list[Result]]:
     """The results of a row's contenders as they come; those that have not ended are sent again."""
-    row = ROWS[name]
     torch.set_num_threads(row.threads or torch.get_num_threads())
     contenders = row.make(options)
     if row.in_turns and options.device == "cpu":

@@ -17,6 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from benchmarks.measure import Result, measure_row
+from benchmarks.rows import Row
 
 _GRACE = 2.0  # seconds for a process whose pipe is closed to end
 
@@ -54,12 +55,12 @@ def scratch_folder(options: argparse.Namespace) -> Iterator[Path]:
 
 
 def results(
-    name: str, options: argparse.Namespace, seconds: float | None, log: Path
+    row: Row, options: argparse.Namespace, seconds: float | None, log: Path
 ) -> Iterator[list[Result]]:
     """The results of a row as they come; memory that it leaves behind touches no other row.
 
     Args:
-        name: of the row.
+        row: which; it must be picklable.
         options: of the benchmark.
         seconds: what it may take; ``None``: any time. Then it is killed, with its children.
         log: file that gets what it prints, and the errors in full.
@@ -69,7 +70,7 @@ def results(
     """
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(name, options, theirs, log))
+    process = context.Process(target=_serve, args=(row, options, theirs, log))
     end = None if seconds is None else time.monotonic() + seconds
     try:
         process.start()
@@ -95,17 +96,17 @@ def results(
         ours.close()
 
 
-def _serve(name: str, options: argparse.Namespace, connection: Connection, log: Path) -> None:
+def _serve(row: Row, options: argparse.Namespace, connection: Connection, log: Path) -> None:
     """In the new process: measures and sends."""
     if hasattr(os, "setsid"):
         os.setsid()  # so that the children can be ended with it
     threading.Thread(target=_die_with_parent, args=(connection,), daemon=True).start()
-    file = log.open("ab", buffering=0)
+    file = log.open("wb", buffering=0)
     for stream in (sys.stdout, sys.stderr):  # the profiler's lines come from beneath Python
         stream.flush()
         os.dup2(file.fileno(), stream.fileno())
     try:
-        for some in measure_row(name, options):
+        for some in measure_row(row, options):
             for result in some:
                 if result.trace:
                     print(result.contender, result.trace, sep="\n", flush=True)

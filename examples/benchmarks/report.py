@@ -40,7 +40,7 @@ class Section:
     def _cells(self, result: Result) -> list[str]:
         if not result.times:
             return [f"failed: {result.problem}", *[""] * (len(COLUMNS) - 1)]
-        peer, limit = self._median(self.results[0]), self._limit(result)
+        peer, limit = self._peer(result), self._limit(result)
         return [
             f"{result.median:.3g} ± {result.spread:.2g}",
             f"{1000 * self.pairs / result.median:,.0f}" if self.pairs else "",
@@ -50,6 +50,12 @@ class Section:
             f"{result.start:.1f}" if result.start else "",
             _work(result),
         ]
+
+    def _peer(self, result: Result) -> float:
+        """Milliseconds of the first contender; 0 = none, or it does another kind of work."""
+        first = self.results[0]
+        another = first.unit and result.unit and first.unit != result.unit
+        return 0.0 if another else self._median(first)
 
     def _limit(self, result: Result) -> float:
         """Milliseconds of the limit above it, or of the first below; 0 = none."""

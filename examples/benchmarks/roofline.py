@@ -12,8 +12,6 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-import instdisc
-
 Contenders = dict[str, Callable[[], Any]]
 
 
@@ -57,7 +55,7 @@ def forward_flop(name: str, size: int, stem: str = "imagenet") -> float:
         size: S.
         stem: of the backbone.
     """
-    net = instdisc.Backbone(name, stem=stem).to("meta").eval()
+    net = _on_meta(name, stem).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(torch.empty(1, 3, size, size, device="meta"))
     return float(counter.get_total_flops())
@@ -66,11 +64,17 @@ def forward_flop(name: str, size: int, stem: str = "imagenet") -> float:
 @cache
 def step_flop(name: str, size: int, stem: str = "imagenet") -> float:
     """Operations of one pair in a step: query forward and backward, key forward."""
-    net = instdisc.Backbone(name, stem=stem).to("meta")
+    net = _on_meta(name, stem)
     images = torch.empty(2, 3, size, size, device="meta")  # batch norm wants more than one
     with FlopCounterMode(display=False) as counter:
         net(images).sum().backward()
     return counter.get_total_flops() / 2 + forward_flop(name, size, stem)
+
+
+def _on_meta(name: str, stem: str) -> torch.nn.Module:
+    from instdisc import Backbone  # here: a row that needs no network starts sooner
+
+    return Backbone(name, stem=stem).to("meta")
 
 
 @cache

@@ -2,8 +2,7 @@
 
 import argparse
 import importlib
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 Contenders = dict[str, Callable[[], Any]]
@@ -17,9 +16,9 @@ class Row(NamedTuple):
 
     Attributes:
         title: what they do.
-        maker: the function that prepares them, as ``file.function``; it is given the options. By
-            name, so that a row that cannot be imported stops no other.
-        settings: further arguments of it.
+        maker: the function that prepares them, as ``module.function``; it is given the options.
+            By name, so that a row that cannot be imported stops no other.
+        settings: further arguments of it by name, if it has any.
         threads: of the CPU; 0 = all.
         pairs: name of the option that holds the images (pairs of views) of a call, for a rate;
             "" = none.
@@ -32,7 +31,7 @@ class Row(NamedTuple):
 
     title: str
     maker: str
-    settings: Mapping[str, Any] = MappingProxyType({})
+    settings: dict[str, Any] | None = None
     threads: int = 0
     pairs: str = ""
     memory: bool = False
@@ -42,9 +41,9 @@ class Row(NamedTuple):
 
     def make(self, options: argparse.Namespace) -> Contenders:
         """Its contenders."""
-        file, function = self.maker.split(".")
-        maker = getattr(importlib.import_module(f"benchmarks.{file}"), function)
-        contenders: Contenders = maker(options, **self.settings)
+        module, _, function = self.maker.rpartition(".")
+        maker = getattr(importlib.import_module(module), function)
+        contenders: Contenders = maker(options, **(self.settings or {}))
         return contenders
 
 
@@ -53,13 +52,17 @@ def _cpu_views() -> dict[str, Row]:
     many = {**few, "pairs": "small_images"}
     title = "worker part, two 224 px views of a 500x375 JPEG, per core"
     return {
-        "worker": Row(title, "views.worker", **few),
-        "copies": Row("worker part from resized copies, per core", "views.copies", **few),
-        "views_224": Row("whole views, 224 px from JPEG, per core", "views.whole_224", **few),
+        "worker": Row(title, "benchmarks.views.worker", **few),
+        "copies": Row(
+            "worker part from resized copies, per core", "benchmarks.views.copies", **few
+        ),
+        "views_224": Row(
+            "whole views, 224 px from JPEG, per core", "benchmarks.views.whole_224", **few
+        ),
         **{
             f"views_{size}": Row(
                 f"whole views, {size} px from memory, per core",
-                "views.from_memory",
+                "benchmarks.views.from_memory",
                 {"size": size},
                 **many,
             )
@@ -73,53 +76,53 @@ def _gpu() -> dict[str, Row]:
     return {
         "end_to_end_50": Row(
             "training, ResNet-50, 224 px, bf16, from JPEG files",
-            "training.end_to_end_50",
+            "benchmarks.training.end_to_end_50",
             **there,
             memory=True,
             seconds=90,
         ),
         "step_50_cuda": Row(
             "MoCo step, ResNet-50, 224 px, bf16, channels_last",
-            "step.device_steps",
+            "benchmarks.step.device_steps",
             **there,
             memory=True,
             seconds=50,
         ),
         "views_device": Row(
             "colours of two 224 px views on the device",
-            "views.colours",
+            "benchmarks.views.colours",
             **there,
             memory=True,
         ),
         "end_to_end_18": Row(
             "training, ResNet-18, 64 px, bf16, images on the device",
-            "training.end_to_end_18",
+            "benchmarks.training.end_to_end_18",
             **there,
             memory=True,
             seconds=70,
         ),
         "features": Row(
             "features of a frozen ResNet-50, 224 px from JPEG files",
-            "features.extraction",
+            "benchmarks.features.extraction",
             **there,
             seconds=30,
         ),
         "detection_train_masks": _detection("train", masks=True),
         "views_device_64": Row(
             "whole views, 64 px, images kept on the device",
-            "views.from_device",
+            "benchmarks.views.from_device",
             **there,
             memory=True,
         ),
         "roofline": Row(
             "what the device does at most",
-            "roofline.limits",
+            "benchmarks.roofline.limits",
             device="cuda",
             in_turns=False,
         ),
         "inversion_224": Row(
             "feature inversion, a step, 224 px, recipe of Zhao et al., ResNet-50",
-            "inversion.published",
+            "benchmarks.inversion.published",
             seconds=30,
         ),
     }
@@ -128,7 +131,9 @@ def _gpu() -> dict[str, Row]:
 def _detection(part: str, *, masks: bool) -> Row:
     title = f"{'Mask' if masks else 'Faster'} R-CNN, R50-C4, {part}"
     settings = {"masks": masks}
-    return Row(title, f"detection.{part}", settings, pairs="detection_images", seconds=30)
+    return Row(
+        title, f"benchmarks.detection.{part}", settings, pairs="detection_images", seconds=30
+    )
 
 
 def _losses() -> dict[str, Row]:
@@ -139,28 +144,32 @@ def _losses() -> dict[str, Row]:
         ("loss_imagenet", 64, "long_queue_size", "1,281,167"),
     ):
         title = f"loss, backward, enqueue: B {batch}, K {keys}"
-        rows[name] = Row(title, "loss.row", {"batch": batch, "queue": queue}, memory=True)
+        rows[name] = Row(
+            title, "benchmarks.loss.row", {"batch": batch, "queue": queue}, memory=True
+        )
     return rows
 
 
 def _steps() -> dict[str, Row]:
     form = "MoCo step, ResNet-18, 32 px, B 64: form of the network"
     return {
-        "momentum": Row("momentum update, ResNet-50", "loss.momentum"),
+        "momentum": Row("momentum update, ResNet-50", "benchmarks.loss.momentum"),
         "step_18": Row(
             "MoCo step, ResNet-18, 32 px, B 64",
-            "step.steps",
+            "benchmarks.step.steps",
             {"name": "resnet18", "size": 32, "batch": 64},
         ),
-        "forms": Row(form, "step.forms", device="cpu"),
+        "forms": Row(form, "benchmarks.step.forms", device="cpu"),
         "step_50": Row(
             "MoCo step, ResNet-50, 224 px, B 16",
-            "step.steps",
+            "benchmarks.step.steps",
             {"name": "resnet50", "size": 224, "batch": 16},
             device="cpu",
         ),
         "trainer": Row(
-            "a step of a tiny model under Lightning's Trainer", "training.trainer", device="cpu"
+            "a step of a tiny model under Lightning's Trainer",
+            "benchmarks.training.trainer",
+            device="cpu",
         ),
     }
 
@@ -169,7 +178,7 @@ def _transfer() -> dict[str, Row]:
     few_shot = {
         f"few_shot_{shots}": Row(
             f"few-shot on cached features, 512-d, 5-way {shots}-shot, all episodes, per core",
-            "transfer.few_shot",
+            "benchmarks.transfer.few_shot",
             {"shots": shots},
             threads=1,
         )
@@ -179,8 +188,8 @@ def _transfer() -> dict[str, Row]:
     grid = "12 linear heads on ResNet-18, 64 px, an epoch"
     return {
         **few_shot,
-        "readout": Row(readout, "transfer.readouts", threads=1),
-        "linear_grid": Row(grid, "transfer.grid"),
+        "readout": Row(readout, "benchmarks.transfer.readouts", threads=1),
+        "linear_grid": Row(grid, "benchmarks.transfer.grid"),
         "detection_train": _detection("train", masks=False),
         "detection_test": _detection("test", masks=False),
         "detection_test_masks": _detection("test", masks=True),
@@ -193,10 +202,10 @@ def _analyses() -> dict[str, Row]:
     errors = "errors of detections (TIDE), 5,000 images, 180,000 detections, per core"
     inversion = "feature inversion, a step, 64 px, 32 channels, ResNet-18, per core"
     return {
-        "cka": Row(two, "similarity.one_map", threads=1),
-        "cka_maps": Row(three, "similarity.all_maps", threads=1),
-        "errors": Row(errors, "errors.errors", threads=1, device="cpu"),
-        "inversion_64": Row(inversion, "inversion.small", threads=1),
+        "cka": Row(two, "benchmarks.similarity.one_map", threads=1),
+        "cka_maps": Row(three, "benchmarks.similarity.all_maps", threads=1),
+        "errors": Row(errors, "benchmarks.errors.errors", threads=1, device="cpu"),
+        "inversion_64": Row(inversion, "benchmarks.inversion.small", threads=1),
     }
 
 

@@ -58,9 +58,7 @@ class BatchNormPolicy:
                 )
             timm.layers.convert_sync_batchnorm(net)
 
-    def encode_keys(
-        self, encoder: Callable[[Tensor], Tensor], images: Tensor, seed: int
-    ) -> Tensor:
+    def encode_keys(self, encoder: Callable[[Tensor], Tensor], images: Tensor, seed: int) -> Tensor:
         """Features of the keys, shuffled between the groups on the way if need be.
 
         Args:
