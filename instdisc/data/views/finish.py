@@ -13,7 +13,9 @@ from torch import Tensor
 from instdisc.heap import keep_freed_blocks
 from instdisc.types import Views
 
+from . import gpu
 from .dataset import RawViews, ViewPolicy
+from .fused import FusedFinisher
 from .photometric import PhotometricStep
 
 _PIECE = 1_200_000  # values per piece on the CPU: what stays in its cache
@@ -24,13 +26,14 @@ class ViewFinisher:
     """Computes the colours of raw batches as their policies say; draws nothing.
 
     It gives what `ViewPolicy.finish` gives for each view. On the CPU it works in pieces and
-    passes over views that a step leaves as they are; on a GPU it never waits for the device.
+    passes over views that a step leaves as they are; on a GPU it never waits for the device, and
+    where Triton is at hand a few kernels do it all.
 
     Args:
         policies: those of the data set that makes the batches, one per view.
         dtype: of the views; they are computed in float32.
         compile: compile those steps that gain by it with `torch.compile`: some seconds for each,
-            when it first comes.
+            when it first comes. Nothing is left to compile where Triton's kernels finish them.
 
     Example:
         >>> from instdisc.data import Scenes, ViewDataset, view_policy
@@ -52,20 +55,36 @@ class ViewFinisher:
         self.dtype = dtype
         self.compile = compile
         self._operators: dict[PhotometricStep, _Apply] = {}
+        self._fused: dict[ViewPolicy, FusedFinisher] = {}
         self._constants: dict[object, Tensor] = {}
         keep_freed_blocks()
 
-    def __call__(self, raw: RawViews) -> Views:
-        """A batch of views on the device where the raw ones lie."""
+    def __call__(
+        self, raw: RawViews, memory_format: torch.memory_format = torch.contiguous_format
+    ) -> Views:
+        """A batch of views on the device where the raw ones lie, in a memory format."""
         batch = zip(self.policies, raw.views, raw.numbers, strict=True)
-        return Views([self._finish(*view) for view in batch], raw.labels, raw.indices)
+        images = [self._finish(*view, memory_format) for view in batch]
+        return Views(images, raw.labels, raw.indices)
 
-    def _finish(self, policy: ViewPolicy, views: Tensor, numbers: Tensor) -> Tensor:
+    def _finish(
+        self,
+        policy: ViewPolicy,
+        views: Tensor,
+        numbers: Tensor,
+        memory_format: torch.memory_format,
+    ) -> Tensor:
+        if gpu.available(views.device):
+            if policy not in self._fused:
+                self._fused[policy] = FusedFinisher(policy, self.dtype)
+            return self._fused[policy](views, numbers, memory_format)
         on_cpu = views.device.type == "cpu"
         piece = max(1, _PIECE // views[0].numel()) if on_cpu else len(views)
         mean = self._constant(policy.mean, views.device)
         std = self._constant(policy.std, views.device)
-        finished = torch.empty(views.shape, dtype=self.dtype, device=views.device)
+        finished = torch.empty(
+            views.shape, dtype=self.dtype, device=views.device, memory_format=memory_format
+        )
         pieces = zip(*(each.split(piece) for each in (views, numbers, finished)), strict=True)
         for part, part_numbers, out in pieces:
             # Operators work on whole colour planes.

@@ -11,6 +11,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from . import gpu
+from .cut_kernel import cut_on_gpu
+
 _FAR = 1e9  # pixels, where no triangle reaches
 _TABLE_SIZE = 16 * 2**20  # bytes of weights that are kept instead of computed, per axis
 
@@ -29,6 +32,9 @@ def cut_boxes(
     Returns:
         V tensors ``(B, 3, S, S)`` uint8.
     """
+    if gpu.available(stack.device):
+        pairs = zip(boxes, sizes, strict=True)
+        return [cut_on_gpu(stack, own, indices, size) for own, size in pairs]
     # On the CPU in pieces that stay in the processor's cache, which is faster.
     piece = 64 if stack.device.type == "cpu" else len(indices)
     views = []
