@@ -23,15 +23,20 @@ rows, those of a GPU too, on any machine in seconds. Rows marked "per core" run 
 """
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
 
 import rich
 from benchmarks import options as command_line
+from benchmarks.device import look_at
 from benchmarks.process import RowError, results, scratch_folder
 from benchmarks.report import Report
 from benchmarks.rows import ROWS, SET_SECONDS, SETS, chosen
+
+# So that asking for a GPU does not use it: a process that has used it cannot be copied.
+os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,10 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
     if options.list:
         rich.print({name: row.title for name, row in ROWS.items()}, SETS)
         return 0
-    report = Report(
-        options.device, sys.argv[1:] if arguments is None else arguments, options.append
-    )
     begin = time.monotonic()
+    device = look_at(options)
+    options.forks, options.rates = device.forks, device.rates
+    command = sys.argv[1:] if arguments is None else arguments
+    report = Report(device.name, command, options.append)
     with scratch_folder(options) as logs:
         complete = []
         for name in options.rows:
@@ -58,6 +64,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     options = command_line.parse(arguments, [*ROWS, *SETS], __doc__)
     if options.total is None and len(options.rows or []) == 1:
         options.total = SET_SECONDS.get(options.rows[0]) if options.device == "cuda" else None
+    options.forks, options.rates = False, {}
     options.rows = chosen(options.rows, options.device)
     return options
 

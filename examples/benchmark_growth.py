@@ -11,9 +11,10 @@ import argparse
 from pathlib import Path
 
 import benchmarks.loss
+import torch
+from benchmarks.device import processor
 from benchmarks.measure import measure
 from benchmarks.memory import peak_memory
-from benchmarks.report import hardware
 from matplotlib.figure import Figure
 
 LOSSES = {  # contender of the benchmark: colour
@@ -78,7 +79,8 @@ def draw(points: list[dict[str, object]], path: Path, device: str) -> None:
                 panel.set_ylabel(unit)
     lines = panels[0][0].lines
     figure.legend(lines, LOSSES, fontsize="small", loc="outside lower center", ncols=len(LOSSES))
-    figure.suptitle(f"Loss, backward and enqueue ({hardware(device)})", fontsize="medium")
+    machine = torch.cuda.get_device_name() if device == "cuda" else processor()
+    figure.suptitle(f"Loss, backward and enqueue ({machine})", fontsize="medium")
     figure.savefig(path)
 
 

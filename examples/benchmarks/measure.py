@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from benchmarks.children import reason
 from benchmarks.memory import peak_memory
 from benchmarks.roofline import Work, device_rate
 from benchmarks.rows import Contenders, Row
@@ -109,41 +110,8 @@ def rounds(
         yield times
 
 
-def _in_turns(
-    contenders: Contenders, options: argparse.Namespace, memory: bool
-) -> Iterator[list[Result]]:
-    for times in rounds(contenders, options.repeats, options.device):
-        yield [Result(name, list(taken), ended=False) for name, taken in times.items()]
-    ended = []
-    for name, call in contenders.items():
-        taken = peak_memory(call, options.device) if memory else 0
-        ended.append(Result(name, times[name], memory=taken, **_work(call, options)))
-    yield ended
-
-
-def _apart(
-    contenders: Contenders, options: argparse.Namespace, memory: bool
-) -> Iterator[list[Result]]:
-    """One after the other; one that fails stops no other, and leaves nothing behind."""
-    while contenders:
-        name = next(iter(contenders))
-        try:
-            result = _alone(name, contenders.pop(name), options, memory)
-        except Exception as error:
-            lines = str(error).strip().splitlines() or [""]
-            result = Result(
-                name,
-                problem=f"{type(error).__name__}: {lines[-1]}",
-                trace=traceback.format_exc(),
-            )
-        yield [result]
-        gc.collect()
-        torch.compiler.reset()  # the graphs of one piece of code are limited
-        if options.device == "cuda":
-            torch.cuda.empty_cache()
-
-
-def _alone(name: str, call: Callable[[], Any], options: argparse.Namespace, memory: bool) -> Result:
+def alone(name: str, call: Callable[[], Any], options: argparse.Namespace, memory: bool) -> Result:
+    """Times a contender by itself; its first call is the start, a second warms up."""
     begin = time.perf_counter()
     run = call()
     _wait(options.device)
@@ -163,6 +131,35 @@ def _alone(name: str, call: Callable[[], Any], options: argparse.Namespace, memo
     )
 
 
+def _in_turns(
+    contenders: Contenders, options: argparse.Namespace, memory: bool
+) -> Iterator[list[Result]]:
+    for times in rounds(contenders, options.repeats, options.device):
+        yield [Result(name, list(taken), ended=False) for name, taken in times.items()]
+    ended = []
+    for name, call in contenders.items():
+        taken = peak_memory(call, options.device) if memory else 0
+        ended.append(Result(name, times[name], memory=taken, **_work(call, options)))
+    yield ended
+
+
+def _apart(
+    contenders: Contenders, options: argparse.Namespace, memory: bool
+) -> Iterator[list[Result]]:
+    """One after the other; one that fails stops no other, and leaves nothing behind."""
+    while contenders:
+        name = next(iter(contenders))
+        try:
+            result = alone(name, contenders.pop(name), options, memory)
+        except Exception as error:
+            result = Result(name, problem=reason(error), trace=traceback.format_exc())
+        yield [result]
+        gc.collect()
+        torch.compiler.reset()  # the graphs of one piece of code are limited
+        if options.device == "cuda":
+            torch.cuda.empty_cache()
+
+
 def _timed(call: Callable[[], Any], device: str, inner: int = 1) -> float:
     """Seconds of a call, as it says itself or by the clock."""
     begin = time.perf_counter()
@@ -175,7 +172,7 @@ def _timed(call: Callable[[], Any], device: str, inner: int = 1) -> float:
 def _work(call: Callable[[], Any], options: argparse.Namespace) -> dict[str, Any]:
     if not isinstance(call, Work):
         return {}
-    rate = device_rate(call.unit, options)
+    rate = options.rates.get(call.unit) or device_rate(call.unit, options)
     return {"amount": call.amount, "unit": call.unit, "rate": rate}
 
 

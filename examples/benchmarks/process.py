@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from benchmarks.children import reason
 from benchmarks.measure import Result, measure_row
 from benchmarks.rows import Row
 
@@ -68,9 +69,11 @@ def results(
     Raises:
         RowError: if it fails, dies or takes too long.
     """
-    context = get_context("spawn")
+    context = get_context("fork" if options.forks else "spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(row, options, theirs, log))
+    # A copy of this process has a copy of this side too, which would hide that we are gone.
+    copied = ours if options.forks else None
+    process = context.Process(target=_serve, args=(row, options, theirs, log, copied))
     end = None if seconds is None else time.monotonic() + seconds
     try:
         process.start()
@@ -96,8 +99,17 @@ def results(
         ours.close()
 
 
-def _serve(row: Row, options: argparse.Namespace, connection: Connection, log: Path) -> None:
+def _serve(
+    row: Row,
+    options: argparse.Namespace,
+    connection: Connection,
+    log: Path,
+    copied: Connection | None,
+) -> None:
     """In the new process: measures and sends."""
+    if copied is not None:
+        copied.close()
+    tempfile.tempdir = None  # asked for again, now that it is another
     if hasattr(os, "setsid"):
         os.setsid()  # so that the children can be ended with it
     threading.Thread(target=_die_with_parent, args=(connection,), daemon=True).start()
@@ -114,8 +126,7 @@ def _serve(row: Row, options: argparse.Namespace, connection: Connection, log: P
         connection.send(None)
     except BaseException as error:
         traceback.print_exc()
-        lines = str(error).strip().splitlines() or [""]
-        connection.send(f"{type(error).__name__}: {lines[-1]}")
+        connection.send(reason(error))
 
 
 def _die_with_parent(connection: Connection) -> None:

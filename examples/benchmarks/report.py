@@ -1,15 +1,11 @@
 """The table of the benchmark: lines on the screen and Markdown in a file, as they come."""
 
-import os
-import platform
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
-import torch
-
+from benchmarks.device import versions
 from benchmarks.measure import Result
 
 COLUMNS = ("ms, median ± spread", "pairs/s", "MiB", "peer's time / this", "% of limit")
@@ -75,23 +71,23 @@ class Report:
     """Prints each contender as it ends, and keeps the table in a Markdown file.
 
     Args:
-        device: where the rows run.
+        machine: where the rows run, in words.
         command: the arguments of the benchmark.
         path: of the file; ``None``: none. What stands there stays, before the table.
     """
 
-    def __init__(self, device: str, command: list[str], path: Path | None = None) -> None:
+    def __init__(self, machine: str, command: list[str], path: Path | None = None) -> None:
         self.path = path
         self.sections: list[Section] = []
         self._before = path.read_text(encoding="utf-8") if path and path.exists() else ""
         self._heading = "\n\n".join(
             (
-                f"## {time.strftime('%Y-%m-%d')}: {hardware(device)}",
+                f"## {time.strftime('%Y-%m-%d')}: {machine}",
                 f"```bash\n{' '.join(['python examples/benchmark.py', *command])}\n```",
-                describe(device),
+                f"{versions()}; {machine}",
             )
         )
-        print(describe(device))
+        print(f"{versions()}; {machine}")
         print(aligned("", COLUMNS), flush=True)
 
     def begin(self, title: str, pairs: int = 0) -> None:
@@ -135,24 +131,6 @@ def aligned(name: str, cells: tuple[str, ...] | list[str]) -> str:
     widths = [max(8, len(column)) for column in COLUMNS]
     padded = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
     return "  ".join([name.ljust(_NAME), *padded]).rstrip()
-
-
-def describe(device: str) -> str:
-    """Versions, and what they ran on."""
-    names = ("torch", "torchvision", "pytorch-lightning", "lightly", "timm")
-    versions = ", ".join(f"{name} {version(name)}" for name in names)
-    return f"{versions}; {hardware(device)}"
-
-
-def hardware(device: str) -> str:
-    """The machine in words."""
-    processor = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "name" in line]
-        processor = names[0].split(":")[1].strip() if names else processor
-    capability = torch.backends.cpu.get_cpu_capability()
-    cpu = f"{processor}, {os.cpu_count()} cores, {capability}"
-    return f"{torch.cuda.get_device_name()}, {cpu}" if device == "cuda" else cpu
 
 
 def _work(result: Result) -> str:

@@ -6,11 +6,8 @@ import logging
 import os
 import tempfile
 import time
-import traceback
 import warnings
 from collections.abc import Iterator
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,24 +101,19 @@ def moco(
     )
 
 
-def in_new_process(recipe: Recipe) -> Run:
-    """Trains in a process of its own; its start is that of the process, imports and all."""
-    context = get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_serve, args=(recipe, sender, time.time()))
-    process.start()
-    sender.close()
-    try:
-        answer = receiver.recv()
-    except EOFError:
-        process.join()
-        raise RuntimeError(f"the run died with exit status {process.exitcode}") from None
-    process.join(5)
-    process.kill()
-    if isinstance(answer, str):
-        raise RuntimeError(answer)
-    assert isinstance(answer, Run)
-    return answer
+def train(recipe: Recipe, began: float) -> Run:
+    """Trains; the start is the time since it began until the first steps have ended."""
+    options = recipe.options
+    return fit(
+        recipe.module(),
+        recipe.data(),
+        warm_up=options.start_steps,
+        steps=max(1, round(recipe.share * options.steps)),
+        device=options.device,
+        bf16=True,
+        start_steps=options.start_steps,
+        began=began,
+    )
 
 
 def fit(
@@ -216,25 +208,6 @@ class _Clock(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if torch.cuda.is_available():
             self.memory = torch.cuda.max_memory_allocated() - self.before
-
-
-def _serve(recipe: Recipe, connection: Connection, began: float) -> None:
-    options = recipe.options
-    try:
-        run = fit(
-            recipe.module(),
-            recipe.data(),
-            warm_up=options.start_steps,
-            steps=max(1, round(recipe.share * options.steps)),
-            device=options.device,
-            bf16=True,
-            start_steps=options.start_steps,
-            began=began,
-        )
-        connection.send(run)
-    except Exception as error:
-        traceback.print_exc()
-        connection.send(f"{type(error).__name__}: {error}")
 
 
 def _wait() -> None:

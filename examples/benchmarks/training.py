@@ -3,6 +3,7 @@
 import argparse
 import shutil
 import statistics
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 import instdisc
-from benchmarks.measure import Run
+from benchmarks.children import run_in_child
+from benchmarks.measure import Run, alone
 from benchmarks.roofline import Work, step_flop
-from benchmarks.runs import Fixed, Recipe, compiled_folder, fit, in_new_process, use_compiled
+from benchmarks.runs import Fixed, Recipe, compiled_folder, fit, train, use_compiled
 from benchmarks.step import Batch, bare_step, random_batch
 from benchmarks.views import jpeg_folder
 
@@ -48,26 +50,40 @@ def end_to_end_18(options: argparse.Namespace) -> Contenders:
 def _end_to_end(
     options: argparse.Namespace, network: str, size: int, folder: Path | None
 ) -> Contenders:
-    """Ours in processes of their own, beside the bare step compiled."""
+    """Ours beside the bare step compiled, each in a process of its own.
+
+    The row's process never uses the GPU: it could not be copied then.
+    """
     stem = "no_pool" if network == "resnet18" else "imagenet"
     flop = options.batch * step_flop(network, size, stem)
 
     def ours(compiled: bool, share: float, fresh: bool = False) -> Callable[[], Run]:
+        recipe = Recipe(options, network, size, folder, compiled, share, stem)
+
         def call() -> Run:
             if fresh:
                 shutil.rmtree(compiled_folder(network), ignore_errors=True)
             with use_compiled(network):
-                return in_new_process(Recipe(options, network, size, folder, compiled, share, stem))
+                return run_in_child(train, (recipe, time.time()), forks=options.forks)
 
         return call
 
+    def bare() -> Run:
+        return run_in_child(_bare, (options, network, size, stem), forks=options.forks)
+
     contenders = {
         "ours, compiled, nothing cached": ours(True, 1.0, fresh=True),
-        "limit: bare step, compiled": bare_step(options, network, size, compiled=True, stem=stem),
+        "limit: bare step, compiled": bare,
         "ours, compiled, second start": ours(True, 0.5),
         "ours, eager": ours(False, 0.5),
     }
     return {name: Work(call, flop) for name, call in contenders.items()}
+
+
+def _bare(options: argparse.Namespace, network: str, size: int, stem: str) -> Run:
+    call = bare_step(options, network, size, compiled=True, stem=stem)
+    result = alone("", call, options, memory=True)
+    return Run([milliseconds / 1000 for milliseconds in result.times], result.start, result.memory)
 
 
 def _tiny() -> instdisc.MoCoModule:

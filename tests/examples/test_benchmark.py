@@ -102,6 +102,7 @@ def test_what_does_not_fit_is_skipped(benchmark, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(benchmark, "results", lambda *_: pytest.fail("it was begun"))
     report = importlib.import_module("benchmarks.report").Report("cpu", [])
     options = parse(["--rows", "step_50_cuda", "--device", "cuda"])
+    assert options.total is None
     row = benchmark.ROWS["step_50_cuda"]
     assert not benchmark.measure("step_50_cuda", options, row.seconds - 1, report, tmp_path)
     assert f"skipped: {row.seconds - 1} s left, needs at least" in capsys.readouterr().out

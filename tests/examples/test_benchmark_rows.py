@@ -2,8 +2,10 @@
 
 import copy
 import importlib
+import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -52,7 +54,11 @@ def measured(benchmark, row, *arguments):
         ("detection_test", 2),
         ("inversion_64", 3),
         ("inversion_224", 3),
-        pytest.param("features", 4, marks=pytest.mark.slow),
+        pytest.param(
+            "features",
+            4,  # timm's data set leaves its files to the collector
+            marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")],
+        ),
         pytest.param("step_18", 5, marks=pytest.mark.slow),
         pytest.param("step_50_cuda", 8, marks=pytest.mark.slow),
     ],
@@ -91,12 +97,17 @@ def test_rows_that_compile_or_train(benchmark, row, count):
         assert len(measured(benchmark, row)) == count
 
 
-def test_a_failed_run_says_why(benchmark):
-    runs = importlib.import_module("benchmarks.runs")
-    options = benchmark.parse_arguments(["--tiny", "--device", "cpu"])
-    recipe = runs.Recipe(options, "test_resnet", 32, Path("/nowhere"), compiled=False)
-    with pytest.raises(RuntimeError, match="FileNotFoundError: .*/nowhere"):
-        runs.in_new_process(recipe)
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("forks", [False, True])
+def test_a_function_in_a_process_of_its_own(benchmark, forks):
+    children = importlib.import_module("benchmarks.children")
+    assert children.run_in_child(divmod, (7, 2), forks=forks) == (3, 1)
+    with pytest.raises(children.ChildError, match="ZeroDivisionError: .*by zero"):
+        children.run_in_child(divmod, (7, 0), forks=forks)
+    with pytest.raises(children.ChildError, match="exit status 5"):
+        children.run_in_child(os._exit, (5,), forks=forks)
+    with pytest.raises(children.ChildError, match="no answer after 0 s"):
+        children.run_in_child(time.sleep, (100,), forks=forks, seconds=0.1)
 
 
 def test_benchmark_of_growth(benchmark, tmp_path):
