@@ -10,8 +10,10 @@ the number of classes does not matter to it.
 import argparse
 from pathlib import Path
 
-import benchmark
 import benchmarks.loss
+import torch
+from benchmarks.device import processor
+from benchmarks.measure import measure
 from benchmarks.memory import peak_memory
 from matplotlib.figure import Figure
 
@@ -50,7 +52,7 @@ def main(arguments: list[str] | None = None) -> list[dict[str, object]]:
                 num_classes=size if axis == "classes" else 1000,
             )
             contenders = {name: contenders[name] for name in LOSSES}
-            times = benchmark.measure(contenders, options.repeats, options.device)
+            times = measure(contenders, options.repeats, options.device)
             for name, taken in times.items():
                 memory = peak_memory(contenders[name], options.device)
                 point[name] = (sorted(taken)[len(taken) // 2], memory / 2**20)
@@ -77,7 +79,8 @@ def draw(points: list[dict[str, object]], path: Path, device: str) -> None:
                 panel.set_ylabel(unit)
     lines = panels[0][0].lines
     figure.legend(lines, LOSSES, fontsize="small", loc="outside lower center", ncols=len(LOSSES))
-    figure.suptitle(f"Loss, backward and enqueue ({benchmark.hardware(device)})", fontsize="medium")
+    machine = torch.cuda.get_device_name() if device == "cuda" else processor()
+    figure.suptitle(f"Loss, backward and enqueue ({machine})", fontsize="medium")
     figure.savefig(path)
 
 

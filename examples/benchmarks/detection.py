@@ -18,16 +18,7 @@ from instdisc.transfer import Detector
 from instdisc.types import Objects
 
 Contenders = dict[str, Callable[[], Any]]
-BODY = "resnet50"
 _CLASSES, _SIZES, _RATIOS = 20, (32, 64, 128, 256, 512), (0.5, 1.0, 2.0)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The sizes of these rows. The papers' are ``800 1216``, 512 and ``6000 1000``."""
-    parser.add_argument("--detection-images", type=int, default=1, help="of a detector's batch")
-    parser.add_argument("--detection-size", type=int, nargs=2, default=(320, 480))
-    parser.add_argument("--regions", type=int, default=64, help="of an image, in training")
-    parser.add_argument("--proposals", type=int, nargs=2, default=(6000, 300))
 
 
 class Res5(nn.Module):
@@ -78,7 +69,7 @@ class Batch:
 def train(options: argparse.Namespace, masks: bool) -> Contenders:
     """Forward and backward pass of one training batch."""
     batch = Batch(options, masks)
-    backbone = Backbone(BODY)
+    backbone = Backbone(options.detection_network)
     theirs = peer(backbone, options, masks).to(options.device).train()
     ours = own(backbone, options, masks).to(options.device).train()
     targets = [
@@ -102,7 +93,7 @@ def train(options: argparse.Namespace, masks: bool) -> Contenders:
 def test(options: argparse.Namespace, masks: bool) -> Contenders:
     """Detections of one batch; every score counts, so both find 100 per image."""
     batch = Batch(options, masks)
-    backbone = Backbone(BODY)
+    backbone = Backbone(options.detection_network)
     theirs = peer(backbone, options, masks).to(options.device).eval()
     ours = own(backbone, options, masks).to(options.device).eval()
     bf16 = options.device == "cuda"

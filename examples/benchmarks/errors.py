@@ -14,12 +14,6 @@ Contenders = dict[str, Callable[[], Any]]
 _CLASSES, _OBJECTS, _SIDE = 80, 7.2, (640, 480)  # as COCO's validation set
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The size of the test set. COCO's has 5,000 images; detectors give up to 100 of each."""
-    parser.add_argument("--error-images", type=int, default=5000)
-    parser.add_argument("--error-detections", type=int, default=36, help="of an image")
-
-
 def errors(options: argparse.Namespace) -> Contenders:
     """Six types of errors and their average precisions, from detections in memory."""
     detections, objects = _test_set(options.error_images, options.error_detections)

@@ -49,7 +49,7 @@ def small(options: argparse.Namespace) -> Contenders:
 
 def published(options: argparse.Namespace) -> Contenders:
     """The exact recipe of Zhao et al.; ResNet-50 at 224 px."""
-    return together(options, "resnet50", 224, None, options.inverted)
+    return together(options, options.large_network, options.large_size, None, options.inverted)
 
 
 def together(

@@ -20,6 +20,11 @@ Contenders = dict[str, Callable[[], Any]]
 _DIM, _TEMPERATURE = 128, 0.2
 
 
+def row(options: argparse.Namespace, batch: int, queue: str) -> Contenders:
+    """`losses` with a queue whose length is that option."""
+    return losses(options, batch, getattr(options, queue))
+
+
 def losses(
     options: argparse.Namespace, batch: int, length: int, *, num_classes: int = 1000
 ) -> Contenders:

@@ -22,13 +22,6 @@ from instdisc.models import Backbone
 Contenders = dict[str, Callable[[], Any]]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The sizes of these rows."""
-    parser.add_argument("--cka-images", type=int, default=64, help="of a batch of CKA")
-    parser.add_argument("--cka-batches", type=int, default=2)
-    parser.add_argument("--cka-size", type=int, default=64, help="side in pixels")
-
-
 class Inputs:
     """Networks in eval mode, their 17 convolutions and pooled output, and batches of scenes.
 

@@ -3,8 +3,10 @@
 import argparse
 import copy
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from lightly.loss import NTXentLoss
 from lightly.models.modules import MoCoProjectionHead
@@ -12,36 +14,48 @@ from lightly.models.utils import batch_shuffle, batch_unshuffle, update_momentum
 from torch import Tensor, nn
 
 import instdisc
-from instdisc.distributed import shuffle, unshuffle
-from instdisc.methods import Contrast
-from instdisc.models import split_batch_norm
+from benchmarks.measure import Run
+from benchmarks.roofline import Work, step_flop
+from benchmarks.runs import Fixed, fit, moco, use_compiled
 
 Contenders = dict[str, Callable[[], Any]]
 Batch = tuple[Sequence[Tensor], Tensor]
 
 
 class Ours:
-    """One optimiser step of MoCo as `MoCoModule` takes it."""
+    """One optimiser step of `MoCoModule` by its hooks, as the Trainer calls them."""
 
-    def __init__(self, backbone: instdisc.Backbone, queue_size: int, groups: int) -> None:
+    def __init__(
+        self, backbone: instdisc.Backbone, queue_size: int, groups: int, compiled: bool = False
+    ) -> None:
         device = next(backbone.parameters()).device
-        self.backbone = split_batch_norm(backbone, groups)
-        self.slow = instdisc.MomentumEncoder(self.backbone)
-        loss = instdisc.InstanceDiscriminationLoss(0.2)
-        self.contrast = Contrast(backbone.dim, loss, queue_size=queue_size).to(device)
-        parameters = [*backbone.parameters(), *self.contrast.projector.parameters()]
-        self.optimizer = torch.optim.SGD(parameters, 0.03, momentum=0.9, weight_decay=1e-4)
+        self.module = instdisc.MoCoModule(
+            backbone,
+            queue_size=queue_size,
+            batch_norm="shuffled" if groups > 1 else "plain",
+            batch_norm_groups=groups,
+            compile=compiled,
+        ).to(device)
+        self.module.trainer = pl.Trainer(
+            accelerator="gpu" if device.type == "cuda" else "cpu",
+            devices=1,
+            logger=False,
+            enable_checkpointing=False,
+            log_every_n_steps=0,
+        )
+        self.module.setup("fit")
+        self.contrast = self.module.objectives["contrast"]
+        self.optimizer = self.module.configure_optimizers()["optimizer"]
 
     def __call__(self, images: Sequence[Tensor], labels: Tensor) -> None:
-        mixed, order = shuffle(images[1], seed=0)
-        key = unshuffle(self.slow(mixed), order)
-        loss = self.contrast([self.backbone(images[0])], key, labels)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.contrast.after_backward()
-        self.optimizer.step()
-        self.slow.update(self.backbone)
-        self.contrast.after_step()
+        def closure() -> Tensor:
+            loss: Tensor = self.module.training_step((images, labels), 0)["loss"]
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.module.on_after_backward()
+            return loss
+
+        self.module.optimizer_step(0, 0, self.optimizer, closure)
 
 
 class Lightly:
@@ -76,7 +90,9 @@ class Bare:
     def __init__(self, backbone: nn.Module) -> None:
         self.backbone = backbone
         self.slow = copy.deepcopy(backbone).requires_grad_(False)
-        self.optimizer = torch.optim.SGD(backbone.parameters(), 0.03, momentum=0.9)
+        parameters = list(backbone.parameters())
+        fused = parameters[0].device.type == "cuda"  # the fastest form there
+        self.optimizer = torch.optim.SGD(parameters, 0.03, momentum=0.9, fused=fused or None)
 
     def __call__(self, images: Sequence[Tensor], labels: Tensor) -> None:
         with torch.no_grad():
@@ -108,37 +124,102 @@ def forms(options: argparse.Namespace) -> Contenders:
     for last in (False, True):
         for compiled in (False, True):
             backbone = instdisc.Backbone("resnet18")
-            step = Ours(channels_last(backbone) if last else backbone, options.queue_size, 1)
-            if compiled:
-                step.backbone.compile()
-                step.slow.module.compile()
+            form_of_net = channels_last(backbone) if last else backbone
+            step = Ours(form_of_net, options.queue_size, 1, compiled)
             form = ["channels_last"] * last + ["compiled"] * compiled
             contenders["ours, " + (", ".join(form) or "plain")] = as_call(step, data, last)
     return contenders
 
 
-def device_steps(options: argparse.Namespace, name: str, size: int) -> Contenders:
-    """The step in bfloat16 on a GPU: channels_last and compiled or not."""
-    data = random_batch(options.device, size, options.device_images)
-    backbone = instdisc.Backbone(name).to(options.device)
-    contenders: Contenders = {}
-    for last in (False, True):
-        for compiled in (False, True):
-            form = ", channels_last" * last + ", compiled" * compiled
-            own = channels_last(copy.deepcopy(backbone)) if last else copy.deepcopy(backbone)
-            makers: dict[str, Callable[[instdisc.Backbone], Any]] = {
-                "lightly": lambda net: Lightly(net, options.queue_size),
-                "ours, 8 groups": lambda net: Ours(net, options.queue_size, 8),
-                "ours, plain batch norm": lambda net: Ours(net, options.queue_size, 1),
-                "limit: bare network": Bare,
-            }
-            for contender, make in makers.items():
-                step = make(copy.deepcopy(own))
-                if compiled:
-                    step.backbone.compile()
-                    getattr(step, "slow_backbone", getattr(step, "slow", None)).compile()
-                contenders[contender + form] = as_call(step, data, last, bf16=True)
-    return contenders
+def device_steps(options: argparse.Namespace) -> Contenders:
+    """The step in bfloat16 and channels_last on a GPU, eager and compiled; ours by the Trainer.
+
+    Each is made when it is first called and dropped when it has been timed.
+    """
+    network, size = options.large_network, options.large_size
+
+    def lightly(compiled: bool) -> Callable[[], object]:
+        def make() -> Callable[[], object]:
+            net = channels_last(instdisc.Backbone(network).to(options.device))
+            step = Lightly(net, options.queue_size)
+            if compiled:
+                step.backbone.compile()
+                step.slow_backbone.compile()
+            return as_call(step, device_batch(options, size), True, bf16=True)
+
+        return Lazy(make, network)
+
+    def ours(compiled: bool, plain: bool) -> Callable[[], Run]:
+        def call() -> Run:
+            module = moco(options, network, compiled=compiled, plain=plain)
+            steps = max(1, 5 * options.repeats)
+            loader = Fixed(device_batch(options, size), 10 + steps)
+            with use_compiled(network):
+                return fit(
+                    module, loader, warm_up=10, steps=steps, device=options.device, bf16=True
+                )
+
+        return call
+
+    contenders: Contenders = {"lightly": lightly(False)}
+    for compiled in (False, True):
+        form = ", compiled" * compiled
+        contenders |= {
+            f"limit: bare network{form}": bare_step(options, network, size, compiled=compiled),
+            f"ours, {options.groups} groups{form}": ours(compiled, plain=False),
+            f"ours, plain batch norm{form}": ours(compiled, plain=True),
+        }
+    # Last what is compiled for its own sake.
+    contenders |= {"lightly, compiled": lightly(True)}
+    name = "ours, plain batch norm, compiled"
+    contenders[name] = contenders.pop(name)
+    flop = options.batch * step_flop(network, size)
+    return {name: Work(call, flop) for name, call in contenders.items()}
+
+
+def bare_step(
+    options: argparse.Namespace, network: str, size: int, *, compiled: bool, stem: str = "imagenet"
+) -> Callable[[], object]:
+    """The network alone in bfloat16 and channels_last on images that lie there."""
+
+    def make() -> Callable[[], object]:
+        net = instdisc.Backbone(network, stem=stem)
+        step = Bare(channels_last(net.to(options.device)))
+        if compiled:
+            step.backbone.compile()
+            step.slow.compile()
+        return as_call(step, device_batch(options, size), True, bf16=True)
+
+    return Lazy(make, network)
+
+
+class Lazy:
+    """A call that is prepared when it is first made.
+
+    Args:
+        make: prepares it.
+        network: whose folder of compiled code is used.
+    """
+
+    def __init__(self, make: Callable[[], Callable[[], Any]], network: str) -> None:
+        self.make, self.network = make, network
+
+    def __call__(self) -> Any:
+        """Makes the call."""
+        with use_compiled(self.network):
+            return self.call()
+
+    @cached_property
+    def call(self) -> Callable[[], Any]:
+        """What was prepared."""
+        return self.make()
+
+
+def device_batch(options: argparse.Namespace, size: int) -> Batch:
+    """Two views of noise on the device, as the finisher of the views leaves them."""
+    images, labels = random_batch(options.device, size, options.batch)
+    form = {"dtype": torch.bfloat16, "memory_format": torch.channels_last}
+    return [view.to(**form) for view in images], labels
 
 
 def random_batch(device: str, size: int, count: int) -> Batch:

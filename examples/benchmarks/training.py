@@ -1,11 +1,11 @@
-"""Rows of the benchmark: steps under Lightning's Trainer, from a fixed batch and from files."""
+"""Rows of the benchmark: training under Lightning's Trainer, from a fixed batch and from files."""
 
 import argparse
-import copy
-import logging
+import shutil
+import statistics
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,124 +13,77 @@ import torch
 from torch import Tensor, nn
 
 import instdisc
-from benchmarks.step import Bare, Batch, as_call, channels_last, random_batch
+from benchmarks.children import run_in_child
+from benchmarks.measure import Run, alone
+from benchmarks.roofline import Work, step_flop
+from benchmarks.runs import Fixed, Recipe, compiled_folder, fit, train, use_compiled
+from benchmarks.step import Batch, bare_step, random_batch
 from benchmarks.views import jpeg_folder
-from instdisc.data import ImageFolder
 
 Contenders = dict[str, Callable[[], Any]]
 
 
 def trainer(options: argparse.Namespace) -> Contenders:
-    """Our hooks over the Trainer's own; each call is one step of a run, timed by the run."""
+    """Our hooks over the Trainer's own; each call is a run, which tells the seconds of a step."""
+
+    def seconds(make: Callable[[], pl.LightningModule]) -> Callable[[], float]:
+        loader = Fixed(random_batch("cpu", 16, 8), 300)
+        return lambda: statistics.mean(fit(make(), loader, warm_up=30, steps=270).seconds)
+
     return {
-        "the same arithmetic in a plain LightningModule": lambda: _per_step(_Plain(), 300),
-        "ours: MoCoModule": lambda: _per_step(_tiny(), 300),
+        "the same arithmetic in a plain LightningModule": seconds(_Plain),
+        "ours: MoCoModule": seconds(_tiny),
     }
 
 
 def end_to_end_50(options: argparse.Namespace) -> Contenders:
-    """Seconds per step of a run from JPEG files with all cores."""
-    folder = ImageFolder(jpeg_folder(options.files))
-    return _end_to_end(options, "resnet50", {}, 224, folder, keep="nothing")
+    """A run from JPEG files with all cores."""
+    folder = jpeg_folder(options.files)
+    return _end_to_end(options, options.large_network, options.large_size, folder)
 
 
 def end_to_end_18(options: argparse.Namespace) -> Contenders:
-    """Seconds per step of a run on small images that are kept on the device."""
-    scenes = instdisc.Scenes(options.files, image_size=64)
-    return _end_to_end(options, "resnet18", {"stem": "no_pool"}, 64, scenes, keep="device")
+    """A run on small images that are kept on the device."""
+    return _end_to_end(options, options.small_network, options.small_size, None)
 
 
 def _end_to_end(
-    options: argparse.Namespace,
-    name: str,
-    backbone: dict[str, Any],
-    size: int,
-    images: Any,
-    **data_options: Any,
+    options: argparse.Namespace, network: str, size: int, folder: Path | None
 ) -> Contenders:
-    data = random_batch(options.device, size, options.device_images)
-    bare = Bare(channels_last(instdisc.Backbone(name, **backbone).to(options.device)))
-    module = instdisc.MoCoModule(
-        instdisc.Backbone(name, **backbone), channels_last=True, queue_size=options.queue_size
-    )
-    views = instdisc.ViewData(
-        images,
-        image_size=size,
-        batch_size=options.device_images,
-        num_workers=options.workers,
-        compile_views=True,
-        **data_options,
-    )
-    return {
-        "limit: bare network, channels_last": as_call(bare, data, True, bf16=True),
-        "ours: Trainer, loader, views, loss": lambda: _per_step(
-            module,
-            options.steps,
-            views,
-            precision="bf16-mixed",
-            accelerator="gpu" if options.device == "cuda" else "cpu",
-        ),
+    """Ours beside the bare step compiled, each in a process of its own.
+
+    The row's process never uses the GPU: it could not be copied then.
+    """
+    stem = "no_pool" if network == "resnet18" else "imagenet"
+    flop = options.batch * step_flop(network, size, stem)
+
+    def ours(compiled: bool, share: float, fresh: bool = False) -> Callable[[], Run]:
+        recipe = Recipe(options, network, size, folder, compiled, share, stem)
+
+        def call() -> Run:
+            if fresh:
+                shutil.rmtree(compiled_folder(network), ignore_errors=True)
+            with use_compiled(network):
+                return run_in_child(train, (recipe, time.time()), forks=options.forks)
+
+        return call
+
+    def bare() -> Run:
+        return run_in_child(_bare, (options, network, size, stem), forks=options.forks)
+
+    contenders = {
+        "ours, compiled, nothing cached": ours(True, 1.0, fresh=True),
+        "limit: bare step, compiled": bare,
+        "ours, compiled, second start": ours(True, 0.5),
+        "ours, eager": ours(False, 0.5),
     }
+    return {name: Work(call, flop) for name, call in contenders.items()}
 
 
-def _per_step(
-    module: pl.LightningModule, num_steps: int, data: Any = None, **trainer_options: Any
-) -> float:
-    """Seconds per step, the first tenth of the run left out, and always the first step."""
-    if num_steps < 2:
-        raise ValueError(f"`--steps` must be at least 2: the first is not timed, got {num_steps}")
-    warm_up = max(1, num_steps // 10)
-    clock = _Clock(warm_up)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        run = pl.Trainer(
-            max_steps=num_steps,
-            max_epochs=-1,
-            callbacks=[clock],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            limit_val_batches=0,
-            **{"accelerator": "cpu", **trainer_options},
-        )
-        run.fit(copy.deepcopy(module), data if data is not None else _Fixed())
-    return clock.seconds / (num_steps - warm_up)
-
-
-class _Clock(pl.Callback):
-    def __init__(self, first: int) -> None:
-        self.first, self.start, self.seconds = first, 0.0, 0.0
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        if trainer.global_step == self.first:
-            self._wait()
-            self.start = time.perf_counter()
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._wait()
-        self.seconds = time.perf_counter() - self.start
-
-    @staticmethod
-    def _wait() -> None:
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-
-
-class _Fixed:
-    """A loader of one batch that is given again and again."""
-
-    batch_size = 8
-
-    def __init__(self) -> None:
-        self.batch = random_batch("cpu", 16, self.batch_size)
-
-    def __iter__(self) -> Iterator[Batch]:
-        return iter([self.batch] * len(self))
-
-    def __len__(self) -> int:
-        return 300
+def _bare(options: argparse.Namespace, network: str, size: int, stem: str) -> Run:
+    call = bare_step(options, network, size, compiled=True, stem=stem)
+    result = alone("", call, options, memory=True)
+    return Run([milliseconds / 1000 for milliseconds in result.times], result.start, result.memory)
 
 
 def _tiny() -> instdisc.MoCoModule:

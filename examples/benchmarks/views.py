@@ -3,6 +3,7 @@
 import argparse
 import atexit
 import io
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -16,9 +17,11 @@ from lightly.transforms import MoCoV2Transform
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.roofline import Work
 from instdisc.data import (
     ImageFolder,
     ImagesInMemory,
+    ImageSubset,
     Scenes,
     ViewDataset,
     ViewFinisher,
@@ -83,67 +86,73 @@ def from_memory(options: argparse.Namespace, size: int) -> Contenders:
 
 
 def colours(options: argparse.Namespace) -> Contenders:
-    """The device's part of two views."""
-    policies = [view_policy("moco_v2")] * 2
-    few = ViewDataset(Scenes(64, image_size=224), policies)
-    keys = [(0, index % 64) for index in range(options.device_images)]
-    raw = few.batch(keys)
-    there = RawViews(
-        [views.to(options.device) for views in raw.views],
-        [numbers.to(options.device) for numbers in raw.numbers],
-        raw.labels,
-        raw.indices,
+    """The device's part of two views; work: one read of each uint8 view and one write."""
+    size, count = options.large_size, options.batch
+    policies = [view_policy("moco_v2", size)] * 2
+    few = ViewDataset(Scenes(64, image_size=size), policies)
+    raw = few.batch([(0, index % 64) for index in range(count)])
+    there = raw._replace(
+        views=[views.to(options.device) for views in raw.views],
+        numbers=[numbers.to(options.device) for numbers in raw.numbers],
     )
+    blur = 2 * (size // 20) + 1  # a tenth of the side, odd
 
     def torchvisions() -> list[Tensor]:
         from torchvision.transforms import v2
 
-        jitter = v2.ColorJitter(0.4, 0.4, 0.4, 0.1)
         steps = [
             v2.ToDtype(torch.float32, scale=True),
-            jitter,
+            v2.ColorJitter(0.4, 0.4, 0.4, 0.1),
             v2.RandomGrayscale(0.2),
-            v2.GaussianBlur(13, (0.1, 2.0)),
+            v2.GaussianBlur(blur, (0.1, 2.0)),
             v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
         ]
         return [v2.Compose(steps)(views) for views in there.views]
 
+    def ours(dtype: torch.dtype, form: torch.memory_format) -> Callable[[], object]:
+        finish = ViewFinisher(policies, dtype=dtype)
+        return lambda: finish(there, memory_format=form)
+
+    values = sum(views.numel() for views in there.views)
+    single, half = torch.float32, torch.bfloat16
     return {
         "torchvision v2 on the batch, one number for all its images": torchvisions,
-        "ours, eager": lambda: finisher(policies)(there),
-        "ours, compiled": lambda: finisher(policies, compiled=True)(there),
-        "ours, compiled, bfloat16": lambda: finisher(policies, compiled=True, dtype=torch.bfloat16)(
-            there
+        "limit: to bfloat16 only": Work(
+            lambda: [views.to(half) for views in there.views], 3 * values, "B"
         ),
-        "limit: to float32 only": lambda: [views.float() for views in there.views],
+        "ours, bfloat16, channels_last": Work(ours(half, torch.channels_last), 3 * values, "B"),
+        "ours, float32, channels_last": Work(ours(single, torch.channels_last), 5 * values, "B"),
+        "ours, float32": Work(ours(single, torch.contiguous_format), 5 * values, "B"),
     }
 
 
 def from_device(options: argparse.Namespace) -> Contenders:
     """Whole views of images that are kept on the device, numbers drawn on the CPU."""
-    images = ImagesInMemory(Scenes(options.device_images, image_size=64))
-    policies = [view_policy("moco_v2", 64)] * 2
+    size = options.small_size
+    few = ImagesInMemory(Scenes(64, image_size=size))
+    images = ImagesInMemory(ImageSubset(few, torch.arange(options.batch) % len(few)))
+    policies = [view_policy("moco_v2", size)] * 2
     dataset = ViewDataset(images, policies, cut=False)
-    keys = [(0, index) for index in range(options.device_images)]
+    keys = [(0, index) for index in range(options.batch)]
     assert images.stack is not None
     stack = images.stack.to(options.device)
     uncut = dataset.batch(keys)
     boxes = [box.to(options.device) for box in uncut.boxes]
     numbers = [each.to(options.device) for each in uncut.numbers]
     indices = uncut.indices.to(options.device)
+    finish = ViewFinisher(policies, dtype=torch.bfloat16)
 
-    def make(compiled: bool) -> Callable[[], object]:
-        def call() -> object:
-            views = cut_boxes(stack, boxes, indices, [64, 64])
-            raw = RawViews(views, numbers, uncut.labels, indices)
-            return finisher(policies, compiled=compiled)(raw)
+    def cut() -> list[Tensor]:
+        return cut_boxes(stack, boxes, indices, [size, size])
 
-        return call
+    def ours() -> object:
+        raw = RawViews(cut(), numbers, uncut.labels, indices)
+        return finish(raw, memory_format=torch.channels_last)
 
     return {
         "drawing the numbers on the CPU": lambda: dataset.batch(keys),
-        "ours, cut and coloured on the device, eager": make(False),
-        "ours, cut and coloured on the device, compiled": make(True),
+        "ours, cut on the device": cut,
+        "ours, cut and coloured on the device, bfloat16, channels_last": ours,
     }
 
 
@@ -192,10 +201,17 @@ def finisher(
 
 @cache
 def jpeg_folder(count: int) -> Path:
-    """Textured scenes of 500 x 375 pixels as JPEG files of about 110 KB."""
+    """Textured scenes of 500 x 375 pixels as JPEG files of about 110 KB, in two classes.
+
+    There are 64 of them; the other files are links to these. Rows of a benchmark share them.
+    """
+    folder = Path(tempfile.gettempdir()) / f"jpeg_{count}"
+    if (folder / "b").exists():
+        return folder
     scenes, rng = Scenes(min(count, 64), image_size=500), np.random.default_rng(0)
-    folder = _new_folder()
-    (folder / "scenes").mkdir()
+    making = _new_folder()
+    for label in ("a", "b"):
+        (making / label).mkdir()
     for index in range(len(scenes)):
         pixels = scenes.read(index)[:, 62:437].permute(1, 2, 0).numpy()
         noisy = (pixels + rng.normal(0, 12, pixels.shape)).clip(0, 255).astype(np.uint8)
@@ -204,8 +220,12 @@ def jpeg_folder(count: int) -> Path:
             Image.fromarray(noisy).save(file, "JPEG", quality=quality)
             if file.tell() < 115_000:
                 break
-        for copy in range(index, count, len(scenes)):
-            (folder / "scenes" / f"{copy}.jpg").write_bytes(file.getvalue())
+        first = making / "ab"[index % 2] / f"{index}.jpg"
+        first.write_bytes(file.getvalue())
+        for copy in range(index + len(scenes), count, len(scenes)):
+            os.link(first, making / "ab"[copy % 2] / f"{copy}.jpg")
+    making.rename(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 

@@ -1,11 +1,9 @@
 """Every script runs: the shortest job that still goes through all of it."""
 
-import copy
 import importlib
 import importlib.util
 import json
 import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-import instdisc
 from instdisc.analysis import ANALYSES
 from instdisc.records import read_records
 from instdisc.testing import check_loss, check_method
@@ -120,102 +117,3 @@ def test_compare(tmp_path):
     records = compare.main(arguments)
     assert len({record.method for record in records}) == len(compare.METHODS)
     assert compare.main(arguments) == records  # all of it stands there already
-
-
-@pytest.fixture
-def benchmark(monkeypatch):
-    """The benchmark, which imports its rows as files beside it; nothing is left behind."""
-    monkeypatch.syspath_prepend(EXAMPLES)
-    benchmark = importlib.import_module("benchmark")
-    threads = torch.get_num_threads()
-    yield benchmark
-    torch.set_num_threads(threads)
-    for name in [name for name in sys.modules if name.startswith("benchmark")]:
-        del sys.modules[name]
-
-
-SMALL = ["--repeats", "1", "--queue-size", "256", "--long-queue-size", "512", "--device", "cpu"]
-SMALL += ["--images", "2", "--small-images", "8", "--error-images", "20", "--inverted", "2"]
-
-
-@pytest.mark.slow
-def test_benchmark_makes_one_table(benchmark, tmp_path):
-    page = tmp_path / "benchmarks.md"
-    rows = ["loss_64", "momentum"]
-    table = benchmark.main(["--rows", *rows, *SMALL, "--append", str(page)])
-    assert table.row_count == 11
-    lines = page.read_text().splitlines()
-    assert sum(line.startswith("| ") for line in lines) == 13  # heading and rule
-    assert "python examples/benchmark.py --rows loss_64 momentum" in page.read_text()
-
-
-@pytest.mark.parametrize(
-    ("row", "count"),
-    [
-        *(("worker", 3), ("copies", 4), ("inversion_64", 3)),
-        pytest.param("step_18", 5, marks=pytest.mark.slow),
-    ],
-)
-def test_rows_of_the_benchmark(benchmark, row, count):
-    assert len(benchmark.measure_row(row, benchmark.parse_arguments(SMALL))) == count
-
-
-def test_row_of_errors(benchmark):
-    """With the peer where it is installed."""
-    lines = benchmark.measure_row("errors", benchmark.parse_arguments(SMALL))
-    assert lines[-1][0] == "ours"
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
-@pytest.mark.parametrize(("row", "count"), [("views_32", 4), ("trainer", 2)])
-def test_rows_that_compile_or_train(benchmark, row, count):
-    assert len(benchmark.measure_row(row, benchmark.parse_arguments(SMALL))) == count
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
-def test_a_short_run_is_timed_too(benchmark):
-    few = ["--steps", "2", "--files", "16", "--device-images", "8", "--workers", "0"]
-    options = benchmark.parse_arguments([*SMALL, *few])
-    bare, ours = benchmark.measure_row("end_to_end_18", options)
-    assert float(ours[1].split()[0]) < 1000 * float(bare[1].split()[0])
-
-
-def test_benchmark_of_growth(benchmark, tmp_path):
-    growth = importlib.import_module("benchmark_growth")
-    points = growth.main(["--scale", "64", "--repeats", "1", "--out", str(tmp_path / "g.svg")])
-    assert len(points) == 15
-    assert (tmp_path / "g.svg").stat().st_size > 10_000
-
-
-def test_peak_memory_is_what_lives_at_once(benchmark):
-    memory = importlib.import_module("benchmarks.memory")
-
-    def call():
-        for _ in range(3):  # freed each time
-            torch.empty(2**20).add(1)
-
-    assert memory.peak_memory(call, "cpu") == pytest.approx(2 * 4 * 2**20, rel=0.01)
-
-
-def test_benchmarks_steps_compute_the_same_loss(benchmark):
-    """What is timed side by side is the same step."""
-    benchmark = importlib.import_module("benchmarks.step")
-    backbone = instdisc.Backbone("test_resnet")
-    ours = benchmark.Ours(copy.deepcopy(backbone), 64, 1)
-    lightly = benchmark.Lightly(copy.deepcopy(backbone), 64)
-    lightly.head.layers.load_state_dict(ours.contrast.projector.layers.state_dict())
-    images = [torch.randn(8, 3, 32, 32) for _ in range(2)]
-    labels = torch.zeros(8, dtype=torch.long)
-    seen = []
-    ours.contrast.register_forward_hook(lambda _, __, loss: seen.append(loss.detach()))
-    lightly.loss.register_forward_hook(lambda _, __, loss: seen.append(loss.detach()))
-    lightly.slow_head.load_state_dict(lightly.head.state_dict())
-    bank = ours.contrast.queue.features.clone()
-    lightly.loss.memory_bank.bank.copy_(
-        bank if lightly.loss.memory_bank.bank.shape == bank.shape else bank.T
-    )
-    ours(images, labels)
-    lightly(images, labels)
-    torch.testing.assert_close(seen[0], seen[1], atol=1e-4, rtol=1e-4)
