@@ -87,12 +87,9 @@ def pad_for_blur(images: Tensor, sigma: Tensor, radius: int) -> tuple[Tensor, Te
         ``(B, 2 r + 1)`` and of the columns ``(B, 2 q + 1)``.
     """
     down, across = (min(radius, side - 1) for side in images.shape[-2:])
-    weights = []
-    for reach in (down, across):
-        taps = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
-        weight = torch.exp(-0.5 * (taps / sigma.clamp(min=1e-3)[:, None]) ** 2)
-        weights.append(weight / weight.sum(1, keepdim=True))
-    return F.pad(images, (across, across, down, down), mode="reflect"), weights[0], weights[1]
+    padded = F.pad(images, (across, across, down, down), mode="reflect")
+    rows = _gaussian(sigma.to(images.dtype), down)
+    return padded, rows, rows if down == across else _gaussian(sigma.to(images.dtype), across)
 
 
 def blur_padded(padded: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -105,6 +102,12 @@ def blur_padded(padded: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     flat = _slide_flat(_slide_flat(padded.flatten(1), columns, 1), rows, wide)
     height, width = tall - rows.shape[1] + 1, wide - columns.shape[1] + 1
     return flat.view(-1, 3, tall, wide)[:, :, :height, :width]
+
+
+def _gaussian(sigma: Tensor, reach: int) -> Tensor:
+    """``(B, 2 reach + 1)`` weights, whose sum is 1."""
+    taps = torch.arange(-reach, reach + 1, device=sigma.device, dtype=sigma.dtype)
+    return (-0.5 * (taps / sigma.clamp(min=1e-3)[:, None]) ** 2).softmax(1)
 
 
 def _slide(padded: Tensor, weights: Tensor, dim: int) -> Tensor:

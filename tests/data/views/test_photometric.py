@@ -164,15 +164,15 @@ def test_jitter_is_torchvisions_in_all_orders_at_once():
 def test_forms_of_the_jitter_are_all_its_orders():
     jitter, count = ColorJitter(0.4, 0.4, 0.4, 0.1), len(JITTER_ORDERS)
     numbers = torch.tensor([[1.3, 0.6, 1.4, -0.1, order] for order in range(count)])
-    forms, images = jitter.forms(numbers), pictures(count)
+    (forms, arranged), images = jitter.arrange(numbers), pictures(count)
     assert forms.bincount(minlength=jitter.num_forms).tolist() == [count // jitter.num_forms] * 6
     expected = jitter.apply(images, numbers)
     for form in range(jitter.num_forms):
         rows = forms == form
-        found = jitter.compute(form, *jitter.prepare(images[rows], numbers[rows]))
+        found = jitter.compute(form, images[rows], arranged[rows])
         torch.testing.assert_close(found, expected[rows], atol=1e-6, rtol=0)
         neutral = torch.tensor([[*NEUTRAL, order] for order in rows.nonzero()[:, 0].tolist()])
-        same = jitter.compute(form, *jitter.prepare(images[rows], neutral))
+        same = jitter.compute(form, images[rows], jitter.arrange(neutral)[1])
         assert torch.equal(same, images[rows])
 
 
