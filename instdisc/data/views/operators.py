@@ -8,6 +8,8 @@ Legend: B batch, H x W image size. Values are float in [0, 1].
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -22,13 +24,13 @@ def brightness(planes: Planes, factor: Tensor) -> Planes:
 
 def contrast(planes: Planes, factor: Tensor) -> Planes:
     """Blends with the mean grey of the image: `factor` 0 is that grey, 1 the image."""
-    rest = _grey(planes).mean((1, 2), keepdim=True) * (1 - factor)
+    rest = grey(planes).mean((1, 2), keepdim=True) * (1 - factor)
     return [_in_range((plane * factor).add_(rest)) for plane in planes]
 
 
 def saturation(planes: Planes, factor: Tensor) -> Planes:
     """Blends with the grey of each pixel: `factor` 0 is the grey image, 1 the image."""
-    rest = _grey(planes) * (1 - factor)
+    rest = grey(planes) * (1 - factor)
     return [_in_range(torch.addcmul(rest, plane, factor)) for plane in planes]
 
 
@@ -56,7 +58,7 @@ def hue(planes: Planes, shift: Tensor) -> Planes:
 
 def grayscale(images: Tensor) -> Tensor:
     """The luminance of ``(B, 3, H, W)`` in all three channels."""
-    return _grey(list(images.unbind(1)))[:, None].expand_as(images)
+    return grey(list(images.unbind(1)))[:, None].expand_as(images)
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
@@ -150,7 +152,8 @@ def _where_0(number: Tensor, here: Tensor, elsewhere: Tensor) -> Tensor:
     return torch.lerp(here, elsewhere, number.sign().abs_())
 
 
-def _grey(planes: Planes) -> Tensor:
+def grey(planes: Sequence[Tensor]) -> Tensor:
+    """The luminance ``(B, H, W)``."""
     red, green, blue = planes
     # torchvision's weights
     return (red * 0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114)

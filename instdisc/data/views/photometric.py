@@ -22,7 +22,7 @@ from .jitter import (
     jitter_in_form,
 )
 from .jitter import JITTER_ORDERS as JITTER_ORDERS
-from .operators import blur_padded, gaussian_blur, grayscale, pad_for_blur
+from .operators import blur_padded, gaussian_blur, grey, pad_for_blur
 from .order_argument import accept_order_argument
 
 
@@ -78,12 +78,8 @@ class PhotometricStep(ABC):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "apply" in vars(cls) and "compute" not in vars(cls):
-            for name in (
-                "num_forms",
-                "arrange",
-                "prepare",
-                "compute",
-            ):  # the parent's are of its `apply`
+            # The parent's are those of its `apply`.
+            for name in ("num_forms", "arrange", "prepare", "compute"):
                 setattr(cls, name, getattr(PhotometricStep, name))
         accept_order_argument(cls)
 
@@ -172,11 +168,10 @@ class RandomGrayscale(PhotometricStep):
         return draws.chance(self.p)[:, None]
 
     def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
-        happens = numbers[:, :, None, None].to(images.dtype)  # 0 or 1, which lerp takes exactly
-        return torch.lerp(images, grayscale(images), happens)
-
-    def compute(self, form: int, *prepared: Tensor) -> Tensor:
-        return grayscale(prepared[0])
+        happens = numbers[:, :, None].to(images.dtype)  # 0 or 1, which lerp takes exactly
+        planes = images.unbind(1)
+        luminance = grey(planes)
+        return torch.stack([torch.lerp(plane, luminance, happens) for plane in planes], 1)
 
 
 class GaussianBlur(PhotometricStep):
