@@ -56,11 +56,6 @@ def hue(planes: Planes, shift: Tensor) -> Planes:
     return turned
 
 
-def grayscale(images: Tensor) -> Tensor:
-    """The luminance of ``(B, 3, H, W)`` in all three channels."""
-    return grey(list(images.unbind(1)))[:, None].expand_as(images)
-
-
 def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
     """Blurs each image by its own Gaussian, with reflected borders.
 

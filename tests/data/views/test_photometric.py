@@ -20,7 +20,7 @@ from instdisc.data import (
 )
 from instdisc.data.views import operators
 from instdisc.data.views.dataset import RawViews
-from instdisc.data.views.operators import gaussian_blur, grayscale
+from instdisc.data.views.operators import gaussian_blur, grey
 from instdisc.data.views.photometric import JITTER_ORDERS
 
 
@@ -70,14 +70,15 @@ def test_a_batch_is_its_images_one_by_one(ours, reference, factors):
 
 def test_grayscale_is_torchvisions():
     images = pictures()
-    torch.testing.assert_close(grayscale(images), TF.rgb_to_grayscale(images, 3))
+    expected = TF.rgb_to_grayscale(images, 3)
+    torch.testing.assert_close(RandomGrayscale().apply(images, torch.ones(5, 1)), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_grey_are_those_that_were_drawn(dtype):
     images = torch.rand(2, 3, 4, 5, dtype=dtype)
     found = RandomGrayscale().apply(images, torch.tensor([[1.0], [0.0]]))
-    assert torch.equal(found, torch.stack([grayscale(images)[0], images[1]]))
+    assert torch.equal(found, torch.stack([grey(images.unbind(1))[0].expand(3, 4, 5), images[1]]))
 
 
 def test_hue_turns_back():
