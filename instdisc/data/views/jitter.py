@@ -40,16 +40,22 @@ def jitter(planes: Planes, numbers: Tensor) -> Planes:
     return planes
 
 
-def jitter_in_form(planes: Planes, numbers: Tensor, form: int) -> Planes:
-    """`jitter` of images that are all of one form: one operator each, brightness four times."""
+def jitter_numbers(numbers: Tensor) -> Tensor:
+    """``(B, 7)`` for `jitter_in_form`: brightness in each gap, contrast, saturation, hue."""
     _, _, gaps = _tables(numbers.device)
     gap = gaps.index_select(0, numbers[:, 4].long())  # (B,)
-    for place in range(len(JITTER_ORDERS[0])):
-        factor = torch.where(gap == place, numbers[:, 0], 1.0)
-        planes = brightness(planes, factor[:, None, None])
-        if place < len(FORMS[form]):
-            position = FORMS[form][place]
-            planes = _OPERATORS[position](planes, numbers[:, position, None, None])
+    places = torch.arange(4, device=numbers.device)
+    factors = torch.where(gap[:, None] == places, numbers[:, :1], 1.0)
+    return torch.cat([factors, numbers[:, 1:4]], 1)
+
+
+def jitter_in_form(planes: Planes, numbers: Tensor, form: int) -> Planes:
+    """`jitter` of images that are all of one form: three operators, brightness in each gap."""
+    columns = numbers[:, :, None, None].unbind(1)  # each (B, 1, 1)
+    planes = brightness(planes, columns[0])
+    for place, position in enumerate(FORMS[form], start=1):
+        planes = _OPERATORS[position](planes, columns[3 + position])
+        planes = brightness(planes, columns[place])
     return planes
 
 

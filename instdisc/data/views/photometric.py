@@ -15,8 +15,15 @@ import torch
 from torch import Tensor
 
 from .draws import Draws
-from .jitter import FORMS, JITTER_ORDERS, jitter, jitter_forms, jitter_in_form
-from .operators import gaussian_blur, grayscale
+from .jitter import (
+    FORMS,
+    jitter,
+    jitter_forms,
+    jitter_in_form,
+    jitter_numbers,
+)
+from .jitter import JITTER_ORDERS as JITTER_ORDERS
+from .operators import blur_padded, gaussian_blur, grayscale, pad_for_blur
 from .order_argument import accept_order_argument
 
 
@@ -31,7 +38,7 @@ class PhotometricStep(ABC):
             views are passed over.
         compiles: whether `apply` gains by `torch.compile`, as arithmetic on the pixels does.
         num_forms: how many ways of computing there are, where views need different ones: the
-            CPU takes views of one form together and calls `apply_form` instead of `apply`.
+            CPU takes views of one form together.
     """
 
     num_numbers: int
@@ -59,14 +66,19 @@ class PhotometricStep(ABC):
         """Which form each view needs, ``(B,)`` int64, by its numbers ``(B, n)``."""
         return torch.zeros(len(numbers), dtype=torch.int64)
 
-    def apply_form(self, images: Tensor, numbers: Tensor, form: int) -> Tensor:
-        """`apply` of views that all need one form."""
-        return self.apply(images, numbers)
+    def prepare(self, images: Tensor, numbers: Tensor) -> tuple[Tensor, ...]:
+        """What `compute` takes: `apply` in two parts, of which the second is compiled."""
+        return images, numbers
+
+    def compute(self, form: int, *prepared: Tensor) -> Tensor:
+        """`apply` of views that all need one form, from what was prepared for each of them."""
+        return self.apply(*prepared)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "apply" in vars(cls) and "apply_form" not in vars(cls):
-            cls.num_forms = 1  # those of the parent are not of this `apply`
+        if "apply" in vars(cls) and "compute" not in vars(cls):
+            for name in ("num_forms", "prepare", "compute"):  # the parent's are of its `apply`
+                setattr(cls, name, getattr(PhotometricStep, name))
         accept_order_argument(cls)
 
 
@@ -124,7 +136,11 @@ class ColorJitter(PhotometricStep):
     def forms(self, numbers: Tensor) -> Tensor:
         return jitter_forms(numbers)
 
-    def apply_form(self, images: Tensor, numbers: Tensor, form: int) -> Tensor:
+    def prepare(self, images: Tensor, numbers: Tensor) -> tuple[Tensor, ...]:
+        return images, jitter_numbers(numbers)
+
+    def compute(self, form: int, *prepared: Tensor) -> Tensor:
+        images, numbers = prepared
         return torch.stack(jitter_in_form(list(images.unbind(1)), numbers, form), 1)
 
 
@@ -194,6 +210,12 @@ class GaussianBlur(PhotometricStep):
 
     def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
         return gaussian_blur(images, numbers[:, 0], radius=math.ceil(3 * self.high))
+
+    def prepare(self, images: Tensor, numbers: Tensor) -> tuple[Tensor, ...]:
+        return pad_for_blur(images, numbers[:, 0], radius=math.ceil(3 * self.high))
+
+    def compute(self, form: int, *prepared: Tensor) -> Tensor:
+        return blur_padded(*prepared)
 
 
 class RandomSolarize(PhotometricStep):

@@ -39,6 +39,15 @@ def test_in_pieces_and_passing_over_it_gives_the_same(name, monkeypatch):
     assert torch.equal(found.indices, raw.indices)
 
 
+def test_views_may_lie_in_either_memory_format():
+    policies = [view_policy("moco_v2", 24)]
+    raw = raw_batch(policies)
+    assert raw.views[0].is_contiguous(memory_format=torch.channels_last)
+    finish = ViewFinisher(policies)
+    planes = raw._replace(views=[raw.views[0].contiguous()])
+    assert torch.equal(finish(planes).images[0], finish(raw).images[0])
+
+
 def test_views_of_several_sizes():
     policies = multi_crop("moco_v2", 32, small_size=16, num_small=2)
     raw = raw_batch(policies)
@@ -89,7 +98,7 @@ def test_a_step_of_ones_own():
 def test_compiled_it_gives_the_same(name):
     policies = [view_policy(name, 24)]
     finish = ViewFinisher(policies, compile=True)
-    for count in (19, 6):  # another size of the batch
+    for count in (70, 33, 1):  # another size of the batch; lone views of a form, too
         raw = raw_batch(policies, count)
         (found,) = finish(raw).images
         torch.testing.assert_close(found, plain(policies, raw)[0], atol=1e-5, rtol=0)

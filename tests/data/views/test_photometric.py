@@ -161,6 +161,38 @@ def test_jitter_is_torchvisions_in_all_orders_at_once():
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
+def test_forms_of_the_jitter_are_all_its_orders():
+    jitter, count = ColorJitter(0.4, 0.4, 0.4, 0.1), len(JITTER_ORDERS)
+    numbers = torch.tensor([[1.3, 0.6, 1.4, -0.1, order] for order in range(count)])
+    forms, images = jitter.forms(numbers), pictures(count)
+    assert forms.bincount(minlength=jitter.num_forms).tolist() == [count // jitter.num_forms] * 6
+    expected = jitter.apply(images, numbers)
+    for form in range(jitter.num_forms):
+        rows = forms == form
+        found = jitter.compute(form, *jitter.prepare(images[rows], numbers[rows]))
+        torch.testing.assert_close(found, expected[rows], atol=1e-6, rtol=0)
+        neutral = torch.tensor([[*NEUTRAL, order] for order in rows.nonzero()[:, 0].tolist()])
+        same = jitter.compute(form, *jitter.prepare(images[rows], neutral))
+        assert torch.equal(same, images[rows])
+
+
+def test_forms_of_a_parent_are_not_those_of_an_apply_of_ones_own():
+    class Darker(ColorJitter):
+        def apply(self, images, numbers):
+            return images / 2
+
+    class Stronger(ColorJitter):
+        def draw(self, draws):
+            return super().draw(draws)
+
+    assert (Darker.num_forms, Stronger.num_forms) == (1, 6)
+    images, numbers = pictures(), torch.tensor([[1.3, 0.6, 1.4, -0.1, 20.0]] * 5)
+    policy = ViewPolicy(RandomResizedCrop(8), [Darker(0.4, 0.4, 0.4, 0.1)])
+    raw = RawViews([images.mul(255).byte()], [numbers], torch.zeros(5), torch.zeros(5))
+    (found,) = ViewFinisher([policy])(raw).images
+    torch.testing.assert_close(found, policy.finish(raw.views[0], numbers))
+
+
 def test_each_order_of_the_jitter_is_another():
     numbers = torch.tensor([[1.6, 1.7, 1.8, 0.2, order] for order in range(len(JITTER_ORDERS))])
     images = pictures(1).expand(len(numbers), -1, -1, -1)
