@@ -40,13 +40,21 @@ def jitter(planes: Planes, numbers: Tensor) -> Planes:
     return planes
 
 
-def jitter_numbers(numbers: Tensor) -> Tensor:
-    """``(B, 7)`` for `jitter_in_form`: brightness in each gap, contrast, saturation, hue."""
-    _, _, gaps = _tables(numbers.device)
-    gap = gaps.index_select(0, numbers[:, 4].long())  # (B,)
+def arrange_jitter(numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """What `jitter_in_form` needs to know of each image.
+
+    Args:
+        numbers: ``(B, 5)``, those of `ColorJitter`.
+
+    Returns:
+        The form ``(B,)`` int64, and ``(B, 7)``: brightness in each of the four gaps, contrast,
+        saturation, hue.
+    """
+    _, forms, gaps = _tables(numbers.device)
+    order = numbers[:, 4].long()
     places = torch.arange(4, device=numbers.device)
-    factors = torch.where(gap[:, None] == places, numbers[:, :1], 1.0)
-    return torch.cat([factors, numbers[:, 1:4]], 1)
+    factors = torch.where(gaps[order][:, None] == places, numbers[:, :1], 1.0)
+    return forms[order], torch.cat([factors, numbers[:, 1:4]], 1)
 
 
 def jitter_in_form(planes: Planes, numbers: Tensor, form: int) -> Planes:
@@ -57,12 +65,6 @@ def jitter_in_form(planes: Planes, numbers: Tensor, form: int) -> Planes:
         planes = _OPERATORS[position](planes, columns[3 + position])
         planes = brightness(planes, columns[place])
     return planes
-
-
-def jitter_forms(numbers: Tensor) -> Tensor:
-    """The form of each image, ``(B,)`` int64, by the numbers ``(B, 5)`` of `ColorJitter`."""
-    _, forms, _ = _tables(numbers.device)
-    return forms.index_select(0, numbers[:, 4].long())
 
 
 @torch.compiler.disable  # torch would trace the cache's function anew, and warn of it

@@ -8,6 +8,8 @@ Legend: B batch, H x W image size. Values are float in [0, 1].
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -22,13 +24,13 @@ def brightness(planes: Planes, factor: Tensor) -> Planes:
 
 def contrast(planes: Planes, factor: Tensor) -> Planes:
     """Blends with the mean grey of the image: `factor` 0 is that grey, 1 the image."""
-    rest = _grey(planes).mean((1, 2), keepdim=True) * (1 - factor)
+    rest = grey(planes).mean((1, 2), keepdim=True) * (1 - factor)
     return [_in_range((plane * factor).add_(rest)) for plane in planes]
 
 
 def saturation(planes: Planes, factor: Tensor) -> Planes:
     """Blends with the grey of each pixel: `factor` 0 is the grey image, 1 the image."""
-    rest = _grey(planes) * (1 - factor)
+    rest = grey(planes) * (1 - factor)
     return [_in_range(torch.addcmul(rest, plane, factor)) for plane in planes]
 
 
@@ -52,11 +54,6 @@ def hue(planes: Planes, shift: Tensor) -> Planes:
         lack = _in_range(away.mul_(-6).add_(2))
         turned.append(_where_0(shift, plane, value - lack.mul_(chroma)))
     return turned
-
-
-def grayscale(images: Tensor) -> Tensor:
-    """The luminance of ``(B, 3, H, W)`` in all three channels."""
-    return _grey(list(images.unbind(1)))[:, None].expand_as(images)
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
@@ -87,12 +84,9 @@ def pad_for_blur(images: Tensor, sigma: Tensor, radius: int) -> tuple[Tensor, Te
         ``(B, 2 r + 1)`` and of the columns ``(B, 2 q + 1)``.
     """
     down, across = (min(radius, side - 1) for side in images.shape[-2:])
-    weights = []
-    for reach in (down, across):
-        taps = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
-        weight = torch.exp(-0.5 * (taps / sigma.clamp(min=1e-3)[:, None]) ** 2)
-        weights.append(weight / weight.sum(1, keepdim=True))
-    return F.pad(images, (across, across, down, down), mode="reflect"), weights[0], weights[1]
+    padded = F.pad(images, (across, across, down, down), mode="reflect")
+    rows = _gaussian(sigma.to(images.dtype), down)
+    return padded, rows, rows if down == across else _gaussian(sigma.to(images.dtype), across)
 
 
 def blur_padded(padded: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -105,6 +99,12 @@ def blur_padded(padded: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     flat = _slide_flat(_slide_flat(padded.flatten(1), columns, 1), rows, wide)
     height, width = tall - rows.shape[1] + 1, wide - columns.shape[1] + 1
     return flat.view(-1, 3, tall, wide)[:, :, :height, :width]
+
+
+def _gaussian(sigma: Tensor, reach: int) -> Tensor:
+    """``(B, 2 reach + 1)`` weights, whose sum is 1."""
+    taps = torch.arange(-reach, reach + 1, device=sigma.device, dtype=sigma.dtype)
+    return (-0.5 * (taps / sigma.clamp(min=1e-3)[:, None]) ** 2).softmax(1)
 
 
 def _slide(padded: Tensor, weights: Tensor, dim: int) -> Tensor:
@@ -147,7 +147,8 @@ def _where_0(number: Tensor, here: Tensor, elsewhere: Tensor) -> Tensor:
     return torch.lerp(here, elsewhere, number.sign().abs_())
 
 
-def _grey(planes: Planes) -> Tensor:
+def grey(planes: Sequence[Tensor]) -> Tensor:
+    """The luminance ``(B, H, W)``."""
     red, green, blue = planes
     # torchvision's weights
     return (red * 0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114)

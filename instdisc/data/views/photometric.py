@@ -17,13 +17,12 @@ from torch import Tensor
 from .draws import Draws
 from .jitter import (
     FORMS,
+    arrange_jitter,
     jitter,
-    jitter_forms,
     jitter_in_form,
-    jitter_numbers,
 )
 from .jitter import JITTER_ORDERS as JITTER_ORDERS
-from .operators import blur_padded, gaussian_blur, grayscale, pad_for_blur
+from .operators import blur_padded, gaussian_blur, grey, pad_for_blur
 from .order_argument import accept_order_argument
 
 
@@ -62,22 +61,25 @@ class PhotometricStep(ABC):
             ``(B, 3, H, W)`` float in [0, 1].
         """
 
-    def forms(self, numbers: Tensor) -> Tensor:
-        """Which form each view needs, ``(B,)`` int64, by its numbers ``(B, n)``."""
-        return torch.zeros(len(numbers), dtype=torch.int64)
+    # How the CPU goes about it, in three parts of which the last is compiled.
 
-    def prepare(self, images: Tensor, numbers: Tensor) -> tuple[Tensor, ...]:
-        """What `compute` takes: `apply` in two parts, of which the second is compiled."""
-        return images, numbers
+    def arrange(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """The form that each view needs, ``(B,)`` int64, and ``(B, m)`` numbers for `prepare`."""
+        return torch.zeros(len(numbers), dtype=torch.int64), numbers
+
+    def prepare(self, images: Tensor, arranged: Tensor) -> tuple[Tensor, ...]:
+        """What `compute` takes, a row for each view."""
+        return images, arranged
 
     def compute(self, form: int, *prepared: Tensor) -> Tensor:
-        """`apply` of views that all need one form, from what was prepared for each of them."""
+        """`apply`, to views that all need one form and none of which is to stay as it is."""
         return self.apply(*prepared)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "apply" in vars(cls) and "compute" not in vars(cls):
-            for name in ("num_forms", "prepare", "compute"):  # the parent's are of its `apply`
+            # The parent's are those of its `apply`.
+            for name in ("num_forms", "arrange", "prepare", "compute"):
                 setattr(cls, name, getattr(PhotometricStep, name))
         accept_order_argument(cls)
 
@@ -133,11 +135,8 @@ class ColorJitter(PhotometricStep):
     def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
         return torch.stack(jitter(list(images.unbind(1)), numbers), 1)
 
-    def forms(self, numbers: Tensor) -> Tensor:
-        return jitter_forms(numbers)
-
-    def prepare(self, images: Tensor, numbers: Tensor) -> tuple[Tensor, ...]:
-        return images, jitter_numbers(numbers)
+    def arrange(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        return arrange_jitter(numbers)
 
     def compute(self, form: int, *prepared: Tensor) -> Tensor:
         images, numbers = prepared
@@ -169,8 +168,10 @@ class RandomGrayscale(PhotometricStep):
         return draws.chance(self.p)[:, None]
 
     def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
-        happens = numbers[:, :, None, None].to(images.dtype)  # 0 or 1, which lerp takes exactly
-        return torch.lerp(images, grayscale(images), happens)
+        happens = numbers[:, :, None].to(images.dtype)  # 0 or 1, which lerp takes exactly
+        planes = images.unbind(1)
+        luminance = grey(planes)
+        return torch.stack([torch.lerp(plane, luminance, happens) for plane in planes], 1)
 
 
 class GaussianBlur(PhotometricStep):
@@ -211,8 +212,8 @@ class GaussianBlur(PhotometricStep):
     def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
         return gaussian_blur(images, numbers[:, 0], radius=math.ceil(3 * self.high))
 
-    def prepare(self, images: Tensor, numbers: Tensor) -> tuple[Tensor, ...]:
-        return pad_for_blur(images, numbers[:, 0], radius=math.ceil(3 * self.high))
+    def prepare(self, images: Tensor, arranged: Tensor) -> tuple[Tensor, ...]:
+        return pad_for_blur(images, arranged[:, 0], radius=math.ceil(3 * self.high))
 
     def compute(self, form: int, *prepared: Tensor) -> Tensor:
         return blur_padded(*prepared)

@@ -6,6 +6,7 @@ Legend: B batch, S size of a view, n numbers of a policy.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +17,14 @@ from .photometric import PhotometricStep
 
 _PIECE = 1_200_000  # values per piece
 _NOT_CHANGED, _NO_FORM = -1, -2
+
+
+class _Plan(NamedTuple):
+    """What a step has to do: which form each view needs, ``(B,)``, and its numbers."""
+
+    step: PhotometricStep
+    forms: np.ndarray
+    numbers: Tensor
 
 
 class PieceFinisher:
@@ -46,35 +55,26 @@ class PieceFinisher:
     ) -> Tensor:
         """``(B, 3, S, S)`` finished from uint8 views and their numbers ``(B, n)``."""
         finished = torch.empty(views.shape, dtype=self.dtype, memory_format=memory_format)
-        forms = self._forms(numbers)  # (B, steps)
-        sequence = np.lexsort(forms.T) if forms.shape[1] else np.arange(len(views))
+        plans = [_plan(step, own) for step, own in self.policy.split(numbers)]
+        sequence = np.arange(len(views))
+        for plan in plans:
+            if plan.step.num_forms > 1:  # views of one form side by side
+                sequence = sequence[np.argsort(plan.forms[sequence], kind="stable")]
         size = max(1, _PIECE // views[0].numel())
         for start in range(0, len(views), size):
             rows = sequence[start : start + size]
             # Operators work on whole colour planes.
             images = take(views, rows).to(torch.float32, memory_format=torch.contiguous_format)
             images = images.mul_(1 / 255)
-            parts = self.policy.split(take(numbers, rows))
-            for (step, own), form in zip(parts, forms[rows].T, strict=True):
-                images = self._apply(step, images, own, form)
+            for plan in plans:
+                images = self._apply(plan, images, rows)
             images = images.sub_(self._mean).mul_(self._scale)
             put(finished, rows, images.to(self.dtype, memory_format=memory_format))
         return finished
 
-    def _forms(self, numbers: Tensor) -> np.ndarray:
-        """The form of each step that each view needs, ``(B, steps)``."""
-        columns = [np.zeros((len(numbers), 0), int)]
-        for step, own in self.policy.split(numbers):
-            forms = np.zeros(len(numbers), int)
-            if step.num_forms > 1:
-                forms = np.where(_changed(step, own), step.forms(own).numpy(), _NOT_CHANGED)
-            columns.append(forms[:, None])
-        return np.concatenate(columns, 1)
-
-    def _apply(
-        self, step: PhotometricStep, images: Tensor, numbers: Tensor, forms: np.ndarray
-    ) -> Tensor:
-        if step.num_forms > 1:  # views of one form lie side by side
+    def _apply(self, plan: _Plan, images: Tensor, rows: np.ndarray) -> Tensor:
+        step, forms, numbers = plan.step, plan.forms[rows], take(plan.numbers, rows)
+        if step.num_forms > 1:
             ends = np.flatnonzero(np.diff(forms, append=_NO_FORM)) + 1
             for start, end in zip([0, *ends[:-1]], ends, strict=True):
                 if forms[start] != _NOT_CHANGED:
@@ -83,9 +83,10 @@ class PieceFinisher:
             return images
         if step.neutral is None:
             return self._compute(step, 0, images, numbers)
-        rows = np.flatnonzero(_changed(step, numbers))
-        if len(rows):
-            put(images, rows, self._compute(step, 0, take(images, rows), take(numbers, rows)))
+        changed = np.flatnonzero(forms != _NOT_CHANGED)
+        if len(changed):
+            own = take(numbers, changed)
+            put(images, changed, self._compute(step, 0, take(images, changed), own))
         return images
 
     def _compute(self, step: PhotometricStep, form: int, images: Tensor, numbers: Tensor) -> Tensor:
@@ -135,8 +136,10 @@ def _array(tensor: Tensor, channels_last: bool) -> np.ndarray:
     return array
 
 
-def _changed(step: PhotometricStep, numbers: Tensor) -> np.ndarray:
+def _plan(step: PhotometricStep, numbers: Tensor) -> _Plan:
     if step.neutral is None:
-        return np.ones(len(numbers), bool)
-    changed: np.ndarray = (numbers.numpy() != np.array(step.neutral, np.float32)).any(1)
-    return changed
+        changed = np.ones(len(numbers), bool)
+    else:
+        changed = (numbers.numpy() != np.array(step.neutral, np.float32)).any(1)
+    forms, arranged = step.arrange(numbers)
+    return _Plan(step, np.where(changed, forms.numpy(), _NOT_CHANGED), arranged)

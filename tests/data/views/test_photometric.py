@@ -20,7 +20,7 @@ from instdisc.data import (
 )
 from instdisc.data.views import operators
 from instdisc.data.views.dataset import RawViews
-from instdisc.data.views.operators import gaussian_blur, grayscale
+from instdisc.data.views.operators import gaussian_blur, grey
 from instdisc.data.views.photometric import JITTER_ORDERS
 
 
@@ -70,14 +70,15 @@ def test_a_batch_is_its_images_one_by_one(ours, reference, factors):
 
 def test_grayscale_is_torchvisions():
     images = pictures()
-    torch.testing.assert_close(grayscale(images), TF.rgb_to_grayscale(images, 3))
+    expected = TF.rgb_to_grayscale(images, 3)
+    torch.testing.assert_close(RandomGrayscale().apply(images, torch.ones(5, 1)), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_grey_are_those_that_were_drawn(dtype):
     images = torch.rand(2, 3, 4, 5, dtype=dtype)
     found = RandomGrayscale().apply(images, torch.tensor([[1.0], [0.0]]))
-    assert torch.equal(found, torch.stack([grayscale(images)[0], images[1]]))
+    assert torch.equal(found, torch.stack([grey(images.unbind(1))[0].expand(3, 4, 5), images[1]]))
 
 
 def test_hue_turns_back():
@@ -164,15 +165,15 @@ def test_jitter_is_torchvisions_in_all_orders_at_once():
 def test_forms_of_the_jitter_are_all_its_orders():
     jitter, count = ColorJitter(0.4, 0.4, 0.4, 0.1), len(JITTER_ORDERS)
     numbers = torch.tensor([[1.3, 0.6, 1.4, -0.1, order] for order in range(count)])
-    forms, images = jitter.forms(numbers), pictures(count)
+    (forms, arranged), images = jitter.arrange(numbers), pictures(count)
     assert forms.bincount(minlength=jitter.num_forms).tolist() == [count // jitter.num_forms] * 6
     expected = jitter.apply(images, numbers)
     for form in range(jitter.num_forms):
         rows = forms == form
-        found = jitter.compute(form, *jitter.prepare(images[rows], numbers[rows]))
+        found = jitter.compute(form, images[rows], arranged[rows])
         torch.testing.assert_close(found, expected[rows], atol=1e-6, rtol=0)
         neutral = torch.tensor([[*NEUTRAL, order] for order in rows.nonzero()[:, 0].tolist()])
-        same = jitter.compute(form, *jitter.prepare(images[rows], neutral))
+        same = jitter.compute(form, images[rows], jitter.arrange(neutral)[1])
         assert torch.equal(same, images[rows])
 
 
