@@ -39,8 +39,8 @@ def available(device: torch.device) -> bool:
     if os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang"):
         return True
     warnings.warn(
-        "views are made without Triton's kernels, several times slower: Triton needs a C compiler; "
-        "install gcc or name one in the environment variable CC",
+        "Triton's kernels are not used, and what they do takes several times as long: Triton needs "
+        "a C compiler; install gcc or name one in the environment variable CC",
         stacklevel=2,
     )
     return False

@@ -10,14 +10,17 @@ import pytest
 import torch
 
 from instdisc.data import ViewFinisher, view_policy
-from instdisc.data.views import cut_kernel, gpu, kernels
+from instdisc.data.views import cut_kernel, gpu, kernels, small_kernel
 from instdisc.data.views.stages import Stage, plan_stages
 
 ROOT = Path(__file__).resolve().parents[3]
 CUDA = torch.device("cuda")
 
 
-def has_ptxas():
+def has_assembler():
+    """NVIDIA's, which Triton brings along."""
+    if os.environ.get("TRITON_INTERPRET"):  # then nothing is compiled
+        return False
     try:
         from triton.backends.nvidia.compiler import get_ptxas
 
@@ -33,9 +36,10 @@ needs_triton = pytest.mark.skipif(gpu.triton is None, reason="needs Triton")
 @needs_triton
 @pytest.mark.slow
 def test_the_kernels_in_the_interpreter():
-    cases = Path(__file__).with_name("interpreted_kernels.py")
+    cases = sorted(str(path) for path in Path(__file__).parent.glob("interpreted_*.py"))
+    assert len(cases) == 2
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", str(cases), "-q", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", *cases, "-q", "-p", "no:cacheprovider"],
         cwd=ROOT,
         env={**os.environ, "TRITON_INTERPRET": "1"},
         capture_output=True,
@@ -47,52 +51,61 @@ def test_the_kernels_in_the_interpreter():
 
 COMMON = {"numbers": "*fp32", "orders": "*i32", "constants": "*fp32", "sums": "*fp32"}
 STEPS = {"COLUMN": 0, "THRESHOLD": 6, "JITTER_COLUMN": 0, "BLOCK": 1024}
-AFTER = {"BLUR_COLUMN": 6, "AFTER_THRESHOLD": 6}  # of moco_v3_second
+AFTER = {"BLUR_COLUMN": 6, "AFTER_COLUMN": 7, "AFTER_THRESHOLD": 6}  # of moco_v3_second
 DOWN = {"DOWN": True, "AFTER": 3, "NORMALISES": True}
 ACROSS = {"DOWN": False, "AFTER": 0, "NORMALISES": False}
 BLUR = {"RADIUS": 6, "BLOCK": 512, **AFTER}
 
 
-@pytest.mark.skipif(not has_ptxas(), reason="needs Triton with NVIDIA's assembler")
-@pytest.mark.parametrize(
-    ("kernel", "constants", "pointers"),
-    [
-        (kernels.sum_grey, {"BEFORE": 0, **STEPS}, {"source": "*u8"}),
-        (
-            kernels.change_colours,
-            {"STEPS": 9, "AFTER": 3, "NORMALISES": True, "NUM_SUMS": 64, **AFTER, **STEPS},
-            {"source": "*u8", "target": "*bf16", "unblurred": "*fp16"},
-        ),
-        (kernels.blur, {**BLUR, **ACROSS}, {"source": "*fp16", "target": "*fp16"}),
-        (kernels.blur, {**BLUR, **DOWN}, {"source": "*fp16", "target": "*bf16"}),
-        (kernels.blur, {**BLUR, **DOWN}, {"source": "*fp32", "target": "*fp32"}),
-        (
-            cut_kernel._cut,
-            {"BLOCK": 256},
-            {"stack": "*u8", "boxes": "*fp32", "indices": "*i64", "views": "*u8"},
-        ),
-    ],
-    ids=["sum_grey", "change_colours", "across", "down", "down in float32", "cut"],
-)
-def test_compiled_for_a_gpu_they_keep_to_registers(
-    kernel, constants, pointers, monkeypatch, tmp_path
-):
+CASES = [
+    (kernels.sum_grey, {"BEFORE": 0, **STEPS}, {"source": "*u8"}),
+    (
+        kernels.change_colours,
+        {"STEPS": 9, "AFTER": 3, "NORMALISES": True, "NUM_SUMS": 64, **AFTER, **STEPS},
+        {"source": "*u8", "target": "*bf16", "unblurred": "*fp16"},
+    ),
+    (kernels.blur, {**BLUR, **ACROSS}, {"source": "*fp16", "target": "*fp16"}),
+    (kernels.blur, {**BLUR, **DOWN}, {"source": "*fp16", "target": "*bf16"}),
+    (kernels.blur, {**BLUR, **DOWN}, {"source": "*fp32", "target": "*fp32"}),
+    (
+        small_kernel.finish_small,
+        {"STEPS": 9, "BEFORE": 0, "RADIUS": 2, **AFTER, **DOWN, **STEPS, "BLOCK": 4096},
+        {"source": "*u8", "target": "*bf16"},
+    ),
+    (
+        cut_kernel._cut,
+        {"BLOCK": 256},
+        {"stack": "*u8", "boxes": "*fp32", "indices": "*i64", "views": "*u8"},
+    ),
+]
+NAMES = ["sum_grey", "change_colours", "across", "down", "down in float32", "small", "cut"]
+
+
+def compile_for(target, kernel, constants, pointers):
     import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.backends.nvidia.compiler import get_ptxas
     from triton.compiler import ASTSource
 
-    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     types = {**COMMON, **pointers}
     signature = {
         name: "constexpr" if name in constants else types.get(name, "i32")
         for name in kernel.arg_names
     }
-    compiled = triton.compile(
-        ASTSource(kernel, signature=signature, constexprs=constants),
-        target=GPUTarget("cuda", 90, 32),
-        options={"num_warps": 4},
-    )
+    constants = {name: value for name, value in constants.items() if name in kernel.arg_names}
+    source = ASTSource(kernel, signature=signature, constexprs=constants)
+    warps = 16 if constants["BLOCK"] == 4096 else 4
+    return triton.compile(source, target=target, options={"num_warps": warps})
+
+
+@pytest.mark.skipif(not has_assembler(), reason="needs Triton with NVIDIA's assembler")
+@pytest.mark.parametrize(("kernel", "constants", "pointers"), CASES, ids=NAMES)
+def test_compiled_for_a_gpu_they_keep_to_registers(
+    kernel, constants, pointers, monkeypatch, tmp_path
+):
+    from triton.backends.compiler import GPUTarget
+    from triton.backends.nvidia.compiler import get_ptxas
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    compiled = compile_for(GPUTarget("cuda", 90, 32), kernel, constants, pointers)
     code = tmp_path / "kernel.ptx"
     code.write_text(compiled.asm["ptx"])
     if pointers.get("target") == "*bf16":  # to the nearest, which the interpreter can't show
@@ -104,6 +117,17 @@ def test_compiled_for_a_gpu_they_keep_to_registers(
         check=True,
     ).stderr
     assert "0 bytes spill stores, 0 bytes spill loads" in said, said
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_assembler(), reason="needs Triton with its compilers")
+@pytest.mark.parametrize(("kernel", "constants", "pointers"), CASES, ids=NAMES)
+def test_compiled_for_rocm(kernel, constants, pointers, monkeypatch, tmp_path):
+    from triton.backends.compiler import GPUTarget
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    compiled = compile_for(GPUTarget("hip", "gfx942", 64), kernel, constants, pointers)
+    assert compiled.asm["hsaco"]
 
 
 def test_they_are_taken_on_gpus_with_triton_alone(monkeypatch):
@@ -125,6 +149,7 @@ def test_a_missing_compiler_is_said(monkeypatch):
         assert not gpu.available.__wrapped__(CUDA)
 
 
+@pytest.mark.slow
 def test_without_triton_files_with_kernels_are_imported():
     hidden = (
         "import sys; sys.modules['triton'] = None\n"
