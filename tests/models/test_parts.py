@@ -1,13 +1,12 @@
-"""Momentum encoder, queue, projector and split batch norm."""
+"""Momentum encoder, queue and projector."""
 
 import copy
 
 import pytest
 import torch
-from timm.layers import BatchNormAct2d
 from torch import nn
 
-from instdisc.models import Backbone, FeatureQueue, MomentumEncoder, Projector, split_batch_norm
+from instdisc.models import Backbone, FeatureQueue, MomentumEncoder, Projector
 
 
 class TestMomentumEncoder:
@@ -150,46 +149,3 @@ class TestProjector:
             Projector(4, 4, kind="deep")
         with pytest.raises(ValueError, match="must be positive, got 4 and 0"):
             Projector(4, 0)
-
-
-class TestSplitBatchNorm:
-    @pytest.mark.parametrize("norm", [nn.BatchNorm2d(3), BatchNormAct2d(3)])
-    def test_equals_one_norm_per_group(self, norm):
-        images = torch.randn(8, 3, 4, 4)
-        expected = torch.cat([copy.deepcopy(norm)(part) for part in images.chunk(4)])
-        split = split_batch_norm(nn.Sequential(copy.deepcopy(norm)), 4)
-        torch.testing.assert_close(split(images), expected)
-
-    def test_changes_nothing_in_eval_mode_or_in_the_state_dict(self):
-        backbone = Backbone("resnet18").eval()
-        names = list(backbone.state_dict())
-        images = torch.randn(2, 3, 32, 32)
-        with torch.no_grad():
-            expected = backbone(images)
-            split_batch_norm(backbone, 2)
-            assert torch.equal(backbone(images), expected)
-        assert list(backbone.state_dict()) == names
-
-    @pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_vit"])
-    def test_fits_any_timm_backbone(self, name):
-        backbone = Backbone(name).train()
-        size = 160
-        images = torch.randn(4, 3, size, size)
-        split_batch_norm(backbone, 2)
-        whole = backbone(images)
-        halves = torch.cat([backbone(part.repeat(2, 1, 1, 1))[:2] for part in images.chunk(2)])
-        torch.testing.assert_close(whole, halves, atol=1e-4, rtol=1e-4)
-
-    def test_gradient_flows(self):
-        split = split_batch_norm(nn.Sequential(nn.BatchNorm2d(2)), 2)
-        split(torch.randn(4, 2, 3, 3)).square().sum().backward()
-        assert split[0].weight.grad.abs().sum() > 0
-
-    def test_bad_input(self):
-        with pytest.raises(ValueError, match="`groups` must be at least 1, got 0"):
-            split_batch_norm(nn.BatchNorm2d(2), 0)
-        with pytest.raises(TypeError, match="a BatchNorm3d, which cannot be split"):
-            split_batch_norm(nn.BatchNorm3d(2), 2)
-        split = split_batch_norm(nn.Sequential(nn.BatchNorm2d(2)), 3)
-        with pytest.raises(ValueError, match="a batch of 4 cannot be normalised in 3 equal groups"):
-            split(torch.randn(4, 2, 3, 3))

@@ -5,29 +5,23 @@ Legend: B batch, C channels, S pixels of an image, G groups, R = B S / G rows of
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-import triton
-import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from . import kernels
+from .plan import Plan, make_plan
 from .tracked import tracked_statistics
 
-# Of a tile: 64 channels of 2 bytes are a cache line; 4,096 values leave 8 loads of 16 bytes to each
-# of 128 threads.
-_CHANNELS = 64
-_VALUES = 4096
-_WARPS = 4
-_PROGRAMS = 1056  # that the rows are cut for: 8 on each of an H100's 132 processors
 
-
-def normalize_fused(norm: _BatchNorm, inputs: Tensor, groups: int, relu: bool = False) -> Tensor:
+def normalize_fused(norm: _BatchNorm, inputs: Tensor, groups: int, *, relu: bool = False) -> Tensor:
     """Normalises equal parts of a batch apart, as `normalize_chunks` does, by kernels.
+
+    Three launches forward, three backward, whatever the number of groups; nothing waits for the
+    device. Gradients of gradients are refused by torch.
 
     Args:
         norm: the layer: its parameters, running statistics, momentum and eps.
@@ -37,28 +31,17 @@ def normalize_fused(norm: _BatchNorm, inputs: Tensor, groups: int, relu: bool = 
         relu: whether to return the positive part.
 
     Returns:
-        Like `inputs`, in its memory format; that of neither contiguous nor channels_last tensors
-        becomes contiguous.
+        Like `inputs`, in its memory format; contiguous if that is neither contiguous nor
+        channels_last.
     """
-    outputs: Tensor = _GroupedNorm.apply(
-        inputs,
-        norm.weight,
-        norm.bias,
-        *tracked_statistics(norm),
-        (groups, norm.momentum, norm.eps, relu),
-    )
-    return outputs
-
-
-class _Plan(NamedTuple):
-    """How a shape is cut; see `kernels` for the names."""
-
-    sizes: tuple[int, int, int]  # rows of a group, channels, pixels of an image
-    span: int
-    grid: tuple[int, int, int]  # channels, slices, groups
-    tile: dict[str, Any]
-    join_grid: tuple[int]
-    join_tile: dict[str, Any]
+    settings = (groups, norm.momentum, norm.eps, relu)
+    if not inputs.is_cuda or inputs.device.index == torch.cuda.current_device():
+        outputs: Tensor = _GroupedNorm.apply(
+            inputs, norm.weight, norm.bias, *tracked_statistics(norm), settings
+        )
+        return outputs
+    with torch.cuda.device(inputs.device):
+        return normalize_fused(norm, inputs, groups, relu=relu)
 
 
 class _GroupedNorm(torch.autograd.Function):
@@ -74,36 +57,34 @@ class _GroupedNorm(torch.autograd.Function):
         settings: tuple[int, float | None, float, bool],
     ) -> Tensor:
         groups, momentum, eps, relu = settings
+        tracked = (running_mean, running_var, counter)
         inputs, channels_last = _formatted(inputs)
-        plan = _plan(tuple(inputs.shape), groups, channels_last, inputs.dtype)
-        sizes, span, grid, tile, join_grid, join_tile = plan
-        num_rows, num_channels, _ = sizes
-        dtype = torch.float64 if inputs.dtype == torch.float64 else torch.float32
+        plan = make_plan(inputs, weight, bias, running_mean, groups, channels_last)
+        rows, channels, _ = plan.sizes
         outputs = torch.empty_like(inputs)
-        partials = inputs.new_empty((2, groups, grid[1], num_channels), dtype=dtype)
-        moments = inputs.new_empty((2, groups, num_channels), dtype=dtype)
-        affine = {"WEIGHTED": weight is not None, "BIASED": bias is not None, "RELU": relu}
-        kernels.sum_inputs[grid](
-            inputs, partials, counter, *sizes, span, COUNTS=counter is not None, **tile
+        partials = inputs.new_empty((2, groups, plan.slices, channels), dtype=plan.dtype)
+        moments = inputs.new_empty((2, groups, channels), dtype=plan.dtype)
+        plan.launch(
+            kernels.sum_inputs,
+            plan.grid,
+            (inputs, partials, counter, *plan.sizes, plan.span),
+            (counter is not None,),
+            plan.tile,
         )
-        kernels.join_inputs[join_grid](
-            partials,
-            moments,
-            running_mean,
-            running_var,
-            counter,
-            num_rows,
-            num_channels,
-            span,
-            grid[1],
-            EPS=eps,
-            MOMENTUM=momentum,
-            TRACKS=running_mean is not None,
-            SUM=tile["SUM"],
-            **join_tile,
+        plan.launch(
+            kernels.join_inputs,
+            plan.join_grid,
+            (partials, moments, *tracked, rows, channels, plan.span, plan.slices),
+            (eps, momentum, running_mean is not None),
+            plan.join_tile,
         )
-        kernels.normalize[grid](
-            inputs, outputs, moments, weight, bias, *sizes, span, **affine, **tile
+        affine = (weight is not None, bias is not None, relu)
+        plan.launch(
+            kernels.normalize,
+            plan.grid,
+            (inputs, outputs, moments, weight, bias, *plan.sizes, plan.span),
+            affine,
+            plan.tile,
         )
         ctx.save_for_backward(inputs, weight, bias, moments)
         ctx.plan, ctx.affine, ctx.channels_last = plan, affine, channels_last
@@ -113,84 +94,36 @@ class _GroupedNorm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradients: Tensor) -> tuple[Tensor | None, ...]:
         inputs, weight, bias, moments = ctx.saved_tensors
-        sizes, span, grid, tile, join_grid, join_tile = ctx.plan
-        num_rows, num_channels, _ = sizes
-        affine = ctx.affine
+        plan: Plan = ctx.plan
+        rows, channels, _ = plan.sizes
         gradients = _in_format(gradients, ctx.channels_last)
         outputs = torch.empty_like(inputs)
-        partials = moments.new_empty((2, moments.shape[1], grid[1], num_channels))
+        partials = moments.new_empty((2, moments.shape[1], plan.slices, channels))
         sums = torch.empty_like(moments)
         weight_gradient = None if weight is None else torch.empty_like(weight)
         bias_gradient = None if bias is None else torch.empty_like(bias)
-        kernels.sum_gradients[grid](
-            gradients, inputs, partials, moments, weight, bias, *sizes, span, **affine, **tile
+        plan.launch(
+            kernels.sum_gradients,
+            plan.grid,
+            (gradients, inputs, partials, moments, weight, bias, *plan.sizes, plan.span),
+            ctx.affine,
+            plan.tile,
         )
-        kernels.join_gradients[join_grid](
-            partials,
-            sums,
-            moments,
-            weight_gradient,
-            bias_gradient,
-            num_rows,
-            num_channels,
-            grid[1],
-            WEIGHTED=affine["WEIGHTED"],
-            BIASED=affine["BIASED"],
-            **join_tile,
+        plan.launch(
+            kernels.join_gradients,
+            plan.join_grid,
+            (partials, sums, moments, weight_gradient, bias_gradient, rows, channels, plan.slices),
+            ctx.affine[:2],
+            plan.join_tile,
         )
-        kernels.spread_gradients[grid](
-            gradients,
-            inputs,
-            outputs,
-            moments,
-            sums,
-            weight,
-            bias,
-            *sizes,
-            span,
-            **affine,
-            **tile,
+        plan.launch(
+            kernels.spread_gradients,
+            plan.grid,
+            (gradients, inputs, outputs, moments, sums, weight, bias, *plan.sizes, plan.span),
+            ctx.affine,
+            plan.tile,
         )
         return outputs, weight_gradient, bias_gradient, None, None, None, None
-
-
-@lru_cache(maxsize=1024)
-def _plan(shape: tuple[int, ...], groups: int, channels_last: bool, dtype: torch.dtype) -> _Plan:
-    batch, num_channels = shape[:2]
-    area = 1
-    for size in shape[2:]:
-        area *= size
-    num_rows = batch // groups * area
-    channels = min(_CHANNELS, triton.next_power_of_2(num_channels)) if channels_last else 1
-    rows = min(_VALUES // channels, triton.next_power_of_2(num_rows))
-    blocks = triton.cdiv(num_channels, channels)
-    # As many slices as keep the device busy, of whole tiles; not more than one join can hold.
-    slices = max(1, min(_PROGRAMS // (blocks * groups), _VALUES // triton.next_power_of_2(groups)))
-    span = triton.cdiv(triton.cdiv(num_rows, slices), rows) * rows
-    slices = triton.cdiv(num_rows, span)
-    groups_tile, parts_tile = triton.next_power_of_2(groups), triton.next_power_of_2(slices)
-    joined = max(
-        1, min(_VALUES // (groups_tile * parts_tile), triton.next_power_of_2(num_channels), 64)
-    )
-    return _Plan(
-        sizes=(num_rows, num_channels, 1 if channels_last else area),
-        span=span,
-        grid=(blocks, slices, groups),
-        tile={
-            "CHANNELS_LAST": channels_last,
-            "ROWS": rows,
-            "CHANNELS": channels,
-            "SUM": tl.float64 if dtype == torch.float64 else tl.float32,
-            "num_warps": _WARPS,
-        },
-        join_grid=(triton.cdiv(num_channels, joined),),
-        join_tile={
-            "GROUPS": groups,
-            "GROUPS_TILE": groups_tile,
-            "PARTS_TILE": parts_tile,
-            "CHANNELS": joined,
-        },
-    )
 
 
 def _formatted(inputs: Tensor) -> tuple[Tensor, bool]:

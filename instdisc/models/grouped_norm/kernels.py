@@ -242,6 +242,7 @@ def join_gradients(
     GROUPS_TILE: tl.constexpr,
     PARTS_TILE: tl.constexpr,
     CHANNELS: tl.constexpr,
+    SUM: tl.constexpr,
 ) -> None:
     """Sums of every group from its slices; gradients of weight and bias, over all groups."""
     groups = tl.arange(0, GROUPS_TILE)
@@ -253,7 +254,7 @@ def join_gradients(
     mask = mask & inside[None, None, :]
     place = (groups[:, None] * num_parts + parts[None, :])[:, :, None] * num_channels
     place = place + channels[None, None, :]
-    total = tl.sum(tl.load(partials + place, mask, 0), 1)  # (G, C)
+    total = tl.sum(tl.load(partials + place, mask, 0).to(SUM), 1)  # (G, C)
     products = tl.sum(tl.load(partials + GROUPS * num_parts * num_channels + place, mask, 0), 1)
     place = groups[:, None] * num_channels + channels[None, :]
     inverse = tl.load(moments + GROUPS * num_channels + place, held, 0)
