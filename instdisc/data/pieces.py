@@ -140,7 +140,8 @@ class PieceLoader:
         pieces = self._made[self._number]
         while len(pieces) < self._orders.num_pieces:
             piece = next(self._pieces)
-            self._made[piece.number].append(piece)
+            if piece.number >= 0:
+                self._made[piece.number].append(piece)
         for piece in sorted(self._made.pop(self._number), key=lambda piece: piece.end):
             if piece.error is not None:
                 piece.error.reraise()
