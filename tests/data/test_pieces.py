@@ -7,6 +7,7 @@ import torch
 
 from instdisc.data import Scenes, ViewDataset, view_policy
 from instdisc.data import pieces as pieces_file
+from instdisc.data.blocks import BatchForm
 from instdisc.data.pieces import PieceLoader
 
 CPU = torch.device("cpu")
@@ -40,8 +41,7 @@ def keys_of(epoch, first, size=5, count=22):
 
 def pieces(data, num_workers=2, goes_on=True, **options):
     return PieceLoader(
-        data,
-        5,
+        BatchForm(data, 5),
         num_workers=num_workers,
         batches=lambda epoch, first: iter(keys_of(epoch, first)),
         goes_on=goes_on,
