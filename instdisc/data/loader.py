@@ -128,7 +128,9 @@ class ViewLoader(ResumableLoader):
     so a resumed run continues with the next batch.
 
     Workers put a batch together piece by piece, in memory that they share. On a GPU it is copied
-    and finished on a stream of its own, one batch ahead of the one that is handed out.
+    and finished on a stream of its own, one batch ahead of the one that is handed out; with Triton
+    views are cut there too, if most images are not much larger than their views: a value may
+    differ by 1 of 255 then from what workers cut.
 
     Args:
         dataset: what to load.

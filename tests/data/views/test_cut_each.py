@@ -58,19 +58,10 @@ def test_the_kernel_compiles_for_a_gpu(interleaved, monkeypatch, tmp_path):
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     types = {"flat": "*u8", "places": "*i64", "boxes": "*fp32", "views": "*u8"}
-    names = {
-        **types,
-        "num_blocks": "i32",
-        "size": "i32",
-        "INTERLEAVED": "constexpr",
-        "BLOCK": "constexpr",
-    }
+    constants = {"INTERLEAVED": interleaved, "BLOCK": 256}
+    names = {**types, "num_blocks": "i32", "size": "i32", **dict.fromkeys(constants, "constexpr")}
     compiled = triton.compile(
-        ASTSource(
-            cut_file._cut_each,
-            signature=names,
-            constexprs={"INTERLEAVED": interleaved, "BLOCK": 256},
-        ),
+        ASTSource(cut_file._cut_each, signature=names, constexprs=constants),
         target=GPUTarget("cuda", 90, 32),
         options={"num_warps": 4},
     )
