@@ -161,7 +161,10 @@ class PretrainModule(LightningModule):
         # One view at a time: the groups of a split batch norm hold the same images in each.
         queries = [self(view) for view in images[:num_queries]]  # (B, dim) each
         key = self._key(images[1], batch_idx) if self.momentum_backbone is not None else None
-        terms = {name: objective(queries, key, labels) for name, objective in objectives.items()}
+        terms = {
+            name: self._term(objective, queries, key, labels)
+            for name, objective in objectives.items()
+        }
         loss = _weighted_sum([(objectives[name].weight, term) for name, term in terms.items()])
         self._finite.note(loss, self.global_step)
         if loss.device.type == "cpu":
@@ -284,7 +287,15 @@ class PretrainModule(LightningModule):
         if self._passes is None:
             features: Tensor = net(images)
             return features
-        return self._passes(net, images)
+        return self._passes.encode(net, images)
+
+    def _term(
+        self, objective: Objective, queries: list[Tensor], key: Tensor | None, labels: Tensor
+    ) -> Tensor:
+        if self._passes is None:
+            term: Tensor = objective(queries, key, labels)
+            return term
+        return self._passes.compute(objective, queries, key, labels)
 
     def _rate_factor(self, step: int) -> float:
         if self._num_steps == float("inf"):  # not known before the run starts; see on_train_start
