@@ -35,6 +35,9 @@ class CompiledPasses:
     An objective that does not fit into one graph runs without. What comes out of a replay is
     cloned, for the next one overwrites it.
 
+    Args:
+        compile: whether to; else all runs as it is.
+
     Example:
         >>> net = nn.Linear(2, 2)
         >>> passes = CompiledPasses()
@@ -43,7 +46,8 @@ class CompiledPasses:
         True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, compile: bool = True) -> None:
+        self._compile = compile
         self._graphs: dict[tuple[nn.Module, bool], _Graph] = {}
         self._batch_sizes: dict[tuple[Any, ...], int] = {}
         self._may_replay = False
@@ -67,7 +71,7 @@ class CompiledPasses:
             net: any network of images; its graphs are kept as long as this object.
             images: ``(B, 3, H, W)``.
         """
-        if not (net.training and self._fits(net, images)):
+        if not (self._compile and net.training and self._fits(net, images)):
             result: Tensor = net(images)
             return result
         few = images.device.type == "cuda" and images.numel() <= _FEW_VALUES
@@ -100,7 +104,7 @@ class CompiledPasses:
         return result.clone() if replay else result
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(CompiledPasses())
+        return vars(CompiledPasses(compile=self._compile))
 
 
 class _Graph:
