@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import nms
 
+from instdisc.data.views.gpu import available
+
 from .anchors import Anchors
 from .boxes import RPN_WEIGHTS, clip, decode, encode, has_area
-from .fused_align import has_triton
 from .losses import proposal_losses
 from .matching import Truth, match, sample
 from .suppression import suppress
@@ -140,7 +141,7 @@ class ProposalNetwork(nn.Module):
         shifted = all_boxes + apart
         # Boxes without area go to the end; the host need not know how many they are.
         all_scores = all_scores.masked_fill(~usable, -torch.inf)
-        if has_triton(shifted.device):
+        if available(shifted.device):
             if len(logits) > 1:  # the boxes of one map are sorted
                 order = all_scores.argsort(dim=1, descending=True)
                 shifted, all_boxes = (_rows(boxes, order) for boxes in (shifted, all_boxes))

@@ -108,7 +108,7 @@ def test_detector_with_kernels_is_the_one_without(make_detector, make_batch, mon
     for kernels in (False, True):
         for module in (align, last_stage):
             monkeypatch.setattr(module, "fuses", lambda map_, on=kernels: on)
-        monkeypatch.setattr(proposals, "has_triton", lambda device, on=kernels: on)
+        monkeypatch.setattr(proposals, "available", lambda device, on=kernels: on)
         torch.manual_seed(0)  # the proposals' anchors are drawn; of the regions all are taken
         losses = detector.train()(images, sizes, objects)
         weights = [weight for weight in detector.parameters() if weight.requires_grad]
@@ -150,7 +150,7 @@ def test_step_waits_once_for_the_device(make_detector, make_batch, monkeypatch):
     with Waits() as waits:
         detector(*batch)
     assert set(waits.seen) == {"torchvision.nms.default"}  # without kernels
-    monkeypatch.setattr(proposals, "has_triton", lambda device: True)
+    monkeypatch.setattr(proposals, "available", lambda device: True)
     with Waits() as waits:
         losses = detector(*batch)  # the one wait, by tolist(), is no operator on the CPU
     assert not waits.seen
