@@ -111,9 +111,9 @@ def test(options: argparse.Namespace, masks: bool) -> Contenders:
 
 
 def own(backbone: Backbone, options: argparse.Namespace, masks: bool) -> Detector:
-    """Our detector."""
+    """Our detector, in the memory format that `DetectionModule` takes on the device."""
     before, after = options.proposals
-    return Detector(
+    detector = Detector(
         backbone,
         _CLASSES,
         masks=masks,
@@ -122,6 +122,9 @@ def own(backbone: Backbone, options: argparse.Namespace, masks: bool) -> Detecto
         regions_per_image=options.regions,
         min_score=0.0,
     )
+    on_gpu = torch.device(options.device).type == "cuda"
+    layout: Any = torch.channels_last if on_gpu else torch.contiguous_format
+    return detector.to(memory_format=layout)
 
 
 def peer(backbone: Backbone, options: argparse.Namespace, masks: bool) -> nn.Module:

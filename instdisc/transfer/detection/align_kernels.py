@@ -12,23 +12,12 @@ Legend: R regions, C channels, S bins per side that are wanted, B block of bins 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-try:
-    import triton
-    import triton.language as tl
-except ImportError:  # without Triton nothing here runs, but it can be read and imported
-    triton = None
+from instdisc.data.views.gpu import jit, tl
 
 
-def _jit(function: _Function) -> Any:
-    return function if triton is None else triton.jit(function)
-
-
-@_jit
+@jit
 def gather_bins(
     map_: tl.tensor,
     rois: tl.tensor,
@@ -81,7 +70,7 @@ def gather_bins(
     )
 
 
-@_jit
+@jit
 def scatter_bins(
     gradient: tl.tensor,
     rois: tl.tensor,
@@ -134,7 +123,7 @@ def scatter_bins(
         )
 
 
-@_jit
+@jit
 def _region(roi: tl.tensor, scale: tl.tensor, PARTS: tl.constexpr) -> Any:
     """Image; then along y and along x: start, size of a bin and samples per bin, in cells."""
     left, right = tl.load(roi + 1) * scale - 0.5, tl.load(roi + 3) * scale - 0.5
@@ -144,7 +133,7 @@ def _region(roi: tl.tensor, scale: tl.tensor, PARTS: tl.constexpr) -> Any:
     return tl.load(roi).to(tl.int32), top, bin_height, tall, left, bin_width, wide
 
 
-@_jit
+@jit
 def _support(
     start: tl.tensor,
     bin_size: tl.tensor,
@@ -161,7 +150,7 @@ def _support(
     return first, tl.where(samples > 0, tl.maximum(last - first, 0) + 1, 0)
 
 
-@_jit
+@jit
 def _weights(
     cell: tl.tensor,
     start: tl.tensor,

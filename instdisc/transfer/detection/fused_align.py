@@ -5,15 +5,13 @@ Legend: R regions, C channels, S bins per side, h x w cells of a map.
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
 from contextlib import nullcontext
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from instdisc.data.views.gpu import available
 
 _CELLS = {"forward": 32, "backward": 64}  # at once
 _CHANNELS = 128  # of a program
@@ -32,7 +30,7 @@ def fuses(map_: Tensor) -> bool:
     """
     half = map_.dtype in (torch.bfloat16, torch.float16)
     deterministic = torch.are_deterministic_algorithms_enabled()
-    return half and not deterministic and has_triton(map_.device)
+    return half and not deterministic and available(map_.device)
 
 
 def fused_align(map_: Tensor, rois: Tensor, scale: float, parts: int, every: int = 1) -> Tensor:
@@ -113,11 +111,3 @@ def _launch(
             BLOCK=_CHANNELS,
             num_warps=_NUM_WARPS,
         )
-
-
-@lru_cache
-def has_triton(device: torch.device) -> bool:
-    """Whether kernels run on a device: a GPU, Triton, and the C compiler that Triton needs."""
-    if device.type != "cuda" or importlib.util.find_spec("triton") is None:
-        return False
-    return bool(os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang"))

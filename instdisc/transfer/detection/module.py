@@ -169,15 +169,13 @@ class DetectionModule(LightningModule):
             ``(B, 3, H, W)`` float32, normalised, zero where there is no image.
         """
         normal: Tensor = self.normalise(images, sizes)
-        return (
-            normal.contiguous(memory_format=torch.channels_last) if self.channels_last else normal
-        )
+        if self._is_channels_last(images.device):
+            return normal.contiguous(memory_format=torch.channels_last)
+        return normal
 
     def setup(self, stage: str) -> None:
         self.history.show(self)
-        if self.channels_last is None:
-            self.channels_last = self.trainer.strategy.root_device.type == "cuda"
-        if self.channels_last:
+        if self._is_channels_last(self.trainer.strategy.root_device):
             self.detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def on_fit_start(self) -> None:
@@ -283,6 +281,9 @@ class DetectionModule(LightningModule):
         self.history.seen = self.history.seen._replace(**changed)
         self.detector.backbone.input = self.history.seen
         self.normalise.follow(self.history.seen)
+
+    def _is_channels_last(self, device: torch.device) -> bool:
+        return device.type == "cuda" if self.channels_last is None else self.channels_last
 
     def _measure_norms(self) -> None:
         """Precise batch norm, where there are images to measure on."""

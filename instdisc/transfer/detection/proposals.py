@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import nms
 
+from instdisc.data.views.gpu import available
+
 from .anchors import Anchors
 from .boxes import RPN_WEIGHTS, clip, decode, encode, has_area
-from .fused_align import has_triton
 from .losses import proposal_losses
 from .matching import Truth, match, sample
-from .suppression import suppress
+from .suppression import MOST_BOXES, suppress
 
 _SAMPLES, _POSITIVE = 256, 128
 _LOW, _HIGH, _NMS = 0.3, 0.7, 0.7
@@ -140,7 +141,7 @@ class ProposalNetwork(nn.Module):
         shifted = all_boxes + apart
         # Boxes without area go to the end; the host need not know how many they are.
         all_scores = all_scores.masked_fill(~usable, -torch.inf)
-        if has_triton(shifted.device):
+        if available(shifted.device) and shifted.shape[1] <= MOST_BOXES:
             if len(logits) > 1:  # the boxes of one map are sorted
                 order = all_scores.argsort(dim=1, descending=True)
                 shifted, all_boxes = (_rows(boxes, order) for boxes in (shifted, all_boxes))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+MOST_BOXES = 16_384  # of an image: a row of 256 words still fits the registers
 _WARPS = 8
 
 
@@ -18,7 +19,7 @@ def suppress(boxes: Tensor, usable: Tensor, threshold: float, most: int) -> tupl
     """The boxes of each image that no better one overlaps, by kernels.
 
     Args:
-        boxes: ``(B, M, 4)`` float32, best first.
+        boxes: ``(B, M, 4)`` float32, best first; M is at most `MOST_BOXES`.
         usable: ``(B, M)`` bool; the others neither stay nor take another away.
         threshold: IoU above which the worse of two boxes goes.
         most: K.

@@ -9,23 +9,12 @@ Legend: B images, M boxes of an image, W = ceil(M / 64) words of a row, K boxes 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-try:
-    import triton
-    import triton.language as tl
-except ImportError:  # without Triton nothing here runs, but it can be read and imported
-    triton = None
+from instdisc.data.views.gpu import jit, tl
 
 
-def _jit(function: _Function) -> Any:
-    return function if triton is None else triton.jit(function)
-
-
-@_jit
+@jit
 def mark_overlaps(
     boxes: tl.tensor,
     overlaps: tl.tensor,
@@ -59,7 +48,7 @@ def mark_overlaps(
         tl.store(overlaps + place, bits, mask=row < count)
 
 
-@_jit
+@jit
 def keep_best(
     overlaps: tl.tensor,
     usable: tl.tensor,
@@ -105,7 +94,7 @@ def keep_best(
     tl.store(counts + image, tl.minimum(kept, most).to(tl.int64))
 
 
-@_jit
+@jit
 def _box(boxes: tl.tensor, row: tl.tensor, count: tl.tensor) -> Any:
     inside = row < count
     left = tl.load(boxes + row * 4, mask=inside, other=0.0)
@@ -115,6 +104,6 @@ def _box(boxes: tl.tensor, row: tl.tensor, count: tl.tensor) -> Any:
     return left, top, right, bottom
 
 
-@_jit
+@jit
 def _either(one: tl.tensor, other: tl.tensor) -> Any:
     return one | other

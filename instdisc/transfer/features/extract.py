@@ -87,7 +87,7 @@ def extract_features(
         policy: how the view is made, in place of `evaluation_policy`; `image_size` is then not
             used.
         precision: ``"32-true"``, or ``"bf16-mixed"``: convolutions and products in bfloat16, which
-            is several times as fast on a GPU and moves a feature by about a hundredth of its size.
+            is faster on a GPU and moves a feature by less than a hundredth of the largest.
             What the features are about says so.
 
     Raises:

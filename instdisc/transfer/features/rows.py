@@ -29,11 +29,10 @@ class Rows:
 
     def add(self, rows: Tensor) -> None:
         """Takes ``(B, ...)`` of a batch, on any device."""
-        if rows.device.type != "cuda":
+        if not _on_gpu(rows):
             self._parts.append(rows.cpu())
             return
-        pinned = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True)
-        pinned.copy_(rows, non_blocking=True)
+        pinned = _pinned(rows).copy_(rows, non_blocking=True)
         arrived = torch.cuda.current_stream(rows.device).record_event()
         self._keep()
         self._coming = pinned, arrived
@@ -49,3 +48,12 @@ class Rows:
             arrived.synchronize()
             self._parts.append(pinned.clone())  # pinned memory is scarce: it serves again
             self._coming = None
+
+
+def _on_gpu(rows: Tensor) -> bool:
+    """Whether it lies on a GPU, which copies while the host goes on."""
+    return rows.device.type == "cuda"
+
+
+def _pinned(rows: Tensor) -> Tensor:
+    return torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True)

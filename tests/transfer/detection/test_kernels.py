@@ -4,6 +4,7 @@ Triton must be imported with the interpreter switched on, so the tests run in a 
 own. bfloat16 is left to a GPU: the interpreter computes it wrongly.
 """
 
+import importlib.metadata
 import importlib.util
 import os
 import subprocess
@@ -15,7 +16,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.ops import nms, roi_align
 
 from instdisc.transfer import ProposalCounts
-from instdisc.transfer.detection import align, last_stage, proposals
+from instdisc.transfer.detection import (
+    align,
+    align_kernels,
+    last_stage,
+    proposals,
+    suppression_kernels,
+)
 from instdisc.transfer.detection.fused_align import fused_align, fuses
 from instdisc.transfer.detection.suppression import suppress
 
@@ -26,8 +33,12 @@ pytestmark = pytest.mark.skipif(
 interpreted = pytest.mark.skipif(not INTERPRETED, reason="runs within test_in_the_interpreter")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(INTERPRETED, reason="this is the process that it starts")
 def test_in_the_interpreter():
+    release = tuple(map(int, importlib.metadata.version("triton").split(".")[:2]))
+    if release < (3, 8):
+        pytest.skip("the interpreter of Triton 3.6 cannot loop to a computed end with numpy 2.4")
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
         env=os.environ | {"TRITON_INTERPRET": "1"},
@@ -43,6 +54,57 @@ def test_in_the_interpreter():
 def test_kernels_are_for_half_precision_on_a_gpu():
     assert not fuses(torch.zeros(1, 8, 4, 4))
     assert not fuses(torch.zeros(1, 8, 4, 4, dtype=torch.bfloat16))
+
+
+BINS = {"PARTS": 14, "EVERY": 1, "SIDE": 14, "BLOCK_SIDE": 16, "BLOCK": 128}
+EVERY_SECOND = BINS | {"EVERY": 2, "SIDE": 7, "BLOCK_SIDE": 8}
+FORWARD = {"map_": "*bf16", "rois": "*fp32", "bins": "*bf16", "scale": "fp32"}
+BACKWARD = {"gradient": "*fp32", "rois": "*fp32", "bins": "*bf16", "scale": "fp32"}
+OVERLAPS = {"boxes": "*fp32", "overlaps": "*i64", "threshold": "fp32"}
+BEST = {"overlaps": "*i64", "usable": "*i64", "rows": "*i64", "counts": "*i64"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(INTERPRETED, reason="the interpreter compiles nothing")
+@pytest.mark.parametrize(
+    ("kernel", "types", "constants"),
+    [
+        (align_kernels.gather_bins, FORWARD, {**BINS, "CELLS": 32}),
+        (align_kernels.gather_bins, FORWARD, {**EVERY_SECOND, "CELLS": 32}),
+        (align_kernels.scatter_bins, BACKWARD, {**BINS, "CELLS": 64}),
+        (align_kernels.scatter_bins, BACKWARD, {**EVERY_SECOND, "CELLS": 64}),
+        (suppression_kernels.mark_overlaps, OVERLAPS, {}),
+        (suppression_kernels.keep_best, BEST, {"WORDS": 256}),
+    ],
+    ids=["bins", "every second bin", "bins back", "every second bin back", "overlaps", "best"],
+)
+def test_compiled_for_a_gpu_they_keep_to_registers(kernel, types, constants, tmp_path, monkeypatch):
+    compiler = pytest.importorskip("triton.compiler")
+    nvidia = pytest.importorskip("triton.backends.nvidia.compiler")
+    backend = pytest.importorskip("triton.backends.compiler")
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    names = kernel.arg_names
+    signature = {n: "constexpr" if n in constants else types.get(n, "i32") for n in names}
+    aligned = [n for n in names if types.get(n, "").startswith("*") or n == "channels"]
+    source = compiler.ASTSource(
+        kernel,
+        signature,
+        {(names.index(name),): value for name, value in constants.items()},
+        {(names.index(name),): [["tt.divisibility", 16]] for name in aligned},
+    )
+    target = backend.GPUTarget("cuda", 90, 32)
+    compiled = compiler.compile(source, target=target, options={"num_warps": 8})
+    code = tmp_path / "kernel.ptx"
+    code.write_text(compiled.asm["ptx"])
+    said = subprocess.run(
+        [nvidia.get_ptxas(90).path, "-v", "-arch=sm_90a", code, "-o", tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
+    assert "0 bytes spill stores, 0 bytes spill loads" in said, said
+    if kernel in (align_kernels.gather_bins, align_kernels.scatter_bins):
+        assert "wgmma" in compiled.asm["ptx"]  # on the tensor cores
 
 
 def make_regions():
@@ -108,7 +170,7 @@ def test_detector_with_kernels_is_the_one_without(make_detector, make_batch, mon
     for kernels in (False, True):
         for module in (align, last_stage):
             monkeypatch.setattr(module, "fuses", lambda map_, on=kernels: on)
-        monkeypatch.setattr(proposals, "has_triton", lambda device, on=kernels: on)
+        monkeypatch.setattr(proposals, "available", lambda device, on=kernels: on)
         torch.manual_seed(0)  # the proposals' anchors are drawn; of the regions all are taken
         losses = detector.train()(images, sizes, objects)
         weights = [weight for weight in detector.parameters() if weight.requires_grad]
@@ -150,7 +212,7 @@ def test_step_waits_once_for_the_device(make_detector, make_batch, monkeypatch):
     with Waits() as waits:
         detector(*batch)
     assert set(waits.seen) == {"torchvision.nms.default"}  # without kernels
-    monkeypatch.setattr(proposals, "has_triton", lambda device: True)
+    monkeypatch.setattr(proposals, "available", lambda device: True)
     with Waits() as waits:
         losses = detector(*batch)  # the one wait, by tolist(), is no operator on the CPU
     assert not waits.seen

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -120,6 +121,19 @@ def test_images_are_normalised_and_the_padding_is_zero(channels_last):
     assert not found[1, :, :, 4:].any()
     if channels_last:
         assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "last"),
+    [(None, "cuda", True), (None, "cpu", False), (False, "cuda", False), (True, "cpu", True)],
+)
+def test_memory_format_is_the_devices_if_nothing_else_is_asked(asked, device, last):
+    module = DetectionModule("test_resnet", 3, channels_last=asked, **SMALL)
+    strategy = SimpleNamespace(root_device=torch.device(device))
+    module._trainer = SimpleNamespace(strategy=strategy)
+    module.setup("fit")
+    weight = next(p for p in module.detector.parameters() if p.ndim == 4 and p.shape[-1] == 3)
+    assert weight.is_contiguous(memory_format=torch.channels_last) == last
 
 
 def test_precise_batch_norm_sets_the_statistics(trained):
