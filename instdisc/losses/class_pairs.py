@@ -33,23 +33,24 @@ def pairs_by_class(
         slice_length: C.
 
     Returns:
-        By class where the bank is on a CPU and its labels lie within a range of 4 C, else by mask.
+        By class where the bank is on a CPU, takes several slices and has its labels within a range
+        of 4 C; else by mask.
 
     Example:
         >>> other = lambda labels, bank_labels: labels[:, None] != bank_labels
         >>> every = lambda labels, bank_labels: None
         >>> labels, bank_labels = torch.tensor([5, 7]), torch.tensor([7, 5, 7, 6])
         >>> rules = Rules(labels, positives=every, negatives=other)
-        >>> pairs = pairs_by_class(rules, torch.zeros(2, 8), bank_labels, slice_length=4)
-        >>> scores = torch.zeros(2, 4)
-        >>> pairs.load(bank_labels)
+        >>> pairs = pairs_by_class(rules, torch.zeros(2, 8), bank_labels, slice_length=3)
+        >>> scores = torch.zeros(2, 3)
+        >>> pairs.load(bank_labels[:3])
         >>> pairs.exclude(scores)
         >>> scores < 0
-        tensor([[False,  True, False, False],
-                [ True, False,  True, False]])
+        tensor([[False,  True, False],
+                [ True, False,  True]])
     """
-    if not can_look(bank_labels.device) or len(bank_labels) == 0:
-        return MaskedPairs(rules, query)
+    if not can_look(bank_labels.device) or len(bank_labels) <= slice_length:
+        return MaskedPairs(rules, query)  # a table for a single slice would cost what it saves
     low, high = (int(label) for label in bank_labels.aminmax())
     if high - low >= min(4 * slice_length, len(bank_labels)):  # as much as a slice
         return MaskedPairs(rules, query)

@@ -118,9 +118,10 @@ def test_a_table_only_where_it_is_smaller_than_the_bank():
     assert kind(torch.arange(64)) is ClassPairs
     assert kind(torch.arange(65)) is MaskedPairs  # a range above 4 C
     assert kind(torch.arange(20) * 2) is MaskedPairs  # more classes than keys
+    assert kind(bank.labels[:C]) is MaskedPairs  # a single slice
     assert kind(bank.labels[:0]) is MaskedPairs
     extremes = torch.tensor([torch.iinfo(torch.int64).min, torch.iinfo(torch.int64).max])
-    assert kind(extremes) is MaskedPairs
+    assert kind(extremes.repeat(C)) is MaskedPairs
 
 
 @pytest.mark.parametrize("with_key", [True, False])
