@@ -57,8 +57,8 @@ class ContrastiveLoss(nn.Module):
     def positives(self, labels: Tensor, bank_labels: Tensor) -> Tensor | None:
         """Which bank keys attract each query.
 
-        It may be called on any slice of the queries and of the bank, so it must look at the labels
-        alone.
+        It may be called on any slice of the queries and of the bank, or once on each class that is
+        in the bank, so it must look at the labels alone.
 
         Args:
             labels: ``(B,)`` int64; ``-1`` where the class is unknown.

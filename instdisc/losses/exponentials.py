@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from .products import Products
-from .rules import EXCLUDED
+from .rules import EXCLUDED, can_look
 
 _NEAR = 30.0  # bits around 0 within which similarities are taken as they are
-_FAR = 2.0**64  # sum of a slice beyond which its powers might overflow
+_FAR = 2.0**64  # sum of a slice beyond which its powers, or keys times them, might overflow
 
 
 class Exponentials:
@@ -35,10 +35,12 @@ class Exponentials:
 
     def __init__(self, query: Tensor, *, weighted: bool) -> None:
         count, _ = query.shape
-        self._looks = query.device.type == "cpu"
+        self._looks = can_look(query.device)
         self._shift = query.new_full((count,), -EXCLUDED / 2)  # a_i, in bits
         self._shifted = True  # whether any of them is not 0
-        self._settled = False  # whether every query has one, for it had a key
+        # Whether every query had a key. The first of one that had none overflows, and its slice is
+        # done twice.
+        self._settled = False
         self._total = query.new_zeros(count)  # sum of 2^(s_j - a_i)
         self._weighted = torch.zeros_like(query) if weighted else None
 
@@ -72,7 +74,7 @@ class Exponentials:
         if self._shifted:
             weights.sub_(self._shift[:, None])
         total = weights.exp2_().sum(1)
-        if not float(total.amax()) < _FAR:  # nor if it is nan
+        if not float(total.amax()) < _FAR:  # nan neither
             return None
         self._total += total
         return weights

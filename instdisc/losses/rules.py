@@ -84,8 +84,13 @@ class MaskedPairs:
             add_masked_rows(self._attract, products, self._positive_sum, self._num_positives)
 
     def positives(self) -> tuple[Tensor, Tensor]:
-        """Of all slices: the sum of the keys that attract, ``(B, D)``, and their number, ``(B,)``."""
+        """Of all slices the sum of the keys that attract, ``(B, D)``, and how many ``(B,)``."""
         return self._positive_sum, self._num_positives
+
+
+def can_look(device: torch.device) -> bool:
+    """Whether the program may choose by values there without waiting for the device."""
+    return device.type == "cpu"
 
 
 def lower_where(mask: Tensor, scores: Tensor) -> None:
@@ -131,16 +136,15 @@ def _as_float(mask: Tensor, dtype: torch.dtype) -> Tensor:
 def _few_marked(mask: Tensor) -> tuple[Tensor, Tensor] | None:
     """Rows and columns of what is set; ``None`` where arithmetic with all pairs is faster.
 
-    Few pairs are marked where there are many classes. Only a CPU can look and choose without
-    waiting for itself.
+    Few pairs are marked where there are many classes.
     """
-    if mask.device.type != "cpu":
+    if not can_look(mask.device):
         return None
     mask = mask.contiguous()
     rows, columns = mask.shape
     if columns % 8 or mask.storage_offset() % 8:
-        found = mask.nonzero()
-        return found[:, 0], found[:, 1]
+        marked = mask.nonzero()
+        return marked[:, 0], marked[:, 1]
     words = mask.view(torch.int64).nonzero()  # (w, 2): 8 flags at a time, most of them empty
     if len(words) * 48 > mask.numel():
         return None

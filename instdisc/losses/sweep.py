@@ -50,19 +50,20 @@ def sweep(
 ) -> BankTerms:
     """Reads the bank once and keeps nothing of size B x K.
 
-    For each slice of the bank it adds to a log-sum-exp with a running maximum (exact for vectors of
-    any length at any temperature; the maximum costs about 1 % of the time) and, if a gradient will
-    be wanted, to the sum of the keys weighted by their exponentials, which divided by the sum of
-    the exponentials is the gradient. So the backward pass needs that one (B, D) tensor only.
+    For each slice of the bank it adds to a log-sum-exp (exact for vectors of any length at any
+    temperature, see `Exponentials`) and, if a gradient will be wanted, to the sum of the keys
+    weighted by their exponentials, which divided by the sum of the exponentials is the gradient. So
+    the backward pass needs that one (B, D) tensor only. The rules are asked once for the classes
+    in the bank where that pays (`pairs_by_class`), else for each slice.
 
-    Nothing waits for the device. Under `torch.compile` the graph breaks here.
+    Nothing waits for a device. Under `torch.compile` the graph breaks here.
 
     Args:
         query: ``(B, D)``, float32 or float64; the dtype of all sums.
         bank: stored keys of any float dtype; nothing flows back into them.
         labels: ``(B,)`` int64.
         temperature: T.
-        positives: marks the bank keys of a slice that attract; see `ContrastiveLoss`.
+        positives: marks the bank keys that attract; see `ContrastiveLoss`.
         negatives: marks those that repel.
 
     Returns:
@@ -142,7 +143,7 @@ def _accumulate(
 ) -> tuple[BankTerms, Tensor | None]:
     if query.device.type == "cpu":
         keep_freed_blocks()
-    length = slice_length(*query.shape, query.device)
+    length = slice_length(len(query), query.shape[1], query.device)
     pairs = pairs_by_class(rules, query, bank.labels, length)
     exponentials = Exponentials(query, weighted=needs_gradient)
     # Powers of 2 take half the time of powers of e.

@@ -21,6 +21,7 @@ from instdisc.losses import (
 from instdisc.types import Bank
 
 C = 16  # where a test asks for `short`
+FAR = 10**12  # label with which the range of the bank's is too wide for a table
 
 
 @pytest.fixture
@@ -92,23 +93,43 @@ def test_rules_see_one_slice_at_a_time(short):
             return super().positives(labels, bank_labels)
 
     query, key, bank, labels = inputs()
+    bank.labels[0] = FAR
     Watched(0.1)(query, key, bank, labels)
     assert [len(part) for _, part in seen] == [C, C, C, 2]
     assert {count for count, _ in seen} == {5}
     assert torch.equal(torch.cat([part for _, part in seen]), bank.labels)
 
 
+def test_rules_see_each_class_of_the_bank_once(short):
+    seen = []
+
+    class Watched(SupConLoss):
+        def positives(self, labels, bank_labels):
+            seen.append(bank_labels)
+            return super().positives(labels, bank_labels)
+
+    query, key, bank, labels = inputs()
+    bank.labels[bank.labels == 2] = 9  # nothing is asked about classes that aren't there
+    Watched(0.1)(query, key, bank, labels)
+    (classes,) = seen
+    assert classes.tolist() == [-1, 0, 1, 3, 9]
+
+
 @pytest.mark.parametrize(
     ("mask", "got"),
     [(torch.ones(5, 50), "torch.float32"), (torch.ones(5, 50) > 0, r"torch.bool \(5, 50\)")],
 )
-def test_bad_mask(short, mask, got):
+@pytest.mark.parametrize(("far", "length"), [(True, C), (False, 5)])  # by slice, by class
+def test_bad_mask(short, mask, got, far, length):
     class Wrong(ContrastiveLoss):
         def negatives(self, labels, bank_labels):
             return mask
 
-    with pytest.raises(ValueError, match=rf"`negatives` must return .* \(5, 16\).* got {got}"):
-        Wrong(0.1)(*inputs())
+    query, key, bank, labels = inputs()
+    bank.labels[0] = FAR if far else -1
+    match = rf"`negatives` must return .* \(5, {length}\).* got {got}"
+    with pytest.raises(ValueError, match=match):
+        Wrong(0.1)(query, key, bank, labels)
 
 
 def test_slice_length():
