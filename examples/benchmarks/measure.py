@@ -114,11 +114,11 @@ def alone(name: str, call: Callable[[], Any], options: argparse.Namespace, memor
     """Times a contender by itself; its first call is the start, a second warms up."""
     begin = time.perf_counter()
     run = call()
-    _wait(options.device)
-    start = time.perf_counter() - begin
-    if isinstance(run, Run):
+    if isinstance(run, Run):  # perhaps of other processes: this one may not use the GPU
         times = [1000 * seconds for seconds in run.seconds]
         return Result(name, times, run.start, run.memory, **_work(call, options))
+    _wait(options.device)
+    start = time.perf_counter() - begin
     second = _timed(call, options.device)
     inner = 1 if options.device == "cpu" else max(1, min(100, int(_LONG_ENOUGH / second)))
     times = [1000 * _timed(call, options.device, inner) for _ in range(options.repeats)]
