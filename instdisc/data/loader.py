@@ -5,14 +5,18 @@ Legend: B batch per process, N images, W processes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from instdisc.distributed import rank, world_size
+from instdisc.types import Views
 
+from .delivery import Delivery
+from .pieces import Keys, PieceLoader, SharedBatch
 from .views.dataset import ViewDataset
 from .views.finish import ViewFinisher
 
@@ -59,9 +63,13 @@ class ResumableLoader(DataLoader):
         # A generator: nothing is read before the first batch is asked for, so an epoch that is
         # set after iter(), as Lightning does, still counts.
         self._batches_done = self._keys().skip // (self.batch_size or 1)
-        for batch in super().__iter__():
+        for batch in self.batches():
             self._batches_done += 1
-            yield self.finish(batch)
+            yield batch
+
+    def batches(self) -> Iterator[Any]:
+        """The batches of the epoch that the sampler stands at; counted when they are handed out."""
+        return map(self.finish, super().__iter__())
 
     def finish(self, batch: Any) -> Any:
         """What is handed out for a batch that a worker made."""
@@ -114,20 +122,27 @@ class ViewLoader(ResumableLoader):
     position within the epoch is part of ``state_dict()``, which Lightning puts into checkpoints,
     so a resumed run continues with the next batch.
 
+    Workers put a batch together piece by piece, in memory that they share. On a GPU it is copied
+    and finished on a stream of its own, one batch ahead of the one that is handed out.
+
     Args:
         dataset: what to load.
         batch_size: B.
         shuffle: a new order each epoch, from the data set's seed.
         drop_last: leave out the last, smaller batch.
-        num_workers: processes that read and cut; 0 does it in the main process.
-        pin_memory: page-locked batches for a faster copy to a GPU.
-        raw: yield what the data set makes, for someone who finishes it on the device, as
-            `ViewData` does.
+        num_workers: processes that read and cut; 0 does it in the main process. While the last
+            batches of an epoch are used they begin the next, if it is shuffled.
+        pin_memory: page-locked batches for a faster copy to a GPU; of raw batches.
+        raw: yield what the data set makes, for someone who finishes it.
+        device: where the views are finished and handed out.
+        finish: makes `Views` of what the data set makes, on `device`; ``None`` for
+            ``ViewFinisher(dataset.policies)``.
 
     Raises:
         ValueError: if `batch_size` is not positive, or exceeds the images of a process while
-            `drop_last` is set: not one batch would come; or if the data set leaves its views
-            uncut and `raw` is not set.
+            `drop_last` is set: not one batch would come; if the data set leaves its views uncut
+            and neither `raw` nor `finish` is set; or if `raw` is set together with `finish` or
+            with another `device` than the CPU.
 
     Example:
         >>> from instdisc.data import Scenes, view_policy
@@ -149,11 +164,19 @@ class ViewLoader(ResumableLoader):
         num_workers: int = 0,
         pin_memory: bool = False,
         raw: bool = False,
+        device: torch.device | str = "cpu",
+        finish: Callable[[Any], Views] | None = None,
     ) -> None:
+        device = torch.device(device)
         if batch_size < 1:
             raise ValueError(f"`batch_size` must be positive, got {batch_size}")
-        if not (raw or dataset.cut):
-            raise ValueError("`raw` must be True for a data set with `cut`=False")
+        if not (raw or finish or dataset.cut):
+            raise ValueError("`raw` must be True, or `finish` set, for a data set with `cut`=False")
+        if raw and (finish is not None or device.type != "cpu"):
+            raise ValueError(
+                "`raw` batches are handed out as they are: leave out `finish` and `device`, got "
+                f"{finish} and {str(device)!r}"
+            )
         sampler = EpochSampler(dataset, seed=dataset.seed, shuffle=shuffle)
         if drop_last and batch_size > len(sampler):
             raise ValueError(
@@ -167,12 +190,32 @@ class ViewLoader(ResumableLoader):
             seed=dataset.seed,
             drop_last=drop_last,
             num_workers=num_workers,
-            pin_memory=pin_memory,
+            pin_memory=pin_memory or device.type == "cuda",
         )
-        self._finish = None if raw else ViewFinisher(dataset.policies)
+        self._delivery = None if raw else Delivery(device, finish or ViewFinisher(dataset.policies))
+        self._pieces: PieceLoader | None = None
 
-    def finish(self, batch: Any) -> Any:
-        return batch if self._finish is None else self._finish(batch)
+    def batches(self) -> Iterator[Any]:
+        if self._delivery is None:
+            return super().batches()
+        return self._delivery(self._shared() if self.num_workers else super().batches())
+
+    def _shared(self) -> Iterator[SharedBatch]:
+        """What the workers put together, from where the sampler stands."""
+        assert self._delivery is not None
+        size, sampler = self.batch_size or 1, self._keys()
+        if self._pieces is None:
+            self._pieces = PieceLoader(
+                self.dataset,
+                size,
+                num_workers=self.num_workers,
+                batches=partial(_batches_of_keys, sampler, size, self.drop_last),
+                goes_on=sampler.shuffle,
+                generator=self.generator,
+                page_lock=self._delivery.device.type == "cuda",
+            )
+        first, sampler.skip = sampler.skip // size, 0
+        return self._pieces.run(sampler.epoch, first, len(self))
 
 
 class EpochSampler(DistributedSampler):
@@ -195,21 +238,33 @@ class EpochSampler(DistributedSampler):
         self.skip = 0
 
     def __iter__(self) -> Iterator[Any]:
+        # Spent at once: a pass that is broken off must not shorten the one after it.
+        skip, self.skip = self.skip, 0
+        yield from self.keys(self.epoch)[skip:]
+
+    def keys(self, epoch: int) -> list[tuple[int, int]]:
+        """What comes in an epoch."""
         count = len(self.dataset)  # type: ignore[arg-type]
         if self.shuffle:
             # Not seed + epoch: then run 1 would repeat run 0 one epoch later.
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
             order = torch.randperm(count, generator=generator)
         else:
             order = torch.arange(count)
-        own = order[rank() :: world_size()]
+        share = order[rank() :: world_size()]
         if self.shuffle:
-            own = own[: len(self)]  # equal shares for training
-        # Spent at once: a pass that is broken off must not shorten the one after it.
-        skip, self.skip = self.skip, 0
-        for index in own[skip:].tolist():
-            yield (self.epoch, index)
+            share = share[: len(self)]  # equal shares for training
+        return [(epoch, index) for index in share.tolist()]
 
     def __len__(self) -> int:
         count, processes = len(self.dataset), world_size()  # type: ignore[arg-type]
         return count // processes if self.shuffle else len(range(rank(), count, processes))
+
+
+def _batches_of_keys(
+    sampler: EpochSampler, size: int, drop_last: bool, epoch: int, first: int
+) -> Iterator[Keys]:
+    """The keys of each batch of an epoch, from a batch on."""
+    keys = sampler.keys(epoch)
+    end = len(keys) - size + 1 if drop_last else len(keys)
+    return (keys[start : start + size] for start in range(first * size, end, size))

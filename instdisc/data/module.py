@@ -10,6 +10,8 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
+from instdisc.types import Views
+
 from .images.folders import ImageFolder
 from .images.memory import ImagesInMemory, check_memory
 from .images.source import ImageSource, ImageSubset
@@ -29,8 +31,9 @@ class ViewData(LightningDataModule):
     validation loaders of one plain view each: the training images (the bank of the online kNN)
     and the test images.
 
-    Workers read, cut and draw the random numbers; colours are computed on the device after the
-    transfer. Small sets can be kept in memory, or on the device, where the views are cut then.
+    Workers read, cut and draw the random numbers; colours are computed on the device: within a
+    Trainer by the loaders themselves, on a GPU beside the network and one batch ahead (see
+    `ViewLoader`). Small sets can be kept in memory, or on the device, where the views are cut then.
 
     Args:
         images: a folder (see `ImageFolder`) or any `ImageSource`.
@@ -123,7 +126,7 @@ class ViewData(LightningDataModule):
     def train_dataloader(self) -> ViewLoader:
         cut = self.keep != "device"
         views = ViewDataset(self.images, self.policies, seed=self.seed, cut=cut)
-        return self._loader(views, shuffle=True)
+        return self._loader(views, training=True)
 
     def val_dataloader(self) -> list[ViewLoader]:
         if self.test_images is None:
@@ -133,18 +136,28 @@ class ViewData(LightningDataModule):
     def plain_loader(self, images: ImageSource) -> ViewLoader:
         """One plain view of every image, in order."""
         views = ViewDataset(images, [evaluation_policy(self.image_size)], seed=self.seed)
-        return self._loader(views, shuffle=False)
+        return self._loader(views, training=False)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        if not isinstance(batch, RawViews | UncutViews):
+            return batch
+        if isinstance(batch, UncutViews) or (self.trainer is not None and self.trainer.training):
+            return self._finish_training(batch)
+        return self._finish_plain(batch)
+
+    def _finish_training(self, batch: RawViews | UncutViews) -> Views:
         if isinstance(batch, UncutViews):
             stack = self._stack_on(batch.indices.device)
             sizes = [policy.frame.size for policy in self.policies]
             views = cut_boxes(stack, batch.boxes, batch.indices, sizes)
             batch = RawViews(views, *batch[1:])
-        elif not isinstance(batch, RawViews):
-            return batch
-        training = self.trainer is not None and self.trainer.training
-        return self._finish(batch) if training else self._finish_plain(batch)
+        return self._finish(batch, self._memory_format())
+
+    def _memory_format(self) -> torch.memory_format:
+        """In which the network wants its images."""
+        module = None if self.trainer is None else self.trainer.lightning_module
+        last = getattr(module, "channels_last", False)
+        return torch.channels_last if last else torch.contiguous_format
 
     def _stack_on(self, device: torch.device) -> Tensor:
         if self._stack is None or self._stack.device != device:
@@ -162,15 +175,21 @@ class ViewData(LightningDataModule):
         chosen = torch.randperm(len(self.images), generator=generator)[: self.max_bank]
         return ImageSubset(self.images, chosen.sort().values)
 
-    def _loader(self, views: ViewDataset, *, shuffle: bool) -> ViewLoader:
+    def _loader(self, views: ViewDataset, *, training: bool) -> ViewLoader:
+        device, finish = torch.device("cpu"), None
+        if self.trainer is not None:
+            device = self.trainer.strategy.root_device
+            finish = self._finish_training if training else self._finish_plain
         return ViewLoader(
             views,
             self.batch_size,
-            shuffle=shuffle,
-            drop_last=shuffle,
+            shuffle=training,
+            drop_last=training,
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available(),
-            raw=True,
+            raw=finish is None,
+            device=device,
+            finish=finish,
         )
 
 

@@ -197,5 +197,5 @@ def test_uncut_views_are_for_someone_who_cuts_them():
     images = ImagesInMemory(Scenes(8, image_size=32))
     uncut = ViewDataset(images, [view_policy("zhao_fr", 16)], cut=False)
     assert next(iter(ViewLoader(uncut, 4, raw=True))).boxes[0].shape == (4, 6)
-    with pytest.raises(ValueError, match="`raw` must be True for a data set with `cut`=False"):
+    with pytest.raises(ValueError, match="`raw` must be True, or `finish` set, for a"):
         ViewLoader(uncut, 4)

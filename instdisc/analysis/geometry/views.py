@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
-from instdisc.data import POLICIES, ImageSource, ViewDataset, ViewLoader, view_policy
+from instdisc.data import POLICIES, ImageSource, ViewDataset, view_policy
 from instdisc.models import Backbone
 from instdisc.transfer.features.frozen import frozen
+
+from ..showing import view_batches
 
 
 def extract_views(
@@ -61,17 +63,11 @@ def extract_views(
     size = backbone.input.size if image_size is None else image_size
     each = view_policy(policy, size, seen=backbone.input)
     views = ViewDataset(images, [each] * num_views, seed=seed)
-    loader = ViewLoader(
-        views,
-        max(1, batch_size // num_views),
-        shuffle=False,
-        drop_last=False,
-        num_workers=num_workers,
-    )
+    shown_at_once = max(1, batch_size // num_views)
     batches: list[list[Tensor]] = []
     with frozen(backbone, device):
-        for batch in loader:
-            shown = torch.cat(batch.images).to(device)  # (Q B, 3, size, size)
+        for batch in view_batches(views, shown_at_once, num_workers, device):
+            shown = torch.cat(batch.images)  # (Q B, 3, size, size)
             if stages:
                 rows = [stage.float().mean((2, 3)) for stage in backbone.maps(shown)]
             else:

@@ -12,14 +12,15 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
-from instdisc.data import ImageSource, ViewPolicy
+from instdisc.data import ImageSource, ViewDataset, ViewPolicy
 from instdisc.models import Backbone
 from instdisc.transfer.features.frozen import frozen
 
 from ..inputs import unit_rows
+from ..showing import view_batches
 from .cosines import row_cosines
 from .transforms import transform_images
-from .views import pooled_maps, view_batches
+from .views import pooled_maps
 
 Progress = Callable[[int, int], None]
 
@@ -75,9 +76,10 @@ def compare_passes(
     batches: list[list[tuple[Tensor, Tensor]]] = []  # of each batch S pairs (B, D), (steps, B)
     labels: list[Tensor] = []
     done = 0
+    views = ViewDataset(images.subset(positions), [plain])
     with frozen(backbone, device):
-        for batch in view_batches(images.subset(positions), plain, batch_size, num_workers):
-            shown, places = batch.images[0].to(device), positions[batch.indices]
+        for batch in view_batches(views, batch_size, num_workers, device):
+            shown, places = batch.images[0], positions[batch.indices]
             units = _stage_units(backbone, shown, policy)
             cosines = []
             for number, step in enumerate(steps, start=2):

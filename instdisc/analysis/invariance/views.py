@@ -5,7 +5,7 @@ Legend: N images, B batch, S stages, C channels, G grid.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -15,13 +15,13 @@ from instdisc import checks
 from instdisc.data import (
     ImageSource,
     ViewDataset,
-    ViewLoader,
     ViewPolicy,
     evaluation_policy,
 )
 from instdisc.models import Backbone
 from instdisc.transfer.features.frozen import frozen
-from instdisc.types import Views
+
+from ..showing import view_batches
 
 
 def whole_view(backbone: Backbone, image_size: int | None = None) -> ViewPolicy:
@@ -40,17 +40,6 @@ def whole_view(backbone: Backbone, image_size: int | None = None) -> ViewPolicy:
     """
     size = backbone.input.size if image_size is None else image_size
     return evaluation_policy(size, resize=size, keep_aspect=False, seen=backbone.input)
-
-
-def view_batches(
-    images: ImageSource, policy: ViewPolicy, batch_size: int, num_workers: int
-) -> Iterator[Views]:
-    """One view of each image, in order, by batches."""
-    checks.whole("batch_size", batch_size)
-    views = ViewDataset(images, [policy])
-    yield from ViewLoader(
-        views, batch_size, shuffle=False, drop_last=False, num_workers=num_workers
-    )
 
 
 def pooled_maps(maps: Sequence[Tensor], grid: int = 1) -> list[Tensor]:
@@ -98,9 +87,10 @@ def pooled_stages(
     checks.whole("grid", grid)
     batches: list[list[Tensor]] = []
     positions = []
+    views = ViewDataset(images, [policy])
     with frozen(backbone, device):
-        for batch in view_batches(images, policy, batch_size, num_workers):
-            maps = backbone.maps(batch.images[0].to(device))
+        for batch in view_batches(views, batch_size, num_workers, device):
+            maps = backbone.maps(batch.images[0])
             batches.append([stage.cpu() for stage in pooled_maps(maps, grid)])
             positions.append(batch.indices)
     stages = [torch.cat(stage) for stage in zip(*batches, strict=True)]

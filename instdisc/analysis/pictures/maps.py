@@ -12,7 +12,8 @@ from torch import Tensor
 
 from instdisc import checks
 from instdisc.analysis.inputs import stage_positions
-from instdisc.data import ImageSource, ViewDataset, ViewLoader, evaluation_policy
+from instdisc.analysis.showing import view_batches
+from instdisc.data import ImageSource, ViewDataset, evaluation_policy
 from instdisc.data.left_out import say_once
 from instdisc.models import Backbone
 from instdisc.transfer.features.frozen import frozen
@@ -59,11 +60,10 @@ def stage_maps(
     checks.whole("batch_size", batch_size)
     policy = evaluation_policy(image_size, seen=backbone.input)
     views = ViewDataset(images, [policy])
-    loader = ViewLoader(views, batch_size, shuffle=False, drop_last=False, num_workers=num_workers)
     parts: list[list[Tensor]] = [[] for _ in positions]
     with frozen(backbone, device):
-        for batch in loader:
-            maps = backbone.maps(batch.images[0].to(device))
+        for batch in view_batches(views, batch_size, num_workers, device):
+            maps = backbone.maps(batch.images[0])
             for part, position in zip(parts, positions, strict=True):
                 part.append(maps[position].float().cpu())
     remedy = "The backbone's weights are broken; load another checkpoint."

@@ -17,7 +17,6 @@ from instdisc import checks
 from instdisc.data import (
     ImageSource,
     ViewDataset,
-    ViewLoader,
     ViewPolicy,
     describe_view,
     evaluation_policy,
@@ -37,6 +36,7 @@ from instdisc.transfer.provenance import about_run
 from instdisc.transfer.tuning import labelled_sets
 from instdisc.types import About, Record
 
+from ..showing import view_batches
 from .corruptions import CORRUPTIONS, corrupt
 from .strengths import SEVERITIES
 
@@ -119,11 +119,10 @@ def evaluate_corruptions(
     # Views in [0, 1]: they are corrupted before they are normalised.
     plain = ViewPolicy(policy.frame, flip=0.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     views = ViewDataset(test, [plain])
-    loader = ViewLoader(views, batch_size, shuffle=False, drop_last=False, num_workers=num_workers)
     clean, right, thumbnails = [], [], torch.zeros(0)
     with frozen(backbone, device):
-        for batch in loader:
-            images = batch.images[0].to(device)
+        for batch in view_batches(views, batch_size, num_workers, device):
+            images = batch.images[0]
             clean.append(_predict(backbone, readout, policy, images) == batch.labels)
             right.append(
                 torch.stack(

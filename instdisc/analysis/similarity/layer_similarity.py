@@ -18,7 +18,6 @@ from instdisc.data import (
     ImageSource,
     ImageSubset,
     ViewDataset,
-    ViewLoader,
     ViewPolicy,
     describe_view,
     evaluation_policy,
@@ -28,6 +27,7 @@ from instdisc.models import Backbone
 from instdisc.transfer.features.frozen import frozen
 
 from ..inputs import FEWEST
+from ..showing import view_batches
 from .gram import linear_gram
 from .layers import LayerReader, has_channels_last, pool
 from .minibatch import Intervals, MinibatchCKA
@@ -94,15 +94,14 @@ def layer_similarity(
     titles = [f"{layer} of {net}" for net, of in zip(backbones, names, strict=True) for layer in of]
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
     shown = ViewDataset(ImageSubset(images, order), list(views.values()))
-    loader = ViewLoader(shown, batch_size, shuffle=False, drop_last=False, num_workers=num_workers)
     meter, tables = MinibatchCKA(), []
     with ExitStack() as stack:
         for net in backbones.values():
             stack.enter_context(frozen(net, device))
-        for batch in loader:
+        for batch in view_batches(shown, batch_size, num_workers, device):
             seen = [
                 # Convolutions are faster in this layout; the numbers are the same.
-                view.to(device).contiguous(memory_format=torch.channels_last)
+                view.contiguous(memory_format=torch.channels_last)
                 for view in batch.images
             ]
             kept = [pair for i, read in zip(places, readers, strict=True) for pair in read(seen[i])]

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torchvision.ops import roi_align
 
+from .fused_align import fused_align, fuses
+
 _CANONICAL_SIZE, _CANONICAL_LEVEL = 224, 2
 
 
@@ -41,15 +43,21 @@ def align(maps: Sequence[Tensor], rois: Tensor, strides: Sequence[int], size: in
                 [1., 2.]])
     """
     if len(maps) == 1:
-        return roi_align(maps[0], rois, size, 1 / strides[0], sampling_ratio=0, aligned=True)
+        return _align(maps[0], rois, strides[0], size)
     sides = ((rois[:, 3] - rois[:, 1]) * (rois[:, 4] - rois[:, 2])).clamp(min=0).sqrt()
     levels = torch.floor(_CANONICAL_LEVEL + torch.log2(sides / _CANONICAL_SIZE + 1e-8))
     levels = levels.clamp(0, len(maps) - 1).long()
     order = levels.argsort(stable=True)
     counts: list[int] = torch.bincount(levels, minlength=len(maps)).tolist()
     aligned = [
-        roi_align(map_, part, size, 1 / stride, sampling_ratio=0, aligned=True)
+        _align(map_, part, stride, size)
         for map_, part, stride in zip(maps, rois[order].split(counts), strides, strict=True)
     ]
     # The dtype of the maps may differ under autocast; cat promotes.
     return torch.cat(aligned)[order.argsort()]
+
+
+def _align(map_: Tensor, rois: Tensor, stride: int, size: int) -> Tensor:
+    if fuses(map_):
+        return fused_align(map_, rois, 1 / stride, size)
+    return roi_align(map_, rois, size, 1 / stride, sampling_ratio=0, aligned=True)

@@ -70,7 +70,7 @@ class DetectionModule(LightningModule):
         protocols: how to score, see `Evaluator`.
         mean: of the normalisation of images in [0, 1], per channel; ``None``: the backbone's.
         std: likewise.
-        channels_last: compute in that memory format.
+        channels_last: compute in that memory format; ``None``: on a GPU.
 
     Attributes:
         detector: the `Detector`.
@@ -113,7 +113,7 @@ class DetectionModule(LightningModule):
         protocols: Sequence[Protocol] = ("coco",),
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
-        channels_last: bool = False,
+        channels_last: bool | None = None,
     ) -> None:
         super().__init__()
         # The iterations and the batch are the loader's.
@@ -134,8 +134,6 @@ class DetectionModule(LightningModule):
             regions_per_image=regions_per_image,
             min_score=min_score,
         )
-        if channels_last:
-            self.detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.weight_decay = weight_decay
@@ -177,6 +175,10 @@ class DetectionModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         self.history.show(self)
+        if self.channels_last is None:
+            self.channels_last = self.trainer.strategy.root_device.type == "cuda"
+        if self.channels_last:
+            self.detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def on_fit_start(self) -> None:
         train = getattr(getattr(self.trainer, "datamodule", None), "train", None)

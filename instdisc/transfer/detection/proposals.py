@@ -15,8 +15,10 @@ from torchvision.ops import nms
 
 from .anchors import Anchors
 from .boxes import RPN_WEIGHTS, clip, decode, encode, has_area
+from .fused_align import has_triton
 from .losses import proposal_losses
 from .matching import Truth, match, sample
+from .suppression import suppress
 
 _SAMPLES, _POSITIVE = 256, 128
 _LOW, _HIGH, _NMS = 0.3, 0.7, 0.7
@@ -50,8 +52,8 @@ class ProposalNetwork(nn.Module):
         Ren et al., "Faster R-CNN" (2015); detectron2's settings: IoU 0.7 and 0.3, 256 anchors per
         image, at most half of them positive, suppression at IoU 0.7, no anchor left out at the
         border. Differs from `torchvision.models.detection.rpn`: only the best-scored anchors are
-        decoded, only the sampled ones encoded, and the device is waited for once per image
-        (its suppression must know how many boxes are left).
+        decoded, only the sampled ones encoded, and on a GPU with Triton all images are suppressed
+        at once and nothing waits for the device.
 
     Example:
         >>> network = ProposalNetwork(8, Anchors([[32]], [16]), ProposalCounts(6, 4, 6, 4)).eval()
@@ -127,21 +129,39 @@ class ProposalNetwork(nn.Module):
         scores, boxes, shifts = [], [], []
         for level, (logit, offset, anchor) in enumerate(zip(logits, offsets, anchors, strict=True)):
             top = logit.topk(min(before, logit.shape[1]), dim=1)
-            rows = top.indices[..., None].expand(-1, -1, 4)
-            decoded = decode(offset.gather(1, rows), anchor[top.indices], RPN_WEIGHTS)
+            decoded = decode(_rows(offset, top.indices), anchor[top.indices], RPN_WEIGHTS)
             scores.append(top.values)
             boxes.append(clip(decoded, sizes[:, None]))
             shifts.append(torch.full_like(top.values, level))
         all_boxes, all_scores = torch.cat(boxes, dim=1), torch.cat(scores, dim=1)
-        # Boxes without area go to the end; the host need not know how many they are.
-        all_scores = all_scores.masked_fill(~has_area(all_boxes), -torch.inf)
+        usable = has_area(all_boxes)
         # Maps are suppressed apart: each is shifted to a place of its own.
         apart = torch.cat(shifts, dim=1)[..., None] * (all_boxes.amax() + 1)
+        shifted = all_boxes + apart
+        # Boxes without area go to the end; the host need not know how many they are.
+        all_scores = all_scores.masked_fill(~usable, -torch.inf)
+        if has_triton(shifted.device):
+            if len(logits) > 1:  # the boxes of one map are sorted
+                order = all_scores.argsort(dim=1, descending=True)
+                shifted, all_boxes = (_rows(boxes, order) for boxes in (shifted, all_boxes))
+                usable = usable.gather(1, order)
+            rows, counts = suppress(shifted, usable, _NMS, after)
+            places = torch.arange(after, device=rows.device)
+            counting = (places < counts[:, None])[..., None]
+            kept = list(_rows(all_boxes, rows).where(counting, 0))
+            if self.training:
+                return kept
+            return [boxes[:count] for boxes, count in zip(kept, counts.tolist(), strict=True)]
         kept = [
-            image[nms(shifted, score, _NMS)[:after]]
-            for image, shifted, score in zip(all_boxes, all_boxes + apart, all_scores, strict=True)
+            image[nms(each, score, _NMS)[:after]]
+            for image, each, score in zip(all_boxes, shifted, all_scores, strict=True)
         ]
         return kept if self.training else [boxes[has_area(boxes)] for boxes in kept]
+
+
+def _rows(boxes: Tensor, rows: Tensor) -> Tensor:
+    """Boxes ``(B, M, 4)`` at ``(B, K)`` rows."""
+    return boxes.gather(1, rows[..., None].expand(-1, -1, 4))
 
 
 def _flatten(predicted: Tensor, width: int) -> Tensor:

@@ -20,14 +20,13 @@ from torch import Tensor
 from instdisc.data import (
     ImageSource,
     ViewPolicy,
-    describe_view,
     evaluation_policy,
     image_names,
 )
 from instdisc.models import Backbone
 from instdisc.types import About
 
-from .extract import Features, extract_features
+from .extract import Features, Precision, extract_features, features_about
 
 _FORMAT = 3  # another number if the same inputs come to give other features
 _log = logging.getLogger(__name__)
@@ -43,6 +42,7 @@ def cached_features(
     num_workers: int = 0,
     device: str | torch.device = "cpu",
     policy: ViewPolicy | None = None,
+    precision: Precision = "32-true",
 ) -> Features:
     """`extract_features`, kept in a file for the next time.
 
@@ -60,6 +60,7 @@ def cached_features(
         num_workers: likewise.
         device: likewise.
         policy: see `extract_features`.
+        precision: see `extract_features`; part of the hash.
 
     Raises:
         ValueError: see `extract_features`.
@@ -77,7 +78,7 @@ def cached_features(
         (1, True)
     """
     policy = policy or evaluation_policy(image_size, seen=backbone.input)
-    about = backbone.about()._replace(dataset=images.name, view=describe_view(policy))
+    about = features_about(backbone, images, policy, precision)
     parts = {
         "format": str(_FORMAT),
         "weights": about.weights,
@@ -95,6 +96,7 @@ def cached_features(
             num_workers=num_workers,
             device=device,
             policy=policy,
+            precision=precision,
         )
         _write(path, stored, images, {**parts, "set": f"{images.name}, {len(images)} images"})
     return stored

@@ -10,15 +10,18 @@ from torch import nn
 
 
 @contextmanager
-def frozen(backbone: nn.Module, device: str | torch.device = "cpu") -> Iterator[None]:
+def frozen(
+    backbone: nn.Module, device: str | torch.device = "cpu", *, channels_last: bool = False
+) -> Iterator[None]:
     """In the block the backbone is in eval mode on `device`, without gradients.
 
-    Afterwards the mode of each module and the device are what they were, and every weight and
-    buffer is checked to be what it was, bit for bit.
+    Afterwards the mode of each module, the device and the memory format are what they were, and
+    every weight and buffer is checked to be what it was, bit for bit.
 
     Args:
         backbone: what is used.
         device: where.
+        channels_last: compute in that memory format; maps come in it, too.
 
     Raises:
         RuntimeError: if a weight or buffer changed; names it.
@@ -33,6 +36,9 @@ def frozen(backbone: nn.Module, device: str | torch.device = "cpu") -> Iterator[
     before = next(backbone.parameters()).device
     training = [module for module in backbone.modules() if module.training]
     backbone.to(device).eval()
+    strides = [(weight, weight.stride()) for weight in backbone.parameters()]
+    if channels_last:
+        backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     kept = {name: value.clone() for name, value in backbone.state_dict().items()}
     try:
         with torch.no_grad():
@@ -48,6 +54,11 @@ def frozen(backbone: nn.Module, device: str | torch.device = "cpu") -> Iterator[
                     "trains something even in eval mode"
                 )
     finally:
+        for weight, stride in strides:
+            if weight.stride() != stride:
+                weight.data = (
+                    torch.empty_like(weight).as_strided(weight.shape, stride).copy_(weight)
+                )
         backbone.to(before)
         for module in training:  # one by one: parts of it may be frozen
             module.training = True

@@ -264,7 +264,9 @@ def _views(
             f"image {first} of {views.images.name!r} is unreadable and belongs to an episode: "
             "another cannot take its place. Repair it, or take it out of the set."
         )
-    return finish(raw).images[0].to(device)
+    # Colours are computed where the views are wanted: in bytes they are the sooner there.
+    on_device = [view.to(device) for view in raw.views], [row.to(device) for row in raw.numbers]
+    return finish(RawViews(*on_device, raw.labels, raw.indices)).images[0]
 
 
 def _check(

@@ -181,15 +181,15 @@ def train_heads(
         for size in sizes
     ]
     views = ViewDataset(images, [policy], seed=seed)
-    loader = ViewLoader(views, max(sizes), drop_last=False, num_workers=num_workers)
+    loader = ViewLoader(views, max(sizes), drop_last=False, num_workers=num_workers, device=device)
     done, total = 0, training.epochs * len(images)
     with frozen(backbone, device):
         for epoch in range(training.epochs):
             loader.load_state_dict({"epoch": epoch, "batches": 0})
             scale = 0.1 ** sum(epoch >= milestone for milestone in training.milestones)
             for batch in loader:
-                features = backbone(batch.images[0].to(device)).float()
-                labels = batch.labels.to(device)
+                features = backbone(batch.images[0]).float()
+                labels = batch.labels
                 for heads, size in zip(groups, sizes, strict=True):
                     least = min(size, len(images)) if training.drop_last else 1
                     for part, own in zip(features.split(size), labels.split(size), strict=True):

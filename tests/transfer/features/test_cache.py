@@ -59,6 +59,16 @@ def test_found_again_as_they_were(ask, backbone, folder):
         assert torch.equal(found.labels, expected.labels)
 
 
+def test_another_precision_misses(ask, backbone, folder):
+    ask(backbone, ImageFolder(folder))
+    half, computed = ask(backbone, ImageFolder(folder), precision="bf16-mixed")
+    assert computed
+    again, computed = ask(backbone, ImageFolder(folder), precision="bf16-mixed")
+    assert not computed
+    assert torch.equal(again.features, half.features)
+    assert again.about == half.about
+
+
 def test_one_weight_misses(ask, folder):
     backbone = Backbone("test_resnet")
     ask(backbone, ImageFolder(folder))

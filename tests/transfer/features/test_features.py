@@ -5,7 +5,10 @@ import torch
 
 from instdisc.data import ImageSource, Scenes, evaluation_policy
 from instdisc.models import Backbone
-from instdisc.transfer import extract_features
+from instdisc.transfer import extract_features, extract_stages
+from instdisc.transfer.features import rows as rows_module
+from instdisc.transfer.features.frozen import frozen
+from instdisc.transfer.features.rows import Rows
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +94,76 @@ def test_broken_weights_are_refused():
             {"image_size": 32, "batch_size": 0},
             "`batch_size` must be a whole number of at least 1, got 0",
         ),
+        (
+            {"precision": "16-mixed"},
+            "`precision` must be one of '32-true', 'bf16-mixed', got",
+        ),
     ],
 )
 def test_bad_arguments(backbone, options, message):
     with pytest.raises(ValueError, match=message):
         extract_features(backbone, Scenes(4, image_size=32), **options)
+
+
+def test_bfloat16_is_near_and_says_so(backbone):
+    images = Scenes(6, image_size=32)
+    plain, half = (
+        extract_features(backbone, images, image_size=32, batch_size=4, precision=precision)
+        for precision in ("32-true", "bf16-mixed")
+    )
+    assert half.features.dtype == torch.float32
+    assert not torch.equal(half.features, plain.features)
+    scale = plain.features.abs().max().item()
+    torch.testing.assert_close(half.features, plain.features, rtol=0, atol=0.03 * scale)
+    assert half.about.view == {**plain.about.view, "precision": "bf16-mixed"}
+    assert "precision" not in plain.about.view
+    stages = extract_stages(backbone, images, image_size=32, precision="bf16-mixed")
+    full = extract_stages(backbone, images, image_size=32)
+    for found, expected in zip(stages, full, strict=True):
+        scale = expected.features.abs().max().item()
+        torch.testing.assert_close(found.features, expected.features, rtol=0, atol=0.03 * scale)
+        assert found.about == half.about
+
+
+@pytest.mark.parametrize("inside", [torch.contiguous_format, torch.channels_last])
+def test_frozen_gives_each_weight_its_strides_back(inside):
+    # A 1 x 1 convolution is contiguous in either format, and yet its strides choose the kernels.
+    backbone = Backbone("test_resnet").to(memory_format=inside)
+    kept = {name: (p, p.stride(), p.clone()) for name, p in backbone.named_parameters()}
+    images = torch.randn(2, 3, 32, 32)
+    with frozen(backbone, channels_last=True):
+        found = backbone(images)
+        stem = next(p for p in backbone.parameters() if p.ndim == 4)
+        assert stem.is_contiguous(memory_format=torch.channels_last)
+    with frozen(backbone):
+        torch.testing.assert_close(found, backbone(images))
+    for name, parameter in backbone.named_parameters():
+        before, stride, value = kept[name]
+        assert parameter is before
+        assert parameter.stride() == stride
+        assert torch.equal(parameter, value)
+
+
+class FakeGPU:
+    """What `Rows` asks of CUDA: copies that arrive when their event is waited for."""
+
+    def __init__(self, monkeypatch):
+        self.waited = 0
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda device: self)
+        monkeypatch.setattr(rows_module, "_on_gpu", lambda rows: True)
+        monkeypatch.setattr(rows_module, "_pinned", torch.empty_like)
+
+    def record_event(self):
+        return self
+
+    def synchronize(self):
+        self.waited += 1
+
+
+def test_rows_wait_for_the_batch_before_the_last(monkeypatch):
+    gpu, rows, parts = FakeGPU(monkeypatch), Rows(), [torch.randn(2, 3) for _ in range(4)]
+    for number, part in enumerate(parts):
+        rows.add(part)
+        assert gpu.waited == number  # never for the one that has just been asked for
+    assert torch.equal(rows.join(), torch.cat(parts))
+    assert gpu.waited == len(parts)
