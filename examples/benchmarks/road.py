@@ -10,7 +10,8 @@ import torch
 from benchmarks.measure import Run
 from benchmarks.views import jpeg_folder
 from instdisc.data import ImageFolder, ViewDataset, ViewFinisher, ViewLoader, view_policy
-from instdisc.data.slots import BatchForm, SharedSlots
+from instdisc.data.blocks import BatchForm
+from instdisc.data.slots import SharedSlots
 from instdisc.data.views.dataset import RawViews
 from instdisc.types import Views
 
@@ -26,9 +27,7 @@ def road(options: argparse.Namespace) -> Contenders:
     finish = ViewFinisher(policies, dtype=torch.bfloat16)
     form = BatchForm(dataset, count)
     slots = SharedSlots(1, form.num_bytes)
-    few = dataset.batch([(0, index % options.files) for index in range(min(count, 16))])
-    for row in range(0, count, len(few.labels)):
-        form.write(slots[0], row, _first(few, count - row))
+    form.make(slots[0], 0, [(0, index % options.files) for index in range(count)])
     if device.type == "cuda":
         slots.page_lock()
     there = form.read(slots[0].to(device), count)
@@ -76,11 +75,6 @@ def _endless(loader: ViewLoader) -> Iterator[Views]:
 
 def _unfinished(raw: RawViews) -> Views:
     return Views([], raw.labels, raw.indices)
-
-
-def _first(raw: RawViews, count: int) -> RawViews:
-    lists = [[each[:count] for each in tensors] for tensors in raw[:2]]
-    return RawViews(*lists, raw.labels[:count], raw.indices[:count])
 
 
 def _wait() -> None:

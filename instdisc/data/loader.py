@@ -15,8 +15,10 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from instdisc.distributed import rank, world_size
 from instdisc.types import Views
 
+from .coded import CodedDataset
 from .delivery import Delivery
-from .pieces import Keys, PieceLoader, SharedBatch
+from .orders import Keys
+from .pieces import PieceLoader, SharedBatch
 from .views.dataset import ViewDataset
 from .views.finish import ViewFinisher
 
@@ -176,6 +178,11 @@ class ViewLoader(ResumableLoader):
             raise ValueError(
                 "`raw` batches are handed out as they are: leave out `finish` and `device`, got "
                 f"{finish} and {str(device)!r}"
+            )
+        if isinstance(dataset, CodedDataset) and (raw or not num_workers):
+            raise ValueError(
+                "`num_workers` must be at least 1 and `raw` False for files that the device "
+                f"decodes, got {num_workers} and {raw}"
             )
         sampler = EpochSampler(dataset, seed=dataset.seed, shuffle=shuffle)
         if drop_last and batch_size > len(sampler):

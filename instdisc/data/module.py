@@ -10,8 +10,10 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
+from instdisc.checks import choice
 from instdisc.types import Views
 
+from .coded import CodedDataset
 from .images.folders import ImageFolder
 from .images.memory import ImagesInMemory, check_memory
 from .images.source import ImageSource, ImageSubset
@@ -51,13 +53,17 @@ class ViewData(LightningDataModule):
         keep: ``"nothing"``: read images when they are needed. ``"memory"``: read them once and
             keep them, decoded, in each process of the run. ``"device"``: keep the training images
             on the device too; they must be of one size.
+        decode: ``"workers"``, or ``"device"``: leave the training images' JPEG files to a GPU's
+            decoder, for machines with few cores for each GPU. Views differ a little then; see
+            `CodedDataset`.
         compile_views: compile the colour steps; see `ViewFinisher`.
         dtype: of the views, ``"float32"`` or ``"bfloat16"`` (half the memory, for a run in mixed
             precision).
 
     Raises:
-        ValueError: if an argument is out of range, the sets of images differ in their classes, or
-            the images cannot be kept on the device since their sizes differ; and from the parts.
+        ValueError: if an argument is out of range, the sets of images differ in their classes, the
+            images cannot be kept on the device since their sizes differ, or files are to be
+            decoded by a device that cannot; and from the parts.
         MemoryError: if what is to be kept does not fit; says how much it takes.
 
     Example:
@@ -81,12 +87,19 @@ class ViewData(LightningDataModule):
         max_bank: int | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
         keep: Keep = "nothing",
+        decode: Literal["workers", "device"] = "workers",
         compile_views: bool = False,
         dtype: Literal["float32", "bfloat16"] = "float32",
     ) -> None:
         super().__init__()
         if keep not in ("nothing", "memory", "device"):
             raise ValueError(f"`keep` must be 'nothing', 'memory' or 'device', got {keep!r}")
+        choice("decode", decode, ("workers", "device"))
+        if decode == "device" and (keep != "nothing" or not num_workers):
+            raise ValueError(
+                "`decode`='device' needs `keep`='nothing' and `num_workers` of at least 1, got "
+                f"{keep!r} and {num_workers}"
+            )
         if dtype not in ("float32", "bfloat16"):
             raise ValueError(f"`dtype` must be 'float32' or 'bfloat16', got {dtype!r}")
         if max_bank is not None and max_bank < 1:
@@ -107,6 +120,7 @@ class ViewData(LightningDataModule):
         self.seed = seed
         self.max_bank = max_bank
         self.keep = keep
+        self.decode = decode
         if keep != "nothing":
             self.images = ImagesInMemory(self.images)
             if self.test_images is not None:
@@ -124,6 +138,15 @@ class ViewData(LightningDataModule):
         return len(self.images.classes)
 
     def train_dataloader(self) -> ViewLoader:
+        if self.decode == "device":
+            device = None if self.trainer is None else self.trainer.strategy.root_device
+            if device is None or device.type != "cuda":
+                raise ValueError(
+                    "`decode`='device' needs a Trainer on a CUDA GPU, got "
+                    f"{device or 'no Trainer'}: decode='workers'"
+                )
+            coded = CodedDataset(self.images, self.policies, seed=self.seed)
+            return self._loader(coded, training=True)
         cut = self.keep != "device"
         views = ViewDataset(self.images, self.policies, seed=self.seed, cut=cut)
         return self._loader(views, training=True)

@@ -5,21 +5,27 @@ Legend: B batch, W workers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch._utils import ExceptionWrapper
 from torch.utils.data import DataLoader, Dataset
 
 from instdisc.heap import keep_freed_blocks
 
-from .slots import BatchForm, SharedSlots
+from .blocks import BatchForm
+from .coded import CodedDataset, CodedForm
+from .orders import Keys, Order, Orders, Piece
+from .slots import SharedSlots
 from .views.dataset import RawViews, UncutViews, ViewDataset
 
 _PIECE = 8 * 2**20  # bytes: takes much longer to make than to ask for
 _AHEAD = 4  # pieces that a worker may have in advance
-Keys = Sequence[tuple[int, int]]
+_PAUSE = 0.005  # seconds
 
 
 class SharedBatch:
@@ -35,23 +41,21 @@ class SharedBatch:
             batch is asked for.
     """
 
-    def __init__(self, block: Tensor, form: BatchForm, count: int) -> None:
+    def __init__(self, block: Tensor, form: BatchForm | CodedForm, count: int) -> None:
         self._block, self._form, self._count = block, form, count
         self.copied: torch.cuda.Event | None = None
 
     def bring(self, device: torch.device) -> RawViews | UncutViews:
-        """The batch on a device, by one copy; on the CPU itself, as it lies there."""
-        block = self._block.to(device, non_blocking=device.type == "cuda")
-        batch = self._form.read(block, self._count)
-        # Whoever keeps these must not keep the block, nor find the next batch's in them.
-        return batch._replace(labels=batch.labels.clone(), indices=batch.indices.clone())
+        """The batch on a device."""
+        return self._form.bring(self._block, self._count, device)
 
 
 class PieceLoader:
     """Batches of a data set that workers put together, piece by piece, in shared memory.
 
     A batch is written once and never copied between processes; some slots hold all that is made
-    in advance; and the first batch comes in a share of the time that it takes a single worker.
+    in advance; the first batch comes in a share of the time that it takes a single worker; and a
+    slow worker makes fewer pieces, not the others wait.
 
     Args:
         dataset: makes the pieces.
@@ -74,16 +78,21 @@ class PieceLoader:
         generator: torch.Generator,
         page_lock: bool = False,
     ) -> None:
-        self._form = BatchForm(dataset, batch_size)
+        self._form: BatchForm | CodedForm
+        if isinstance(dataset, CodedDataset):
+            self._form = CodedForm(dataset, batch_size)
+        else:
+            self._form = BatchForm(dataset, batch_size)
         num_pieces = max(1, min(batch_size, round(self._form.num_bytes / _PIECE)))
-        # What is made in advance, the batch that is put together, and that which is being copied.
-        num_slots = -(-_AHEAD * num_workers // num_pieces) + 2
+        # What is made in advance, two more for pieces that come late, the batch that is put
+        # together, and that which is being copied.
+        num_slots = -(-_AHEAD * num_workers // num_pieces) + 4
         self._slots = SharedSlots(num_slots, self._form.num_bytes)
         self._page_lock = page_lock
         size = -(-batch_size // num_pieces)
-        self._orders = _Orders(batches, num_pieces, size, num_slots, goes_on)
+        self._orders = Orders(batches, num_pieces, size, num_slots, goes_on)
         self._loader = DataLoader(
-            _Pieces(dataset, self._form, self._slots),
+            _Pieces(self._form, self._slots),
             batch_sampler=self._orders,
             num_workers=num_workers,
             collate_fn=_as_it_is,
@@ -91,9 +100,12 @@ class PieceLoader:
             persistent_workers=True,
             generator=generator,
             worker_init_fn=_prepare,
+            in_order=False,
         )
-        self._pieces: Iterator[_Made] | None = None
+        self._pieces: Iterator[Piece] | None = None
         self._next = (-1, -1)  # the epoch and the batch that the pieces stand at
+        self._number = 0  # of that batch, since the pieces began
+        self._made: defaultdict[int, list[Piece]] = defaultdict(list)  # by number of the batch
         self._in_use: list[SharedBatch] = []
 
     def run(self, epoch: int, first: int, end: int) -> Iterator[SharedBatch]:
@@ -116,17 +128,25 @@ class PieceLoader:
 
     def _begin(self, epoch: int, number: int) -> None:
         self._release(0)
-        self._orders.start = (epoch, number)
+        self._made.clear()
+        self._number = 0
+        self._orders.begin(epoch, number)
         self._pieces = iter(self._loader)  # waits for what the workers still write
         if self._page_lock:
             self._slots.page_lock()  # after the workers were started, which cannot use it
 
     def _assemble(self) -> SharedBatch:
         assert self._pieces is not None
-        for piece in self._pieces:
-            if piece.last:
-                return SharedBatch(self._slots[piece.slot], self._form, piece.end)
-        raise AssertionError("the pieces ended within a batch")
+        pieces = self._made[self._number]
+        while len(pieces) < self._orders.num_pieces:
+            piece = next(self._pieces)
+            self._made[piece.number].append(piece)
+        for piece in sorted(self._made.pop(self._number), key=lambda piece: piece.end):
+            if piece.error is not None:
+                piece.error.reraise()
+        block = self._slots[self._number % self._orders.num_slots]
+        self._number += 1
+        return SharedBatch(block, self._form, max(piece.end for piece in pieces))
 
     def _release(self, num_left: int) -> None:
         """Waits until at most so many slots are being copied from."""
@@ -134,70 +154,25 @@ class PieceLoader:
             batch = self._in_use.pop(0)
             if batch.copied is not None:
                 batch.copied.synchronize()
-
-
-class _Order(NamedTuple):
-    """What a worker is asked for: some rows of a batch, perhaps none."""
-
-    keys: Keys
-    slot: int
-    row: int  # of the first
-    last: bool  # of the batch's pieces
-
-
-class _Made(NamedTuple):
-    """What a worker answers."""
-
-    slot: int
-    end: int  # the row after the last
-    last: bool
-
-
-class _Orders:
-    """The orders for all pieces, epoch after epoch; every batch has as many, so that those that
-    are made in advance fill a number of slots that is known.
-    """
-
-    def __init__(
-        self,
-        batches: Callable[[int, int], Iterator[Keys]],
-        num_pieces: int,
-        size: int,
-        num_slots: int,
-        goes_on: bool,
-    ) -> None:
-        self.batches, self.num_slots = batches, num_slots
-        self.num_pieces, self.size = num_pieces, size
-        self.goes_on = goes_on
-        self.start = (0, 0)  # epoch and batch
-
-    def __iter__(self) -> Iterator[Any]:  # what torch takes for a list of indices
-        epoch, first = self.start
-        number = 0
-        while True:
-            for keys in self.batches(epoch, first):
-                for piece in range(self.num_pieces):
-                    row = min(piece * self.size, len(keys))
-                    last = piece == self.num_pieces - 1
-                    some = keys[row : row + self.size]
-                    yield _Order(some, number % self.num_slots, row, last)
-                number += 1
-            if not self.goes_on:
-                return
-            epoch, first = epoch + 1, 0
+            self._orders.num_released += 1
 
 
 class _Pieces(Dataset):
     """The workers' part."""
 
-    def __init__(self, dataset: ViewDataset, form: BatchForm, slots: SharedSlots) -> None:
-        self._dataset, self._form, self._slots = dataset, form, slots
+    def __init__(self, form: BatchForm | CodedForm, slots: SharedSlots) -> None:
+        self._form, self._slots = form, slots
 
-    def __getitems__(self, order: _Order) -> _Made:
-        if order.keys:
-            batch = self._dataset.batch(order.keys)
-            self._form.write(self._slots[order.slot], order.row, batch)
-        return _Made(order.slot, order.row + len(order.keys), order.last)
+    def __getitems__(self, order: Order) -> Piece:
+        if order.slot is None:
+            time.sleep(_PAUSE)
+            return Piece(-1, 0)
+        try:
+            if order.keys:
+                self._form.make(self._slots[order.slot], order.row, order.keys)
+        except Exception:  # raised when the batch's turn comes
+            return Piece(order.number, order.row, ExceptionWrapper(where="in a worker process"))
+        return Piece(order.number, order.row + len(order.keys))
 
 
 def _prepare(worker: int) -> None:

@@ -1,109 +1,16 @@
-"""Batches in memory that the workers and the main process share.
-
-Legend: B batch, V views, S side of a view, n numbers of a policy.
-"""
+"""Memory that the workers and the main process share."""
 
 from __future__ import annotations
 
-import math
 import mmap
 import os
 import sys
 import weakref
 from multiprocessing.reduction import DupFd
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
-
-from .views.dataset import RawViews, UncutViews, ViewDataset
-
-_ALIGNED = 256  # bytes; a type is read from a multiple of its size, and a GPU copies so best
-
-
-class Field(NamedTuple):
-    """One tensor of a batch.
-
-    Attributes:
-        shape: of one image's row.
-        dtype: of its values.
-    """
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-
-    @property
-    def row_bytes(self) -> int:
-        return math.prod(self.shape) * self.dtype.itemsize
-
-
-class BatchForm:
-    """How a batch that a `ViewDataset` makes lies in a block of bytes.
-
-    Args:
-        dataset: makes the batches.
-        batch_size: B.
-
-    Attributes:
-        num_bytes: of a batch.
-
-    Example:
-        >>> from instdisc.data import Scenes, view_policy
-        >>> dataset = ViewDataset(Scenes(8, image_size=32), [view_policy("zhao_fr", 32)])
-        >>> form = BatchForm(dataset, 4)
-        >>> block = torch.empty(form.num_bytes, dtype=torch.uint8)
-        >>> form.write(block, 2, dataset.batch([(0, 5), (0, 6)]))
-        >>> form.read(block, 4).indices[2:]
-        tensor([5, 6])
-    """
-
-    def __init__(self, dataset: ViewDataset, batch_size: int) -> None:
-        self.batch_size = batch_size
-        self._cut = dataset.cut
-        fields = []
-        for policy in dataset.policies:
-            size = policy.frame.size
-            # A view lies pixel by pixel, as images are decoded and cut.
-            fields.append(Field((size, size, 3) if self._cut else (6,), _VIEW[self._cut]))
-        for policy in dataset.policies:
-            count = sum(step.num_numbers for step in policy.photometric)
-            fields.append(Field((count,), torch.float32))
-        self._fields = [*fields, Field((), torch.int64), Field((), torch.int64)]
-        self._starts = [0]
-        for field in self._fields:
-            end = self._starts[-1] + batch_size * field.row_bytes
-            self._starts.append(-(-end // _ALIGNED) * _ALIGNED)
-        self.num_bytes = self._starts[-1]
-
-    def read(self, block: Tensor, count: int) -> RawViews | UncutViews:
-        """The first images of a block ``(num_bytes,)`` uint8, as tensors in its memory."""
-        tensors = [rows[:count] for rows in self._open(block)]
-        num_views = (len(tensors) - 2) // 2
-        numbers, (labels, indices) = tensors[num_views:-2], tensors[-2:]
-        if not self._cut:
-            return UncutViews(tensors[:num_views], numbers, labels, indices)
-        views = [view.permute(0, 3, 1, 2) for view in tensors[:num_views]]
-        return RawViews(views, numbers, labels, indices)
-
-    def write(self, block: Tensor, row: int, batch: RawViews | UncutViews) -> None:
-        """Puts some images into a block, from a row on."""
-        views, numbers, labels, indices = batch
-        if self._cut:
-            views = [view.permute(0, 2, 3, 1) for view in views]
-        parts = (*views, *numbers, labels, indices)
-        for rows, part in zip(self._open(block), parts, strict=True):
-            rows[row : row + len(part)].copy_(part)
-
-    def _open(self, block: Tensor) -> list[Tensor]:
-        return [
-            block[start : start + self.batch_size * field.row_bytes]
-            .view(field.dtype)
-            .view(self.batch_size, *field.shape)
-            for start, field in zip(self._starts, self._fields, strict=False)
-        ]
-
-
-_VIEW = {True: torch.uint8, False: torch.float32}
 
 
 class SharedSlots:

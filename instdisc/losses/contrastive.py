@@ -9,6 +9,7 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from instdisc.types import UNKNOWN_LABEL, Bank
 
@@ -104,16 +105,27 @@ class ContrastiveLoss(nn.Module):
                 positives=self.positives,
                 negatives=self.negatives,
             )
+            if key is None:
+                return self._of_stored(query, total, positive_sum, count)
+            own = (query * key.to(query.dtype)).sum(1) / self.temperature  # (B,)
+            # log(exp(total) + exp(own)) - own. Beyond the threshold softplus(x) is x, in float64
+            # exactly, too.
+            gap = F.softplus(total - own, threshold=40)  # (B,)
+            if positive_sum is None or count is None:
+                return gap.mean()
             attraction = (query * positive_sum).sum(1) / self.temperature  # (B,) sum of s_p
-            if key is not None:
-                own = (query * key.to(query.dtype)).sum(1) / self.temperature  # (B,)
-                total = torch.logaddexp(total, own)
-                attraction = attraction + own
-                count = count + 1
-            # A query without positives has no term; its total may be -inf and must not reach the
-            # mean.
-            total = torch.where(count > 0, total, 0.0)
-            return (total - attraction / count.clamp(min=1)).mean()
+            return (own + gap - (own + attraction) / (count + 1)).mean()
+
+    def _of_stored(
+        self, query: Tensor, total: Tensor, positive_sum: Tensor | None, count: Tensor | None
+    ) -> Tensor:
+        """The loss where the own key is in the bank; arguments as `BankTerms`."""
+        if positive_sum is None or count is None:  # nothing attracts any query
+            return query.sum() * 0.0
+        attraction = (query * positive_sum).sum(1) / self.temperature  # (B,) sum of s_p
+        # A query without positives has no term; its total may be -inf and must not reach the mean.
+        total = torch.where(count > 0, total, 0.0)
+        return (total - attraction / count.clamp(min=1)).mean()
 
     def extra_repr(self) -> str:
         return f"temperature={self.temperature}"

@@ -50,7 +50,11 @@ class Products:
 
     def add_weighted(self, total: Tensor, weights: Tensor) -> None:
         """Adds ``weights @ keys``, (B, C) times (C, D), to `total` in place."""
-        total.add_(_mm(weights.to(self._factor_dtype), self._keys))
+        total.add_(self.weighted_sum(weights))
+
+    def weighted_sum(self, weights: Tensor) -> Tensor:
+        """``weights @ keys``, (B, C) times (C, D)."""
+        return _mm(weights.to(self._factor_dtype), self._keys)
 
 
 def multiplies_natively(dtype: torch.dtype, device: torch.device) -> bool:

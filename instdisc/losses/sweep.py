@@ -17,6 +17,7 @@ from instdisc.heap import keep_freed_blocks
 from instdisc.types import Bank
 
 from .products import Products, add_masked_rows, lower_where
+from .whole import sum_whole_bank
 
 Rule = Callable[[Tensor, Tensor], Tensor | None]
 
@@ -32,13 +33,13 @@ class BankTerms(NamedTuple):
         log_sum: ``(B,)``, the log of the sum of exp(s_j) over the bank keys in D_i; ``-inf`` where
             there is none.
         positive_sum: ``(B, D)``, the sum of the bank keys in P_i, so that their similarities sum
-            to ``query @ positive_sum / T``.
-        num_positives: ``(B,)``, how many those are.
+            to ``query @ positive_sum / T``; ``None`` if no key can be one.
+        num_positives: ``(B,)``, how many those are; ``None`` likewise.
     """
 
     log_sum: Tensor
-    positive_sum: Tensor
-    num_positives: Tensor
+    positive_sum: Tensor | None
+    num_positives: Tensor | None
 
 
 def sweep(
@@ -87,10 +88,19 @@ def sweep(
         tensor([1.3133])
     """
     needs_gradient = torch.is_grad_enabled() and query.requires_grad
-    terms, gradient = _accumulate(
-        query.detach(), bank, labels, temperature, positives, negatives, needs_gradient
-    )
-    if gradient is None:
+    if _fits_whole(query, bank):
+        keys, bank_labels = bank
+        masks = [
+            _checked(rule(labels, bank_labels), name, len(query), len(keys))
+            for name, rule in (("positives", positives), ("negatives", negatives))
+        ]
+        log_sum, gradient, *rest = sum_whole_bank(query, keys, *masks, temperature=temperature)
+        terms = BankTerms(log_sum, *rest)
+    else:
+        terms, gradient = _accumulate(
+            query.detach(), bank, labels, temperature, positives, negatives, needs_gradient
+        )
+    if gradient is None or not needs_gradient:
         return terms
     log_sum = _WithGradient.apply(query, terms.log_sum, gradient)
     # Not `_replace`: the compiler of torch 2.11 stumbles over what it returns.
@@ -126,6 +136,12 @@ def slice_length(num_queries: int, dim: int, device: torch.device) -> int:
     """
     size = 2**20 if device.type == "cpu" else 2**24
     return max(256, size // max(num_queries, dim) // 8 * 8)
+
+
+def _fits_whole(query: Tensor, bank: Bank) -> bool:
+    """One slice, on a device where operators cost their start more than their passes."""
+    length = slice_length(len(query), query.shape[1], query.device)
+    return query.device.type != "cpu" and 0 < len(bank.features) <= length
 
 
 @torch.compiler.disable

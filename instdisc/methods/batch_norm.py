@@ -41,10 +41,14 @@ class BatchNormPolicy:
     def prepare(self, net: nn.Module, device_type: str) -> None:
         """Changes the batch norms of `net` in place, before it is wrapped for several processes.
 
+        Groups that an earlier run left in `net` are taken back.
+
         Raises:
             ValueError: if the groups do not divide by the processes, or ``"sync"`` is asked for
                 on several processes without GPUs.
         """
+        split_batch_norm(net, 1)
+        self._shuffles = False
         if self.mode == "shuffled":
             here = self._groups_here()
             split_batch_norm(net, here)

@@ -41,14 +41,16 @@ def make_optimizer(
             parameters, learning_rate, momentum=momentum, weight_decay=weight_decay
         )
         return optimizer
-    form = {"fused": True if fused and _has_kernel(parameters) else None}  # None: torch's choice
+    form = True if fused and _has_kernel(parameters) else None  # None: torch's choice
     if name == "sgd":
         optimizer = torch.optim.SGD(
-            parameters, learning_rate, momentum=momentum, weight_decay=weight_decay, **form
+            parameters, learning_rate, momentum=momentum, weight_decay=weight_decay, fused=form
         )
     else:
-        optimizer = torch.optim.AdamW(parameters, learning_rate, weight_decay=weight_decay, **form)
-    optimizer.register_load_state_dict_pre_hook(functools.partial(_keep_form, **form))
+        optimizer = torch.optim.AdamW(
+            parameters, learning_rate, weight_decay=weight_decay, fused=form
+        )
+    optimizer.register_load_state_dict_pre_hook(functools.partial(_keep_form, form=form))
     optimizer.register_load_state_dict_post_hook(_restride)
     return optimizer
 
@@ -74,10 +76,10 @@ def _has_kernel(parameters: Sequence[nn.Parameter]) -> bool:
 
 
 def _keep_form(
-    optimizer: torch.optim.Optimizer, state_dict: dict[str, Any], *, fused: bool | None
+    optimizer: torch.optim.Optimizer, state_dict: dict[str, Any], *, form: bool | None
 ) -> dict[str, Any]:
     """The form is part of what an optimiser saves, and AdamW keeps its counters by it."""
-    groups = [{**group, "fused": fused, "foreach": None} for group in state_dict["param_groups"]]
+    groups = [{**group, "fused": form, "foreach": None} for group in state_dict["param_groups"]]
     return {**state_dict, "param_groups": groups}
 
 

@@ -54,6 +54,9 @@ class PretrainModule(LightningModule):
             that a query and its key never share statistics; on W processes each has
             ``batch_norm_groups / W`` groups (at least 1), so the result does not depend on W.
             ``"plain"``: per process, unshuffled. ``"sync"``: over all processes (GPU), unshuffled.
+            By default ``"shuffled"`` where there is a momentum encoder; without one there is no key
+            to hide from and the default is ``"plain"``. There ``"shuffled"`` means in groups, as
+            the devices of a paper normalised apart.
         batch_norm_groups: for ``"shuffled"``; 8 in MoCo (its number of GPUs).
         channels_last: memory format of the backbone and its images.
         compile: compile the backbones with `torch.compile`.
@@ -82,7 +85,7 @@ class PretrainModule(LightningModule):
         warmup: float = 0.0,
         milestones: Sequence[float] = (0.6, 0.8),
         reference_batch: int | None = None,
-        batch_norm: BatchNormMode = "shuffled",
+        batch_norm: BatchNormMode | None = None,
         batch_norm_groups: int = 8,
         channels_last: bool = False,
         compile: bool = False,
@@ -110,6 +113,8 @@ class PretrainModule(LightningModule):
         self.warmup = warmup
         self.milestones = tuple(milestones)
         self.reference_batch = reference_batch
+        if batch_norm is None:
+            batch_norm = "plain" if self.momentum_backbone is None else "shuffled"
         self.batch_norm = BatchNormPolicy(batch_norm, batch_norm_groups)
         self.channels_last = channels_last
         self._passes = CompiledPasses() if compile else None

@@ -178,6 +178,12 @@ def test_images_of_several_sizes_cannot_be_kept_on_the_device(tmp_path):
         data.train_dataloader()
 
 
+def test_files_are_not_left_to_a_device_that_is_none():
+    data = ViewData(scenes(), image_size=16, batch_size=8, decode="device", num_workers=1)
+    with pytest.raises(ValueError, match="needs a Trainer on a CUDA GPU, got cpu"):
+        fitted(data)
+
+
 def test_folders_are_read(tmp_path):
     for split in ("train", "test"):
         for name in ("cat", "dog"):
@@ -208,6 +214,12 @@ def test_other_batches_pass_through():
         ({"policy": []}, "`policy` lists 0 policies"),
         ({"policy": ["moco_v2"], "num_views": 2}, "`policy` lists 1 policies, .* got 2"),
         ({"keep": "gpu"}, "`keep` must be 'nothing', 'memory' or 'device', got 'gpu'"),
+        ({"decode": "gpu"}, "`decode` must be .*'workers'.*'device'.* got 'gpu'"),
+        ({"decode": "device"}, "`decode`='device' needs .* got 'nothing' and 0"),
+        (
+            {"decode": "device", "keep": "memory", "num_workers": 2},
+            "`decode`='device' needs .* got 'memory' and 2",
+        ),
         ({"dtype": "float16"}, "`dtype` must be 'float32' or 'bfloat16', got 'float16'"),
         ({"max_bank": 0}, "`max_bank` must be positive or None, got 0"),
         ({"policy": "moco"}, "`name` must be one of"),
@@ -228,6 +240,10 @@ def test_bad_arguments(options, message):
     [
         ({"batch_size": 0}, "`batch_size` must be positive, got 0"),
         ({"batch_size": 21}, "`batch_size`=21 exceeds the 20 images"),
+        (
+            {"decode": "device", "num_workers": 1},
+            "`decode`='device' needs a Trainer on a CUDA GPU, got no Trainer",
+        ),
         ({"seed": -1}, r"`seed` must lie in \[0, 2\*\*32\), got -1"),
     ],
 )

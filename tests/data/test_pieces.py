@@ -105,6 +105,22 @@ def test_what_fails_comes_after_the_batches_before_it():
     assert next(after).bring(CPU).indices.tolist() == [i for _, i in keys_of(0, failing + 1)[0]]
 
 
+class Late(Scenes):
+    """Scenes of which one takes as long as many others."""
+
+    def read(self, index):
+        time.sleep(0.3 * (index == 4))
+        return super().read(index)
+
+
+def test_a_piece_that_comes_late_holds_up_its_batch_alone():
+    data = dataset(Late(22, image_size=32))
+    loader = pieces(data, 3)
+    for epoch in range(3):
+        assert_batches(loader, data, epoch)
+    assert loader._orders.num_released >= 13
+
+
 class Copy:
     """Stands for the event of a copy that lasts as long as it may."""
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from instdisc.data import ImagesInMemory, Scenes, ViewDataset, view_policy
-from instdisc.data.slots import BatchForm, SharedSlots
+from instdisc.data.blocks import BatchForm
+from instdisc.data.slots import SharedSlots
 
 SETS = {
     "two views": ([view_policy("moco_v2", 16)] * 2, True),
@@ -32,8 +33,8 @@ def test_a_batch_written_in_parts_is_read_whole(name):
     keys = [(2, index) for index in (7, 1, 4, 9, 0)]
     form = BatchForm(data, 6)
     block = torch.full((form.num_bytes,), 77, dtype=torch.uint8)
-    form.write(block, 3, data.batch(keys[3:]))
-    form.write(block, 0, data.batch(keys[:3]))
+    form.make(block, 3, keys[3:])
+    form.make(block, 0, keys[:3])
     whole, read = data.batch(keys), form.read(block, 5)
     assert type(read) is type(whole)
     for ours, expected in zip(tensors(read), tensors(whole), strict=True):

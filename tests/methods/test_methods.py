@@ -172,19 +172,6 @@ def test_channels_last_gives_the_same_loss():
     torch.testing.assert_close(*losses, atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.slow
-def test_compiled_gives_the_same_loss():
-    losses = []
-    for compiled in (False, True):
-        torch.manual_seed(0)
-        torch._dynamo.reset()
-        module = instdisc.MoCoModule("test_resnet", compile=compiled, **SMALL)
-        trainer = fit(module, make_batches(2, 8, 32))
-        losses.append(trainer.callback_metrics["loss"])
-        assert not any("_orig_mod" in name for name in module.state_dict())
-    torch.testing.assert_close(*losses, atol=1e-3, rtol=1e-3)
-
-
 no_val_loader = pytest.mark.filterwarnings("ignore:You defined a `validation_step`")
 
 

@@ -95,6 +95,14 @@ class ImageFiles(ImageSource):
     def read(self, index: int) -> Tensor:
         return decode_file(self.path(index))
 
+    def encoded(self, index: int) -> bytes | None:
+        if type(self).read is not ImageFiles.read:  # an image is more than what its file shows
+            return None
+        try:
+            return self.path(index).read_bytes()
+        except OSError:  # `read` says so
+            return None
+
     def image_names(self) -> list[str]:
         return [path.replace(os.sep, "/") for path in self._paths]
 

@@ -69,6 +69,13 @@ class ImageSource(ABC):
         """
         return self._fetch(self.read, index)
 
+    def encoded(self, index: int) -> bytes | None:
+        """The bytes that `read` decodes, and does nothing else; ``None`` where it is otherwise.
+
+        For who decodes images elsewhere; whether they can be decoded is not known yet.
+        """
+        return None
+
     def image_names(self) -> list[str]:
         """What each image is called, the same on every machine: for split files and predictions."""
         return [str(position) for position in range(len(self))]
@@ -165,6 +172,9 @@ class ImageSubset(ImageSource):
 
     def read(self, index: int) -> Tensor:
         return self.images.read(int(self.positions[index]))
+
+    def encoded(self, index: int) -> bytes | None:
+        return self.images.encoded(int(self.positions[index]))
 
     def image_names(self) -> list[str]:
         names = self.images.image_names()

@@ -17,8 +17,8 @@ from . import gpu
 from .dataset import RawViews, ViewPolicy
 from .fused import FusedFinisher
 from .photometric import PhotometricStep
+from .pieces import PieceFinisher
 
-_PIECE = 1_200_000  # values per piece on the CPU: what stays in its cache
 _Apply = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -56,6 +56,7 @@ class ViewFinisher:
         self.compile = compile
         self._operators: dict[PhotometricStep, _Apply] = {}
         self._fused: dict[ViewPolicy, FusedFinisher] = {}
+        self._in_pieces: dict[ViewPolicy, PieceFinisher] = {}
         self._constants: dict[object, Tensor] = {}
         keep_freed_blocks()
 
@@ -78,38 +79,26 @@ class ViewFinisher:
             if policy not in self._fused:
                 self._fused[policy] = FusedFinisher(policy, self.dtype)
             return self._fused[policy](views, numbers, memory_format)
-        on_cpu = views.device.type == "cpu"
-        piece = max(1, _PIECE // views[0].numel()) if on_cpu else len(views)
+        if views.device.type == "cpu":
+            if policy not in self._in_pieces:
+                self._in_pieces[policy] = PieceFinisher(policy, self.dtype, compile=self.compile)
+            return self._in_pieces[policy](views, numbers, memory_format)
+        return self._finish_at_once(policy, views, numbers, memory_format)
+
+    def _finish_at_once(
+        self,
+        policy: ViewPolicy,
+        views: Tensor,
+        numbers: Tensor,
+        memory_format: torch.memory_format,
+    ) -> Tensor:
+        """On a device without Triton; a look at the numbers would make the host wait for it."""
         mean = self._constant(policy.mean, views.device)
         std = self._constant(policy.std, views.device)
-        finished = torch.empty(
-            views.shape, dtype=self.dtype, device=views.device, memory_format=memory_format
-        )
-        pieces = zip(*(each.split(piece) for each in (views, numbers, finished)), strict=True)
-        for part, part_numbers, out in pieces:
-            # Operators work on whole colour planes.
-            images = part.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-            for step, own in policy.split(part_numbers):
-                images = self._apply(step, images, own, passes_over=on_cpu)
-            torch.div(images.sub_(mean), std, out=out)
-        return finished
-
-    def _apply(
-        self, step: PhotometricStep, images: Tensor, numbers: Tensor, passes_over: bool
-    ) -> Tensor:
-        operator = self._operator(step)
-        if not passes_over or step.neutral is None:
-            return operator(images, numbers)
-        neutral = self._constant(tuple(step.neutral), numbers.device).flatten()
-        rows = (numbers != neutral).any(1).nonzero()[:, 0]
-        changed, own = images.index_select(0, rows), numbers.index_select(0, rows)
-        if len(rows) == 1:  # torch.compile would make a graph of its own for a single view
-            changed = step.apply(changed, own)
-        elif len(rows):
-            torch._dynamo.maybe_mark_dynamic(changed, 0)
-            changed = operator(changed, own)
-        images.numpy()[rows.numpy()] = changed.numpy()  # torch's index_copy_ is slower
-        return images
+        images = views.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+        for step, own in policy.split(numbers):
+            images = self._operator(step)(images, own)
+        return images.sub_(mean).div_(std).to(self.dtype, memory_format=memory_format)
 
     def _operator(self, step: PhotometricStep) -> _Apply:
         if step not in self._operators:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from . import kernels
 from .dataset import ViewPolicy
-from .photometric import JITTER_ORDERS
+from .jitter import JITTER_ORDERS
 from .stages import Custom, Stage, plan_stages
 
 _PIXELS = {"BLOCK": 1024, "num_warps": 4}  # per program
@@ -148,7 +148,7 @@ class FusedFinisher:
         kernels.blur[grid](half, target, *batch, *target_strides, DOWN=True, **blur)
 
     def _constants_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Means, deviations and thresholds; the orders of the jitter, each with contrast's place."""
+        """Means, deviations and thresholds; each order of the jitter, with contrast's place."""
         if device not in self._constants:
             orders = [[*order, order.index(_CONTRAST)] for order in JITTER_ORDERS]
             self._constants[device] = (

@@ -16,21 +16,21 @@ Planes = list[Tensor]  # red, green, blue
 
 
 def brightness(planes: Planes, factor: Tensor) -> Planes:
-    """Scales by `factor` ``(B, 1, 1)``."""
-    return [(plane * factor).clamp(0, 1) for plane in planes]
+    """Scales by `factor` ``(B, 1, 1)``, not negative."""
+    return [_at_most_1(plane * factor) for plane in planes]
 
 
 def contrast(planes: Planes, factor: Tensor) -> Planes:
     """Blends with the mean grey of the image: `factor` 0 is that grey, 1 the image."""
     mean = _grey(planes).mean((1, 2), keepdim=True)
     rest = mean * (1 - factor)
-    return [(plane * factor + rest).clamp(0, 1) for plane in planes]
+    return [_at_most_1((plane * factor).add_(rest)).relu_() for plane in planes]
 
 
 def saturation(planes: Planes, factor: Tensor) -> Planes:
     """Blends with the grey of each pixel: `factor` 0 is the grey image, 1 the image."""
     rest = _grey(planes) * (1 - factor)
-    return [(plane * factor + rest).clamp(0, 1) for plane in planes]
+    return [_at_most_1((plane * factor).add_(rest)).relu_() for plane in planes]
 
 
 def hue(planes: Planes, shift: Tensor) -> Planes:
@@ -39,22 +39,24 @@ def hue(planes: Planes, shift: Tensor) -> Planes:
     value = torch.maximum(torch.maximum(red, green), blue)
     chroma = value - torch.minimum(torch.minimum(red, green), blue)  # HSV: value x saturation
     # Grey has no hue: its chroma of 0 makes any hue give the grey again.
-    part = torch.where(chroma == 0, 1.0, chroma).reciprocal_()
+    part = torch.where(chroma == 0, 1.0, chroma * 6).reciprocal_()
     angle = torch.where(
         value == red,
         (green - blue).mul_(part),
         torch.where(
-            value == green, (blue - red).mul_(part).add_(2), (red - green).mul_(part).add_(4)
+            value == green,
+            (blue - red).mul_(part).add_(1 / 3),
+            (red - green).mul_(part).add_(2 / 3),
         ),
-    )  # -1 to 5, in sixths of a turn
-    turns = angle.div_(6).add_(shift)
+    )  # -1/6 to 5/6
+    turns = angle.add_(shift)
     turned = []
     for plane, turn in zip(planes, (1 / 2, 1 / 6, -1 / 6), strict=True):
         # How far from the colour that lacks this primary: 0 there, 1/2 at the primary itself.
         away = turns + turn
         away = away.sub_(away.round()).abs_()
-        lack = away.mul_(-6).add_(2).clamp_(0, 1)
-        turned.append(torch.where(shift == 0, plane, torch.addcmul(value, chroma, lack, value=-1)))
+        lack = _at_most_1(away.mul_(-6).add_(2)).relu_()
+        turned.append(torch.where(shift == 0, plane, value - lack.mul_(chroma)))
     return turned
 
 
@@ -76,38 +78,54 @@ def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
         ``(B, 3, H, W)``.
     """
     height, width = images.shape[-2:]
-    for size, dim in ((width, 3), (height, 2)):
-        reach = min(radius, size - 1)
+    down, across = min(radius, height - 1), min(radius, width - 1)
+    images, rows, columns = _prepared(images, sigma, down, across)
+    if torch.compiler.is_compiling():  # a loop over the pixels for each direction
+        return _slide(_slide(images, columns, 3), rows, 2)
+    # Else along the whole image as one row of numbers, which keeps the loops long: what lies in
+    # the borders of the result is a mixture of neighbouring rows or planes, and is cut off.
+    tall, wide = images.shape[-2:]
+    flat = images.flatten(1)
+    flat = _slide_flat(_slide_flat(flat, columns, 1), rows, wide)
+    return flat.view(-1, 3, tall, wide)[:, :, :height, :width]
+
+
+@torch.compiler.disable  # compiled into the sum, they would be computed anew for every tap
+def _prepared(
+    images: Tensor, sigma: Tensor, down: int, across: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Images with reflected borders, and the weights of each ``(B, taps)``: rows, columns."""
+    weights = []
+    for reach in (down, across):
         taps = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
-        weights = torch.exp(-0.5 * (taps / sigma.clamp(min=1e-3)[:, None]) ** 2)  # (B, taps)
-        weights = weights / weights.sum(1, keepdim=True)
-        images = _weighted_sum(_reflected(images, reach, dim), weights, dim)
-    return images
+        weight = torch.exp(-0.5 * (taps / sigma.clamp(min=1e-3)[:, None]) ** 2)
+        weights.append(weight / weight.sum(1, keepdim=True))
+    return F.pad(images, (across, across, down, down), mode="reflect"), weights[0], weights[1]
 
 
-@torch.compiler.disable  # compiled into the sum, it would be computed anew for every tap
-def _reflected(images: Tensor, reach: int, dim: int) -> Tensor:
-    padding = (reach, reach, 0, 0) if dim == 3 else (0, 0, reach, reach)
-    return F.pad(images, padding, mode="reflect")
+def _slide(padded: Tensor, weights: Tensor, dim: int) -> Tensor:
+    """Weighs ``(B, taps)`` neighbours along one dimension of a padded ``(B, 3, H, W)``."""
+    size = padded.shape[dim] - weights.shape[1] + 1
+    first, *others = weights[:, :, None, None, None].unbind(1)
+    total = padded.narrow(dim, 0, size) * first
+    for tap, weight in enumerate(others, start=1):
+        total = total + padded.narrow(dim, tap, size) * weight
+    return total
 
 
-def _weighted_sum(padded: Tensor, weights: Tensor, dim: int) -> Tensor:
-    """Slides ``(B, taps)`` weights along one dimension of a padded ``(B, 3, H, W)``."""
-    num_taps = weights.shape[1]
-    if torch.compiler.is_compiling():  # one loop over the pixels
-        size = padded.shape[dim] - num_taps + 1
-        columns = weights[:, :, None, None, None].unbind(1)
-        total = padded.narrow(dim, 0, size) * columns[0]
-        for tap, column in enumerate(columns[1:], start=1):
-            total = total + padded.narrow(dim, tap, size) * column
-        return total
-    # Else a convolution in groups of one plane each: twice as fast as a loop over the taps.
-    count, colours, height, width = padded.shape
-    planes = padded.reshape(1, count * colours, height, width)
-    kernel = weights.repeat_interleave(colours, 0)[:, None, None]  # (3 B, 1, 1, taps)
-    kernel = kernel if dim == 3 else kernel.transpose(2, 3)
-    blurred = F.conv2d(planes, kernel, groups=count * colours)
-    return blurred.view(count, colours, *blurred.shape[2:])
+def _slide_flat(flat: Tensor, weights: Tensor, step: int) -> Tensor:
+    """Weighs neighbours that are `step` numbers apart; the last few of a row are not valid."""
+    total = torch.zeros_like(flat)
+    for tap, weight in enumerate(weights[:, :, None].unbind(1)):
+        valid = flat.shape[1] - tap * step
+        total[:, :valid].addcmul_(flat[:, tap * step :], weight)
+    return total
+
+
+def _at_most_1(plane: Tensor) -> Tensor:
+    if torch.compiler.is_compiling():  # where `clamp` looks for NaN too
+        return torch.where(plane > 1, 1.0, plane)
+    return plane.clamp_(max=1)
 
 
 def _grey(planes: Planes) -> Tensor:

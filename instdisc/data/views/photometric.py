@@ -5,11 +5,9 @@ Legend: B batch, H x W image size, n numbers of a step. Images are float in [0, 
 
 from __future__ import annotations
 
-import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -17,12 +15,9 @@ import torch
 from torch import Tensor
 
 from .draws import Draws
-from .operators import brightness, contrast, gaussian_blur, grayscale, hue, saturation
+from .jitter import FORMS, JITTER_ORDERS, jitter, jitter_forms, jitter_in_form
+from .operators import gaussian_blur, grayscale
 from .order_argument import accept_order_argument
-
-# 0 brightness, 1 contrast, 2 saturation, 3 hue: which comes first, second, third and last.
-JITTER_ORDERS = tuple(permutations(range(4)))
-_OPERATORS = (brightness, contrast, saturation, hue)
 
 
 class PhotometricStep(ABC):
@@ -35,11 +30,14 @@ class PhotometricStep(ABC):
         neutral: the n numbers that leave a view exactly as it is, or ``None``. On the CPU such
             views are passed over.
         compiles: whether `apply` gains by `torch.compile`, as arithmetic on the pixels does.
+        num_forms: how many ways of computing there are, where views need different ones: the
+            CPU takes views of one form together and calls `apply_form` instead of `apply`.
     """
 
     num_numbers: int
     neutral: Sequence[float] | None = None
     compiles = True
+    num_forms: int = 1
 
     @abstractmethod
     def draw(self, draws: Draws) -> np.ndarray:
@@ -57,8 +55,18 @@ class PhotometricStep(ABC):
             ``(B, 3, H, W)`` float in [0, 1].
         """
 
+    def forms(self, numbers: Tensor) -> Tensor:
+        """Which form each view needs, ``(B,)`` int64, by its numbers ``(B, n)``."""
+        return torch.zeros(len(numbers), dtype=torch.int64)
+
+    def apply_form(self, images: Tensor, numbers: Tensor, form: int) -> Tensor:
+        """`apply` of views that all need one form."""
+        return self.apply(images, numbers)
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if "apply" in vars(cls) and "apply_form" not in vars(cls):
+            cls.num_forms = 1  # those of the parent are not of this `apply`
         accept_order_argument(cls)
 
 
@@ -88,6 +96,7 @@ class ColorJitter(PhotometricStep):
 
     num_numbers = 5  # brightness, contrast, saturation, hue, which of the `JITTER_ORDERS`
     neutral = (1.0, 1.0, 1.0, 0.0, 0.0)
+    num_forms = len(FORMS)
 
     def __init__(
         self, brightness: float, contrast: float, saturation: float, hue: float, *, p: float = 0.8
@@ -110,14 +119,13 @@ class ColorJitter(PhotometricStep):
         return np.where(jittered[:, None], np.stack(numbers, 1), self.neutral)
 
     def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
-        operators = _jitter_orders(numbers.device).index_select(0, numbers[:, 4].long())  # (B, 4)
-        planes = list(images.unbind(1))
-        for at_place in operators.unbind(1):
-            for position, operator in enumerate(_OPERATORS):
-                neutral = self.neutral[position]
-                number = torch.where(at_place == position, numbers[:, position], neutral)
-                planes = operator(planes, number[:, None, None])
-        return torch.stack(planes, 1)
+        return torch.stack(jitter(list(images.unbind(1)), numbers), 1)
+
+    def forms(self, numbers: Tensor) -> Tensor:
+        return jitter_forms(numbers)
+
+    def apply_form(self, images: Tensor, numbers: Tensor, form: int) -> Tensor:
+        return torch.stack(jitter_in_form(list(images.unbind(1)), numbers, form), 1)
 
 
 class RandomGrayscale(PhotometricStep):
@@ -234,9 +242,3 @@ def check_chance(p: float) -> float:
     if not 0 <= p <= 1:
         raise ValueError(f"`p` is a chance and must lie in [0, 1], got {p}")
     return p
-
-
-@functools.lru_cache  # brought to the device once: a copy would make it wait
-def _jitter_orders(device: torch.device) -> Tensor:
-    """``(O, 4)`` int64."""
-    return torch.tensor(JITTER_ORDERS, device=device)

@@ -1,0 +1,231 @@
+"""Networks of a training step by compiled graphs: how many, of what, and that nothing else changes.
+
+Graphs are counted by a backend that runs what torch captured; one slow test takes the real one.
+"""
+
+import copy
+import pickle
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+import instdisc
+from instdisc.methods import compiled
+from instdisc.methods.compiled import CompiledPasses
+from instdisc.models import MomentumEncoder
+from instdisc.testing.runs import fit, make_batches
+
+SMALL = {"queue_size": 40, "batch_norm_groups": 2}
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """Every graph that is made, by the number of its nodes; none is turned into code."""
+    torch._dynamo.reset()
+    made = []
+
+    def count(graph, inputs):
+        made.append(len(graph.graph.nodes))
+        return graph.forward
+
+    compile = torch.compile
+
+    def counting(function, *, options, **form):
+        return compile(function, backend=count, **form)
+
+    monkeypatch.setattr(torch, "compile", counting)
+    yield made
+    torch._dynamo.reset()
+
+
+class Net(nn.Module):
+    """Cheap to trace; `width` makes another architecture."""
+
+    def __init__(self, width=4):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, width, 3), nn.BatchNorm2d(width), nn.Flatten())
+
+    def forward(self, images):
+        return self.layers(images)
+
+
+class Breaking(instdisc.Backbone):
+    """One of a user's own that no single graph can hold."""
+
+    def forward(self, images):
+        features = super().forward(images)
+        torch._dynamo.graph_break()
+        return 2 * features
+
+
+def test_one_graph_for_each_network_in_a_run_with_validation(graphs):
+    module = instdisc.MoCoModule("test_resnet", compile=True, channels_last=True, **SMALL)
+    batches = [*make_batches(2, 8, 32), *make_batches(1, 6, 32)]  # the last is smaller
+    trainer = pl.Trainer(
+        max_epochs=2,
+        accelerator="cpu",
+        precision="bf16-mixed",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+        num_sanity_val_steps=1,
+    )
+    trainer.fit(module, _loader(batches), [_loader(batches), _loader(batches[1:])])
+    assert trainer.global_step == 6
+    assert len(graphs) == 2  # query and momentum
+    assert torch._dynamo.utils.counters["graph_break"] == {}
+
+
+def _loader(batches):
+    return torch.utils.data.DataLoader(batches, batch_size=None, num_workers=0)
+
+
+def test_both_views_share_a_graph(graphs):
+    module = instdisc.CrossEntropyMoCoModule(
+        "test_resnet", num_classes=4, both_views=True, compile=True, reference_batch=None, **SMALL
+    )
+    fit(module, make_batches(2, 8, 32))
+    assert len(graphs) == 2
+
+
+def test_losses_and_weights_are_those_of_the_plain_run(graphs):
+    losses, states = [], []
+    for compile in (False, True):
+        torch.manual_seed(0)
+        module = instdisc.MoCoModule("test_resnet", compile=compile, **SMALL)
+        trainer = fit(module, make_batches(3, 8, 32))
+        losses.append(trainer.callback_metrics["loss"])
+        states.append(module.state_dict())
+    assert len(graphs) == 2
+    torch.testing.assert_close(*losses)
+    assert states[0].keys() == states[1].keys()
+    assert not any("_orig_mod" in name for name in states[1])
+    torch.testing.assert_close(*states)
+
+
+def test_checkpoint_of_a_compiled_run(graphs, tmp_path):
+    module = instdisc.MoCoModule("test_resnet", compile=True, **SMALL)
+    fit(module, make_batches(1, 8, 32)).save_checkpoint(tmp_path / "run.ckpt")
+    saved = torch.load(tmp_path / "run.ckpt", weights_only=True)["state_dict"]
+    plain = instdisc.MoCoModule("test_resnet", **SMALL)
+    assert saved.keys() == plain.state_dict().keys()
+    loaded = instdisc.load_backbone(tmp_path / "run.ckpt").eval()
+    images = torch.randn(2, 3, 32, 32)
+    assert torch.equal(loaded(images), module.backbone.eval()(images))
+
+
+@pytest.mark.parametrize("count", [10])
+def test_architectures_of_one_process_do_not_share_a_limit(graphs, count):
+    images = torch.randn(2, 3, 5, 5)
+    passes = CompiledPasses()
+    for width in range(1, 1 + count):
+        slow = MomentumEncoder(Net(width))
+        for net in (slow.module.requires_grad_(True), slow):
+            for _ in range(2):
+                assert passes(net, images).shape == (2, 9 * width)
+    assert len(graphs) == 2 * count
+
+
+def test_each_image_size_has_a_graph_and_other_batches_none(graphs):
+    passes, net = CompiledPasses(), Net()
+    for size, batch in ((5, 4), (7, 4), (5, 4), (5, 3), (7, 2), (7, 4)):
+        images = torch.randn(batch, 3, size, size)
+        torch.testing.assert_close(passes(net, images), net(images))
+    assert len(graphs) == 2
+
+
+def test_eval_mode_needs_no_graph(graphs):
+    passes, net, images = CompiledPasses(), Net().eval(), torch.randn(2, 3, 5, 5)
+    assert torch.equal(passes(net, images), net(images))
+    assert graphs == []
+
+
+def test_hooks_of_a_network_run(graphs):
+    passes, net = CompiledPasses(), Net()
+    net.register_forward_hook(lambda net, inputs, output: output + 1)
+    images = torch.randn(2, 3, 5, 5)
+    torch.testing.assert_close(passes(net, images), net(images))
+    assert len(graphs) == 1
+
+
+def test_backbone_of_a_users_own_that_breaks(graphs):
+    module = instdisc.MoCoModule(Breaking("test_resnet"), compile=True, **SMALL)
+    passes, images = CompiledPasses(), torch.randn(8, 3, 32, 32)
+    with pytest.warns(
+        UserWarning, match=r"`compile`: Breaking does not fit .* in parts"
+    ):
+        features = passes(module.backbone, images)
+    assert torch.equal(features, passes(module.backbone, images))  # and warns no more
+    torch.testing.assert_close(features, module.backbone(images))
+    assert len(graphs) == 2
+
+
+def test_an_error_of_the_network_stays_itself(graphs):
+    module = instdisc.MoCoModule("test_resnet", compile=True, queue_size=40, batch_norm_groups=8)
+    with pytest.raises(ValueError, match="cannot be normalised in 8 equal groups"):
+        fit(module, make_batches(1, 12, 32))
+
+
+def test_a_copy_compiles_for_itself(graphs):
+    passes, net, images = CompiledPasses(), Net(), torch.randn(2, 3, 5, 5)
+    passes(net, images)
+    for other in (copy.deepcopy(passes), pickle.loads(pickle.dumps(passes))):
+        assert other._graphs == {}
+        torch.testing.assert_close(other(copy.deepcopy(net), images), net(images))
+    assert len(graphs) == 3
+
+
+def test_when_graphs_are_replayed(monkeypatch):
+    """Small batches on a GPU, in a step whose gradients nothing outlives."""
+    made = []
+
+    class Made:
+        def __init__(self, net, replay):
+            made.append(replay)
+
+        def __call__(self, images):
+            return images
+
+    monkeypatch.setattr(compiled, "_Graph", Made)
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda device: False)
+    for replays in (True, False):
+        for size in (64, 224):
+            passes = CompiledPasses()
+            passes.begin_step(replays=replays)
+            passes(Net(), _Shape(256, 3, size, size))
+    assert made == [True, False, False, False]
+
+
+class _Shape:
+    """What of a batch on a GPU is looked at."""
+
+    device = torch.device("cuda")
+    dtype = torch.float32
+
+    def __init__(self, *shape):
+        self.shape = shape
+
+    def __len__(self):
+        return self.shape[0]
+
+    def numel(self):
+        return torch.Size(self.shape).numel()
+
+    def clone(self):
+        return self
+
+
+@pytest.mark.slow
+def test_with_the_real_compiler(tmp_path):
+    torch._dynamo.reset()
+    losses = []
+    for compile in (False, True):
+        torch.manual_seed(0)
+        module = instdisc.MoCoModule("test_resnet", compile=compile, channels_last=True, **SMALL)
+        trainer = fit(module, make_batches(2, 8, 32))
+        losses.append(trainer.callback_metrics["loss"])
+    torch.testing.assert_close(*losses, atol=1e-3, rtol=1e-3)
