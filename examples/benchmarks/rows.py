@@ -114,6 +114,12 @@ def _gpu() -> dict[str, Row]:
             **there,
             memory=True,
         ),
+        "road": Row(
+            "from JPEG files to views: a batch at each station of its way",
+            "benchmarks.road.road",
+            **there,
+            seconds=45,
+        ),
         "roofline": Row(
             "what the device does at most",
             "benchmarks.roofline.limits",

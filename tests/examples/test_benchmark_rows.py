@@ -56,9 +56,10 @@ def measured(benchmark, row, *arguments):
         ("inversion_224", 3),
         pytest.param(
             "features",
-            4,  # timm's data set leaves its files to the collector
+            7,  # timm's data set leaves its files to the collector
             marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")],
         ),
+        pytest.param("road", 5, marks=pytest.mark.slow),
         pytest.param("step_18", 5, marks=pytest.mark.slow),
         pytest.param("step_50_cuda", 8, marks=pytest.mark.slow),
     ],
