@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.children import ChildError, run_in_child
 
-_PATIENCE = 90.0  # seconds for a new process to begin work on a GPU
+_PATIENCE = 45.0  # seconds for a new process to begin work on a GPU
 _IMPORTED = ("lightly.loss", "lightly.models.modules", "torchvision.models.detection", "timm.data")
 _IMPORTED += ("pytorch_lightning", "instdisc", "instdisc.data", "instdisc.transfer")
 

@@ -16,7 +16,7 @@ from benchmarks.memory import peak_memory
 from benchmarks.roofline import Work, device_rate
 from benchmarks.rows import Contenders, Row
 
-_LONG_ENOUGH = 0.05  # seconds of one timing on a GPU: short calls are repeated within it
+_LONG_ENOUGH = 0.3  # seconds of one timing on a GPU: calls are repeated within it, unwaited for
 
 
 class Result(NamedTuple):
