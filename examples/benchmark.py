@@ -78,10 +78,13 @@ def measure(
     if left is not None and options.device == "cuda" and left < row.seconds:
         report.say(f"skipped: {max(left, 0):.0f} s left, needs at least {row.seconds} s")
         return False
-    limits = [limit for limit in (options.time_limit, left) if limit is not None]
+    limits = [options.time_limit, left]
+    if left is not None and options.time_limit is None and options.device == "cuda":
+        limits.append(row.most)
+    seconds = min((limit for limit in limits if limit is not None), default=None)
     complete, going = True, {}
     try:
-        for some in results(row, options, min(limits, default=None), log):
+        for some in results(row, options, seconds, log):
             ended = [result for result in some if result.ended]
             going = {result.contender: result for result in some if not result.ended}
             if ended:

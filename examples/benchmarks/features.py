@@ -3,6 +3,7 @@
 import argparse
 import time
 from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import timm.data
@@ -13,11 +14,18 @@ from benchmarks.measure import Run
 from benchmarks.roofline import Work, forward_flop
 from benchmarks.step import Lazy, channels_last, device_batch
 from benchmarks.views import jpeg_folder
-from instdisc.data import ImageFolder, ImageSubset
+from instdisc.data import (
+    ImageFolder,
+    ImageSubset,
+    ViewDataset,
+    ViewLoader,
+    evaluation_policy,
+)
 from instdisc.transfer import extract_features
+from instdisc.types import Views
 
 Contenders = dict[str, Callable[[], Any]]
-Extract = Callable[[int], object]  # features of so many images
+Extract = Callable[[argparse.Namespace, int], object]  # features of so many images
 
 
 def extraction(options: argparse.Namespace) -> Contenders:
@@ -29,24 +37,54 @@ def extraction(options: argparse.Namespace) -> Contenders:
     network, size = options.large_network, options.large_size
     jpeg_folder(options.files)  # before the clock runs
 
-    def bare(compiled: bool) -> Callable[[], object]:
+    def bare(bf16: bool, compiled: bool = False) -> Callable[[], object]:
         def make() -> Callable[[], object]:
             net, images = frozen(options, compiled), device_batch(options, size)[0][0]
-            return lambda: forward(net, images, options.device)
+            images = images if bf16 else images.float()
+            return lambda: forward(net, images, options.device, bf16)
 
         return Lazy(make, network)
 
+    @cache
+    def compiled() -> instdisc.Backbone:
+        return frozen(options, compiled=True)
+
+    def timm_and_compiled(options: argparse.Namespace, count: int) -> object:
+        return timms(options, count, compiled())
+
+    reading = "limit: reading and cutting alone"
     flop = options.batch * forward_flop(network, size)
     contenders = {
-        "timm: create_loader, compiled": timed(options, lambda count: timms(options, count)),
-        "limit: forward pass": bare(False),
-        "ours: extract_features": timed(options, lambda count: ours(options, count)),
-        "limit: forward pass, compiled": bare(True),
+        "timm: create_loader, compiled, bf16": timed(options, timm_and_compiled),
+        reading: timed(options, views),
+        "limit: forward pass, bf16": bare(True),
+        "ours: extract_features, bf16-mixed": timed(options, partial(ours, precision="bf16-mixed")),
+        "limit: forward pass, float32": bare(False),
+        "ours: extract_features, 32-true": timed(options, partial(ours, precision="32-true")),
+        "limit: forward pass, bf16, compiled": bare(True, compiled=True),
     }
-    return {name: Work(call, flop) for name, call in contenders.items()}
+    return {
+        name: call if name == reading else Work(call, flop) for name, call in contenders.items()
+    }
 
 
-def ours(options: argparse.Namespace, count: int) -> object:
+def views(options: argparse.Namespace, count: int) -> None:
+    """What workers do for the features, with nothing computed."""
+    images = ImageSubset(ImageFolder(jpeg_folder(options.files)), torch.arange(count))
+    dataset = ViewDataset(images, [evaluation_policy(options.large_size)])
+    loader = ViewLoader(
+        dataset,
+        options.batch,
+        shuffle=False,
+        drop_last=False,
+        num_workers=options.workers,
+        finish=lambda raw: Views([], raw.labels, raw.indices),
+    )
+    for _ in loader:
+        pass
+
+
+def ours(options: argparse.Namespace, count: int, *, precision: str) -> object:
     """Our function as it comes."""
     images = ImageSubset(ImageFolder(jpeg_folder(options.files)), torch.arange(count))
     return extract_features(
@@ -56,6 +94,7 @@ def ours(options: argparse.Namespace, count: int) -> object:
         batch_size=options.batch,
         num_workers=options.workers,
         device=options.device,
+        precision=precision,
     )
 
 
@@ -85,10 +124,12 @@ def frozen(options: argparse.Namespace, compiled: bool) -> instdisc.Backbone:
     return net
 
 
-def forward(net: instdisc.Backbone, images: torch.Tensor, device: str) -> torch.Tensor:
-    """Features in bfloat16."""
+def forward(
+    net: instdisc.Backbone, images: torch.Tensor, device: str, bf16: bool = True
+) -> torch.Tensor:
+    """Features in that precision."""
     images = images.contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16):
+    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bf16):
         features: torch.Tensor = net(images)
         return features
 
@@ -102,7 +143,7 @@ def timed(options: argparse.Namespace, extract: Extract) -> Callable[[], Run]:
         many = max(2 * few, options.feature_images)
         for count in (few, few, many):  # the first warms up
             begin = time.perf_counter()
-            extract(count)
+            extract(options, count)
             if options.device == "cuda":
                 torch.cuda.synchronize()
             seconds.append(time.perf_counter() - begin)

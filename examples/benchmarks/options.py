@@ -42,7 +42,7 @@ SIZES = {
     "start_steps": Size(50, 50, 2, "steps of a training run that its start takes"),
     "steps": Size(100, 100, 5, "steps of a training run that are timed"),
     "workers": Size(_CORES, max(1, _CORES - 1), 0, "processes that read in a training run"),
-    "feature_images": Size(2048, 20480, 24, "JPEG files whose features are extracted"),
+    "feature_images": Size(2048, 12288, 24, "JPEG files whose features are extracted"),
     "matrix": Size(2048, 8192, 64, "side of the matrices that the device's rate is measured with"),
     "copied_mib": Size(256, 4096, 1, "MiB copied to measure the device's bandwidth"),
     "episodes": Size(600, 600, 12, "of few-shot classification"),

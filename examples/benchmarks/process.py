@@ -20,7 +20,7 @@ from benchmarks.children import reason
 from benchmarks.measure import Result, measure_row
 from benchmarks.rows import Row
 
-_GRACE = 2.0  # seconds for a process whose pipe is closed to end
+_GRACE = 2.0  # seconds for a process that says nothing more to end
 
 
 class RowError(Exception):
@@ -82,13 +82,13 @@ def results(
             left = None if end is None else max(0.0, end - time.monotonic())
             if not wait([ours, process.sentinel], left):
                 raise RowError(f"stopped after {seconds:.0f} s")
-            if not ours.poll():
-                raise RowError(f"died (exit status {process.exitcode}): {_last(log)}")
             try:
-                message = ours.recv()
+                message = ours.recv() if ours.poll() else ""
             except EOFError:
+                message = ""
+            if message == "":
                 process.join(_GRACE)
-                raise RowError(f"died (exit status {process.exitcode}): {_last(log)}") from None
+                raise RowError(f"died (exit status {process.exitcode}): {_last(log)}")
             if message is None:
                 return
             if isinstance(message, str):

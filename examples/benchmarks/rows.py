@@ -27,6 +27,7 @@ class Row(NamedTuple):
         in_turns: whether the contenders take turns, so that what else a machine does hits all
             alike; if not, each is prepared, timed and dropped before the next, as on a GPU.
         seconds: in less a GPU gives nothing of use: with less time left the row is skipped.
+        most: seconds after which it is ended on a GPU, where the time for all rows is limited.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Row(NamedTuple):
     device: str = ""
     in_turns: bool = True
     seconds: int = 20
+    most: int = 40
 
     def make(self, options: argparse.Namespace) -> Contenders:
         """Its contenders."""
@@ -80,6 +82,7 @@ def _gpu() -> dict[str, Row]:
             **there,
             memory=True,
             seconds=90,
+            most=200,
         ),
         "step_50_cuda": Row(
             "MoCo step, ResNet-50, 224 px, bf16, channels_last",
@@ -87,6 +90,7 @@ def _gpu() -> dict[str, Row]:
             **there,
             memory=True,
             seconds=50,
+            most=150,
         ),
         "views_device": Row(
             "colours of two 224 px views on the device",
@@ -100,12 +104,14 @@ def _gpu() -> dict[str, Row]:
             **there,
             memory=True,
             seconds=70,
+            most=140,
         ),
         "features": Row(
             "features of a frozen ResNet-50, 224 px from JPEG files",
             "benchmarks.features.extraction",
             **there,
             seconds=30,
+            most=90,
         ),
         "detection_train_masks": _detection("train", masks=True),
         "views_device_64": Row(
@@ -113,6 +119,13 @@ def _gpu() -> dict[str, Row]:
             "benchmarks.views.from_device",
             **there,
             memory=True,
+        ),
+        "road": Row(
+            "from JPEG files to views: a batch at each station of its way",
+            "benchmarks.road.road",
+            **there,
+            seconds=45,
+            most=75,
         ),
         "roofline": Row(
             "what the device does at most",
@@ -124,6 +137,7 @@ def _gpu() -> dict[str, Row]:
             "feature inversion, a step, 224 px, recipe of Zhao et al., ResNet-50",
             "benchmarks.inversion.published",
             seconds=30,
+            most=90,
         ),
     }
 
@@ -132,7 +146,12 @@ def _detection(part: str, *, masks: bool) -> Row:
     title = f"{'Mask' if masks else 'Faster'} R-CNN, R50-C4, {part}"
     settings = {"masks": masks}
     return Row(
-        title, f"benchmarks.detection.{part}", settings, pairs="detection_images", seconds=30
+        title,
+        f"benchmarks.detection.{part}",
+        settings,
+        pairs="detection_images",
+        seconds=30,
+        most=60,
     )
 
 

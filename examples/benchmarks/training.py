@@ -52,10 +52,10 @@ def _end_to_end(
 ) -> Contenders:
     """Ours beside the bare step compiled, each in a process of its own.
 
-    The row's process never uses the GPU: it could not be copied then.
+    The row's process never uses the GPU, nor makes a backward pass: it could not be copied then.
     """
     stem = "no_pool" if network == "resnet18" else "imagenet"
-    flop = options.batch * step_flop(network, size, stem)
+    flop = run_in_child(step_flop, (network, size, stem), forks=options.forks)
 
     def ours(compiled: bool, share: float, fresh: bool = False) -> Callable[[], Run]:
         recipe = Recipe(options, network, size, folder, compiled, share, stem)
@@ -77,7 +77,7 @@ def _end_to_end(
         "ours, compiled, second start": ours(True, 0.5),
         "ours, eager": ours(False, 0.5),
     }
-    return {name: Work(call, flop) for name, call in contenders.items()}
+    return {name: Work(call, options.batch * flop) for name, call in contenders.items()}
 
 
 def _bare(options: argparse.Namespace, network: str, size: int, stem: str) -> Run:

@@ -108,6 +108,25 @@ def test_what_does_not_fit_is_skipped(benchmark, tmp_path, capsys, monkeypatch):
     assert f"skipped: {row.seconds - 1} s left, needs at least" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("arguments", "left", "seconds"),
+    [
+        (["--device", "cuda"], None, None),
+        (["--device", "cuda"], 1000.0, 150),
+        (["--device", "cuda"], 100.0, 100.0),
+        (["--device", "cuda", "--time-limit", "300"], 1000.0, 300.0),
+        (["--device", "cpu"], 1000.0, 1000.0),
+    ],
+)
+def test_what_a_row_may_take(benchmark, tmp_path, monkeypatch, arguments, left, seconds):
+    limits = []
+    monkeypatch.setattr(benchmark, "results", lambda *given: limits.append(given[2]) or iter(()))
+    report = importlib.import_module("benchmarks.report").Report("a machine", [])
+    options = benchmark.parse_arguments(["--rows", "step_50_cuda", *arguments])
+    assert benchmark.measure("step_50_cuda", options, left, report, tmp_path)
+    assert limits == [seconds]
+
+
 def test_sets_of_rows(benchmark):
     options = benchmark.parse_arguments(["--rows", "gpu", "--device", "cuda"])
     assert options.rows == benchmark.SETS["gpu"]

@@ -56,9 +56,10 @@ def measured(benchmark, row, *arguments):
         ("inversion_224", 3),
         pytest.param(
             "features",
-            4,  # timm's data set leaves its files to the collector
+            7,  # timm's data set leaves its files to the collector
             marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")],
         ),
+        pytest.param("road", 5, marks=pytest.mark.slow),
         pytest.param("step_18", 5, marks=pytest.mark.slow),
         pytest.param("step_50_cuda", 8, marks=pytest.mark.slow),
     ],
@@ -95,6 +96,32 @@ def test_whole_runs(benchmark, row):
 def test_rows_that_compile_or_train(benchmark, row, count):
     with torch._dynamo.config.patch(disable=False):
         assert len(measured(benchmark, row)) == count
+
+
+@pytest.mark.parametrize("row", ["end_to_end_50", "end_to_end_18"])
+def test_a_process_that_is_to_be_copied_leaves_the_gpu_alone(benchmark, monkeypatch, row):
+    """CUDA, and the threads of a backward pass, do not survive a fork."""
+    training = importlib.import_module("benchmarks.training")
+    measure = importlib.import_module("benchmarks.measure")
+    run = measure.Run([0.5], 2.0, 100)
+
+    def child(function, arguments, *, forks):
+        assert forks
+        return 3e9 if function is training.step_flop else run
+
+    def no(*_, **__):
+        pytest.fail("that cannot be copied")
+
+    monkeypatch.setattr(training, "run_in_child", child)
+    monkeypatch.setattr(torch.cuda, "_lazy_init", no)
+    monkeypatch.setattr(torch.Tensor, "backward", no)
+    options = benchmark.parse_arguments(["--tiny", "--device", "cuda"])
+    options.forks, options.rates = True, {"FLOP": 1e12}
+    results = list(measure.measure_row(benchmark.ROWS[row], options))
+    assert [[result.median for result in some] for some in results] == [[500.0]] * 4
+    assert all(some[0].problem == "" for some in results)
+    with pytest.raises(pytest.fail.Exception, match="cannot be copied"):
+        torch.cuda.synchronize()
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
