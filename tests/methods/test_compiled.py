@@ -273,12 +273,57 @@ class OnGPU:
 
 
 @pytest.mark.slow
-def test_with_the_real_compiler(tmp_path):
-    torch._dynamo.reset()
-    losses = []
-    for compile in (False, True):
+def test_with_the_real_compiler(tmp_path, monkeypatch):
+    """The same losses, and what a second start finds on disk."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    losses, misses = [], []
+    for compile in (False, True, True):
+        torch._dynamo.reset()
+        counters = torch._dynamo.utils.counters
+        counters.clear()
         torch.manual_seed(0)
         module = instdisc.MoCoModule("test_resnet", compile=compile, channels_last=True, **SMALL)
         trainer = fit(module, make_batches(2, 8, 32))
         losses.append(trainer.callback_metrics["loss"])
-    torch.testing.assert_close(*losses, atol=1e-3, rtol=1e-3)
+        misses.append(counters["inductor"]["fxgraph_cache_miss"])
+    torch._dynamo.reset()
+    torch.testing.assert_close(losses[0], losses[1], atol=1e-3, rtol=1e-3)
+    assert losses[1] == losses[2]
+    assert misses == [0, 3, 0]  # query forward and backward, momentum
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("kind", [instdisc.MoCoModule, instdisc.SupConModule])
+def test_replayed_steps_are_those_without(kind):
+    """Also of what outlives a step: the features that a callback keeps."""
+    runs = []
+    for compile in (False, True):
+        torch.manual_seed(0)
+        module = kind(
+            "test_resnet",
+            queue_size=64,
+            batch_norm="plain",
+            schedule="constant",
+            warmup=0.0,
+            learning_rate=1e-3,
+            reference_batch=None,
+            compile=compile,
+        )
+        keep = Keep()
+        fit(module, make_batches(6, 16, 32), keep, accelerator="gpu")
+        runs.append((keep.losses, keep.features))
+        assert all(replay for _, replay in module._passes._graphs)
+    assert len(module._passes._graphs) == 3
+    torch.testing.assert_close(*runs, atol=1e-2, rtol=1e-2)
+
+
+class Keep(pl.Callback):
+    """Losses and features of all steps."""
+
+    def __init__(self):
+        self.losses, self.features = [], []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.losses.append(outputs["loss"].detach())
+        self.features.append(outputs["features"])
