@@ -49,6 +49,22 @@ def check_views(batch: Any, objectives: Collection[Objective], previous: int | N
     return len(labels)
 
 
+def global_batch(trainer: Any) -> int:
+    """Images of an optimiser step, of all processes together.
+
+    Raises:
+        ValueError: if the training loader does not say the size of its batches.
+    """
+    size: int | None = getattr(trainer.train_dataloader, "batch_size", None)
+    if size is None:
+        raise ValueError(
+            "`reference_batch` scales the learning rate by the batch size, but the training "
+            "loader has no `batch_size`. Scale `learning_rate` yourself and leave it out."
+        )
+    total: int = size * world_size() * trainer.accumulate_grad_batches
+    return total
+
+
 def _describe(batch: Any) -> str:
     if isinstance(batch, Sequence) and len(batch) and isinstance(batch[0], Tensor):
         return f"one tensor {tuple(batch[0].shape)} where the views should be"

@@ -1,4 +1,4 @@
-"""The passes of a training step through networks, by graphs compiled for them.
+"""The passes of a training step through networks and objectives, by graphs compiled for them.
 
 Legend: B batch on this process, H x W image size.
 """
@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .objectives import Objective
+
 # Up to so many values in a batch of images a GPU ends sooner than its host starts the next kernel.
 _FEW_VALUES = 2**23
 
@@ -24,27 +26,32 @@ class CompiledPasses:
     It stays itself: names, weights and hooks do not change, and a copy or a pickle of this object
     holds no graph. What has no need of a graph does without: a network in eval mode, so that a
     validation costs no compiling, and a batch of another size than the first, such as the last,
-    smaller one of an epoch.
+    smaller one of an epoch. A network that does not fit into one graph, as one of your own may, is
+    compiled in parts, with a warning that names what breaks it.
 
     Where a GPU would wait for its host to start the kernels (batches of up to 2^23 values, as 256
-    images of 3 x 64 x 64), the graphs are replayed as CUDA graphs. Their results are cloned, for
-    the next step overwrites them.
+    images of 3 x 64 x 64), the graphs are replayed as CUDA graphs, and so are those of objectives,
+    which elsewhere are not compiled: beside a large network they take no time, and compiling does.
+    An objective that does not fit into one graph runs without. What comes out of a replay is
+    cloned, for the next one overwrites it.
 
-    A network that does not fit into one graph, as one of your own may, is compiled in parts, with a
-    warning that names what breaks it.
+    Args:
+        compile: whether to; else all runs as it is.
 
     Example:
         >>> net = nn.Linear(2, 2)
         >>> passes = CompiledPasses()
         >>> images = torch.ones(1, 2)
-        >>> torch.equal(passes(net.eval(), images), net(images))
+        >>> torch.equal(passes.encode(net.eval(), images), net(images))
         True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, compile: bool = True) -> None:
+        self._compile = compile
         self._graphs: dict[tuple[nn.Module, bool], _Graph] = {}
         self._batch_sizes: dict[tuple[Any, ...], int] = {}
-        self._replays = False
+        self._may_replay = False
+        self._replays = False  # in this step
 
     def begin_step(self, *, replays: bool) -> None:
         """Says that the results of the step before are no longer needed.
@@ -53,72 +60,92 @@ class CompiledPasses:
             replays: whether CUDA graphs may be used in this step; not where gradients outlive it,
                 or are sent to other processes, for the next replay overwrites them.
         """
-        self._replays = replays
+        self._may_replay, self._replays = replays, False
         if any(replay for _, replay in self._graphs):
             torch.compiler.cudagraph_mark_step_begin()
 
-    def __call__(self, net: nn.Module, images: Tensor) -> Tensor:
+    def encode(self, net: nn.Module, images: Tensor) -> Tensor:
         """What `net` makes of the images.
 
         Args:
             net: any network of images; its graphs are kept as long as this object.
             images: ``(B, 3, H, W)``.
         """
-        if not net.training:
+        if not (self._compile and net.training and self._fits(net, images)):
             result: Tensor = net(images)
             return result
-        form = (net, images.shape[1:], images.dtype, torch.is_autocast_enabled(images.device.type))
-        if self._batch_sizes.setdefault(form, len(images)) != len(images):
-            result = net(images)
-            return result
         few = images.device.type == "cuda" and images.numel() <= _FEW_VALUES
-        replay = few and self._replays
-        graph = self._graphs.get((net, replay))
+        replay = self._replays = few and self._may_replay
+        return self._run(net, replay, images)
+
+    def compute(self, objective: nn.Module, *inputs: Any) -> Tensor:
+        """The term of an objective, given its features of this step.
+
+        Args:
+            objective: any; its graph is kept as long as this object.
+            inputs: of its `forward`; the last is ``(B,)``, the labels.
+        """
+        if not (self._replays and self._fits(objective, inputs[-1])):
+            result: Tensor = objective(*inputs)
+            return result
+        return self._run(objective, True, *inputs)
+
+    def _fits(self, module: nn.Module, batch: Tensor) -> bool:
+        """Whether the batch is as large as the first of its form."""
+        autocast = torch.is_autocast_enabled(batch.device.type)
+        form = (module, batch.shape[1:], batch.dtype, autocast)
+        return self._batch_sizes.setdefault(form, len(batch)) == len(batch)
+
+    def _run(self, module: nn.Module, replay: bool, *inputs: Any) -> Tensor:
+        graph = self._graphs.get((module, replay))
         if graph is None:
-            graph = self._graphs[net, replay] = _Graph(net, replay)
-        result = graph(images)
+            graph = self._graphs[module, replay] = _Graph(module, replay)
+        result = graph(*inputs)
         return result.clone() if replay else result
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_graphs": {}, "_batch_sizes": {}, "_replays": False}
+        return vars(CompiledPasses(compile=self._compile))
 
 
 class _Graph:
-    """A network behind `torch.compile`, whole if it can be."""
+    """A module behind `torch.compile`, whole if it can be."""
 
-    def __init__(self, net: nn.Module, replay: bool) -> None:
-        self._name = type(net).__name__
-        self._function = _function_of(net)
+    def __init__(self, module: nn.Module, replay: bool) -> None:
+        self._module = module
+        self._function = _function_of(module)
         self._options: dict[str, Any] | None = {"triton.cudagraphs": True} if replay else None
         self._compiled = self._compile(whole=True)
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, *inputs: Any) -> Tensor:
         try:
-            return self._compiled(images)
+            return self._compiled(*inputs)
         except torch._dynamo.exc.Unsupported as error:
             reason = str(error).strip().split("\n")[0]
+        if isinstance(self._module, Objective):
+            self._compiled = self._module
+            return self._compiled(*inputs)
         self._compiled = self._compile(whole=False)
-        result = self._compiled(images)  # raises what the network itself may have raised
+        result = self._compiled(*inputs)  # raises what the network itself may have raised
         warnings.warn(
-            f"`compile`: {self._name} does not fit into one graph and is compiled in parts, which "
-            f"is slower ({reason})",
+            f"`compile`: {type(self._module).__name__} does not fit into one graph and is compiled "
+            f"in parts, which is slower ({reason})",
             stacklevel=2,
         )
         return result
 
-    def _compile(self, *, whole: bool) -> Callable[[Tensor], Tensor]:
+    def _compile(self, *, whole: bool) -> Callable[..., Tensor]:
         return torch.compile(self._function, fullgraph=whole, dynamic=False, options=self._options)
 
 
-def _function_of(net: nn.Module) -> Callable[[Tensor], Tensor]:
-    """The network as a function with code of its own.
+def _function_of(module: nn.Module) -> Callable[..., Tensor]:
+    """The module as a function with code of its own.
 
     torch keeps compiled graphs by the code they come from and allows 8 of each. Networks of one
     class share its code, and the third in a process would pass the limit.
     """
 
-    def run(images: Tensor) -> Tensor:
-        result: Tensor = net(images)
+    def run(*inputs: Any) -> Tensor:
+        result: Tensor = module(*inputs)
         return result
 
     return FunctionType(

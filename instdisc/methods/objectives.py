@@ -5,6 +5,7 @@ Legend: B batch on this process, W processes, D width of the projection, K queue
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -83,6 +84,13 @@ class Objective(nn.Module):
     def statistics(self) -> dict[str, Tensor]:
         """Scalars that describe the last batch, before its keys are pushed; for monitors."""
         return {}
+
+
+def weighted_sum(terms: Sequence[tuple[float, Tensor]]) -> Tensor:
+    """The total of ``(weight, term)``, without a kernel for a weight of 1 or a sum of one term."""
+    return functools.reduce(
+        torch.add, [term if weight == 1 else weight * term for weight, term in terms]
+    )
 
 
 class Classification(Objective):

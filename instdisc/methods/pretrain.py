@@ -19,11 +19,11 @@ from instdisc.models import Backbone, MomentumEncoder, as_backbone
 from instdisc.types import About, InputSpec
 from instdisc.version import __version__
 
-from .batch import check_views
+from .batch import check_views, global_batch
 from .batch_norm import BatchNormMode, BatchNormPolicy
 from .compiled import CompiledPasses
 from .finite import FiniteWatch
-from .objectives import Objective
+from .objectives import Objective, weighted_sum
 from .optimizer import OptimizerName, check_optimizer, make_optimizer
 from .schedule import Schedule, check_schedule, learning_rate_factor
 
@@ -59,7 +59,9 @@ class PretrainModule(LightningModule):
             the devices of a paper normalised apart.
         batch_norm_groups: for ``"shuffled"``; 8 in MoCo (its number of GPUs).
         channels_last: memory format of the backbone and its images.
-        compile: compile the backbones with `torch.compile`.
+        compile: compile query and momentum backbone by `torch.compile`, in one graph each for the
+            batches of training. Validations, and batches of another size than the first, run as
+            without. On a GPU, small batches are replayed as CUDA graphs, objectives included.
 
     Raises:
         ValueError: if an argument is out of range; in training, if a batch does not suit the
@@ -117,7 +119,7 @@ class PretrainModule(LightningModule):
             batch_norm = "plain" if self.momentum_backbone is None else "shuffled"
         self.batch_norm = BatchNormPolicy(batch_norm, batch_norm_groups)
         self.channels_last = channels_last
-        self._passes = CompiledPasses() if compile else None
+        self._passes = CompiledPasses(compile=compile)
         if channels_last:
             for net in (self.backbone, self.momentum_backbone):
                 if net is not None:
@@ -154,15 +156,17 @@ class PretrainModule(LightningModule):
         images, labels = batch[0], batch[1]
         objectives = self._objectives()
         num_queries = max(objective.num_queries for objective in objectives.values())
-        if self._passes is not None:
-            # A replay writes over the gradients of the one before, and over what DDP still sends.
-            accumulates = self.trainer.accumulate_grad_batches > 1
-            self._passes.begin_step(replays=not accumulates and world_size() == 1)
+        # A replay writes over the gradients of the one before, and over what DDP still sends.
+        accumulates = self.trainer.accumulate_grad_batches > 1
+        self._passes.begin_step(replays=not accumulates and world_size() == 1)
         # One view at a time: the groups of a split batch norm hold the same images in each.
         queries = [self(view) for view in images[:num_queries]]  # (B, dim) each
         key = self._key(images[1], batch_idx) if self.momentum_backbone is not None else None
-        terms = {name: objective(queries, key, labels) for name, objective in objectives.items()}
-        loss = _weighted_sum([(objectives[name].weight, term) for name, term in terms.items()])
+        terms = {
+            name: self._passes.compute(objective, queries, key, labels)
+            for name, objective in objectives.items()
+        }
+        loss = weighted_sum([(objectives[name].weight, term) for name, term in terms.items()])
         self._finite.note(loss, self.global_step)
         if loss.device.type == "cpu":
             self._raise_if_not_finite()
@@ -215,7 +219,9 @@ class PretrainModule(LightningModule):
         # Not in configure_optimizers: to ask for the length of the run there would load the data
         # before Lightning restores the position of a resumable loader, which is then lost.
         self._num_steps = self.trainer.estimated_stepping_batches
-        self._rate_scale = self._scale_by_batch()
+        self._rate_scale = 1.0
+        if self.reference_batch is not None:
+            self._rate_scale = global_batch(self.trainer) / self.reference_batch
         if self._num_steps == float("inf") and (self.schedule != "constant" or self.warmup):
             raise ValueError(
                 "a run without end has no schedule: set `max_epochs` or `max_steps` of the "
@@ -281,10 +287,7 @@ class PretrainModule(LightningModule):
     def _encode(self, net: nn.Module, images: Tensor) -> Tensor:
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
-        if self._passes is None:
-            features: Tensor = net(images)
-            return features
-        return self._passes(net, images)
+        return self._passes.encode(net, images)
 
     def _rate_factor(self, step: int) -> float:
         if self._num_steps == float("inf"):  # not known before the run starts; see on_train_start
@@ -297,17 +300,6 @@ class PretrainModule(LightningModule):
             milestones=self.milestones,
         )
 
-    def _scale_by_batch(self) -> float:
-        if self.reference_batch is None:
-            return 1.0
-        size = getattr(self.trainer.train_dataloader, "batch_size", None)
-        if size is None:
-            raise ValueError(
-                "`reference_batch` scales the learning rate by the batch size, but the training "
-                "loader has no `batch_size`. Scale `learning_rate` yourself and leave it out."
-            )
-        return size * world_size() * self.trainer.accumulate_grad_batches / self.reference_batch
-
     def _logs_now(self) -> bool:
         trainer: Any = self.trainer
         interval: int = trainer.log_every_n_steps  # 0 = never
@@ -318,10 +310,3 @@ class PretrainModule(LightningModule):
         names = ("last_model_path", "best_model_path")
         kept = [path for name in names if (path := getattr(callback, name, ""))]
         self._finite.check(kept[0] if kept else None)
-
-
-def _weighted_sum(terms: Sequence[tuple[float, Tensor]]) -> Tensor:
-    """Without a step for a factor of 1 or a sum of one term: each starts a kernel, and backward."""
-    return functools.reduce(
-        torch.add, [term if weight == 1 else weight * term for weight, term in terms]
-    )

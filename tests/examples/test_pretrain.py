@@ -199,6 +199,28 @@ for _method, _weights in {
 NUM_CLASSES = {"imagenet100": 100, "imagenet": 1000, "mini": 64, "tiered": 351}
 
 
+@pytest.mark.parametrize("name", ["moco_v2", "islam_imagenet_ce"])
+def test_what_makes_a_recipe_fast_changes_nothing_else(name, script, folder, tmp_path):
+    configs = EXAMPLES / "configs"
+    plain, fast = (
+        script.make_cli(
+            [
+                *(f"--config={configs / file}.yaml" for file in files),
+                f"--data.images={folder}",
+                "--model.backbone.init_args.name=test_resnet",
+                f"--trainer.default_root_dir={tmp_path}",
+                *ONE_CPU,
+            ]
+        ).config.as_dict()
+        for files in ([f"pretrain/{name}"], [f"pretrain/{name}", "gpu"])
+    )
+    plain["model"]["init_args"] |= {"channels_last": True, "compile": True}
+    plain["data"]["dtype"] = "bfloat16"
+    plain["trainer"]["precision"] = "bf16-mixed"
+    assert fast.pop("config") != plain.pop("config")
+    assert fast == plain
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_settings(name, script, folder, tmp_path):
     epochs, batch, rate, policy, temperature, queue_size, weights = PUBLISHED[name]

@@ -303,6 +303,8 @@ def pretrain(given: dict[str, list[str]]) -> list[str]:
                 "--data.test_images.init_args.num_images=64",
             ),
         ]
+    if "compile: true" in recipes:
+        changes.append("--model.compile=false")
     small = given.get("--data.images.root", [""])[0] in FEW
     size = "global_batch" if "global_batch" in recipes else "data.batch_size"
     changes += ["--data.image_size=32", f"--{size}={2 if small else 48}"]

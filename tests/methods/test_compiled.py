@@ -12,8 +12,15 @@ import torch
 from torch import nn
 
 import instdisc
-from instdisc.methods import compiled
-from instdisc.methods.compiled import CompiledPasses
+from instdisc.losses import (
+    ExemplarLoss,
+    InstanceDiscriminationLoss,
+    SupConLoss,
+    products,
+    sweep,
+)
+from instdisc.methods import Contrast, Objective, compiled
+from instdisc.methods.compiled import CompiledPasses, _Graph
 from instdisc.models import MomentumEncoder
 from instdisc.testing.runs import fit, make_batches
 
@@ -96,7 +103,10 @@ def test_losses_and_weights_are_those_of_the_plain_run(graphs):
     losses, states = [], []
     for compile in (False, True):
         torch.manual_seed(0)
-        module = instdisc.MoCoModule("test_resnet", compile=compile, **SMALL)
+        # In groups the compiled arithmetic is another, which tests/models compare.
+        module = instdisc.MoCoModule(
+            "test_resnet", queue_size=40, batch_norm="plain", compile=compile
+        )
         trainer = fit(module, make_batches(3, 8, 32))
         losses.append(trainer.callback_metrics["loss"])
         states.append(module.state_dict())
@@ -126,7 +136,7 @@ def test_architectures_of_one_process_do_not_share_a_limit(graphs, count):
         slow = MomentumEncoder(Net(width))
         for net in (slow.module.requires_grad_(True), slow):
             for _ in range(2):
-                assert passes(net, images).shape == (2, 9 * width)
+                assert passes.encode(net, images).shape == (2, 9 * width)
     assert len(graphs) == 2 * count
 
 
@@ -134,13 +144,13 @@ def test_each_image_size_has_a_graph_and_other_batches_none(graphs):
     passes, net = CompiledPasses(), Net()
     for size, batch in ((5, 4), (7, 4), (5, 4), (5, 3), (7, 2), (7, 4)):
         images = torch.randn(batch, 3, size, size)
-        torch.testing.assert_close(passes(net, images), net(images))
+        torch.testing.assert_close(passes.encode(net, images), net(images))
     assert len(graphs) == 2
 
 
 def test_eval_mode_needs_no_graph(graphs):
     passes, net, images = CompiledPasses(), Net().eval(), torch.randn(2, 3, 5, 5)
-    assert torch.equal(passes(net, images), net(images))
+    assert torch.equal(passes.encode(net, images), net(images))
     assert graphs == []
 
 
@@ -148,18 +158,16 @@ def test_hooks_of_a_network_run(graphs):
     passes, net = CompiledPasses(), Net()
     net.register_forward_hook(lambda net, inputs, output: output + 1)
     images = torch.randn(2, 3, 5, 5)
-    torch.testing.assert_close(passes(net, images), net(images))
+    torch.testing.assert_close(passes.encode(net, images), net(images))
     assert len(graphs) == 1
 
 
 def test_backbone_of_a_users_own_that_breaks(graphs):
     module = instdisc.MoCoModule(Breaking("test_resnet"), compile=True, **SMALL)
     passes, images = CompiledPasses(), torch.randn(8, 3, 32, 32)
-    with pytest.warns(
-        UserWarning, match=r"`compile`: Breaking does not fit .* in parts"
-    ):
-        features = passes(module.backbone, images)
-    assert torch.equal(features, passes(module.backbone, images))  # and warns no more
+    with pytest.warns(UserWarning, match=r"`compile`: Breaking does not fit .* in parts"):
+        features = passes.encode(module.backbone, images)
+    assert torch.equal(features, passes.encode(module.backbone, images))  # and warns no more
     torch.testing.assert_close(features, module.backbone(images))
     assert len(graphs) == 2
 
@@ -172,48 +180,93 @@ def test_an_error_of_the_network_stays_itself(graphs):
 
 def test_a_copy_compiles_for_itself(graphs):
     passes, net, images = CompiledPasses(), Net(), torch.randn(2, 3, 5, 5)
-    passes(net, images)
+    passes.encode(net, images)
     for other in (copy.deepcopy(passes), pickle.loads(pickle.dumps(passes))):
         assert other._graphs == {}
-        torch.testing.assert_close(other(copy.deepcopy(net), images), net(images))
+        torch.testing.assert_close(other.encode(copy.deepcopy(net), images), net(images))
     assert len(graphs) == 3
 
 
-def test_when_graphs_are_replayed(monkeypatch):
-    """Small batches on a GPU, in a step whose gradients nothing outlives."""
-    made = []
+@pytest.mark.parametrize(
+    ("loss", "first"),
+    [(InstanceDiscriminationLoss, False), (ExemplarLoss, False), (SupConLoss, True)],
+)
+def test_an_objective_fits_into_a_graph(graphs, monkeypatch, loss, first):
+    """As it is replayed on a GPU, where the bank is summed at once."""
+    monkeypatch.setattr(sweep, "_fits_whole", lambda query, bank: True)
+    monkeypatch.setattr(products, "_has_onednn", lambda: False)
+    features, key = torch.randn(2, 8, 32)
+    labels = torch.randint(0, 3, (8,))
+    results = []
+    for compile in (False, True):
+        torch.manual_seed(0)
+        term = Contrast(32, loss(0.1), queue_size=24, projection_dim=16, enqueue_first=first)
+        query = features.clone().requires_grad_()
+        value = (_Graph(term, False) if compile else term)([query], key, labels)
+        value.backward()
+        term.after_backward()
+        results.append((value.detach(), query.grad, term.queue.features, term.statistics()))
+    assert len(graphs) == 1
+    torch.testing.assert_close(*results)
 
-    class Made:
-        def __init__(self, net, replay):
-            made.append(replay)
 
-        def __call__(self, images):
-            return images
+def test_an_objective_that_breaks_runs_without(graphs):
+    class BreakingTerm(Objective):
+        def forward(self, queries, key, labels):
+            torch._dynamo.graph_break()
+            return queries[0].sum()
 
-    monkeypatch.setattr(compiled, "_Graph", Made)
+    graph = _Graph(BreakingTerm(), False)
+    for _ in range(2):
+        assert graph([torch.ones(2, 3)], None, torch.zeros(2)) == 6
+    assert graphs == []
+
+
+class Recorded:
+    """Takes the place of a graph on a GPU: notes whether it would be replayed."""
+
+    def __init__(self, module, replay):
+        self.module, self.replay = module, replay
+        Recorded.made.append((type(module).__name__, replay))
+
+    def __call__(self, *inputs):
+        return inputs[-1]
+
+
+@pytest.mark.parametrize(
+    ("replays", "size", "expected"),
+    [
+        (True, 64, [("Net", True), ("Objective", True)]),
+        (True, 224, [("Net", False)]),
+        (False, 64, [("Net", False)]),
+    ],
+)
+def test_what_is_replayed(replays, size, expected, monkeypatch):
+    """Small batches on a GPU, in a step whose gradients nothing outlives; objectives with them."""
+    Recorded.made = []
+    monkeypatch.setattr(compiled, "_Graph", Recorded)
+    passes, net, objective = CompiledPasses(), Net(), Objective()
+    monkeypatch.setattr(objective, "forward", lambda queries, key, labels: labels)
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda device: False)
-    for replays in (True, False):
-        for size in (64, 224):
-            passes = CompiledPasses()
-            passes.begin_step(replays=replays)
-            passes(Net(), _Shape(256, 3, size, size))
-    assert made == [True, False, False, False]
+    passes.begin_step(replays=replays)
+    passes.encode(net, OnGPU(256, 3, size, size))
+    passes.compute(objective, [], None, OnGPU(256))
+    assert Recorded.made == expected
 
 
-class _Shape:
-    """What of a batch on a GPU is looked at."""
+class OnGPU:
+    """What of a batch there is looked at."""
 
-    device = torch.device("cuda")
-    dtype = torch.float32
+    device, dtype = torch.device("cuda"), torch.float32
 
     def __init__(self, *shape):
-        self.shape = shape
+        self.shape = torch.Size(shape)
 
     def __len__(self):
         return self.shape[0]
 
     def numel(self):
-        return torch.Size(self.shape).numel()
+        return self.shape.numel()
 
     def clone(self):
         return self
