@@ -15,9 +15,9 @@ from torch import Tensor
 from .blocks import BlockForm, Field, number_fields
 from .images.jpeg import read_header
 from .images.source import ImageSource
+from .uncut import cut_image, draw_views, set_boxes
 from .views.cut_each import cut_each
-from .views.dataset import PolicyNumbers, RawViews, ViewDataset, ViewPolicy
-from .views.draws import Draws
+from .views.dataset import RawViews, ViewDataset, ViewPolicy
 
 try:
     from torchvision.io import ImageReadMode, decode_jpeg
@@ -82,27 +82,20 @@ class CodedDataset(ViewDataset):
     def coded(self, keys: Sequence[tuple[int, int]]) -> CodedViews:
         """What `batch` gives, before files are decoded; of one epoch."""
         indices = [index for _, index in keys]
-        drawn = [
-            policy.draw(Draws(self.seed, keys[0][0], indices, view))
-            for view, policy in enumerate(self.policies)
-        ]
+        drawn = draw_views(self, keys)
         boxes = [torch.zeros(len(keys), 6) for _ in self.policies]
         contents, lengths, positions = [], [], []  # see CodedViews
         for row, index in enumerate(indices):
             file = self.images.encoded(index)
             header = None if file is None or len(file) > self.room else read_header(file)
             if file is not None and header is not None and header.plain:
-                for policy, numbers, box in zip(self.policies, drawn, boxes, strict=True):
-                    frame = policy.frame.box(
-                        header.height, header.width, numbers.frame[row].tolist()
-                    )
-                    box[row] = torch.tensor([*frame, float(numbers.flipped[row])])
+                set_boxes(self, drawn, row, (header.height, header.width), boxes)
                 contents.append(torch.frombuffer(bytearray(file), dtype=torch.uint8))
                 lengths.append(len(file))
                 positions.append(index)
             else:
                 position, image = self.images.fetch(index)
-                contents.append(self._cut(image, drawn, row))
+                contents.append(cut_image(self, image, drawn, row))
                 lengths.append(0)
                 positions.append(position)
         places = torch.tensor(positions)
@@ -115,13 +108,6 @@ class CodedDataset(ViewDataset):
             self.images.labels[places],
             places,
         )
-
-    def _cut(self, image: Tensor, drawn: Sequence[PolicyNumbers], row: int) -> Tensor:
-        views = [
-            policy.cut(image, numbers.frame[row].tolist(), bool(numbers.flipped[row]))
-            for policy, numbers in zip(self.policies, drawn, strict=True)
-        ]
-        return torch.cat([view.reshape(-1) for view in views])
 
 
 class CodedForm(BlockForm):

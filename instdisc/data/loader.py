@@ -15,12 +15,15 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from instdisc.distributed import rank, world_size
 from instdisc.types import Views
 
-from .coded import CodedDataset
+from .blocks import BatchForm
+from .coded import CodedDataset, CodedForm
 from .delivery import Delivery
 from .orders import Keys
-from .pieces import PieceLoader, SharedBatch
+from .pieces import Form, PieceLoader, SharedBatch
+from .views import gpu
 from .views.dataset import ViewDataset
 from .views.finish import ViewFinisher
+from .whole import WholeForm, find_room
 
 
 class ResumableLoader(DataLoader):
@@ -125,7 +128,9 @@ class ViewLoader(ResumableLoader):
     so a resumed run continues with the next batch.
 
     Workers put a batch together piece by piece, in memory that they share. On a GPU it is copied
-    and finished on a stream of its own, one batch ahead of the one that is handed out.
+    and finished on a stream of its own, one batch ahead of the one that is handed out; with Triton
+    views are cut there too, if most images are not much larger than their views: a value may
+    differ by 1 of 255 then from what workers cut.
 
     Args:
         dataset: what to load.
@@ -213,8 +218,7 @@ class ViewLoader(ResumableLoader):
         size, sampler = self.batch_size or 1, self._keys()
         if self._pieces is None:
             self._pieces = PieceLoader(
-                self.dataset,
-                size,
+                self._form(self._delivery.device),
                 num_workers=self.num_workers,
                 batches=partial(_batches_of_keys, sampler, size, self.drop_last),
                 goes_on=sampler.shuffle,
@@ -223,6 +227,15 @@ class ViewLoader(ResumableLoader):
             )
         first, sampler.skip = sampler.skip // size, 0
         return self._pieces.run(sampler.epoch, first, len(self))
+
+    def _form(self, device: torch.device) -> Form:
+        """How a batch comes from the workers."""
+        size, data = self.batch_size or 1, self.dataset
+        if isinstance(data, CodedDataset):
+            return CodedForm(data, size)
+        # The device cuts views many times as fast as a worker.
+        room = find_room(data) if gpu.available(device) else 0
+        return WholeForm(data, size, room) if room else BatchForm(data, size)
 
 
 class EpochSampler(DistributedSampler):

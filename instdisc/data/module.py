@@ -54,8 +54,8 @@ class ViewData(LightningDataModule):
             keep them, decoded, in each process of the run. ``"device"``: keep the training images
             on the device too; they must be of one size.
         decode: ``"workers"``, or ``"device"``: leave the training images' JPEG files to a GPU's
-            decoder, for machines with few cores for each GPU. Views differ a little then; see
-            `CodedDataset`.
+            decoder, for machines with few cores for each GPU. It interpolates colours in its own
+            way, so that views differ a little; what it does not take, workers decode as ever.
         compile_views: compile the colour steps; see `ViewFinisher`.
         dtype: of the views, ``"float32"`` or ``"bfloat16"`` (half the memory, for a run in mixed
             precision).

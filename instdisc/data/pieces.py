@@ -18,14 +18,16 @@ from torch.utils.data import DataLoader, Dataset
 from instdisc.heap import keep_freed_blocks
 
 from .blocks import BatchForm
-from .coded import CodedDataset, CodedForm
+from .coded import CodedForm
 from .orders import Keys, Order, Orders, Piece
 from .slots import SharedSlots
-from .views.dataset import RawViews, UncutViews, ViewDataset
+from .views.dataset import RawViews, UncutViews
+from .whole import WholeForm
 
 _PIECE = 8 * 2**20  # bytes: takes much longer to make than to ask for
 _AHEAD = 4  # pieces that a worker may have in advance
 _PAUSE = 0.005  # seconds
+Form = BatchForm | CodedForm | WholeForm
 
 
 class SharedBatch:
@@ -41,7 +43,7 @@ class SharedBatch:
             batch is asked for.
     """
 
-    def __init__(self, block: Tensor, form: BatchForm | CodedForm, count: int) -> None:
+    def __init__(self, block: Tensor, form: Form, count: int) -> None:
         self._block, self._form, self._count = block, form, count
         self.copied: torch.cuda.Event | None = None
 
@@ -51,15 +53,14 @@ class SharedBatch:
 
 
 class PieceLoader:
-    """Batches of a data set that workers put together, piece by piece, in shared memory.
+    """Batches that workers put together, piece by piece, in shared memory.
 
     A batch is written once and never copied between processes; some slots hold all that is made
     in advance; the first batch comes in a share of the time that it takes a single worker; and a
     slow worker makes fewer pieces, not the others wait.
 
     Args:
-        dataset: makes the pieces.
-        batch_size: B.
+        form: how a batch is made and lies in its slot.
         num_workers: W, at least 1.
         batches: gives the keys of the batches of an epoch, from a batch on.
         goes_on: whether workers begin the next epoch while the last batches of one are used.
@@ -69,8 +70,7 @@ class PieceLoader:
 
     def __init__(
         self,
-        dataset: ViewDataset,
-        batch_size: int,
+        form: Form,
         *,
         num_workers: int,
         batches: Callable[[int, int], Iterator[Keys]],
@@ -78,11 +78,8 @@ class PieceLoader:
         generator: torch.Generator,
         page_lock: bool = False,
     ) -> None:
-        self._form: BatchForm | CodedForm
-        if isinstance(dataset, CodedDataset):
-            self._form = CodedForm(dataset, batch_size)
-        else:
-            self._form = BatchForm(dataset, batch_size)
+        self._form = form
+        batch_size = form.batch_size
         num_pieces = max(1, min(batch_size, round(self._form.num_bytes / _PIECE)))
         # What is made in advance, two more for pieces that come late, the batch that is put
         # together, and that which is being copied.
@@ -140,7 +137,8 @@ class PieceLoader:
         pieces = self._made[self._number]
         while len(pieces) < self._orders.num_pieces:
             piece = next(self._pieces)
-            self._made[piece.number].append(piece)
+            if piece.number >= 0:
+                self._made[piece.number].append(piece)
         for piece in sorted(self._made.pop(self._number), key=lambda piece: piece.end):
             if piece.error is not None:
                 piece.error.reraise()
@@ -160,7 +158,7 @@ class PieceLoader:
 class _Pieces(Dataset):
     """The workers' part."""
 
-    def __init__(self, form: BatchForm | CodedForm, slots: SharedSlots) -> None:
+    def __init__(self, form: Form, slots: SharedSlots) -> None:
         self._form, self._slots = form, slots
 
     def __getitems__(self, order: Order) -> Piece:

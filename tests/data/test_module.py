@@ -31,8 +31,10 @@ def scenes(count=20, split="train", **options):
     return Scenes(count, image_size=32, split=split, **options)
 
 
-def fitted(data, max_epochs=1, **options):
-    module = MoCoModule(Backbone("test_resnet"), queue_size=16, batch_norm_groups=2)
+def fitted(data, max_epochs=1, channels_last=False, **options):
+    module = MoCoModule(
+        Backbone("test_resnet"), queue_size=16, batch_norm_groups=2, channels_last=channels_last
+    )
     watch = Watch()
     trainer = Trainer(
         max_epochs=max_epochs,
@@ -158,6 +160,15 @@ def test_views_in_bfloat16():
     watch = fitted(data, precision="bf16-mixed")
     assert {view.dtype for view in watch.train[0].images} == {torch.bfloat16}
     assert watch.validation[0][1].images[0].dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_views_come_in_the_format_of_the_network(channels_last):
+    data = ViewData(scenes(), image_size=16, batch_size=8)
+    watch = fitted(data, channels_last=channels_last, limit_val_batches=0)
+    for batch in watch.train:
+        for view in batch.images:
+            assert view.is_contiguous(memory_format=torch.channels_last) == channels_last
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import torch
 
 from instdisc.data import Scenes, ViewDataset, view_policy
 from instdisc.data import pieces as pieces_file
+from instdisc.data.blocks import BatchForm
 from instdisc.data.pieces import PieceLoader
 
 CPU = torch.device("cpu")
@@ -40,8 +41,7 @@ def keys_of(epoch, first, size=5, count=22):
 
 def pieces(data, num_workers=2, goes_on=True, **options):
     return PieceLoader(
-        data,
-        5,
+        BatchForm(data, 5),
         num_workers=num_workers,
         batches=lambda epoch, first: iter(keys_of(epoch, first)),
         goes_on=goes_on,
@@ -109,7 +109,7 @@ class Late(Scenes):
     """Scenes of which one takes as long as many others."""
 
     def read(self, index):
-        time.sleep(0.3 * (index == 4))
+        time.sleep(0.2 * (index == 4))
         return super().read(index)
 
 
@@ -136,17 +136,18 @@ class Copy:
         self.waited = True
 
 
-def test_a_slot_is_not_used_again_while_it_is_copied_from():
-    loader = pieces(dataset(Fragile(12, image_size=32)), 3)
-    loader._orders.batches = lambda epoch, first: iter(keys_of(epoch, first, count=12))
+@pytest.mark.parametrize(("kind", "count"), [(Fragile, 12), (Late, 60)])
+def test_a_slot_is_not_used_again_while_it_is_copied_from(kind, count):
+    loader = pieces(dataset(kind(count, image_size=32)), 3)
+    loader._orders.batches = lambda epoch, first: iter(keys_of(epoch, first, count=count))
     copies = []
-    for epoch in range(8):
-        for batch in loader.run(epoch, 0, 3):
+    for epoch in range(24 // -(-count // 5)):
+        for batch in loader.run(epoch, 0, -(-count // 5)):
             batch.copied = Copy(batch)
             copies.append(batch.copied)
     waited = [copy.waited for copy in copies]
     assert waited == [True] * 22 + [False] * 2
-    loader.run(0, 0, 3).__next__()  # from the start: waits for both
+    next(loader.run(0, 0, 3))  # from the start: waits for both
     assert all(copy.waited for copy in copies)
 
 

@@ -40,23 +40,31 @@ def jitter(planes: Planes, numbers: Tensor) -> Planes:
     return planes
 
 
+def arrange_jitter(numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """What `jitter_in_form` needs to know of each image.
+
+    Args:
+        numbers: ``(B, 5)``, those of `ColorJitter`.
+
+    Returns:
+        The form ``(B,)`` int64, and ``(B, 7)``: brightness in each of the four gaps, contrast,
+        saturation, hue.
+    """
+    _, forms, gaps = _tables(numbers.device)
+    order = numbers[:, 4].long()
+    places = torch.arange(4, device=numbers.device)
+    factors = torch.where(gaps[order][:, None] == places, numbers[:, :1], 1.0)
+    return forms[order], torch.cat([factors, numbers[:, 1:4]], 1)
+
+
 def jitter_in_form(planes: Planes, numbers: Tensor, form: int) -> Planes:
-    """`jitter` of images that are all of one form: one operator each, brightness four times."""
-    _, _, gaps = _tables(numbers.device)
-    gap = gaps.index_select(0, numbers[:, 4].long())  # (B,)
-    for place in range(len(JITTER_ORDERS[0])):
-        factor = torch.where(gap == place, numbers[:, 0], 1.0)
-        planes = brightness(planes, factor[:, None, None])
-        if place < len(FORMS[form]):
-            position = FORMS[form][place]
-            planes = _OPERATORS[position](planes, numbers[:, position, None, None])
+    """`jitter` of images that are all of one form: three operators, brightness in each gap."""
+    columns = numbers[:, :, None, None].unbind(1)  # each (B, 1, 1)
+    planes = brightness(planes, columns[0])
+    for place, position in enumerate(FORMS[form], start=1):
+        planes = _OPERATORS[position](planes, columns[3 + position])
+        planes = brightness(planes, columns[place])
     return planes
-
-
-def jitter_forms(numbers: Tensor) -> Tensor:
-    """The form of each image, ``(B,)`` int64, by the numbers ``(B, 5)`` of `ColorJitter`."""
-    _, forms, _ = _tables(numbers.device)
-    return forms.index_select(0, numbers[:, 4].long())
 
 
 @torch.compiler.disable  # torch would trace the cache's function anew, and warn of it

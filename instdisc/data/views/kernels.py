@@ -15,7 +15,7 @@ Legend: B images.
 from __future__ import annotations
 
 from .gpu import jit, tl
-from .pixels import adjust, grey_of, normalise, order_of, read, run_steps, write
+from .pixels import grey_at_contrast, normalise, read, run_steps, write
 
 
 @jit
@@ -23,8 +23,8 @@ def sum_grey(
     source: tl.tensor,
     sums: tl.tensor,
     numbers: tl.tensor,
-    orders: tl.tensor,
     constants: tl.tensor,
+    orders: tl.tensor,
     row: tl.tensor,
     num_blocks: tl.tensor,
     num_pixels: tl.tensor,
@@ -50,18 +50,10 @@ def sum_grey(
         inside = pixel < num_pixels
         start = source + image.to(tl.int64) * image_stride
         red, green, blue = read(start + pixel * pixel_stride, plane_stride, inside)
-        red, green, blue = run_steps(
-            red, green, blue, numbers, orders, constants, 0.0, BEFORE, COLUMN, THRESHOLD
+        grey = grey_at_contrast(
+            red, green, blue, numbers, orders, constants, BEFORE, COLUMN, THRESHOLD, JITTER_COLUMN
         )
-        order = orders + order_of(numbers, JITTER_COLUMN) * 5
-        contrast = tl.load(order + 4)  # its position
-        for position in range(3):
-            if position < contrast:
-                operator = tl.load(order + position)
-                factor = tl.load(numbers + JITTER_COLUMN + operator)
-                red, green, blue = adjust(red, green, blue, operator, factor, 0.0)
-        grey = tl.where(inside, grey_of(red, green, blue), 0.0)
-        tl.store(sums + program, tl.sum(grey, 0))
+        tl.store(sums + program, tl.sum(tl.where(inside, grey, 0.0), 0))
 
 
 @jit
@@ -71,8 +63,8 @@ def change_colours(
     unblurred: tl.tensor,
     sums: tl.tensor,
     numbers: tl.tensor,
-    orders: tl.tensor,
     constants: tl.tensor,
+    orders: tl.tensor,
     row: tl.tensor,
     num_blocks: tl.tensor,
     num_pixels: tl.tensor,
@@ -88,6 +80,7 @@ def change_colours(
     JITTER_COLUMN: tl.constexpr,
     BLUR_COLUMN: tl.constexpr,
     AFTER: tl.constexpr,
+    AFTER_COLUMN: tl.constexpr,
     AFTER_THRESHOLD: tl.constexpr,
     NORMALISES: tl.constexpr,
     NUM_SUMS: tl.constexpr,
@@ -123,16 +116,7 @@ def change_colours(
         write(planes + pixel, num_pixels, inside, red, green, blue)
     else:
         red, green, blue = run_steps(
-            red,
-            green,
-            blue,
-            numbers,
-            orders,
-            constants,
-            0.0,
-            AFTER,
-            BLUR_COLUMN + 1,
-            AFTER_THRESHOLD,
+            red, green, blue, numbers, orders, constants, 0.0, AFTER, AFTER_COLUMN, AFTER_THRESHOLD
         )
         if NORMALISES:
             red, green, blue = normalise(red, green, blue, constants)
@@ -145,8 +129,8 @@ def blur(
     source: tl.tensor,
     target: tl.tensor,
     numbers: tl.tensor,
-    orders: tl.tensor,
     constants: tl.tensor,
+    orders: tl.tensor,
     row: tl.tensor,
     num_blocks: tl.tensor,
     num_pixels: tl.tensor,
@@ -159,6 +143,7 @@ def blur(
     DOWN: tl.constexpr,
     BLUR_COLUMN: tl.constexpr,
     AFTER: tl.constexpr,
+    AFTER_COLUMN: tl.constexpr,
     AFTER_THRESHOLD: tl.constexpr,
     NORMALISES: tl.constexpr,
     BLOCK: tl.constexpr,
@@ -198,16 +183,7 @@ def blur(
             total += weight
         red, green, blue = red / total, green / total, blue / total
         red, green, blue = run_steps(
-            red,
-            green,
-            blue,
-            numbers,
-            orders,
-            constants,
-            0.0,
-            AFTER,
-            BLUR_COLUMN + 1,
-            AFTER_THRESHOLD,
+            red, green, blue, numbers, orders, constants, 0.0, AFTER, AFTER_COLUMN, AFTER_THRESHOLD
         )
         if NORMALISES:
             red, green, blue = normalise(red, green, blue, constants)

@@ -8,6 +8,8 @@ Legend: B batch, H x W image size. Values are float in [0, 1].
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -22,15 +24,14 @@ def brightness(planes: Planes, factor: Tensor) -> Planes:
 
 def contrast(planes: Planes, factor: Tensor) -> Planes:
     """Blends with the mean grey of the image: `factor` 0 is that grey, 1 the image."""
-    mean = _grey(planes).mean((1, 2), keepdim=True)
-    rest = mean * (1 - factor)
-    return [_at_most_1((plane * factor).add_(rest)).relu_() for plane in planes]
+    rest = grey(planes).mean((1, 2), keepdim=True) * (1 - factor)
+    return [_in_range((plane * factor).add_(rest)) for plane in planes]
 
 
 def saturation(planes: Planes, factor: Tensor) -> Planes:
     """Blends with the grey of each pixel: `factor` 0 is the grey image, 1 the image."""
-    rest = _grey(planes) * (1 - factor)
-    return [_at_most_1((plane * factor).add_(rest)).relu_() for plane in planes]
+    rest = grey(planes) * (1 - factor)
+    return [_in_range(torch.addcmul(rest, plane, factor)) for plane in planes]
 
 
 def hue(planes: Planes, shift: Tensor) -> Planes:
@@ -39,30 +40,20 @@ def hue(planes: Planes, shift: Tensor) -> Planes:
     value = torch.maximum(torch.maximum(red, green), blue)
     chroma = value - torch.minimum(torch.minimum(red, green), blue)  # HSV: value x saturation
     # Grey has no hue: its chroma of 0 makes any hue give the grey again.
-    part = torch.where(chroma == 0, 1.0, chroma * 6).reciprocal_()
-    angle = torch.where(
-        value == red,
-        (green - blue).mul_(part),
-        torch.where(
-            value == green,
-            (blue - red).mul_(part).add_(1 / 3),
-            (red - green).mul_(part).add_(2 / 3),
-        ),
-    )  # -1/6 to 5/6
-    turns = angle.add_(shift)
+    part = (chroma * 6).clamp_(min=1e-20).reciprocal_()
+    near_red = (green - blue).mul_(part)
+    near_green = (blue - red).mul_(part).add_(1 / 3)
+    near_blue = (red - green).mul_(part).add_(2 / 3)
+    rest = _where_0(value - green, near_green, near_blue)
+    turns = _where_0(value - red, near_red, rest).add_(shift)  # from -1/6 to 5/6, and the shift
     turned = []
     for plane, turn in zip(planes, (1 / 2, 1 / 6, -1 / 6), strict=True):
         # How far from the colour that lacks this primary: 0 there, 1/2 at the primary itself.
         away = turns + turn
         away = away.sub_(away.round()).abs_()
-        lack = _at_most_1(away.mul_(-6).add_(2)).relu_()
-        turned.append(torch.where(shift == 0, plane, value - lack.mul_(chroma)))
+        lack = _in_range(away.mul_(-6).add_(2))
+        turned.append(_where_0(shift, plane, value - lack.mul_(chroma)))
     return turned
-
-
-def grayscale(images: Tensor) -> Tensor:
-    """The luminance of ``(B, 3, H, W)`` in all three channels."""
-    return _grey(list(images.unbind(1)))[:, None].expand_as(images)
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
@@ -77,30 +68,43 @@ def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
     Returns:
         ``(B, 3, H, W)``.
     """
-    height, width = images.shape[-2:]
-    down, across = min(radius, height - 1), min(radius, width - 1)
-    images, rows, columns = _prepared(images, sigma, down, across)
+    return blur_padded(*pad_for_blur(images, sigma, radius))
+
+
+def pad_for_blur(images: Tensor, sigma: Tensor, radius: int) -> tuple[Tensor, Tensor, Tensor]:
+    """What `blur_padded` takes: compiled with it, it would be computed anew for every tap.
+
+    Args:
+        images: see `gaussian_blur`, and so the others.
+        sigma: in pixels.
+        radius: in pixels.
+
+    Returns:
+        Images with reflected borders ``(B, 3, H + 2 r, W + 2 q)``, the weights of the rows
+        ``(B, 2 r + 1)`` and of the columns ``(B, 2 q + 1)``.
+    """
+    down, across = (min(radius, side - 1) for side in images.shape[-2:])
+    padded = F.pad(images, (across, across, down, down), mode="reflect")
+    rows = _gaussian(sigma.to(images.dtype), down)
+    return padded, rows, rows if down == across else _gaussian(sigma.to(images.dtype), across)
+
+
+def blur_padded(padded: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """`gaussian_blur` of what was padded for it."""
     if torch.compiler.is_compiling():  # a loop over the pixels for each direction
-        return _slide(_slide(images, columns, 3), rows, 2)
+        return _slide(_slide(padded, columns, 3), rows, 2)
     # Else along the whole image as one row of numbers, which keeps the loops long: what lies in
     # the borders of the result is a mixture of neighbouring rows or planes, and is cut off.
-    tall, wide = images.shape[-2:]
-    flat = images.flatten(1)
-    flat = _slide_flat(_slide_flat(flat, columns, 1), rows, wide)
+    tall, wide = padded.shape[-2:]
+    flat = _slide_flat(_slide_flat(padded.flatten(1), columns, 1), rows, wide)
+    height, width = tall - rows.shape[1] + 1, wide - columns.shape[1] + 1
     return flat.view(-1, 3, tall, wide)[:, :, :height, :width]
 
 
-@torch.compiler.disable  # compiled into the sum, they would be computed anew for every tap
-def _prepared(
-    images: Tensor, sigma: Tensor, down: int, across: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Images with reflected borders, and the weights of each ``(B, taps)``: rows, columns."""
-    weights = []
-    for reach in (down, across):
-        taps = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
-        weight = torch.exp(-0.5 * (taps / sigma.clamp(min=1e-3)[:, None]) ** 2)
-        weights.append(weight / weight.sum(1, keepdim=True))
-    return F.pad(images, (across, across, down, down), mode="reflect"), weights[0], weights[1]
+def _gaussian(sigma: Tensor, reach: int) -> Tensor:
+    """``(B, 2 reach + 1)`` weights, whose sum is 1."""
+    taps = torch.arange(-reach, reach + 1, device=sigma.device, dtype=sigma.dtype)
+    return (-0.5 * (taps / sigma.clamp(min=1e-3)[:, None]) ** 2).softmax(1)
 
 
 def _slide(padded: Tensor, weights: Tensor, dim: int) -> Tensor:
@@ -115,8 +119,9 @@ def _slide(padded: Tensor, weights: Tensor, dim: int) -> Tensor:
 
 def _slide_flat(flat: Tensor, weights: Tensor, step: int) -> Tensor:
     """Weighs neighbours that are `step` numbers apart; the last few of a row are not valid."""
-    total = torch.zeros_like(flat)
-    for tap, weight in enumerate(weights[:, :, None].unbind(1)):
+    first, *others = weights[:, :, None].unbind(1)
+    total = flat * first
+    for tap, weight in enumerate(others, start=1):
         valid = flat.shape[1] - tap * step
         total[:, :valid].addcmul_(flat[:, tap * step :], weight)
     return total
@@ -128,6 +133,22 @@ def _at_most_1(plane: Tensor) -> Tensor:
     return plane.clamp_(max=1)
 
 
-def _grey(planes: Planes) -> Tensor:
+def _in_range(plane: Tensor) -> Tensor:
+    if torch.compiler.is_compiling():
+        return _at_most_1(plane).relu_()
+    return plane.clamp_(0, 1)
+
+
+def _where_0(number: Tensor, here: Tensor, elsewhere: Tensor) -> Tensor:
+    """One tensor where a number is 0, another where it is more, or less."""
+    if torch.compiler.is_compiling():
+        return torch.where(number == 0, here, elsewhere)
+    # torch's `where` takes eight times as long.
+    return torch.lerp(here, elsewhere, number.sign().abs_())
+
+
+def grey(planes: Sequence[Tensor]) -> Tensor:
+    """The luminance ``(B, H, W)``."""
     red, green, blue = planes
-    return 0.2989 * red + 0.587 * green + 0.114 * blue  # torchvision's weights
+    # torchvision's weights
+    return (red * 0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114)

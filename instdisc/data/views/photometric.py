@@ -15,8 +15,14 @@ import torch
 from torch import Tensor
 
 from .draws import Draws
-from .jitter import FORMS, JITTER_ORDERS, jitter, jitter_forms, jitter_in_form
-from .operators import gaussian_blur, grayscale
+from .jitter import (
+    FORMS,
+    arrange_jitter,
+    jitter,
+    jitter_in_form,
+)
+from .jitter import JITTER_ORDERS as JITTER_ORDERS
+from .operators import blur_padded, gaussian_blur, grey, pad_for_blur
 from .order_argument import accept_order_argument
 
 
@@ -31,7 +37,7 @@ class PhotometricStep(ABC):
             views are passed over.
         compiles: whether `apply` gains by `torch.compile`, as arithmetic on the pixels does.
         num_forms: how many ways of computing there are, where views need different ones: the
-            CPU takes views of one form together and calls `apply_form` instead of `apply`.
+            CPU takes views of one form together.
     """
 
     num_numbers: int
@@ -55,18 +61,26 @@ class PhotometricStep(ABC):
             ``(B, 3, H, W)`` float in [0, 1].
         """
 
-    def forms(self, numbers: Tensor) -> Tensor:
-        """Which form each view needs, ``(B,)`` int64, by its numbers ``(B, n)``."""
-        return torch.zeros(len(numbers), dtype=torch.int64)
+    # How the CPU goes about it, in three parts of which the last is compiled.
 
-    def apply_form(self, images: Tensor, numbers: Tensor, form: int) -> Tensor:
-        """`apply` of views that all need one form."""
-        return self.apply(images, numbers)
+    def arrange(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """The form that each view needs, ``(B,)`` int64, and ``(B, m)`` numbers for `prepare`."""
+        return torch.zeros(len(numbers), dtype=torch.int64), numbers
+
+    def prepare(self, images: Tensor, arranged: Tensor) -> tuple[Tensor, ...]:
+        """What `compute` takes, a row for each view."""
+        return images, arranged
+
+    def compute(self, form: int, *prepared: Tensor) -> Tensor:
+        """`apply`, to views that all need one form and none of which is to stay as it is."""
+        return self.apply(*prepared)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "apply" in vars(cls) and "apply_form" not in vars(cls):
-            cls.num_forms = 1  # those of the parent are not of this `apply`
+        if "apply" in vars(cls) and "compute" not in vars(cls):
+            # The parent's are those of its `apply`.
+            for name in ("num_forms", "arrange", "prepare", "compute"):
+                setattr(cls, name, getattr(PhotometricStep, name))
         accept_order_argument(cls)
 
 
@@ -121,10 +135,11 @@ class ColorJitter(PhotometricStep):
     def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
         return torch.stack(jitter(list(images.unbind(1)), numbers), 1)
 
-    def forms(self, numbers: Tensor) -> Tensor:
-        return jitter_forms(numbers)
+    def arrange(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        return arrange_jitter(numbers)
 
-    def apply_form(self, images: Tensor, numbers: Tensor, form: int) -> Tensor:
+    def compute(self, form: int, *prepared: Tensor) -> Tensor:
+        images, numbers = prepared
         return torch.stack(jitter_in_form(list(images.unbind(1)), numbers, form), 1)
 
 
@@ -153,8 +168,10 @@ class RandomGrayscale(PhotometricStep):
         return draws.chance(self.p)[:, None]
 
     def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
-        happens = numbers[:, :, None, None].to(images.dtype)  # 0 or 1, which lerp takes exactly
-        return torch.lerp(images, grayscale(images), happens)
+        happens = numbers[:, :, None].to(images.dtype)  # 0 or 1, which lerp takes exactly
+        planes = images.unbind(1)
+        luminance = grey(planes)
+        return torch.stack([torch.lerp(plane, luminance, happens) for plane in planes], 1)
 
 
 class GaussianBlur(PhotometricStep):
@@ -194,6 +211,12 @@ class GaussianBlur(PhotometricStep):
 
     def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
         return gaussian_blur(images, numbers[:, 0], radius=math.ceil(3 * self.high))
+
+    def prepare(self, images: Tensor, arranged: Tensor) -> tuple[Tensor, ...]:
+        return pad_for_blur(images, arranged[:, 0], radius=math.ceil(3 * self.high))
+
+    def compute(self, form: int, *prepared: Tensor) -> Tensor:
+        return blur_padded(*prepared)
 
 
 class RandomSolarize(PhotometricStep):

@@ -5,7 +5,8 @@ Legend: B batch, S size of a view, n numbers of a policy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,8 +16,15 @@ from .dataset import ViewPolicy
 from .photometric import PhotometricStep
 
 _PIECE = 1_200_000  # values per piece
-_NOT_CHANGED = -1
-_Apply = Callable[[Tensor, Tensor], Tensor]
+_NOT_CHANGED, _NO_FORM = -1, -2
+
+
+class _Plan(NamedTuple):
+    """What a step has to do: which form each view needs, ``(B,)``, and its numbers."""
+
+    step: PhotometricStep
+    forms: np.ndarray
+    numbers: Tensor
 
 
 class PieceFinisher:
@@ -35,7 +43,7 @@ class PieceFinisher:
         self.policy = policy
         self.dtype = dtype
         self.compile = compile
-        self._operators: dict[tuple[PhotometricStep, int], _Apply] = {}
+        self._graphs: dict[tuple[PhotometricStep, int], Callable[..., Tensor]] = {}
         self._mean = torch.tensor(policy.mean)[:, None, None]
         self._scale = 1 / torch.tensor(policy.std)[:, None, None]
 
@@ -47,67 +55,61 @@ class PieceFinisher:
     ) -> Tensor:
         """``(B, 3, S, S)`` finished from uint8 views and their numbers ``(B, n)``."""
         finished = torch.empty(views.shape, dtype=self.dtype, memory_format=memory_format)
-        for rows, forms in self._pieces(numbers, max(1, _PIECE // views[0].numel())):
+        plans = [_plan(step, own) for step, own in self.policy.split(numbers)]
+        sequence = np.arange(len(views))
+        for plan in plans:
+            if plan.step.num_forms > 1:  # views of one form side by side
+                sequence = sequence[np.argsort(plan.forms[sequence], kind="stable")]
+        size = max(1, _PIECE // views[0].numel())
+        for start in range(0, len(views), size):
+            rows = sequence[start : start + size]
             # Operators work on whole colour planes.
             images = take(views, rows).to(torch.float32, memory_format=torch.contiguous_format)
             images = images.mul_(1 / 255)
-            parts = self.policy.split(take(numbers, rows))
-            for (step, own), form in zip(parts, forms, strict=True):
-                images = self._apply(step, images, own, form)
+            for plan in plans:
+                images = self._apply(plan, images, rows)
             images = images.sub_(self._mean).mul_(self._scale)
             put(finished, rows, images.to(self.dtype, memory_format=memory_format))
         return finished
 
-    def _pieces(self, numbers: Tensor, size: int) -> Iterator[tuple[np.ndarray, Sequence[int]]]:
-        """Rows of at most `size` views, and the form of each step that all of them need."""
-        columns = [np.zeros((len(numbers), 0), int)]
-        for step, own in self.policy.split(numbers):
-            forms = np.zeros(len(numbers), int)
-            if step.num_forms > 1:
-                forms = np.where(_changed(step, own), step.forms(own).numpy(), _NOT_CHANGED)
-            columns.append(forms[:, None])
-        kinds, kind = np.unique(np.concatenate(columns, 1), axis=0, return_inverse=True)
-        for number, forms in enumerate(kinds.tolist()):
-            rows = np.flatnonzero(kind.ravel() == number)
-            for start in range(0, len(rows), size):
-                piece = rows[start : start + size]
-                # torch.compile would make graphs of their own for a single view: twice, then.
-                yield (piece.repeat(2) if self.compile and len(piece) == 1 else piece), forms
-
-    def _apply(self, step: PhotometricStep, images: Tensor, numbers: Tensor, form: int) -> Tensor:
-        if form == _NOT_CHANGED:
+    def _apply(self, plan: _Plan, images: Tensor, rows: np.ndarray) -> Tensor:
+        step, forms, numbers = plan.step, plan.forms[rows], take(plan.numbers, rows)
+        if step.num_forms > 1:
+            ends = np.flatnonzero(np.diff(forms, append=_NO_FORM)) + 1
+            for start, end in zip([0, *ends[:-1]], ends, strict=True):
+                if forms[start] != _NOT_CHANGED:
+                    part = images[start:end]
+                    part.copy_(self._compute(step, int(forms[start]), part, numbers[start:end]))
             return images
-        if step.neutral is None or step.num_forms > 1:
-            return self._operator(step, form)(images, numbers)
-        rows = np.flatnonzero(_changed(step, numbers))
-        if self.compile and len(rows) == 1:
-            rows = rows.repeat(2)
-        if len(rows):
-            changed = self._operator(step, form)(take(images, rows), take(numbers, rows))
-            put(images, rows, changed)
+        if step.neutral is None:
+            return self._compute(step, 0, images, numbers)
+        changed = np.flatnonzero(forms != _NOT_CHANGED)
+        if len(changed):
+            own = take(numbers, changed)
+            put(images, changed, self._compute(step, 0, take(images, changed), own))
         return images
 
-    def _operator(self, step: PhotometricStep, form: int) -> _Apply:
-        if (step, form) not in self._operators:
+    def _compute(self, step: PhotometricStep, form: int, images: Tensor, numbers: Tensor) -> Tensor:
+        if not self.compile or not step.compiles:
+            return step.compute(form, *step.prepare(images, numbers))
+        if len(images) == 1:  # torch.compile would make a graph of its own for a single view
+            return self._compute(step, form, images.repeat(2, 1, 1, 1), numbers.repeat(2, 1))[:1]
+        prepared = step.prepare(images, numbers)
+        for tensor in prepared:
+            torch._dynamo.maybe_mark_dynamic(tensor, 0)
+        return self._compiled(step, form)(*prepared)
 
-            def apply(images: Tensor, numbers: Tensor) -> Tensor:
-                if step.num_forms == 1:
-                    return step.apply(images, numbers)
-                return step.apply_form(images, numbers, form)
+    def _compiled(self, step: PhotometricStep, form: int) -> Callable[..., Tensor]:
+        if (step, form) not in self._graphs:
 
-            self._operators[step, form] = apply
-            if self.compile and step.compiles:
-                # torch limits the graphs that one piece of code may have: each gets its own.
-                name = f"{type(step).__name__}_{form}"
-                apply.__code__ = apply.__code__.replace(co_name=name)
-                compiled = torch.compile(apply)
+            def compute(*prepared: Tensor) -> Tensor:
+                return step.compute(form, *prepared)
 
-                def apply_compiled(images: Tensor, numbers: Tensor) -> Tensor:
-                    torch._dynamo.maybe_mark_dynamic(images, 0)
-                    return compiled(images, numbers)
-
-                self._operators[step, form] = apply_compiled
-        return self._operators[step, form]
+            # torch limits the graphs that one piece of code may have: each gets its own.
+            name = f"compute_{type(step).__name__}_{form}"
+            compute.__code__ = compute.__code__.replace(co_name=name)
+            self._graphs[step, form] = torch.compile(compute)
+        return self._graphs[step, form]
 
 
 def take(tensor: Tensor, rows: np.ndarray) -> Tensor:
@@ -134,8 +136,10 @@ def _array(tensor: Tensor, channels_last: bool) -> np.ndarray:
     return array
 
 
-def _changed(step: PhotometricStep, numbers: Tensor) -> np.ndarray:
+def _plan(step: PhotometricStep, numbers: Tensor) -> _Plan:
     if step.neutral is None:
-        return np.ones(len(numbers), bool)
-    changed: np.ndarray = (numbers.numpy() != np.array(step.neutral, np.float32)).any(1)
-    return changed
+        changed = np.ones(len(numbers), bool)
+    else:
+        changed = (numbers.numpy() != np.array(step.neutral, np.float32)).any(1)
+    forms, arranged = step.arrange(numbers)
+    return _Plan(step, np.where(changed, forms.numpy(), _NOT_CHANGED), arranged)

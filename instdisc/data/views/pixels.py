@@ -76,7 +76,7 @@ def run_steps(
             numbers += 5
         if (STEPS >> (2 * step)) & 3 == 2:
             happens = tl.load(numbers) > 0
-            grey = grey_of(red, green, blue)
+            grey = _grey_of(red, green, blue)
             red = tl.where(happens, grey, red)
             green = tl.where(happens, grey, green)
             blue = tl.where(happens, grey, blue)
@@ -93,6 +93,34 @@ def run_steps(
 
 
 @jit
+def grey_at_contrast(
+    red: tl.tensor,
+    green: tl.tensor,
+    blue: tl.tensor,
+    numbers: tl.tensor,
+    orders: tl.tensor,
+    constants: tl.tensor,
+    BEFORE: tl.constexpr,
+    COLUMN: tl.constexpr,
+    THRESHOLD: tl.constexpr,
+    JITTER_COLUMN: tl.constexpr,
+) -> tl.tensor:
+    """The luminance as it is when contrast comes: after other steps and a part of the jitter."""
+    red, green, blue = run_steps(
+        red, green, blue, numbers, orders, constants, 0.0, BEFORE, COLUMN, THRESHOLD
+    )
+    numbers += JITTER_COLUMN
+    order = orders + _order_of(numbers) * 5
+    contrast = tl.load(order + 4)  # its position
+    for position in range(3):
+        if position < contrast:
+            operator = tl.load(order + position)
+            factor = tl.load(numbers + operator)
+            red, green, blue = _adjust(red, green, blue, operator, factor, 0.0)
+    return _grey_of(red, green, blue)
+
+
+@jit
 def _jitter(
     red: tl.tensor,
     green: tl.tensor,
@@ -105,22 +133,22 @@ def _jitter(
     changes = (tl.load(numbers) != 1) | (tl.load(numbers + 1) != 1)
     changes = changes | (tl.load(numbers + 2) != 1) | (tl.load(numbers + 3) != 0)
     if changes:
-        order = orders + order_of(numbers, 0) * 5
+        order = orders + _order_of(numbers) * 5
         for position in range(4):
             operator = tl.load(order + position)
             factor = tl.load(numbers + operator)
-            red, green, blue = adjust(red, green, blue, operator, factor, mean)
+            red, green, blue = _adjust(red, green, blue, operator, factor, mean)
     return red, green, blue
 
 
 @jit
-def order_of(numbers: tl.tensor, column: tl.tensor) -> tl.tensor:
+def _order_of(numbers: tl.tensor) -> tl.tensor:
     """The index of the jitter's order; its row of the table ends with contrast's position."""
-    return tl.load(numbers + column + 4).to(tl.int32)
+    return tl.load(numbers + 4).to(tl.int32)
 
 
 @jit
-def adjust(
+def _adjust(
     red: tl.tensor,
     green: tl.tensor,
     blue: tl.tensor,
@@ -134,7 +162,7 @@ def adjust(
             red, green, blue = _turn(red, green, blue, factor)
     else:
         # Blends with black, with the mean grey, with the grey of each pixel.
-        level = tl.where(operator == 2, grey_of(red, green, blue), 0.0)
+        level = tl.where(operator == 2, _grey_of(red, green, blue), 0.0)
         level = tl.where(operator == 1, mean, level)
         rest = level * (1 - factor)
         red = tl.minimum(tl.maximum(red * factor + rest, 0.0), 1.0)
@@ -166,6 +194,6 @@ def _lack(turns: tl.tensor) -> tl.tensor:
 
 
 @jit
-def grey_of(red: tl.tensor, green: tl.tensor, blue: tl.tensor) -> tl.tensor:
+def _grey_of(red: tl.tensor, green: tl.tensor, blue: tl.tensor) -> tl.tensor:
     """The luminance, with torchvision's weights."""
     return 0.2989 * red + 0.587 * green + 0.114 * blue

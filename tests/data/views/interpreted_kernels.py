@@ -4,7 +4,6 @@ The variable TRITON_INTERPRET must be 1 before Triton is imported, hence a proce
 The interpreter rounds float16 rightly but cuts bfloat16 off, which doubles its error.
 """
 
-import itertools
 import os
 
 import pytest
@@ -24,12 +23,10 @@ from instdisc.data import (
     evaluation_policy,
     view_policy,
 )
-from instdisc.data.views import gpu, kernels
-from instdisc.data.views.cut_kernel import cut_on_gpu
+from instdisc.data.views import gpu, kernels, small_kernel
 from instdisc.data.views.dataset import RawViews
 from instdisc.data.views.fused import FusedFinisher
 from instdisc.data.views.jitter import JITTER_ORDERS
-from instdisc.data.views.resample import cut_boxes, resample
 
 PLANES, LAST = torch.contiguous_format, torch.channels_last
 JITTER, GREY = ColorJitter(0.4, 0.4, 0.4, 0.4, p=0.8), RandomGrayscale(0.5)
@@ -39,6 +36,14 @@ BLUR, SOLARIZE = GaussianBlur(0.2, 1.5, p=0.6), RandomSolarize(0.6)
 @pytest.fixture(autouse=True, scope="module")
 def _interpreter():
     assert os.environ.get("TRITON_INTERPRET") == "1", "run by test_kernels.py"
+
+
+@pytest.fixture(autouse=True, params=["small", "large"])
+def size(request, monkeypatch):
+    """As many launches as for large views, too: no view here is large."""
+    if request.param == "large":
+        monkeypatch.setattr("instdisc.data.views.launches._MOST_PIXELS", 0)
+    return request.param
 
 
 def images_of(count, height, width, seed=0):
@@ -117,13 +122,13 @@ def test_steps_that_need_several_stages(steps):
     check(policy_of(*steps), images_of(3, 6, 5))
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 8), (8, 1), (2, 3), (5, 7)])
-def test_small_views(size):
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 8), (8, 1), (2, 3), (5, 7)])
+def test_small_views(height, width):
     # The blur of moco_v2 reaches 6 pixels, further than these can be reflected.
     policy = view_policy("moco_v2", 224)
     numbers = numbers_of(policy, 2)
     numbers[:, -1] = torch.tensor([1.9, 0.0])
-    check(policy, images_of(2, *size), numbers, memory_format=LAST)
+    check(policy, images_of(2, height, width), numbers, memory_format=LAST)
 
 
 def test_a_batch_of_one_and_of_none():
@@ -203,21 +208,18 @@ def raw_views(policies, views):
     return RawViews([views] * len(policies), numbers, labels, labels)
 
 
-@pytest.fixture
-def _kernels_run_here(monkeypatch):
+def test_the_finisher_takes_the_kernels(size, monkeypatch):
     monkeypatch.setattr(gpu, "available", lambda device: True)
-
-
-@pytest.mark.usefixtures("_kernels_run_here")
-def test_the_finisher_takes_the_kernels(monkeypatch):
     launches = []
     for name in ("sum_grey", "change_colours", "blur"):
-        count_launches(monkeypatch, name, launches)
+        count_launches(monkeypatch, kernels, name, launches)
+    count_launches(monkeypatch, small_kernel, "finish_small", launches)
     policies = [view_policy("moco_v2", 24), view_policy("zhao_frcg", 24), view_policy("zhao_f", 24)]
     raw = raw_views(policies, images_of(2, 6, 5))
     finished = ViewFinisher(policies)(raw, LAST)
     moco_v2 = ["sum_grey", "change_colours", "blur", "blur"]
-    assert launches == [*moco_v2, "sum_grey", "change_colours", "change_colours"]
+    large = [*moco_v2, "sum_grey", "change_colours", "change_colours"]
+    assert launches == (["finish_small"] * 3 if size == "small" else large)
     for image, policy, views, numbers in zip(
         finished.images, policies, raw.views, raw.numbers, strict=True
     ):
@@ -225,50 +227,12 @@ def test_the_finisher_takes_the_kernels(monkeypatch):
         torch.testing.assert_close(image, policy.finish(views, numbers), atol=1e-5, rtol=0)
 
 
-def count_launches(monkeypatch, name, launches):
-    kernel = getattr(kernels, name)
+def count_launches(monkeypatch, module, name, launches):
+    kernel = getattr(module, name)
 
     class Counted:
         def __getitem__(self, grid):
             launches.append(name)
             return kernel[grid]
 
-    monkeypatch.setattr(kernels, name, Counted())
-
-
-def random_boxes(count, height, width, whole_pixels):
-    generator = torch.Generator().manual_seed(5)
-    tall = 1 + torch.rand(count, generator=generator) * (height - 1)
-    wide = 1 + torch.rand(count, generator=generator) * (width - 1)
-    top = torch.rand(count, generator=generator) * (height - tall)
-    left = torch.rand(count, generator=generator) * (width - wide)
-    places = torch.stack([top, left, tall, wide], 1)
-    flags = torch.tensor(list(itertools.product([0.0, 1.0], repeat=2)))  # inside, mirrored
-    flags = flags.repeat(count, 1)[:count]
-    return torch.cat([places.floor() if whole_pixels else places, flags], 1)
-
-
-@pytest.mark.parametrize(
-    ("height", "width", "size"), [(16, 16, 16), (40, 33, 7), (9, 8, 20)], ids=str
-)
-@pytest.mark.parametrize("whole_pixels", [True, False])
-def test_cut_views_equal_resampled_ones(height, width, size, whole_pixels):
-    """Sums in another order may round a value that lies halfway to the other level."""
-    stack = images_of(5, height, width).transpose(1, 2).contiguous()  # (N, H, 3, W)
-    boxes = random_boxes(4, height, width, whole_pixels)
-    indices = torch.tensor([4, 0, 0, 3])
-    cut = cut_on_gpu(stack, boxes, indices, size)
-    expected = resample(stack[indices], boxes, size)
-    away = (cut.int() - expected.int()).abs()
-    assert away.max() <= 1
-    assert (away > 0).float().mean() < 5e-3
-
-
-@pytest.mark.usefixtures("_kernels_run_here")
-def test_cutting_takes_the_kernel_where_the_images_lie_on_a_gpu():
-    stack = images_of(3, 8, 8).transpose(1, 2).contiguous()
-    boxes = random_boxes(2, 8, 8, True)
-    indices = torch.tensor([2, 1])
-    small, large = cut_boxes(stack, [boxes, boxes], indices, [4, 8])
-    assert torch.equal(small, cut_on_gpu(stack, boxes, indices, 4))
-    assert torch.equal(large, cut_on_gpu(stack, boxes, indices, 8))
+    monkeypatch.setattr(module, name, Counted())

@@ -1,5 +1,7 @@
 """The fast way to the colours against the plain one."""
 
+import warnings
+
 import pytest
 import torch
 
@@ -37,6 +39,15 @@ def test_in_pieces_and_passing_over_it_gives_the_same(name, monkeypatch):
         torch.testing.assert_close(view, expected, atol=1e-5, rtol=0)
     assert torch.equal(found.labels, raw.labels)
     assert torch.equal(found.indices, raw.indices)
+
+
+def test_views_may_lie_in_either_memory_format():
+    policies = [view_policy("moco_v2", 24)]
+    raw = raw_batch(policies)
+    assert raw.views[0].is_contiguous(memory_format=torch.channels_last)
+    finish = ViewFinisher(policies)
+    planes = raw._replace(views=[raw.views[0].contiguous()])
+    assert torch.equal(finish(planes).images[0], finish(raw).images[0])
 
 
 def test_views_of_several_sizes():
@@ -89,7 +100,7 @@ def test_a_step_of_ones_own():
 def test_compiled_it_gives_the_same(name):
     policies = [view_policy(name, 24)]
     finish = ViewFinisher(policies, compile=True)
-    for count in (19, 6):  # another size of the batch
+    for count in (70, 33, 1):  # another size of the batch; lone views of a form, too
         raw = raw_batch(policies, count)
         (found,) = finish(raw).images
         torch.testing.assert_close(found, plain(policies, raw)[0], atol=1e-5, rtol=0)
@@ -105,8 +116,13 @@ def test_nothing_is_drawn():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_the_gpu_gives_the_same_without_waiting():
-    policies = [view_policy("moco_v2", 24)] * 2
+@pytest.mark.parametrize("size", [24, 63, 97])  # a single launch, and of several, odd ones
+@pytest.mark.parametrize("name", ["zhao_fr", "moco_v1", "moco_v2", "moco_v3_second"])
+@pytest.mark.parametrize("triton", [True, False])
+def test_the_gpu_gives_the_same_without_waiting(name, size, triton, monkeypatch):
+    if not triton:
+        monkeypatch.setattr("instdisc.data.views.gpu.available", lambda device: False)
+    policies = [view_policy(name, size)] * 2
     raw = raw_batch(policies)
     expected = plain(policies, raw)
     there = RawViews(
@@ -115,15 +131,19 @@ def test_the_gpu_gives_the_same_without_waiting():
         raw.labels.cuda(),
         raw.indices.cuda(),
     )
-    finish = ViewFinisher(policies)
-    finish(there)  # brings its constants
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        found = finish(there).images
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    for view, known in zip(found, expected, strict=True):
-        torch.testing.assert_close(view.cpu(), known, atol=1e-4, rtol=0)
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        for dtype, atol in ((torch.float32, 1e-4), (torch.bfloat16, 2.7 * 2**-8)):
+            finish = ViewFinisher(policies, dtype=dtype)
+            finish(there, memory_format)  # brings its constants
+            with warnings.catch_warnings(action="ignore"):  # that the mode is a prototype
+                torch.cuda.set_sync_debug_mode("error")
+            try:
+                finished = finish(there, memory_format).images
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+            for view, image in zip(finished, expected, strict=True):
+                assert view.is_contiguous(memory_format=memory_format)
+                torch.testing.assert_close(view.float().cpu(), image, atol=atol, rtol=0)
 
 
 def test_numbers_of_a_policy_are_split_by_step():

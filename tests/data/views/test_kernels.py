@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from instdisc.data import ViewFinisher, view_policy
-from instdisc.data.views import cut_kernel, gpu, kernels
+from instdisc.data.views import cut_kernel, gpu, kernels, small_kernel
 from instdisc.data.views.stages import Stage, plan_stages
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -33,9 +33,10 @@ needs_triton = pytest.mark.skipif(gpu.triton is None, reason="needs Triton")
 @needs_triton
 @pytest.mark.slow
 def test_the_kernels_in_the_interpreter():
-    cases = Path(__file__).with_name("interpreted_kernels.py")
+    cases = sorted(str(path) for path in Path(__file__).parent.glob("interpreted_*.py"))
+    assert len(cases) == 2
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", str(cases), "-q", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", *cases, "-q", "-p", "no:cacheprovider"],
         cwd=ROOT,
         env={**os.environ, "TRITON_INTERPRET": "1"},
         capture_output=True,
@@ -47,7 +48,7 @@ def test_the_kernels_in_the_interpreter():
 
 COMMON = {"numbers": "*fp32", "orders": "*i32", "constants": "*fp32", "sums": "*fp32"}
 STEPS = {"COLUMN": 0, "THRESHOLD": 6, "JITTER_COLUMN": 0, "BLOCK": 1024}
-AFTER = {"BLUR_COLUMN": 6, "AFTER_THRESHOLD": 6}  # of moco_v3_second
+AFTER = {"BLUR_COLUMN": 6, "AFTER_COLUMN": 7, "AFTER_THRESHOLD": 6}  # of moco_v3_second
 DOWN = {"DOWN": True, "AFTER": 3, "NORMALISES": True}
 ACROSS = {"DOWN": False, "AFTER": 0, "NORMALISES": False}
 BLUR = {"RADIUS": 6, "BLOCK": 512, **AFTER}
@@ -67,12 +68,17 @@ BLUR = {"RADIUS": 6, "BLOCK": 512, **AFTER}
         (kernels.blur, {**BLUR, **DOWN}, {"source": "*fp16", "target": "*bf16"}),
         (kernels.blur, {**BLUR, **DOWN}, {"source": "*fp32", "target": "*fp32"}),
         (
+            small_kernel.finish_small,
+            {"STEPS": 9, "BEFORE": 0, "RADIUS": 2, **AFTER, **DOWN, **STEPS},
+            {"source": "*u8", "target": "*bf16"},
+        ),
+        (
             cut_kernel._cut,
             {"BLOCK": 256},
             {"stack": "*u8", "boxes": "*fp32", "indices": "*i64", "views": "*u8"},
         ),
     ],
-    ids=["sum_grey", "change_colours", "across", "down", "down in float32", "cut"],
+    ids=["sum_grey", "change_colours", "across", "down", "down in float32", "small", "cut"],
 )
 def test_compiled_for_a_gpu_they_keep_to_registers(
     kernel, constants, pointers, monkeypatch, tmp_path
@@ -88,6 +94,7 @@ def test_compiled_for_a_gpu_they_keep_to_registers(
         name: "constexpr" if name in constants else types.get(name, "i32")
         for name in kernel.arg_names
     }
+    constants = {name: value for name, value in constants.items() if name in kernel.arg_names}
     compiled = triton.compile(
         ASTSource(kernel, signature=signature, constexprs=constants),
         target=GPUTarget("cuda", 90, 32),

@@ -20,7 +20,7 @@ from instdisc.data import (
 )
 from instdisc.data.views import operators
 from instdisc.data.views.dataset import RawViews
-from instdisc.data.views.operators import gaussian_blur, grayscale
+from instdisc.data.views.operators import gaussian_blur, grey
 from instdisc.data.views.photometric import JITTER_ORDERS
 
 
@@ -70,14 +70,15 @@ def test_a_batch_is_its_images_one_by_one(ours, reference, factors):
 
 def test_grayscale_is_torchvisions():
     images = pictures()
-    torch.testing.assert_close(grayscale(images), TF.rgb_to_grayscale(images, 3))
+    expected = TF.rgb_to_grayscale(images, 3)
+    torch.testing.assert_close(RandomGrayscale().apply(images, torch.ones(5, 1)), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_grey_are_those_that_were_drawn(dtype):
     images = torch.rand(2, 3, 4, 5, dtype=dtype)
     found = RandomGrayscale().apply(images, torch.tensor([[1.0], [0.0]]))
-    assert torch.equal(found, torch.stack([grayscale(images)[0], images[1]]))
+    assert torch.equal(found, torch.stack([grey(images.unbind(1))[0].expand(3, 4, 5), images[1]]))
 
 
 def test_hue_turns_back():
@@ -159,6 +160,38 @@ def test_jitter_is_torchvisions_in_all_orders_at_once():
     rows = zip(images, numbers.tolist(), strict=True)
     expected = torch.stack([jitter_by_torchvision(*row) for row in rows])
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_forms_of_the_jitter_are_all_its_orders():
+    jitter, count = ColorJitter(0.4, 0.4, 0.4, 0.1), len(JITTER_ORDERS)
+    numbers = torch.tensor([[1.3, 0.6, 1.4, -0.1, order] for order in range(count)])
+    (forms, arranged), images = jitter.arrange(numbers), pictures(count)
+    assert forms.bincount(minlength=jitter.num_forms).tolist() == [count // jitter.num_forms] * 6
+    expected = jitter.apply(images, numbers)
+    for form in range(jitter.num_forms):
+        rows = forms == form
+        found = jitter.compute(form, images[rows], arranged[rows])
+        torch.testing.assert_close(found, expected[rows], atol=1e-6, rtol=0)
+        neutral = torch.tensor([[*NEUTRAL, order] for order in rows.nonzero()[:, 0].tolist()])
+        same = jitter.compute(form, images[rows], jitter.arrange(neutral)[1])
+        assert torch.equal(same, images[rows])
+
+
+def test_forms_of_a_parent_are_not_those_of_an_apply_of_ones_own():
+    class Darker(ColorJitter):
+        def apply(self, images, numbers):
+            return images / 2
+
+    class Stronger(ColorJitter):
+        def draw(self, draws):
+            return super().draw(draws)
+
+    assert (Darker.num_forms, Stronger.num_forms) == (1, 6)
+    images, numbers = pictures(), torch.tensor([[1.3, 0.6, 1.4, -0.1, 20.0]] * 5)
+    policy = ViewPolicy(RandomResizedCrop(8), [Darker(0.4, 0.4, 0.4, 0.1)])
+    raw = RawViews([images.mul(255).byte()], [numbers], torch.zeros(5), torch.zeros(5))
+    (found,) = ViewFinisher([policy])(raw).images
+    torch.testing.assert_close(found, policy.finish(raw.views[0], numbers))
 
 
 def test_each_order_of_the_jitter_is_another():

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from instdisc.data import CenterCrop, Draws, RandomResizedCrop
 from instdisc.data.views import resample as module
-from instdisc.data.views.resample import resample
+from instdisc.data.views.resample import cut_boxes, resample
 
 
 def images(count=40, height=30, width=44):
@@ -96,3 +96,17 @@ def test_of_boxes_of_another_kind_nothing_is_looked_up(box, monkeypatch):
     boxes = torch.tensor([(*box, False), (0.0, 0.0, 8.0, 8.0, True, False)])
     views = resample(images(2, 16, 16).transpose(1, 2), boxes, 12)
     assert views.shape == (2, 3, 12, 12)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("size", [24, 64])
+def test_the_gpu_cuts_the_same_up_to_a_level(size):
+    """Sums in another order may round a value that lies halfway to the other level."""
+    stack = torch.randint(0, 256, (9, 40, 3, 33), dtype=torch.uint8)
+    boxes = torch.tensor([[1.5, 2.0, 30.0, 20.5, 1.0, 1.0], [0.0, 0.0, 40.0, 33.0, 0.0, 0.0]])
+    indices = torch.tensor([8, 3])
+    (expected,) = cut_boxes(stack, [boxes], indices, [size])
+    (cut,) = cut_boxes(stack.cuda(), [boxes.cuda()], indices.cuda(), [size])
+    away = (cut.cpu().int() - expected.int()).abs()
+    assert away.max() <= 1
+    assert (away > 0).float().mean() < 5e-3

@@ -1,0 +1,47 @@
+"""The kernel that cuts images of different sizes, run by Triton's interpreter: `test_cut_each.py`.
+
+The variable TRITON_INTERPRET must be 1 before Triton is imported, hence a process of its own.
+"""
+
+import os
+
+import pytest
+import torch
+
+from instdisc.data.views.cut_each import (
+    cut_each,
+    cut_each_on_gpu,
+    cut_places,
+    cut_places_on_gpu,
+)
+
+
+@pytest.mark.parametrize("size", [7, 16, 33])
+def test_it_gives_what_matrix_products_give(size):
+    assert os.environ.get("TRITON_INTERPRET") == "1", "run by test_cut_each.py"
+    generator = torch.Generator().manual_seed(0)
+    sides = [(40, 33), (21, 50), (64, 20), (5, 7), (16, 16)]
+    images = [
+        torch.randint(0, 256, (3, *side), dtype=torch.uint8, generator=generator) for side in sides
+    ]
+    boxes = torch.tensor(
+        [
+            [3.0, 2, 30, 20, 1, 0],
+            [0.0, 10, 21, 40, 1, 1],
+            [20.0, 0, 44, 20, 1, 1],
+            [1.0, 1, 3, 4, 1, 0],
+            [2.5, 1.5, 9, 9, 0, 0],  # of the whole image, resized
+        ]
+    )
+    expected = cut_each(images, boxes, size)
+    flat = torch.cat([image.permute(1, 2, 0).reshape(-1) for image in images])
+    starts = torch.tensor([0] + [image.numel() for image in images[:-1]]).cumsum(0)
+    places = torch.cat([starts[:, None], torch.tensor(sides)], 1)
+    assert torch.equal(cut_places(flat, places, boxes, size), expected)
+    for views in (
+        cut_each_on_gpu(images, boxes, size),
+        cut_places_on_gpu(flat, places, boxes, size),
+    ):
+        difference = views.int() - expected.int()
+        assert int(difference.abs().max()) <= 1  # where both lie halfway between two levels
+        assert float((difference != 0).float().mean()) < 0.01
