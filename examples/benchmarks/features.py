@@ -98,9 +98,8 @@ def ours(options: argparse.Namespace, count: int, *, precision: str) -> object:
     )
 
 
-def timms(options: argparse.Namespace, count: int) -> object:
-    """Timm's loader with prefetching, and the compiled network in channels_last and bfloat16."""
-    net = frozen(options, compiled=True)
+def timms(options: argparse.Namespace, count: int, net: instdisc.Backbone) -> object:
+    """Timm's loader with prefetching, and the network in channels_last and bfloat16."""
     images = timm.data.ImageDataset(str(jpeg_folder(options.files)))
     images.reader.samples = images.reader.samples[:count]
     loader = timm.data.create_loader(
