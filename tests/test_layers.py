@@ -12,7 +12,7 @@ PACKAGE = ROOT / "instdisc"
 # Each level may import the levels before it; rooms on one level never import each other.
 LEVELS = [
     {"version"},
-    {"types", "checks", "distributed", "heap"},
+    {"types", "checks", "distributed", "heap", "gpu"},
     {"records"},
     {"data", "models", "losses", "metrics"},
     {"checkpoint"},

@@ -10,8 +10,8 @@ import torch
 from benchmarks.measure import Run
 from benchmarks.views import jpeg_folder
 from instdisc.data import ImageFolder, ViewDataset, ViewFinisher, ViewLoader, view_policy
-from instdisc.data.blocks import BatchForm
-from instdisc.data.slots import SharedSlots
+from instdisc.data.batches.blocks import BatchForm
+from instdisc.data.batches.slots import SharedSlots
 from instdisc.data.views.dataset import RawViews
 from instdisc.types import Views
 

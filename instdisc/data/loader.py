@@ -12,18 +12,18 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from instdisc import gpu
 from instdisc.distributed import rank, world_size
 from instdisc.types import Views
 
-from .blocks import BatchForm
-from .coded import CodedDataset, CodedForm
-from .delivery import Delivery
-from .orders import Keys
-from .pieces import Form, PieceLoader, SharedBatch
-from .views import gpu
+from .batches.blocks import BatchForm
+from .batches.coded import CodedDataset, CodedForm
+from .batches.delivery import Delivery
+from .batches.orders import Keys
+from .batches.pieces import Form, PieceLoader, SharedBatch
+from .batches.whole import WholeForm, find_room
 from .views.dataset import ViewDataset
 from .views.finish import ViewFinisher
-from .whole import WholeForm, find_room
 
 
 class ResumableLoader(DataLoader):

@@ -13,7 +13,7 @@ from torch import Tensor
 from instdisc.checks import choice
 from instdisc.types import Views
 
-from .coded import CodedDataset
+from .batches.coded import CodedDataset
 from .images.folders import ImageFolder
 from .images.memory import ImagesInMemory, check_memory
 from .images.source import ImageSource, ImageSubset

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from instdisc import gpu
 from instdisc.heap import keep_freed_blocks
 from instdisc.types import Views
 
-from . import gpu
 from .dataset import RawViews, ViewPolicy
-from .fused import FusedFinisher
+from .fused.finisher import FusedFinisher
 from .photometric import PhotometricStep
 from .pieces import PieceFinisher
 

@@ -11,8 +11,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from . import gpu
-from .cut_kernel import cut_on_gpu
+from instdisc import gpu
+
+from .fused.cut_kernel import cut_on_gpu
 
 _FAR = 1e9  # pixels, where no triangle reaches
 _TABLE_SIZE = 16 * 2**20  # bytes of weights that are kept instead of computed, per axis

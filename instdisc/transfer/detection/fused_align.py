@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from instdisc.data.views.gpu import available
+from instdisc.gpu import available
 
 _CELLS = {"forward": 32, "backward": 64}  # at once
 _CHANNELS = 128  # of a program

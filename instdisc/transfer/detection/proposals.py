@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import nms
 
-from instdisc.data.views.gpu import available
+from instdisc.gpu import available
 
 from .anchors import Anchors
 from .boxes import RPN_WEIGHTS, clip, decode, encode, has_area

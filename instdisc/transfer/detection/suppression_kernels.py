@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from instdisc.data.views.gpu import jit, tl
+from instdisc.gpu import jit, tl
 
 
 @jit

@@ -6,8 +6,8 @@ import os
 import pytest
 import torch
 
-from instdisc.data.views import gpu
-from instdisc.data.views.cut_kernel import cut_on_gpu
+from instdisc import gpu
+from instdisc.data.views.fused.cut_kernel import cut_on_gpu
 from instdisc.data.views.resample import cut_boxes, resample
 
 

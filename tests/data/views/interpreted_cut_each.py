@@ -8,7 +8,7 @@ import os
 import pytest
 import torch
 
-from instdisc.data.views.cut_each import (
+from instdisc.data.views.fused.cut_each import (
     cut_each,
     cut_each_on_gpu,
     cut_places,

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as TF
 
+from instdisc import gpu
 from instdisc.data import (
     ColorJitter,
     Draws,
@@ -23,9 +24,9 @@ from instdisc.data import (
     evaluation_policy,
     view_policy,
 )
-from instdisc.data.views import gpu, kernels, small_kernel
 from instdisc.data.views.dataset import RawViews
-from instdisc.data.views.fused import FusedFinisher
+from instdisc.data.views.fused import kernels, small_kernel
+from instdisc.data.views.fused.finisher import FusedFinisher
 from instdisc.data.views.jitter import JITTER_ORDERS
 
 PLANES, LAST = torch.contiguous_format, torch.channels_last
@@ -42,7 +43,7 @@ def _interpreter():
 def size(request, monkeypatch):
     """As many launches as for large views, too: no view here is large."""
     if request.param == "large":
-        monkeypatch.setattr("instdisc.data.views.launches._MOST_PIXELS", 0)
+        monkeypatch.setattr("instdisc.data.views.fused.launches._MOST_PIXELS", 0)
     return request.param
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from instdisc import gpu
 from instdisc.data import Draws, RandomResizedCrop
-from instdisc.data.views import cut_each as cut_file
-from instdisc.data.views import gpu
-from instdisc.data.views.cut_each import cut_each
+from instdisc.data.views.fused import cut_each as cut_file
+from instdisc.data.views.fused.cut_each import cut_each
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -121,7 +121,7 @@ def test_nothing_is_drawn():
 @pytest.mark.parametrize("triton", [True, False])
 def test_the_gpu_gives_the_same_without_waiting(name, size, triton, monkeypatch):
     if not triton:
-        monkeypatch.setattr("instdisc.data.views.gpu.available", lambda device: False)
+        monkeypatch.setattr("instdisc.gpu.available", lambda device: False)
     policies = [view_policy(name, size)] * 2
     raw = raw_batch(policies)
     expected = plain(policies, raw)

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from instdisc import gpu
 from instdisc.data import ViewFinisher, view_policy
-from instdisc.data.views import cut_kernel, gpu, kernels, small_kernel
-from instdisc.data.views.stages import Stage, plan_stages
+from instdisc.data.views.fused import cut_kernel, kernels, small_kernel
+from instdisc.data.views.fused.stages import Stage, plan_stages
 
 ROOT = Path(__file__).resolve().parents[3]
 CUDA = torch.device("cuda")
@@ -153,7 +154,8 @@ def test_a_missing_compiler_is_said(monkeypatch):
 def test_without_triton_files_with_kernels_are_imported():
     hidden = (
         "import sys; sys.modules['triton'] = None\n"
-        "from instdisc.data.views import cut_kernel, gpu, kernels\n"
+        "from instdisc import gpu\n"
+        "from instdisc.data.views.fused import cut_kernel, kernels\n"
         "assert gpu.triton is None and callable(kernels.blur)"
     )
     subprocess.run([sys.executable, "-c", hidden], cwd=ROOT, check=True)

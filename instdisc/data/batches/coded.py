@@ -12,12 +12,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..images.jpeg import read_header
+from ..images.source import ImageSource
+from ..views.dataset import RawViews, ViewDataset, ViewPolicy
+from ..views.fused.cut_each import cut_each
 from .blocks import BlockForm, Field, number_fields
-from .images.jpeg import read_header
-from .images.source import ImageSource
 from .uncut import cut_image, draw_views, set_boxes
-from .views.cut_each import cut_each
-from .views.dataset import RawViews, ViewDataset, ViewPolicy
 
 try:
     from torchvision.io import ImageReadMode, decode_jpeg

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from . import gpu
+from instdisc import gpu
+from instdisc.gpu import jit, tl
+
+from ..resample import resample
 from .cut_kernel import _support, _weight
-from .gpu import jit, tl
-from .resample import resample
 
 _BLOCK = 256  # pixels of a view per program
 

@@ -5,7 +5,7 @@ import torch
 
 from instdisc.data import Scenes, ViewDataset, ViewFinisher, ViewLoader, view_policy
 from instdisc.data import delivery as delivery_file
-from instdisc.data.delivery import Delivery, one_ahead
+from instdisc.data.batches.delivery import Delivery, one_ahead
 from instdisc.types import Views
 
 

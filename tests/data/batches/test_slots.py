@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from instdisc.data import ImagesInMemory, Scenes, ViewDataset, view_policy
-from instdisc.data.blocks import BatchForm
-from instdisc.data.slots import SharedSlots
+from instdisc.data.batches.blocks import BatchForm
+from instdisc.data.batches.slots import SharedSlots
 
 SETS = {
     "two views": ([view_policy("moco_v2", 16)] * 2, True),

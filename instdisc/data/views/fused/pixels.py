@@ -8,7 +8,7 @@ Legend: red, green and blue are ``(BLOCK,)`` float32 in [0, 1].
 
 from __future__ import annotations
 
-from .gpu import jit, tl
+from instdisc.gpu import jit, tl
 
 
 @jit

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .views.dataset import RawViews, UncutViews, ViewDataset, ViewPolicy
+from ..views.dataset import RawViews, UncutViews, ViewDataset, ViewPolicy
 
 _ALIGNED = 256  # bytes; a type is read from a multiple of its size, and a GPU copies so best
 

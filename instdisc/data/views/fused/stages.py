@@ -10,7 +10,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .photometric import ColorJitter, GaussianBlur, PhotometricStep, RandomGrayscale, RandomSolarize
+from ..photometric import (
+    ColorJitter,
+    GaussianBlur,
+    PhotometricStep,
+    RandomGrayscale,
+    RandomSolarize,
+)
 
 # What `kernels` calls the steps on single pixels.
 _CODES: dict[type, int] = {ColorJitter: 1, RandomGrayscale: 2, RandomSolarize: 3}

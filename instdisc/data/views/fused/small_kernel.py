@@ -7,7 +7,8 @@ Legend: B images.
 
 from __future__ import annotations
 
-from .gpu import jit, tl
+from instdisc.gpu import jit, tl
+
 from .pixels import grey_at_contrast, normalise, read, run_steps, write
 
 

@@ -10,8 +10,8 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
-from .dataset import ViewPolicy
-from .jitter import JITTER_ORDERS
+from ..dataset import ViewPolicy
+from ..jitter import JITTER_ORDERS
 from .launches import launch
 from .stages import Custom, plan_stages
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..images.memory import ImagesInMemory
+from ..views.dataset import RawViews, ViewDataset
+from ..views.fused.cut_each import cut_places
 from .blocks import BlockForm, Field, number_fields
-from .images.memory import ImagesInMemory
 from .uncut import cut_image, draw_views, set_boxes
-from .views.cut_each import cut_places
-from .views.dataset import RawViews, ViewDataset
 
 _PROBES = 16  # images that are looked at
 _LARGEST = 3.0  # bytes of an image over those of its views: more is not worth the copy

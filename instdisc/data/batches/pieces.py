@@ -17,11 +17,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from instdisc.heap import keep_freed_blocks
 
+from ..views.dataset import RawViews, UncutViews
 from .blocks import BatchForm
 from .coded import CodedForm
 from .orders import Keys, Order, Orders, Piece
 from .slots import SharedSlots
-from .views.dataset import RawViews, UncutViews
 from .whole import WholeForm
 
 _PIECE = 8 * 2**20  # bytes: takes much longer to make than to ask for

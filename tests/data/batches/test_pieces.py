@@ -7,8 +7,8 @@ import torch
 
 from instdisc.data import Scenes, ViewDataset, view_policy
 from instdisc.data import pieces as pieces_file
-from instdisc.data.blocks import BatchForm
-from instdisc.data.pieces import PieceLoader
+from instdisc.data.batches.blocks import BatchForm
+from instdisc.data.batches.pieces import PieceLoader
 
 CPU = torch.device("cpu")
 

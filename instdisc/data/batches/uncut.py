@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .views.dataset import PolicyNumbers, ViewDataset
-from .views.draws import Draws
+from ..views.dataset import PolicyNumbers, ViewDataset
+from ..views.draws import Draws
 
 
 def draw_views(dataset: ViewDataset, keys: Sequence[tuple[int, int]]) -> list[PolicyNumbers]:

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
-from .gpu import jit, tl
+from instdisc.gpu import jit, tl
 
 _BLOCK = 256  # pixels of a view per program
 

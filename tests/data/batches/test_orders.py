@@ -2,7 +2,7 @@
 
 from itertools import islice
 
-from instdisc.data.orders import Order, Orders
+from instdisc.data.batches.orders import Order, Orders
 
 
 def batches(epoch, first):

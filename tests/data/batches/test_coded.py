@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from instdisc.data import ImageFolder, Scenes, ViewDataset, ViewLoader, view_policy
-from instdisc.data.coded import CodedDataset, CodedForm
+from instdisc.data.batches.coded import CodedDataset, CodedForm
 from instdisc.types import Views
 
 CPU = torch.device("cpu")

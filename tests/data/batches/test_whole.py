@@ -7,7 +7,7 @@ import torch
 
 from instdisc.data import ImagesInMemory, Scenes, ViewDataset, ViewLoader, view_policy
 from instdisc.data import loader as loader_file
-from instdisc.data.whole import WholeForm, find_room
+from instdisc.data.batches.whole import WholeForm, find_room
 from instdisc.types import Views
 
 CPU = torch.device("cpu")

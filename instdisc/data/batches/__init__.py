@@ -1,0 +1,1 @@
+"""Batches that several workers make together, on their way to a device."""

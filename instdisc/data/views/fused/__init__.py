@@ -1,0 +1,1 @@
+"""Finishing and cutting views by Triton kernels."""
