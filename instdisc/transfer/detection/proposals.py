@@ -13,13 +13,10 @@ from torch import Tensor, nn
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import nms
 
-from instdisc.gpu import available
-
 from .anchors import Anchors
 from .boxes import RPN_WEIGHTS, clip, decode, encode, has_area
 from .losses import proposal_losses
 from .matching import Truth, match, sample
-from .suppression import MOST_BOXES, suppress
 
 _SAMPLES, _POSITIVE = 256, 128
 _LOW, _HIGH, _NMS = 0.3, 0.7, 0.7
@@ -53,8 +50,8 @@ class ProposalNetwork(nn.Module):
         Ren et al., "Faster R-CNN" (2015); detectron2's settings: IoU 0.7 and 0.3, 256 anchors per
         image, at most half of them positive, suppression at IoU 0.7, no anchor left out at the
         border. Differs from `torchvision.models.detection.rpn`: only the best-scored anchors are
-        decoded, only the sampled ones encoded, and on a GPU with Triton all images are suppressed
-        at once and nothing waits for the device.
+        decoded, only the sampled ones encoded, and the device is waited for once per image
+        (its suppression must know how many boxes are left).
 
     Example:
         >>> network = ProposalNetwork(8, Anchors([[32]], [16]), ProposalCounts(6, 4, 6, 4)).eval()
@@ -141,18 +138,6 @@ class ProposalNetwork(nn.Module):
         shifted = all_boxes + apart
         # Boxes without area go to the end; the host need not know how many they are.
         all_scores = all_scores.masked_fill(~usable, -torch.inf)
-        if available(shifted.device) and shifted.shape[1] <= MOST_BOXES:
-            if len(logits) > 1:  # the boxes of one map are sorted
-                order = all_scores.argsort(dim=1, descending=True)
-                shifted, all_boxes = (_rows(boxes, order) for boxes in (shifted, all_boxes))
-                usable = usable.gather(1, order)
-            rows, counts = suppress(shifted, usable, _NMS, after)
-            places = torch.arange(after, device=rows.device)
-            counting = (places < counts[:, None])[..., None]
-            kept = list(_rows(all_boxes, rows).where(counting, 0))
-            if self.training:
-                return kept
-            return [boxes[:count] for boxes, count in zip(kept, counts.tolist(), strict=True)]
         kept = [
             image[nms(each, score, _NMS)[:after]]
             for image, each, score in zip(all_boxes, shifted, all_scores, strict=True)

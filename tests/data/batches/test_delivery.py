@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from instdisc.data import Scenes, ViewDataset, ViewFinisher, ViewLoader, view_policy
-from instdisc.data import delivery as delivery_file
+from instdisc.data.batches import delivery as delivery_file
 from instdisc.data.batches.delivery import Delivery, one_ahead
 from instdisc.types import Views
 

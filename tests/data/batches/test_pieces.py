@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from instdisc.data import Scenes, ViewDataset, view_policy
-from instdisc.data import pieces as pieces_file
+from instdisc.data.batches import pieces as pieces_file
 from instdisc.data.batches.blocks import BatchForm
 from instdisc.data.batches.pieces import PieceLoader
 
