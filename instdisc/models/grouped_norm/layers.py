@@ -6,6 +6,9 @@ Legend: B batch, C channels, G groups.
 from __future__ import annotations
 
 import math
+import os
+import shutil
+import warnings
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -146,7 +149,15 @@ def suits_kernels(inputs: Tensor) -> bool:
 
 @cache
 def _has_triton() -> bool:
-    return find_spec("triton") is not None
+    if find_spec("triton") is None:
+        return False
+    if os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang"):
+        return True
+    warnings.warn(
+        "batch norm in groups takes several times as long as it could: its kernels need Triton, "
+        "and Triton a C compiler. Install gcc, or name one in the environment variable CC"
+    )
+    return False
 
 
 @cache

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import triton
-import triton.language as tl
 from torch import Tensor
+
+from .kernels import tl, triton
 
 # Measured on an H100 with bfloat16 in channels_last. 64 channels of 2 bytes are a cache line; 4,096
 # values leave 4 loads of 16 bytes to each of 128 threads.

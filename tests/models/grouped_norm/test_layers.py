@@ -169,6 +169,16 @@ class TestSplitBatchNorm:
         monkeypatch.setattr(layers, "_has_triton", lambda: False)
         assert not layers.suits_kernels(torch.ones(2, 2))
 
+    def test_triton_without_a_compiler_is_said_once(self, monkeypatch):
+        monkeypatch.setattr(layers, "find_spec", lambda name: name)
+        monkeypatch.setattr(layers.shutil, "which", lambda name: None)
+        monkeypatch.delenv("CC", raising=False)
+        layers._has_triton.cache_clear()
+        with pytest.warns(UserWarning, match="Triton a C compiler"):
+            assert not layers._has_triton()
+        assert not layers._has_triton()
+        layers._has_triton.cache_clear()
+
     def test_one_group_takes_the_splitting_back(self):
         net = nn.Sequential(nn.BatchNorm2d(2), nn.BatchNorm1d(2), BatchNormAct2d(2))
         before = [type(norm) for norm in net], net.state_dict().keys(), net[0].__dict__.keys()
