@@ -74,7 +74,7 @@ def measure(
 ) -> bool:
     """Measures a row in at most so many seconds; whether all of it has its times."""
     row = ROWS[name]
-    report.begin(row.title, getattr(options, row.pairs) if row.pairs else 0)
+    report.begin(row, getattr(options, row.pairs) if row.pairs else 0)
     if left is not None and options.device == "cuda" and left < row.seconds:
         report.say(f"skipped: {max(left, 0):.0f} s left, needs at least {row.seconds} s")
         return False

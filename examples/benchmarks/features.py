@@ -55,13 +55,13 @@ def extraction(options: argparse.Namespace) -> Contenders:
     reading = "limit: reading and cutting alone"
     flop = options.batch * forward_flop(network, size)
     contenders = {
-        "timm: create_loader, compiled, bf16": timed(options, timm_and_compiled),
-        reading: timed(options, views),
         "limit: forward pass, bf16": bare(True),
         "ours: extract_features, bf16-mixed": timed(options, partial(ours, precision="bf16-mixed")),
+        reading: timed(options, views),
         "limit: forward pass, float32": bare(False),
         "ours: extract_features, 32-true": timed(options, partial(ours, precision="32-true")),
         "limit: forward pass, bf16, compiled": bare(True, compiled=True),
+        "timm: create_loader, compiled, bf16": timed(options, timm_and_compiled),
     }
     return {
         name: call if name == reading else Work(call, flop) for name, call in contenders.items()

@@ -31,7 +31,7 @@ class Result(NamedTuple):
         amount: floating point operations or bytes of a call; 0 = not known.
         unit: of the amount, "FLOP" or "B".
         rate: how many of them the device reaches in a second.
-        problem: why there is no time, in one line.
+        problem: why there is no time, or what failed after the last, in one line.
         trace: the whole of it.
         ended: whether that is all, or more timings follow.
     """
@@ -68,11 +68,13 @@ class Run(NamedTuple):
         seconds: of each step or block of steps, per step.
         start: see `Result`.
         memory: see `Result`.
+        problem: what failed when all had been timed, in one line.
     """
 
     seconds: list[float]
     start: float = 0.0
     memory: int = 0
+    problem: str = ""
 
 
 def measure_row(row: Row, options: argparse.Namespace) -> Iterator[list[Result]]:
@@ -116,7 +118,8 @@ def alone(name: str, call: Callable[[], Any], options: argparse.Namespace, memor
     run = call()
     if isinstance(run, Run):  # perhaps of other processes: this one may not use the GPU
         times = [1000 * seconds for seconds in run.seconds]
-        return Result(name, times, run.start, run.memory, **_work(call, options))
+        work = _work(call, options)
+        return Result(name, times, run.start, run.memory, problem=run.problem, **work)
     _wait(options.device)
     start = time.perf_counter() - begin
     second = _timed(call, options.device)

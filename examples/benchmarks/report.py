@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks.device import versions
 from benchmarks.measure import Result
+from benchmarks.rows import ROWS, Row
 
 COLUMNS = ("ms, median ± spread", "pairs/s", "MiB", "peer's time / this", "% of limit")
 COLUMNS += ("start, s", "work")
@@ -20,18 +21,25 @@ class Section:
     Args:
         title: of the row.
         pairs: of views that a call makes; 0 = not to be shown.
+        limit: of another row, where this has none; its milliseconds.
         results: of its contenders, as they came.
         remarks: what is to be said besides.
     """
 
     title: str
     pairs: int = 0
+    limit: float = 0.0
     results: list[Result] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
     def lines(self) -> list[tuple[str, list[str]]]:
         """Name and cells of each contender."""
-        return [(result.contender, self._cells(result)) for result in self.results]
+        return [(self._name(result), self._cells(result)) for result in self.results]
+
+    @staticmethod
+    def _name(result: Result) -> str:
+        failed = result.problem and result.times
+        return result.contender + (f" (then failed: {result.problem})" if failed else "")
 
     def _cells(self, result: Result) -> list[str]:
         if not result.times:
@@ -56,8 +64,10 @@ class Section:
     def _limit(self, result: Result) -> float:
         """Milliseconds of the limit above it, or of the first below; 0 = none."""
         limits = [each for each in self.results if each.contender.startswith("limit")]
-        if not limits or result in limits:
+        if result in limits:
             return 0.0
+        if not limits:
+            return self.limit
         place = self.results.index(result)
         above = [each for each in limits if self.results.index(each) < place]
         return self._median((above or limits)[-1 if above else 0])
@@ -79,6 +89,7 @@ class Report:
     def __init__(self, machine: str, command: list[str], path: Path | None = None) -> None:
         self.path = path
         self.sections: list[Section] = []
+        self._rows: list[Row] = []
         self._before = path.read_text(encoding="utf-8") if path and path.exists() else ""
         self._heading = "\n\n".join(
             (
@@ -90,21 +101,37 @@ class Report:
         print(f"{versions()}; {machine}")
         print(aligned("", COLUMNS), flush=True)
 
-    def begin(self, title: str, pairs: int = 0) -> None:
-        """The next row."""
-        self.sections.append(Section(title, pairs))
-        print(title, flush=True)
+    def begin(self, row: Row, pairs: int = 0) -> None:
+        """The next row, of which a call makes so many pairs of views."""
+        self.sections.append(Section(row.title, pairs))
+        self._rows.append(row)
+        self._share_limits()
+        print(row.title, flush=True)
         self._write()
 
     def add(self, results: Iterable[Result]) -> None:
         """Contenders of the row have ended: their lines, and those that their times complete."""
-        section = self.sections[-1]
-        before = section.lines()
-        section.results += results
-        for number, (name, cells) in enumerate(section.lines()):
-            if number >= len(before) or (name, cells) != before[number]:
-                print(aligned("  " + name, cells), flush=True)
+        before = [section.lines() for section in self.sections]
+        self.sections[-1].results += results
+        self._share_limits()
+        for section, lines in zip(self.sections, before, strict=True):
+            for number, (name, cells) in enumerate(section.lines()):
+                if number >= len(lines) or (name, cells) != lines[number]:
+                    where = "" if section is self.sections[-1] else f" ({section.title})"
+                    print(aligned(f"  {name}{where}", cells), flush=True)
         self._write()
+
+    def _share_limits(self) -> None:
+        times = {
+            (row.title, result.contender): result.median
+            for row, section in zip(self._rows, self.sections, strict=True)
+            for result in section.results
+            if result.times
+        }
+        for row, section in zip(self._rows, self.sections, strict=True):
+            if row.beside is not None:
+                other, contender = row.beside
+                section.limit = times.get((ROWS[other].title, contender), 0.0)
 
     def say(self, text: str) -> None:
         """A remark on the row."""

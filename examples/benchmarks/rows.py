@@ -28,6 +28,7 @@ class Row(NamedTuple):
             alike; if not, each is prepared, timed and dropped before the next, as on a GPU.
         seconds: in less a GPU gives nothing of use: with less time left the row is skipped.
         most: seconds after which it is ended on a GPU, where the time for all rows is limited.
+        beside: row and contender that is this row's limit, where it has none of its own.
     """
 
     title: str
@@ -38,8 +39,9 @@ class Row(NamedTuple):
     memory: bool = False
     device: str = ""
     in_turns: bool = True
-    seconds: int = 20
-    most: int = 40
+    seconds: int = 12
+    most: int = 30
+    beside: tuple[str, str] | None = None
 
     def make(self, options: argparse.Namespace) -> Contenders:
         """Its contenders."""
@@ -75,57 +77,34 @@ def _cpu_views() -> dict[str, Row]:
 
 def _gpu() -> dict[str, Row]:
     there: dict[str, Any] = {"device": "cuda", "in_turns": False, "pairs": "batch"}
+    large = {**there, "memory": True, "beside": ("step_50_cuda", "limit: bare network, compiled")}
+    small = {**there, "memory": True}
+    small["beside"] = ("end_to_end_18", "limit: bare step, compiled, CUDA graphs")
+    files = "training, ResNet-50, 224 px, bf16, from JPEG files"
+    images = "training, ResNet-18, 64 px, bf16, images on the device"
+    step = "MoCo step, ResNet-50, 224 px, bf16, channels_last"
+    features = "features of a frozen ResNet-50, 224 px from JPEG files"
+    colours, views = "colours of two 224 px views on the device", "images kept on the device"
+    road = "from JPEG files to views: a batch at each station of its way"
+    starts, steps = "benchmarks.training.starts", "benchmarks.step.device_steps"
+    end_to_end = "benchmarks.training.end_to_end"
+    inversion = "feature inversion, a step, 224 px, recipe of Zhao et al., ResNet-50"
+    few, many, further = {"peers": False}, {"peers": True}, f"{step}: further"
     return {
-        "end_to_end_50": Row(
-            "training, ResNet-50, 224 px, bf16, from JPEG files",
-            "benchmarks.training.end_to_end_50",
-            **there,
-            memory=True,
-            seconds=90,
-            most=200,
-        ),
-        "step_50_cuda": Row(
-            "MoCo step, ResNet-50, 224 px, bf16, channels_last",
-            "benchmarks.step.device_steps",
-            **there,
-            memory=True,
-            seconds=50,
-            most=150,
-        ),
-        "views_device": Row(
-            "colours of two 224 px views on the device",
-            "benchmarks.views.colours",
-            **there,
-            memory=True,
-        ),
-        "end_to_end_18": Row(
-            "training, ResNet-18, 64 px, bf16, images on the device",
-            "benchmarks.training.end_to_end_18",
-            **there,
-            memory=True,
-            seconds=70,
-            most=140,
-        ),
-        "features": Row(
-            "features of a frozen ResNet-50, 224 px from JPEG files",
-            "benchmarks.features.extraction",
-            **there,
-            seconds=30,
-            most=90,
-        ),
+        "end_to_end_50": Row(files, f"{end_to_end}_50", **large, seconds=60, most=140),
+        "step_50_cuda": Row(step, steps, few, **there, memory=True, seconds=40, most=140),
+        "end_to_end_18": Row(images, f"{end_to_end}_18", **small, seconds=40, most=110),
+        "views_device": Row(colours, "benchmarks.views.colours", **there, memory=True),
+        "features": Row(features, "benchmarks.features.extraction", **there, seconds=25, most=80),
         "detection_train_masks": _detection("train", masks=True),
-        "views_device_64": Row(
-            "whole views, 64 px, images kept on the device",
-            "benchmarks.views.from_device",
-            **there,
-            memory=True,
+        "starts_18": Row(
+            f"{images}: starts", starts, {"small": True}, **small, seconds=20, most=60
         ),
-        "road": Row(
-            "from JPEG files to views: a batch at each station of its way",
-            "benchmarks.road.road",
-            **there,
-            seconds=45,
-            most=75,
+        "starts_50": Row(
+            f"{files}: starts", starts, {"small": False}, **large, seconds=35, most=90
+        ),
+        "views_device_64": Row(
+            f"whole views, 64 px, {views}", "benchmarks.views.from_device", **there, memory=True
         ),
         "roofline": Row(
             "what the device does at most",
@@ -133,12 +112,9 @@ def _gpu() -> dict[str, Row]:
             device="cuda",
             in_turns=False,
         ),
-        "inversion_224": Row(
-            "feature inversion, a step, 224 px, recipe of Zhao et al., ResNet-50",
-            "benchmarks.inversion.published",
-            seconds=30,
-            most=90,
-        ),
+        "road": Row(road, "benchmarks.road.road", **there, seconds=40, most=75),
+        "step_50_peers": Row(further, steps, many, **large, seconds=30, most=90),
+        "inversion_224": Row(inversion, "benchmarks.inversion.published", seconds=30, most=90),
     }
 
 
@@ -150,8 +126,8 @@ def _detection(part: str, *, masks: bool) -> Row:
         f"benchmarks.detection.{part}",
         settings,
         pairs="detection_images",
-        seconds=30,
-        most=60,
+        seconds=15,
+        most=50,
     )
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 import tempfile
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytorch_lightning as pl
 import torch
 
 import instdisc
+from benchmarks.children import reason
 from benchmarks.measure import Run
 from instdisc.data import ImageFolder, ImagesInMemory, ImageSubset, Scenes
 
@@ -156,8 +158,15 @@ def fit(
             devices=1,
             precision="bf16-mixed" if bf16 else "32-true",
         )
-        trainer.fit(module, data)
-    return Run(clock.seconds, clock.start, clock.memory)
+        problem = ""
+        try:
+            trainer.fit(module, data)
+        except Exception as error:
+            if not clock.ended:
+                raise
+            traceback.print_exc()
+            problem = reason(error)
+    return Run(clock.seconds, clock.start, clock.memory, problem)
 
 
 class Fixed:
@@ -187,6 +196,7 @@ class _Clock(pl.Callback):
         self.start, self.before, self.memory = 0.0, 0, 0
         self.last = 0.0
         self.seconds: list[float] = []
+        self.ended = False
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         step = trainer.global_step
@@ -206,6 +216,7 @@ class _Clock(pl.Callback):
             self.last = now
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.ended = True
         if torch.cuda.is_available():
             self.memory = torch.cuda.max_memory_allocated() - self.before
 

@@ -85,16 +85,31 @@ class Lightly:
 
 
 class Bare:
-    """The network alone: query forward and backward, key forward, optimiser."""
+    """The network alone: query forward and backward, key forward, optimiser.
 
-    def __init__(self, backbone: nn.Module) -> None:
+    Args:
+        backbone: the network.
+        compiled: whether it is compiled.
+        replays: whether what is compiled is replayed as CUDA graphs, where there is CUDA.
+    """
+
+    def __init__(
+        self, backbone: nn.Module, *, compiled: bool = False, replays: bool = False
+    ) -> None:
         self.backbone = backbone
         self.slow = copy.deepcopy(backbone).requires_grad_(False)
         parameters = list(backbone.parameters())
         fused = parameters[0].device.type == "cuda"  # the fastest form there
         self.optimizer = torch.optim.SGD(parameters, 0.03, momentum=0.9, fused=fused or None)
+        self.replays = compiled and replays and fused
+        if compiled:
+            options = {"triton.cudagraphs": True} if self.replays else None
+            for net in (self.backbone, self.slow):
+                net.compile(dynamic=False, fullgraph=True, options=options)
 
     def __call__(self, images: Sequence[Tensor], labels: Tensor) -> None:
+        if self.replays:
+            torch.compiler.cudagraph_mark_step_begin()
         with torch.no_grad():
             self.slow(images[1])
         self.optimizer.zero_grad()
@@ -131,7 +146,7 @@ def forms(options: argparse.Namespace) -> Contenders:
     return contenders
 
 
-def device_steps(options: argparse.Namespace) -> Contenders:
+def device_steps(options: argparse.Namespace, *, peers: bool) -> Contenders:
     """The step in bfloat16 and channels_last on a GPU, eager and compiled; ours by the Trainer.
 
     Each is made when it is first called and dropped when it has been timed.
@@ -161,33 +176,41 @@ def device_steps(options: argparse.Namespace) -> Contenders:
 
         return call
 
-    contenders: Contenders = {"lightly": lightly(False)}
-    for compiled in (False, True):
-        form = ", compiled" * compiled
-        contenders |= {
-            f"limit: bare network{form}": bare_step(options, network, size, compiled=compiled),
-            f"ours, {options.groups} groups{form}": ours(compiled, plain=False),
-            f"ours, plain batch norm{form}": ours(compiled, plain=True),
+    name = f"ours, {options.groups} groups"
+    contenders: Contenders
+    if peers:
+        contenders = {
+            "lightly, compiled": lightly(True),
+            "ours, plain batch norm": ours(False, plain=True),
+            "ours, plain batch norm, compiled": ours(True, plain=True),
         }
-    # Last what is compiled for its own sake.
-    contenders |= {"lightly, compiled": lightly(True)}
-    name = "ours, plain batch norm, compiled"
-    contenders[name] = contenders.pop(name)
+    else:
+        contenders = {
+            "lightly": lightly(False),
+            "limit: bare network": bare_step(options, network, size, compiled=False),
+            name: ours(False, plain=False),
+            "limit: bare network, compiled": bare_step(options, network, size, compiled=True),
+            f"{name}, compiled": ours(True, plain=False),
+        }
     flop = options.batch * step_flop(network, size)
     return {name: Work(call, flop) for name, call in contenders.items()}
 
 
 def bare_step(
-    options: argparse.Namespace, network: str, size: int, *, compiled: bool, stem: str = "imagenet"
+    options: argparse.Namespace,
+    network: str,
+    size: int,
+    *,
+    compiled: bool,
+    replays: bool = False,
+    stem: str = "imagenet",
 ) -> Callable[[], object]:
     """The network alone in bfloat16 and channels_last on images that lie there."""
 
     def make() -> Callable[[], object]:
         net = instdisc.Backbone(network, stem=stem)
-        step = Bare(channels_last(net.to(options.device)))
-        if compiled:
-            step.backbone.compile()
-            step.slow.compile()
+        net = channels_last(net.to(options.device))
+        step = Bare(net, compiled=compiled, replays=replays)
         return as_call(step, device_batch(options, size), True, bf16=True)
 
     return Lazy(make, network)

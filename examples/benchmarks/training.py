@@ -5,7 +5,6 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -37,27 +36,42 @@ def trainer(options: argparse.Namespace) -> Contenders:
 
 
 def end_to_end_50(options: argparse.Namespace) -> Contenders:
-    """A run from JPEG files with all cores."""
-    folder = jpeg_folder(options.files)
-    return _end_to_end(options, options.large_network, options.large_size, folder)
+    """A compiled run from JPEG files with all cores, nothing cached."""
+    return _contenders(options, {"ours, compiled, nothing cached": (True, True)}, small=False)
 
 
 def end_to_end_18(options: argparse.Namespace) -> Contenders:
-    """A run on small images that are kept on the device."""
-    return _end_to_end(options, options.small_network, options.small_size, None)
+    """The same of small images that are kept on the device, beside the bare step compiled."""
+    runs = _contenders(options, {"ours, compiled, nothing cached": (True, True)}, small=True)
+    network, size, stem = _network(options, small=True)
+
+    def bare() -> Run:
+        return run_in_child(_bare, (options, network, size, stem), forks=options.forks)
+
+    flop = next(iter(runs.values())).amount
+    return {**runs, "limit: bare step, compiled, CUDA graphs": Work(bare, flop)}
 
 
-def _end_to_end(
-    options: argparse.Namespace, network: str, size: int, folder: Path | None
-) -> Contenders:
-    """Ours beside the bare step compiled, each in a process of its own.
+def starts(options: argparse.Namespace, *, small: bool) -> Contenders:
+    """Shorter runs: compiled with what the one before had compiled, and eager."""
+    runs = {"ours, compiled, second start": (True, False), "ours, eager": (False, False)}
+    return dict(_contenders(options, runs, small))
 
-    The row's process never uses the GPU, nor makes a backward pass: it could not be copied then.
+
+def _contenders(
+    options: argparse.Namespace, runs: dict[str, tuple[bool, bool]], small: bool
+) -> dict[str, Work]:
+    """Runs by name: whether compiled, and whether from nothing cached; else of half the length.
+
+    Each is in a process of its own, a copy of the row's, which therefore never uses the GPU, nor
+    makes a backward pass.
     """
-    stem = "no_pool" if network == "resnet18" else "imagenet"
-    flop = run_in_child(step_flop, (network, size, stem), forks=options.forks)
+    network, size, stem = _network(options, small)
+    folder = None if small else jpeg_folder(options.files)
+    flop = options.batch * run_in_child(step_flop, (network, size, stem), forks=options.forks)
 
-    def ours(compiled: bool, share: float, fresh: bool = False) -> Callable[[], Run]:
+    def ours(compiled: bool, fresh: bool) -> Callable[[], Run]:
+        share = 1.0 if fresh else 0.5
         recipe = Recipe(options, network, size, folder, compiled, share, stem)
 
         def call() -> Run:
@@ -68,20 +82,19 @@ def _end_to_end(
 
         return call
 
-    def bare() -> Run:
-        return run_in_child(_bare, (options, network, size, stem), forks=options.forks)
+    return {name: Work(ours(*how), flop) for name, how in runs.items()}
 
-    contenders = {
-        "ours, compiled, nothing cached": ours(True, 1.0, fresh=True),
-        "limit: bare step, compiled": bare,
-        "ours, compiled, second start": ours(True, 0.5),
-        "ours, eager": ours(False, 0.5),
-    }
-    return {name: Work(call, options.batch * flop) for name, call in contenders.items()}
+
+def _network(options: argparse.Namespace, small: bool) -> tuple[str, int, str]:
+    """Name, size of its images, stem."""
+    if not small:
+        return options.large_network, options.large_size, "imagenet"
+    stem = "no_pool" if options.small_network == "resnet18" else "imagenet"
+    return options.small_network, options.small_size, stem
 
 
 def _bare(options: argparse.Namespace, network: str, size: int, stem: str) -> Run:
-    call = bare_step(options, network, size, compiled=True, stem=stem)
+    call = bare_step(options, network, size, compiled=True, replays=True, stem=stem)
     result = alone("", call, options, memory=True)
     return Run([milliseconds / 1000 for milliseconds in result.times], result.start, result.memory)
 

@@ -112,7 +112,7 @@ def test_what_does_not_fit_is_skipped(benchmark, tmp_path, capsys, monkeypatch):
     ("arguments", "left", "seconds"),
     [
         (["--device", "cuda"], None, None),
-        (["--device", "cuda"], 1000.0, 150),
+        (["--device", "cuda"], 1000.0, 140),
         (["--device", "cuda"], 100.0, 100.0),
         (["--device", "cuda", "--time-limit", "300"], 1000.0, 300.0),
         (["--device", "cpu"], 1000.0, 1000.0),
@@ -161,6 +161,25 @@ def test_shares_and_work(benchmark):
     assert cells["limit, compiled"][4] == ""
     assert cells["broken"][0] == "failed: no | memory"
     assert len(report.aligned("name" * 40, cells["peer"])) > 200  # nothing is cut
+
+
+def test_a_limit_of_another_row(benchmark, capsys):
+    """The run from files is held against the bare step of the row after it, once that has ended."""
+    Result = importlib.import_module("benchmarks.measure").Result
+    report = importlib.import_module("benchmarks.report").Report("a machine", [])
+    report.begin(benchmark.ROWS["end_to_end_50"], 256)
+    report.add([Result("ours", [100.0], problem="at the end")])
+    report.begin(benchmark.ROWS["step_50_cuda"], 256)
+    report.add([Result("limit: bare network", [120.0])])
+    assert [cells[4] for _, cells in report.sections[0].lines()] == [""]
+    report.add([Result("limit: bare network, compiled", [90.0])])
+    assert [cells[4] for _, cells in report.sections[0].lines()] == ["90"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3].startswith("  ours (then failed: at the end)  ")
+    assert lines[-2].startswith("  ours (then failed: at the end) (training, ResNet-50")
+    report.begin(benchmark.ROWS["starts_50"], 256)
+    report.add([Result("ours, eager", [180.0])])
+    assert report.sections[2].lines()[0][1][4] == "50"
 
 
 def test_list(benchmark, capsys):
