@@ -11,7 +11,7 @@ from torch import Tensor
 from . import kernels, small_kernel
 from .stages import Stage
 
-# Per program; chosen on an H100.
+# Per program.
 _PIXELS = {"BLOCK": 1024, "num_warps": 4}
 _BLUR_PIXELS = {"BLOCK": 512, "num_warps": 4}
 _MOST_PIXELS = 4096  # of an image that one program holds
