@@ -54,8 +54,8 @@ def shuffle(images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         seed: a number that all processes share and that differs from step to step.
 
     Returns:
-        The rows ``(B, ...)`` that this process now holds, and for `unshuffle` the places ``(B,)``
-        in the mixed global batch where its former rows are.
+        The rows ``(B, ...)`` that this process now holds, and the permutation ``(W * B,)`` for
+        `unshuffle`.
 
     Source:
         Shuffling BN of He et al., "Momentum Contrast" (2020), section 3.3. Differs from it: the
@@ -63,33 +63,31 @@ def shuffle(images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
 
     Example:
         >>> images = torch.arange(4.0)
-        >>> mixed, places = shuffle(images, seed=1)
-        >>> torch.equal(unshuffle(mixed, places), images)
+        >>> mixed, order = shuffle(images, seed=1)
+        >>> torch.equal(unshuffle(mixed, order), images)
         True
     """
     count = len(images)
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(count * world_size(), generator=generator)
-    here = slice(rank() * count, (rank() + 1) * count)
-    rows = torch.stack([order, torch.argsort(order)])[:, here]  # (2, B): one copy instead of two
     if images.device.type == "cuda":
-        rows = rows.pin_memory()  # from other memory the host waits until the copy is made
-    order, places = rows.to(images.device, non_blocking=True).unbind()
-    return gather(images)[order], places
+        order = order.pin_memory()  # from other memory the host waits until the copy is made
+    order = order.to(images.device, non_blocking=True)
+    return gather(images)[order[_own_rows(count)]], order
 
 
 @torch.no_grad()
-def unshuffle(features: Tensor, places: Tensor) -> Tensor:
+def unshuffle(features: Tensor, order: Tensor) -> Tensor:
     """Undoes `shuffle` on what was computed from its rows.
 
     Args:
         features: ``(B, ...)`` computed from the shuffled rows, in their order.
-        places: ``(B,)``, which `shuffle` returned.
+        order: the permutation that `shuffle` returned.
 
     Returns:
         ``(B, ...)`` in the order of the rows that went into `shuffle`.
     """
-    return gather(features)[places]
+    return gather(features)[torch.argsort(order)[_own_rows(len(features))]]
 
 
 @torch.no_grad()
@@ -122,6 +120,10 @@ def gather_uneven(tensor: Tensor) -> Tensor:
     padded[: len(tensor)] = tensor
     parts = gather(padded).split(max(counts))
     return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+
+
+def _own_rows(count: int) -> slice:
+    return slice(rank() * count, (rank() + 1) * count)
 
 
 def _initialized() -> bool:
