@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from instdisc import gpu
 from instdisc.distributed import rank, world_size
 from instdisc.types import Views
 
@@ -21,7 +20,6 @@ from .batches.coded import CodedDataset, CodedForm
 from .batches.delivery import Delivery
 from .batches.orders import Keys
 from .batches.pieces import Form, PieceLoader, SharedBatch
-from .batches.whole import WholeForm, find_room
 from .views.dataset import ViewDataset
 from .views.finish import ViewFinisher
 
@@ -128,9 +126,7 @@ class ViewLoader(ResumableLoader):
     so a resumed run continues with the next batch.
 
     Workers put a batch together piece by piece, in memory that they share. On a GPU it is copied
-    and finished on a stream of its own, one batch ahead of the one that is handed out; with Triton
-    views are cut there too, if most images are not much larger than their views: a value may
-    differ by 1 of 255 then from what workers cut.
+    and finished on a stream of its own, one batch ahead of the one that is handed out.
 
     Args:
         dataset: what to load.
@@ -218,7 +214,7 @@ class ViewLoader(ResumableLoader):
         size, sampler = self.batch_size or 1, self._keys()
         if self._pieces is None:
             self._pieces = PieceLoader(
-                self._form(self._delivery.device),
+                self._form(),
                 num_workers=self.num_workers,
                 batches=partial(_batches_of_keys, sampler, size, self.drop_last),
                 goes_on=sampler.shuffle,
@@ -228,14 +224,10 @@ class ViewLoader(ResumableLoader):
         first, sampler.skip = sampler.skip // size, 0
         return self._pieces.run(sampler.epoch, first, len(self))
 
-    def _form(self, device: torch.device) -> Form:
+    def _form(self) -> Form:
         """How a batch comes from the workers."""
         size, data = self.batch_size or 1, self.dataset
-        if isinstance(data, CodedDataset):
-            return CodedForm(data, size)
-        # The device cuts views many times as fast as a worker.
-        room = find_room(data) if gpu.available(device) else 0
-        return WholeForm(data, size, room) if room else BatchForm(data, size)
+        return CodedForm(data, size) if isinstance(data, CodedDataset) else BatchForm(data, size)
 
 
 class EpochSampler(DistributedSampler):

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from ..images.jpeg import read_header
 from ..images.source import ImageSource
-from ..views.dataset import RawViews, ViewDataset, ViewPolicy
+from ..views.dataset import PolicyNumbers, RawViews, ViewDataset, ViewPolicy
+from ..views.draws import Draws
 from ..views.fused.cut_each import cut_each
 from .blocks import BlockForm, Field, number_fields
-from .uncut import cut_image, draw_views, set_boxes
 
 try:
     from torchvision.io import ImageReadMode, decode_jpeg
@@ -82,20 +82,27 @@ class CodedDataset(ViewDataset):
     def coded(self, keys: Sequence[tuple[int, int]]) -> CodedViews:
         """What `batch` gives, before files are decoded; of one epoch."""
         indices = [index for _, index in keys]
-        drawn = draw_views(self, keys)
+        drawn = [
+            policy.draw(Draws(self.seed, keys[0][0], indices, view))
+            for view, policy in enumerate(self.policies)
+        ]
         boxes = [torch.zeros(len(keys), 6) for _ in self.policies]
         contents, lengths, positions = [], [], []  # see CodedViews
         for row, index in enumerate(indices):
             file = self.images.encoded(index)
             header = None if file is None or len(file) > self.room else read_header(file)
             if file is not None and header is not None and header.plain:
-                set_boxes(self, drawn, row, (header.height, header.width), boxes)
+                for policy, numbers, box in zip(self.policies, drawn, boxes, strict=True):
+                    frame = policy.frame.box(
+                        header.height, header.width, numbers.frame[row].tolist()
+                    )
+                    box[row] = torch.tensor([*frame, float(numbers.flipped[row])])
                 contents.append(torch.frombuffer(bytearray(file), dtype=torch.uint8))
                 lengths.append(len(file))
                 positions.append(index)
             else:
                 position, image = self.images.fetch(index)
-                contents.append(cut_image(self, image, drawn, row))
+                contents.append(self._cut(image, drawn, row))
                 lengths.append(0)
                 positions.append(position)
         places = torch.tensor(positions)
@@ -108,6 +115,14 @@ class CodedDataset(ViewDataset):
             self.images.labels[places],
             places,
         )
+
+    def _cut(self, image: Tensor, drawn: Sequence[PolicyNumbers], row: int) -> Tensor:
+        """The views of an image in one tensor of bytes: V times ``(3, S, S)``."""
+        views = [
+            policy.cut(image, numbers.frame[row].tolist(), bool(numbers.flipped[row]))
+            for policy, numbers in zip(self.policies, drawn, strict=True)
+        ]
+        return torch.cat([view.reshape(-1) for view in views])
 
 
 class CodedForm(BlockForm):

@@ -22,12 +22,11 @@ from .blocks import BatchForm
 from .coded import CodedForm
 from .orders import Keys, Order, Orders, Piece
 from .slots import SharedSlots
-from .whole import WholeForm
 
 _PIECE = 8 * 2**20  # bytes: takes much longer to make than to ask for
 _AHEAD = 4  # pieces that a worker may have in advance
 _PAUSE = 0.005  # seconds
-Form = BatchForm | CodedForm | WholeForm
+Form = BatchForm | CodedForm
 
 
 class SharedBatch:

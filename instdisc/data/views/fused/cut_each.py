@@ -53,59 +53,10 @@ def cut_each_on_gpu(images: Sequence[Tensor], boxes: Tensor, size: int) -> Tenso
     if boxes.device.type == "cuda":
         there = there.pin_memory().to(boxes.device, non_blocking=True)
     flat = torch.cat([image.reshape(-1) for image in images])
-    return _launch(flat, there, boxes, size, interleaved=False)
-
-
-def cut_places(flat: Tensor, places: Tensor, boxes: Tensor, size: int) -> Tensor:
-    """Views of images that lie in one tensor of bytes, pixel by pixel.
-
-    Args:
-        flat: uint8 on the device.
-        places: ``(B, 3)`` int64 there: where each image begins, and its height and width; a view
-            of an image of no height means nothing.
-        boxes: ``(B, 6)`` float32 there, see `resample`.
-        size: S.
-
-    Returns:
-        ``(B, 3, S, S)`` uint8.
-
-    Example:
-        >>> flat = torch.arange(12, dtype=torch.uint8).repeat_interleave(3)  # 3 x 4 pixels, grey
-        >>> box = torch.tensor([[1.0, 2, 2, 2, 1, 0]])
-        >>> cut_places(flat, torch.tensor([[0, 3, 4]]), box, 2)[0, 0].tolist()
-        [[6, 7], [10, 11]]
-    """
-    if gpu.available(flat.device):
-        with torch.cuda.device(flat.device):
-            return cut_places_on_gpu(flat, places, boxes, size)
-    views = torch.zeros(len(places), 3, size, size, dtype=torch.uint8, device=flat.device)
-    for view, (start, height, width), box in zip(
-        views, places.tolist(), boxes.split(1), strict=True
-    ):
-        if height:
-            image = flat[start : start + 3 * height * width].view(1, height, width, 3)
-            view.copy_(resample(image.transpose(2, 3), box, size)[0])
-    return views
-
-
-def cut_places_on_gpu(flat: Tensor, places: Tensor, boxes: Tensor, size: int) -> Tensor:
-    """The same by a kernel."""
-    return _launch(flat, places.contiguous(), boxes, size, interleaved=True)
-
-
-def _launch(flat: Tensor, places: Tensor, boxes: Tensor, size: int, *, interleaved: bool) -> Tensor:
-    count, blocks = len(places), -(-size * size // _BLOCK)
+    count, blocks = len(there), -(-size * size // _BLOCK)
     views = torch.empty(count, 3, size, size, dtype=torch.uint8, device=flat.device)
     _cut_each[(count * blocks,)](
-        flat,
-        places,
-        boxes.float().contiguous(),
-        views,
-        blocks,
-        size,
-        INTERLEAVED=interleaved,
-        BLOCK=_BLOCK,
-        num_warps=4,
+        flat, there, boxes.float().contiguous(), views, blocks, size, BLOCK=_BLOCK, num_warps=4
     )
     return views
 
@@ -118,7 +69,6 @@ def _cut_each(
     views: tl.tensor,
     num_blocks: tl.tensor,
     size: tl.tensor,
-    INTERLEAVED: tl.constexpr,
     BLOCK: tl.constexpr,
 ) -> None:
     image = tl.program_id(0) // num_blocks
@@ -127,10 +77,7 @@ def _cut_each(
     source = flat + tl.load(places + image * 3)
     height = tl.load(places + image * 3 + 1).to(tl.int32)
     width = tl.load(places + image * 3 + 2).to(tl.int32)
-    if INTERLEAVED:
-        step, plane = 3, 1
-    else:
-        step, plane = 1, height * width
+    plane = height * width
     box = boxes + image * 6
     whole = tl.load(box + 4) <= 0  # resampling looks at the whole image, not at the box alone
     down, across = pixel // size, pixel % size
@@ -152,7 +99,7 @@ def _cut_each(
         while j < num_columns:
             weight = in_row * _weight(column + j, x, wide, left, right, width)
             counts = cuts & (weight > 0)
-            place = source + ((row + i) * width + column + j) * step
+            place = source + (row + i) * width + column + j
             red += weight * tl.load(place, mask=counts, other=0).to(tl.float32)
             green += weight * tl.load(place + plane, mask=counts, other=0).to(tl.float32)
             blue += weight * tl.load(place + 2 * plane, mask=counts, other=0).to(tl.float32)
