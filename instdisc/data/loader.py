@@ -15,11 +15,11 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from instdisc.distributed import rank, world_size
 from instdisc.types import Views
 
-from .batches.blocks import BatchForm
+from .batches.blocks import BatchForm, BlockForm
 from .batches.coded import CodedDataset, CodedForm
 from .batches.delivery import Delivery
 from .batches.orders import Keys
-from .batches.pieces import Form, PieceLoader, SharedBatch
+from .batches.pieces import PieceLoader, SharedBatch
 from .views.dataset import ViewDataset
 from .views.finish import ViewFinisher
 
@@ -224,7 +224,7 @@ class ViewLoader(ResumableLoader):
         first, sampler.skip = sampler.skip // size, 0
         return self._pieces.run(sampler.epoch, first, len(self))
 
-    def _form(self) -> Form:
+    def _form(self) -> BlockForm:
         """How a batch comes from the workers."""
         size, data = self.batch_size or 1, self.dataset
         return CodedForm(data, size) if isinstance(data, CodedDataset) else BatchForm(data, size)

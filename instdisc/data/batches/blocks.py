@@ -6,6 +6,7 @@ Legend: B batch, V views, S side of a view, n numbers of a policy.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -33,8 +34,8 @@ class Field(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-class BlockForm:
-    """How tensors of B rows lie in a block of bytes.
+class BlockForm(ABC):
+    """How a batch is made in a block of bytes, lies there, and comes to a device.
 
     Args:
         fields: one for each tensor.
@@ -42,12 +43,6 @@ class BlockForm:
 
     Attributes:
         num_bytes: of a block.
-
-    Example:
-        >>> form = BlockForm([Field((2,), torch.float32), Field((), torch.int64)], 4)
-        >>> block = torch.zeros(form.num_bytes, dtype=torch.uint8)
-        >>> [tensor.shape for tensor in form.open(block)]
-        [torch.Size([4, 2]), torch.Size([4])]
     """
 
     def __init__(self, fields: Sequence[Field], batch_size: int) -> None:
@@ -58,6 +53,14 @@ class BlockForm:
             end = self.starts[-1] + batch_size * field.row_bytes
             self.starts.append(-(-end // _ALIGNED) * _ALIGNED)
         self.num_bytes = self.starts[-1]
+
+    @abstractmethod
+    def make(self, block: Tensor, row: int, keys: Sequence[tuple[int, int]]) -> None:
+        """Makes some images, ``(epoch, index)`` each, in a block, from a row on; in a worker."""
+
+    @abstractmethod
+    def bring(self, block: Tensor, count: int, device: torch.device) -> RawViews | UncutViews:
+        """The first images of a block on a device."""
 
     def open(self, block: Tensor, first: int = 0) -> list[Tensor]:
         """The tensors of a block ``(num_bytes,)`` uint8, in its memory.
@@ -101,8 +104,16 @@ class BatchForm(BlockForm):
             views.append(cut if self._cut else uncut)
         super().__init__([*views, *number_fields(dataset.policies)], batch_size)
 
+    def make(self, block: Tensor, row: int, keys: Sequence[tuple[int, int]]) -> None:
+        views, numbers, labels, indices = self._dataset.batch(keys)
+        if self._cut:
+            views = [view.permute(0, 2, 3, 1) for view in views]
+        parts = (*views, *numbers, labels, indices)
+        for rows, part in zip(self.open(block), parts, strict=True):
+            rows[row : row + len(part)].copy_(part)
+
     def bring(self, block: Tensor, count: int, device: torch.device) -> RawViews | UncutViews:
-        """The first images of a block on a device, by one copy; on the CPU itself, in place."""
+        # By one copy; on the CPU itself, in place.
         batch = self.read(block.to(device, non_blocking=device.type == "cuda"), count)
         # Whoever keeps these must not keep the block, nor find another batch's in them.
         return batch._replace(labels=batch.labels.clone(), indices=batch.indices.clone())
@@ -116,15 +127,6 @@ class BatchForm(BlockForm):
             return UncutViews(tensors[:num_views], numbers, labels, indices)
         views = [view.permute(0, 3, 1, 2) for view in tensors[:num_views]]
         return RawViews(views, numbers, labels, indices)
-
-    def make(self, block: Tensor, row: int, keys: Sequence[tuple[int, int]]) -> None:
-        """Makes the views of some images in a block, from a row on."""
-        views, numbers, labels, indices = self._dataset.batch(keys)
-        if self._cut:
-            views = [view.permute(0, 2, 3, 1) for view in views]
-        parts = (*views, *numbers, labels, indices)
-        for rows, part in zip(self.open(block), parts, strict=True):
-            rows[row : row + len(part)].copy_(part)
 
 
 def number_fields(policies: Sequence[ViewPolicy]) -> list[Field]:

@@ -15,8 +15,7 @@ from torch import Tensor
 from ..images.jpeg import read_header
 from ..images.source import ImageSource
 from ..views.dataset import PolicyNumbers, RawViews, ViewDataset, ViewPolicy
-from ..views.draws import Draws
-from ..views.fused.cut_each import cut_each
+from ..views.resample import cut_each
 from .blocks import BlockForm, Field, number_fields
 
 try:
@@ -81,14 +80,10 @@ class CodedDataset(ViewDataset):
 
     def coded(self, keys: Sequence[tuple[int, int]]) -> CodedViews:
         """What `batch` gives, before files are decoded; of one epoch."""
-        indices = [index for _, index in keys]
-        drawn = [
-            policy.draw(Draws(self.seed, keys[0][0], indices, view))
-            for view, policy in enumerate(self.policies)
-        ]
+        drawn = self.draw(keys)
         boxes = [torch.zeros(len(keys), 6) for _ in self.policies]
         contents, lengths, positions = [], [], []  # see CodedViews
-        for row, index in enumerate(indices):
+        for row, (_, index) in enumerate(keys):
             file = self.images.encoded(index)
             header = None if file is None or len(file) > self.room else read_header(file)
             if file is not None and header is not None and header.plain:
@@ -146,7 +141,6 @@ class CodedForm(BlockForm):
         super().__init__(fields, batch_size)
 
     def make(self, block: Tensor, row: int, keys: Sequence[tuple[int, int]]) -> None:
-        """Reads some images into a block, from a row on."""
         batch = self._dataset.coded(keys)
         contents, *others = self.open(block)
         for place, content in enumerate(batch.contents, row):
@@ -156,7 +150,6 @@ class CodedForm(BlockForm):
             rows[row : row + len(part)].copy_(part)
 
     def bring(self, block: Tensor, count: int, device: torch.device) -> RawViews:
-        """The first images of a block, decoded and cut on a device."""
         contents, lengths, keys, *_ = (rows[:count] for rows in self.open(block))
         block = block[self.starts[_FIRST_BOXES] :].to(device, non_blocking=device.type == "cuda")
         rest = [rows[:count] for rows in self.open(block, _FIRST_BOXES)]

@@ -18,15 +18,13 @@ from torch.utils.data import DataLoader, Dataset
 from instdisc.heap import keep_freed_blocks
 
 from ..views.dataset import RawViews, UncutViews
-from .blocks import BatchForm
-from .coded import CodedForm
+from .blocks import BlockForm
 from .orders import Keys, Order, Orders, Piece
 from .slots import SharedSlots
 
 _PIECE = 8 * 2**20  # bytes: takes much longer to make than to ask for
 _AHEAD = 4  # pieces that a worker may have in advance
 _PAUSE = 0.005  # seconds
-Form = BatchForm | CodedForm
 
 
 class SharedBatch:
@@ -42,7 +40,7 @@ class SharedBatch:
             batch is asked for.
     """
 
-    def __init__(self, block: Tensor, form: Form, count: int) -> None:
+    def __init__(self, block: Tensor, form: BlockForm, count: int) -> None:
         self._block, self._form, self._count = block, form, count
         self.copied: torch.cuda.Event | None = None
 
@@ -69,7 +67,7 @@ class PieceLoader:
 
     def __init__(
         self,
-        form: Form,
+        form: BlockForm,
         *,
         num_workers: int,
         batches: Callable[[int, int], Iterator[Keys]],
@@ -157,7 +155,7 @@ class PieceLoader:
 class _Pieces(Dataset):
     """The workers' part."""
 
-    def __init__(self, form: Form, slots: SharedSlots) -> None:
+    def __init__(self, form: BlockForm, slots: SharedSlots) -> None:
         self._form, self._slots = form, slots
 
     def __getitems__(self, order: Order) -> Piece:

@@ -205,12 +205,8 @@ class ViewDataset(Dataset):
 
     def batch(self, keys: Sequence[tuple[int, int]]) -> RawViews | UncutViews:
         """The views of several images, ``(epoch, index)`` each, all of one epoch."""
-        epoch = keys[0][0]
         indices = [index for _, index in keys]
-        drawn = [
-            policy.draw(Draws(self.seed, epoch, indices, view))
-            for view, policy in enumerate(self.policies)
-        ]
+        drawn = self.draw(keys)
         if isinstance(self.images, ImagesInMemory) and self._cuts_at_once(self.images):
             positions = torch.tensor(indices)
             boxes = self._boxes(self.images, drawn)
@@ -223,6 +219,14 @@ class ViewDataset(Dataset):
         else:
             positions, views = self._cut_one_by_one(indices, drawn)
         return RawViews(views, *self._rest(drawn, positions))
+
+    def draw(self, keys: Sequence[tuple[int, int]]) -> list[PolicyNumbers]:
+        """The random numbers of each view of several images, as `batch` draws them."""
+        epoch, indices = keys[0][0], [index for _, index in keys]
+        return [
+            policy.draw(Draws(self.seed, epoch, indices, view))
+            for view, policy in enumerate(self.policies)
+        ]
 
     def _rest(
         self, drawn: Sequence[PolicyNumbers], positions: Tensor

@@ -14,10 +14,10 @@ from instdisc import gpu
 from instdisc.heap import keep_freed_blocks
 from instdisc.types import Views
 
+from .cpu import PieceFinisher
 from .dataset import RawViews, ViewPolicy
 from .fused.finisher import FusedFinisher
 from .photometric import PhotometricStep
-from .pieces import PieceFinisher
 
 _Apply = Callable[[Tensor, Tensor], Tensor]
 

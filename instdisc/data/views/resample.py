@@ -13,7 +13,7 @@ from torch import Tensor
 
 from instdisc import gpu
 
-from .fused.cut_kernel import cut_on_gpu
+from .fused.cut import cut_each_on_gpu, cut_on_gpu
 
 _FAR = 1e9  # pixels, where no triangle reaches
 _TABLE_SIZE = 16 * 2**20  # bytes of weights that are kept instead of computed, per axis
@@ -45,6 +45,30 @@ def cut_boxes(
             torch.cat([resample(stack.index_select(0, rows), box, size) for rows, box in parts])
         )
     return views
+
+
+def cut_each(images: Sequence[Tensor], boxes: Tensor, size: int) -> Tensor:
+    """A view of each image, resized (antialiased bilinear).
+
+    Args:
+        images: B tensors ``(3, H, W)`` uint8 on the device.
+        boxes: ``(B, 6)`` float32 there, see `resample`.
+        size: S.
+
+    Returns:
+        ``(B, 3, S, S)`` uint8.
+
+    Example:
+        >>> images = [torch.full((3, 4, 6), 7, dtype=torch.uint8), torch.zeros(3, 5, 5).byte()]
+        >>> boxes = torch.tensor([[0.0, 0, 4, 4, 1, 0], [0, 0, 5, 5, 1, 1]])
+        >>> cut_each(images, boxes, 2)[:, 0].flatten(1).tolist()
+        [[7, 7, 7, 7], [0, 0, 0, 0]]
+    """
+    if gpu.available(boxes.device):
+        with torch.cuda.device(boxes.device):
+            return cut_each_on_gpu(images, boxes, size)
+    rows = zip(images, boxes.split(1), strict=True)
+    return torch.cat([resample(image.transpose(0, 1)[None], box, size) for image, box in rows])
 
 
 def resample(images: Tensor, boxes: Tensor, size: int) -> Tensor:

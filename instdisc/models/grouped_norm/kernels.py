@@ -12,21 +12,10 @@ Legend: G groups, R rows of a group, C channels, P slices of a group, g, r, c, p
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-try:
-    import triton
-    import triton.language as tl
-except ImportError:  # the file can be imported still; nothing in it runs
-    triton = tl = None
+from instdisc.gpu import jit, tl
 
 
-def _jit(function: Callable[..., Any]) -> Any:
-    return function if triton is None else triton.jit(function)
-
-
-@_jit
+@jit
 def sum_inputs(
     inputs: tl.tensor,  # G * R rows of C
     partials: tl.tensor,  # (2, G, P, C): mean and sum of squared deviations of each slice
@@ -74,7 +63,7 @@ def sum_inputs(
     tl.store(partials + place, tl.sum(squares, 0) - total * mean, inside)
 
 
-@_jit
+@jit
 def join_inputs(
     partials: tl.tensor,  # (2, G, P, C)
     moments: tl.tensor,  # (2, G, C): mean and 1 / deviation, written
@@ -140,7 +129,7 @@ def join_inputs(
         tl.store(running_var + channels, variance, inside)
 
 
-@_jit
+@jit
 def normalize(
     inputs: tl.tensor,
     outputs: tl.tensor,  # written
@@ -183,7 +172,7 @@ def normalize(
         tl.store(outputs + offsets, tile, mask)
 
 
-@_jit
+@jit
 def sum_gradients(
     gradients: tl.tensor,  # of the outputs
     inputs: tl.tensor,
@@ -236,7 +225,7 @@ def sum_gradients(
     tl.store(partials + place, tl.sum(products, 0), inside)
 
 
-@_jit
+@jit
 def join_gradients(
     partials: tl.tensor,  # (2, G, P, C)
     sums: tl.tensor,  # (2, G, C), written: what a row's gradient loses, and per x - mean
@@ -277,7 +266,7 @@ def join_gradients(
         tl.store(bias_gradient + channels, tl.sum(total, 0), inside)
 
 
-@_jit
+@jit
 def spread_gradients(
     gradients: tl.tensor,
     inputs: tl.tensor,
@@ -325,7 +314,7 @@ def spread_gradients(
         tl.store(outputs + offsets, slope, mask)
 
 
-@_jit
+@jit
 def _offsets(
     start: tl.tensor,
     channels: tl.tensor,
@@ -343,7 +332,7 @@ def _offsets(
     return (images + rows % area)[:, None] + (channels * area)[None, :]
 
 
-@_jit
+@jit
 def _moments(
     pairs: tl.tensor,
     group: tl.tensor,

@@ -6,17 +6,15 @@ Legend: B batch, C channels, G groups.
 from __future__ import annotations
 
 import math
-import os
-import shutil
-import warnings
 from functools import cache
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from instdisc import gpu
 
 from .arithmetic import normalize_by_arithmetic
 from .chunks import normalize_chunks
@@ -143,21 +141,8 @@ def suits_kernels(inputs: Tensor) -> bool:
         inputs.is_cuda
         and type(inputs) in (Tensor, nn.Parameter)
         and inputs.numel() > 0
-        and _has_triton()
+        and gpu.available(inputs.device)
     )
-
-
-@cache
-def _has_triton() -> bool:
-    if find_spec("triton") is None:
-        return False
-    if os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang"):
-        return True
-    warnings.warn(
-        "batch norm in groups takes several times as long as it could: its kernels need Triton, "
-        "and Triton a C compiler. Install gcc, or name one in the environment variable CC"
-    )
-    return False
 
 
 @cache

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .kernels import tl, triton
+from instdisc.gpu import tl, triton
 
 # Measured on an H100 with bfloat16 in channels_last. 64 channels of 2 bytes are a cache line; 4,096
 # values leave 4 loads of 16 bytes to each of 128 threads.

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from instdisc import gpu
-from instdisc.data.views.fused.cut_kernel import cut_on_gpu
+from instdisc.data.views.fused.cut import cut_on_gpu
 from instdisc.data.views.resample import cut_boxes, resample
 
 

@@ -1,4 +1,4 @@
-"""The kernel that cuts images of different sizes, run by Triton's interpreter: `test_cut_each.py`.
+"""The kernel that cuts images of different sizes, run by Triton's interpreter: `test_kernels.py`.
 
 The variable TRITON_INTERPRET must be 1 before Triton is imported, hence a process of its own.
 """
@@ -8,12 +8,13 @@ import os
 import pytest
 import torch
 
-from instdisc.data.views.fused.cut_each import cut_each, cut_each_on_gpu
+from instdisc.data.views.fused.cut import cut_each_on_gpu
+from instdisc.data.views.resample import cut_each
 
 
 @pytest.mark.parametrize("size", [7, 16, 33])
 def test_it_gives_what_matrix_products_give(size):
-    assert os.environ.get("TRITON_INTERPRET") == "1", "run by test_cut_each.py"
+    assert os.environ.get("TRITON_INTERPRET") == "1", "run by test_kernels.py"
     generator = torch.Generator().manual_seed(0)
     sides = [(40, 33), (21, 50), (64, 20), (5, 7), (16, 16)]
     images = [

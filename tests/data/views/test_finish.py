@@ -33,7 +33,7 @@ def plain(policies, raw):
 def test_in_pieces_and_passing_over_it_gives_the_same(name, monkeypatch):
     policies = [view_policy(name, 24)] * 2
     raw = raw_batch(policies)
-    monkeypatch.setattr("instdisc.data.views.pieces._PIECE", 5 * 3 * 24 * 24)  # 19 = 5 + 5 + 5 + 4
+    monkeypatch.setattr("instdisc.data.views.cpu._PIECE", 5 * 3 * 24 * 24)  # 19 = 5 + 5 + 5 + 4
     found = ViewFinisher(policies)(raw)
     for view, expected in zip(found.images, plain(policies, raw), strict=True):
         torch.testing.assert_close(view, expected, atol=1e-5, rtol=0)

@@ -11,7 +11,7 @@ import torch
 
 from instdisc import gpu
 from instdisc.data import ViewFinisher, view_policy
-from instdisc.data.views.fused import cut_kernel, kernels, small_kernel
+from instdisc.data.views.fused import cut, kernels, small_kernel
 from instdisc.data.views.fused.stages import Stage, plan_stages
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,7 +38,7 @@ needs_triton = pytest.mark.skipif(gpu.triton is None, reason="needs Triton")
 @pytest.mark.slow
 def test_the_kernels_in_the_interpreter():
     cases = sorted(str(path) for path in Path(__file__).parent.glob("interpreted_*.py"))
-    assert len(cases) == 2
+    assert len(cases) == 3
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", *cases, "-q", "-p", "no:cacheprovider"],
         cwd=ROOT,
@@ -74,12 +74,26 @@ CASES = [
         {"source": "*u8", "target": "*bf16"},
     ),
     (
-        cut_kernel._cut,
+        cut._cut,
         {"BLOCK": 256},
         {"stack": "*u8", "boxes": "*fp32", "indices": "*i64", "views": "*u8"},
     ),
+    (
+        cut._cut_each,
+        {"BLOCK": 256},
+        {"flat": "*u8", "places": "*i64", "boxes": "*fp32", "views": "*u8"},
+    ),
 ]
-NAMES = ["sum_grey", "change_colours", "across", "down", "down in float32", "small", "cut"]
+NAMES = [
+    "sum_grey",
+    "change_colours",
+    "across",
+    "down",
+    "down in float32",
+    "small",
+    "cut",
+    "cut each",
+]
 
 
 def compile_for(target, kernel, constants, pointers):
@@ -155,7 +169,7 @@ def test_without_triton_files_with_kernels_are_imported():
     hidden = (
         "import sys; sys.modules['triton'] = None\n"
         "from instdisc import gpu\n"
-        "from instdisc.data.views.fused import cut_kernel, kernels\n"
+        "from instdisc.data.views.fused import cut, kernels\n"
         "assert gpu.triton is None and callable(kernels.blur)"
     )
     subprocess.run([sys.executable, "-c", hidden], cwd=ROOT, check=True)

@@ -7,6 +7,7 @@ import torch
 from timm.layers import BatchNormAct2d
 from torch import nn
 
+from instdisc import gpu
 from instdisc.models import Backbone, split_batch_norm
 from instdisc.models.grouped_norm import layers
 from instdisc.models.grouped_norm.arithmetic import normalize_by_arithmetic
@@ -166,18 +167,8 @@ class TestSplitBatchNorm:
 
     def test_no_kernels_where_there_is_no_gpu_or_no_triton(self, monkeypatch):
         assert not layers.suits_kernels(torch.ones(2, 2))
-        monkeypatch.setattr(layers, "_has_triton", lambda: False)
+        monkeypatch.setattr(gpu, "available", lambda device: True)
         assert not layers.suits_kernels(torch.ones(2, 2))
-
-    def test_triton_without_a_compiler_is_said_once(self, monkeypatch):
-        monkeypatch.setattr(layers, "find_spec", lambda name: name)
-        monkeypatch.setattr(layers.shutil, "which", lambda name: None)
-        monkeypatch.delenv("CC", raising=False)
-        layers._has_triton.cache_clear()
-        with pytest.warns(UserWarning, match="Triton a C compiler"):
-            assert not layers._has_triton()
-        assert not layers._has_triton()
-        layers._has_triton.cache_clear()
 
     def test_one_group_takes_the_splitting_back(self):
         net = nn.Sequential(nn.BatchNorm2d(2), nn.BatchNorm1d(2), BatchNormAct2d(2))
