@@ -200,7 +200,8 @@ class ViewData(LightningDataModule):
 
     def _loader(self, views: ViewDataset, *, training: bool) -> ViewLoader:
         device, finish = torch.device("cpu"), None
-        if self.trainer is not None:
+        # Elsewhere nothing works beside the network, and Lightning brings raw batches as well.
+        if self.trainer is not None and self.trainer.strategy.root_device.type == "cuda":
             device = self.trainer.strategy.root_device
             finish = self._finish_training if training else self._finish_plain
         return ViewLoader(

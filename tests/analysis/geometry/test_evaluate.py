@@ -118,7 +118,8 @@ def test_arrays_hold_what_figures_need(run, backbone, images):
     assert 1 - arrays["stage2_class_within"].mean() < 1
     last = extract_stages(backbone, images, image_size=32)[3]
     expected = spectrum(last).eigenvalues.numpy()
-    np.testing.assert_allclose(arrays["stage4_eigenvalues"][:20], expected[:20], rtol=1e-6)
+    # Batches of another size round the features in float32 another way.
+    np.testing.assert_allclose(arrays["stage4_eigenvalues"][:20], expected[:20], rtol=1e-5)
 
 
 def test_figures_are_drawn_from_arrays(run, tmp_path):
