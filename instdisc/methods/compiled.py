@@ -22,12 +22,13 @@ _FEW_VALUES = 2**23
 class CompiledPasses:
     """Runs networks in training by `torch.compile`: one graph each, of fixed shape, and no break.
 
-    A network is compiled for the first batch of each image size and precision that it trains on.
+    A network is compiled for the first batch of each image size and precision in a run.
     It stays itself: names, weights and hooks do not change, and a copy or a pickle of this object
     holds no graph. What has no need of a graph does without: a network in eval mode, so that a
     validation costs no compiling, and a batch of another size than the first, such as the last,
     smaller one of an epoch. A network that does not fit into one graph, as one of your own may, is
-    compiled in parts, with a warning that names what breaks it.
+    compiled in parts, with a warning that names what breaks it. If it must be compiled again and
+    again, for it computes by numbers of its own that change, it goes on without, with a warning.
 
     Where a GPU would wait for its host to start the kernels (batches of up to 2^23 values, as 256
     images of 3 x 64 x 64), the graphs are replayed as CUDA graphs, and so are those of objectives,
@@ -48,10 +49,14 @@ class CompiledPasses:
 
     def __init__(self, *, compile: bool = True) -> None:
         self._compile = compile
-        self._graphs: dict[tuple[nn.Module, bool], _Graph] = {}
-        self._batch_sizes: dict[tuple[Any, ...], int] = {}
+        self._graphs: dict[tuple[_Form, bool], tuple[int, _Graph]] = {}  # with their batch size
+        self._batch_sizes: dict[_Form, int] = {}
         self._may_replay = False
         self._replays = False  # in this step
+
+    def begin_run(self) -> None:
+        """Forgets how large the batches were; graphs for batches of that size are used again."""
+        self._batch_sizes.clear()
 
     def begin_step(self, *, replays: bool) -> None:
         """Says that the results of the step before are no longer needed.
@@ -92,19 +97,28 @@ class CompiledPasses:
 
     def _fits(self, module: nn.Module, batch: Tensor) -> bool:
         """Whether the batch is as large as the first of its form."""
-        autocast = torch.is_autocast_enabled(batch.device.type)
-        form = (module, batch.shape[1:], batch.dtype, autocast)
-        return self._batch_sizes.setdefault(form, len(batch)) == len(batch)
+        return self._batch_sizes.setdefault(_form(module, batch), len(batch)) == len(batch)
 
     def _run(self, module: nn.Module, replay: bool, *inputs: Any) -> Tensor:
-        graph = self._graphs.get((module, replay))
-        if graph is None:
-            graph = self._graphs[module, replay] = _Graph(module, replay)
+        form, size = _form(module, inputs[-1]), len(inputs[-1])
+        made_for, graph = self._graphs.get((form, replay), (None, None))
+        if graph is None or made_for != size:
+            graph = _Graph(module, replay)
+            self._graphs[form, replay] = size, graph
         result = graph(*inputs)
         return result.clone() if replay else result
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(CompiledPasses(compile=self._compile))
+
+
+_Form = tuple[nn.Module, torch.Size, torch.dtype, bool]
+
+
+def _form(module: nn.Module, batch: Tensor) -> _Form:
+    """What a graph is made for, but for the size of the batch."""
+    autocast = torch.is_autocast_enabled(batch.device.type)
+    return module, batch.shape[1:], batch.dtype, autocast
 
 
 class _Graph:
@@ -121,6 +135,15 @@ class _Graph:
             return self._compiled(*inputs)
         except torch._dynamo.exc.Unsupported as error:
             reason = str(error).strip().split("\n")[0]
+        except torch._dynamo.exc.FailOnRecompileLimitHit:
+            self._compiled = self._module
+            warnings.warn(
+                f"`compile`: {type(self._module).__name__} runs uncompiled from now on, for it was "
+                "compiled anew too often: numbers or flags that it computes by change between steps"
+                ". Keep those in buffers",
+                stacklevel=2,
+            )
+            return self._compiled(*inputs)
         if isinstance(self._module, Objective):
             self._compiled = self._module
             return self._compiled(*inputs)

@@ -7,6 +7,8 @@ from math import isfinite
 import torch
 from torch import Tensor
 
+_MOST = 1024  # steps to keep
+
 
 class FiniteWatch:
     """Keeps the losses of the last steps on the device, to name the first that was not finite.
@@ -27,11 +29,16 @@ class FiniteWatch:
 
     def note(self, loss: Tensor, step: int) -> None:
         """Keeps the loss of a step; nothing waits, and no kernel starts but once in 64 steps."""
-        self._losses.append(loss.detach())
+        self._losses.append(loss.detach().reshape(()))
         self._steps.append(step)
         if len(self._losses) == 64:
             self._joined.append(torch.stack(self._losses))
             self._losses.clear()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a check is due, so that what is kept does not grow without end."""
+        return len(self._steps) >= _MOST
 
     def check(self, kept: str | None) -> None:
         """Waits for the device, and raises if a noted loss was not finite; forgets the others.

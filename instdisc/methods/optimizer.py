@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
+from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 OptimizerName = Literal["sgd", "lars", "adamw"]
@@ -53,6 +54,17 @@ def make_optimizer(
     optimizer.register_load_state_dict_pre_hook(functools.partial(_keep_form, form=form))
     optimizer.register_load_state_dict_post_hook(_restride)
     return optimizer
+
+
+def clips_gradients(module: LightningModule) -> bool:
+    """Whether a run clips gradients, by its Trainer or by a hook of the module.
+
+    Lightning does not clip those of a fused optimiser in mixed precision.
+    """
+    has_hook = (
+        type(module).configure_gradient_clipping is not LightningModule.configure_gradient_clipping
+    )
+    return has_hook or bool(module.trainer.gradient_clip_val)
 
 
 def check_optimizer(name: str, learning_rate: float) -> None:

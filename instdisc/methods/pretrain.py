@@ -24,7 +24,7 @@ from .batch_norm import BatchNormMode, BatchNormPolicy
 from .compiled import CompiledPasses
 from .finite import FiniteWatch
 from .objectives import Objective, weighted_sum
-from .optimizer import OptimizerName, check_optimizer, make_optimizer
+from .optimizer import OptimizerName, check_optimizer, clips_gradients, make_optimizer
 from .schedule import Schedule, check_schedule, learning_rate_factor
 
 
@@ -190,8 +190,7 @@ class PretrainModule(LightningModule):
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             momentum=self.sgd_momentum,
-            # Lightning clips no gradients of a fused optimiser in mixed precision.
-            fused=not self.trainer.gradient_clip_val,
+            fused=not clips_gradients(self),
         )
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_factor)
         return {
@@ -208,6 +207,7 @@ class PretrainModule(LightningModule):
 
     def on_fit_start(self) -> None:
         self._finite = FiniteWatch()
+        self._passes.begin_run()
         # Whoever uses the backbone later shows it images as it sees them now.
         policies = getattr(getattr(self.trainer, "datamodule", None), "policies", None)
         first: Any = policies[0] if isinstance(policies, list | tuple) and policies else None
@@ -255,8 +255,11 @@ class PretrainModule(LightningModule):
             objective.after_step()
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if self._logs_now():
+        if self._logs_now() or self._finite.is_full:
             self._raise_if_not_finite()
+
+    def on_train_end(self) -> None:
+        self._raise_if_not_finite()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._raise_if_not_finite()

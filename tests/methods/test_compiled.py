@@ -148,6 +148,54 @@ def test_each_image_size_has_a_graph_and_other_batches_none(graphs):
     assert len(graphs) == 2
 
 
+def test_more_image_sizes_than_torch_keeps_graphs_of_one_function(graphs):
+    passes, net = CompiledPasses(), Net()
+    for size in range(3, 15):
+        images = torch.randn(2, 3, size, size)
+        torch.testing.assert_close(passes.encode(net, images), net(images))
+    assert len(graphs) == 12
+
+
+class Fading(Net):
+    """Computes by a number that a schedule changes."""
+
+    factor = 1.0
+
+    def forward(self, images):
+        return self.factor * super().forward(images)
+
+
+def test_a_network_that_changes_each_step_ends_up_without(graphs):
+    passes, net, images = CompiledPasses(), Fading(), torch.randn(2, 3, 5, 5)
+
+    def run(steps):
+        for step in steps:
+            net.factor = 1 - step / 20
+            torch.testing.assert_close(passes.encode(net, images), net(images))
+
+    run(range(8))
+    assert len(graphs) == 8
+    with pytest.warns(UserWarning, match="`compile`: Fading runs uncompiled from now on"):
+        run([8])
+    run(range(9, 12))  # and warns no more
+    assert len(graphs) == 8
+
+
+def test_the_next_run_of_a_module_compiles_for_its_own_batches(monkeypatch):
+    made = []
+
+    def record(net, replay):
+        made.append(net)
+        return net
+
+    monkeypatch.setattr(compiled, "_Graph", record)
+    module = instdisc.MoCoModule("test_resnet", compile=True, **SMALL)
+    for batch, count in ((8, 2), (8, 2), (12, 4)):
+        fit(module, make_batches(1, batch, 32))
+        assert len(made) == count
+    assert len(module._passes._graphs) == 2  # those of the first size are gone
+
+
 def test_eval_mode_needs_no_graph(graphs):
     passes, net, images = CompiledPasses(), Net().eval(), torch.randn(2, 3, 5, 5)
     assert torch.equal(passes.encode(net, images), net(images))

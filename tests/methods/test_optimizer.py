@@ -64,6 +64,18 @@ def test_lars_has_one_form():
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_gradients_are_clipped_by_a_hook_in_mixed_precision(optimizer):
+    class Clipping(instdisc.SupervisedModule):
+        def configure_gradient_clipping(self, optimizer, *settings, **more):
+            self.clip_gradients(optimizer, 1e-3, "norm")
+            self.norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters()])
+
+    module = Clipping("test_resnet", num_classes=4, optimizer=optimizer)
+    fit(module, make_batches(1, 8, 32), precision="bf16-mixed")
+    assert module.norm <= 1.001e-3
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 @pytest.mark.parametrize("clip", [None, 0.5])
 def test_gradients_are_clipped_in_mixed_precision(optimizer, clip):
     """Which Lightning refuses where an optimiser is fused."""

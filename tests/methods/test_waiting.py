@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import instdisc
+from instdisc.methods import finite
 from instdisc.methods.finite import FiniteWatch
 from instdisc.testing.runs import fit, make_batches
 from instdisc.types import Views
@@ -168,4 +169,48 @@ def test_finite_losses_are_forgotten():
     watch.check(None)
     watch.note(torch.tensor(torch.nan), 70)
     with pytest.raises(FloatingPointError, match=r"at step 70\. .*no checkpoint was written"):
+        watch.check(None)
+
+
+class Ahead(instdisc.MoCoModule):
+    """Looks at its losses where a GPU would: never within a step."""
+
+    within = False
+    most = 0
+
+    def training_step(self, *arguments):
+        self.within = True
+        outputs = super().training_step(*arguments)
+        self.within = False
+        self.most = max(self.most, len(self._finite._steps))
+        return outputs
+
+    def _raise_if_not_finite(self):
+        if not self.within:
+            super()._raise_if_not_finite()
+
+
+def test_a_run_that_logs_and_keeps_nothing_ends_with_the_step_that_was_not_finite():
+    batches = make_batches(4, 8, 32)
+    batches[1] = batches[1]._replace(images=[view * torch.nan for view in batches[1].images])
+    module = Ahead("test_resnet", **SMALL)
+    with pytest.raises(FloatingPointError, match=r"not finite at step 1\."):
+        fit(module, batches, log_every_n_steps=0)
+    assert module.trainer.global_step == 4
+
+
+def test_what_is_kept_of_a_run_that_logs_nothing_does_not_grow(monkeypatch):
+    monkeypatch.setattr(finite, "_MOST", 2)
+    module = Ahead("test_resnet", **SMALL)
+    fit(module, make_batches(5, 8, 32), log_every_n_steps=0)
+    assert module.most == 2
+    assert module._finite._steps == []
+
+
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_losses_of_one_value(shape):
+    watch = FiniteWatch()
+    for step in range(65):
+        watch.note(torch.full(shape, torch.nan if step == 64 else 1.0), step)
+    with pytest.raises(FloatingPointError, match="at step 64"):
         watch.check(None)

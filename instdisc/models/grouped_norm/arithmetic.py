@@ -57,9 +57,10 @@ def _normalize(
 ) -> Tensor:
     parts = inputs.unflatten(0, (groups, -1))  # (G, n, C, ...)
     outputs, mean, var = _Normalize.apply(parts, weight, bias, eps)
-    if running_mean is not None and running_var is not None and counter is not None:
-        count = parts[0].numel() // parts.shape[2]
+    if counter is not None:
         counter.add_(groups)
+    if running_mean is not None and running_var is not None:
+        count = parts[0].numel() // parts.shape[2]
         keep, weights = _factors(counter, groups, momentum, mean)
         mean = (mean.reshape(groups, -1) * weights).sum(0)
         var = (var.reshape(groups, -1) * weights).sum(0) * (count / (count - 1))
@@ -107,11 +108,12 @@ class _Normalize(torch.autograd.Function):
 
 
 def _factors(
-    counter: Tensor, groups: int, momentum: float | None, like: Tensor
+    counter: Tensor | None, groups: int, momentum: float | None, like: Tensor
 ) -> tuple[float | Tensor, Tensor]:
     """What is kept of a running statistic, and what each group adds, ``(G, 1)``."""
     order = torch.arange(groups - 1, -1, -1, dtype=like.dtype, device=like.device)[:, None]
     if momentum is None:  # the average over all batches, of which `counter` holds the number
+        assert counter is not None  # see `tracked_statistics`
         return 1 - groups / counter.to(like.dtype), torch.ones_like(order) / counter
     return (1 - momentum) ** groups, momentum * (1 - momentum) ** order
 

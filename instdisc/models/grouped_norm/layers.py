@@ -50,23 +50,25 @@ def split_batch_norm(module: nn.Module, groups: int) -> nn.Module:
     """
     if groups < 1:
         raise ValueError(f"`groups` must be at least 1, got {groups}")
-    for name, norm in module.named_modules():
-        if not isinstance(norm, _BatchNorm) or isinstance(norm, nn.SyncBatchNorm):
-            continue
-        if isinstance(norm, _GroupedMixin):
-            if groups == 1:
+    norms = {
+        name: norm
+        for name, norm in module.named_modules()
+        if isinstance(norm, _BatchNorm) and not isinstance(norm, nn.SyncBatchNorm)
+    }
+    if groups == 1:
+        for norm in norms.values():
+            if isinstance(norm, _GroupedMixin):
                 norm.__class__ = _WHOLE[type(norm)]  # type: ignore[assignment]
                 del norm.groups
-                continue
-        elif groups == 1:
-            continue
-        elif type(norm) in _GROUPED:
-            norm.__class__ = _GROUPED[type(norm)]  # type: ignore[assignment]
-        else:
+        return module
+    for name, norm in norms.items():
+        if type(norm) not in _GROUPED and not isinstance(norm, _GroupedMixin):
             raise TypeError(
                 f"`module` has at {name!r} a {type(norm).__name__}, which cannot be split. "
                 "Use batch_norm='plain', or a backbone with another norm."
             )
+    for norm in norms.values():
+        norm.__class__ = _GROUPED.get(type(norm), type(norm))  # type: ignore[assignment]
         setattr(norm, "groups", groups)  # noqa: B010 (no annotation on nn.Module knows it)
     return module
 

@@ -71,6 +71,22 @@ def test_arithmetic_equals_chunks(shape, options, last):
     assert ours[0].stride() == images.stride()
 
 
+@pytest.mark.parametrize("normalize", [normalize_chunks, normalize_by_arithmetic])
+@pytest.mark.parametrize("momentum", [0.1, None])
+@pytest.mark.parametrize("missing", [["num_batches_tracked"], ["running_mean", "running_var"]])
+def test_what_a_norm_does_not_keep(normalize, momentum, missing):
+    norm, images = make_norm((8, 5), momentum=momentum), torch.randn(8, 5).double()
+    for name in missing:
+        setattr(norm, name, None)
+    slope, reference = torch.randn_like(images), copy.deepcopy(norm)
+
+    def one_after_another(whole):
+        return torch.cat([reference(part) for part in whole.chunk(2)])
+
+    ours = run(lambda whole: normalize(norm, whole, 2), norm, images, slope)
+    assert_equal(ours, run(one_after_another, reference, images, slope))
+
+
 @pytest.mark.parametrize("mean", [0, 100])
 def test_arithmetic_in_float32(mean):
     # The mean itself has 24 bits: at a hundred deviations no form can know more.
@@ -194,8 +210,10 @@ class TestSplitBatchNorm:
     def test_bad_input(self):
         with pytest.raises(ValueError, match="`groups` must be at least 1, got 0"):
             split_batch_norm(nn.BatchNorm2d(2), 0)
-        with pytest.raises(TypeError, match="a BatchNorm3d, which cannot be split"):
-            split_batch_norm(nn.BatchNorm3d(2), 2)
+        mixed = nn.Sequential(nn.BatchNorm2d(2), nn.BatchNorm3d(2))
+        with pytest.raises(TypeError, match="'1' a BatchNorm3d, which cannot be split"):
+            split_batch_norm(mixed, 2)
+        assert type(mixed[0]) is nn.BatchNorm2d
         split = split_batch_norm(nn.Sequential(nn.BatchNorm2d(2)), 3)
         with pytest.raises(ValueError, match="a batch of 4 cannot be normalised in 3 equal groups"):
             split(torch.randn(4, 2, 3, 3))
