@@ -5,6 +5,7 @@ Legend: B batch, W workers.
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from torch._utils import ExceptionWrapper
 from torch.utils.data import DataLoader, Dataset
 
 from instdisc.heap import keep_freed_blocks
+from instdisc.types import Views
 
 from ..views.dataset import RawViews, UncutViews
 from .blocks import BlockForm
@@ -47,6 +49,15 @@ class SharedBatch:
     def bring(self, device: torch.device) -> RawViews | UncutViews:
         """The batch on a device."""
         return self._form.bring(self._block, self._count, device)
+
+    def leave(self, views: Views) -> Views:
+        """The views of the batch, none of them in the slot, where another batch's will be."""
+        slots = self._block.untyped_storage().data_ptr()
+        images = [
+            image.clone() if image.untyped_storage().data_ptr() == slots else image
+            for image in views.images
+        ]
+        return views._replace(images=images)
 
 
 class PieceLoader:
@@ -166,8 +177,18 @@ class _Pieces(Dataset):
             if order.keys:
                 self._form.make(self._slots[order.slot], order.row, order.keys)
         except Exception:  # raised when the batch's turn comes
-            return Piece(order.number, order.row, ExceptionWrapper(where="in a worker process"))
+            return Piece(order.number, order.row, _error())
         return Piece(order.number, order.row + len(order.keys))
+
+
+def _error() -> ExceptionWrapper:
+    """What is being handled, so that another process can read it: else it would wait for ever."""
+    error = ExceptionWrapper(where="in a worker process")
+    try:
+        pickle.dumps(error)
+    except Exception:  # of a class in a function, say
+        error.exc_type = RuntimeError
+    return error
 
 
 def _prepare(worker: int) -> None:

@@ -157,3 +157,21 @@ def test_labels_and_indices_outlive_the_slot():
     expected = [keys for epoch in range(4) for keys in keys_of(epoch, 0)]
     for batch, keys in zip(batches, expected, strict=True):
         assert batch.indices.tolist() == [index for _, index in keys]
+
+
+class Nameless(Scenes):
+    """Scenes of which one raises what no other process can make."""
+
+    def read(self, index):
+        class HiddenError(Exception):
+            pass
+
+        if index == 13:
+            raise HiddenError("cannot read 13")
+        return super().read(index)
+
+
+def test_an_error_of_a_class_that_no_other_process_knows_is_raised():
+    loader = pieces(dataset(Nameless(22, image_size=32)))
+    with pytest.raises(RuntimeError, match=r"(?s)Caught RuntimeError .*HiddenError: cannot read"):
+        list(loader.run(0, 0, 5))

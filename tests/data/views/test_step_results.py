@@ -113,10 +113,8 @@ def test_a_step_must_return_images_like_those_it_takes(neutral, change, message)
 @pytest.mark.parametrize(
     ("numbers", "got"),
     [
-        (
-            lambda draws: np.ones((len(draws), 4)),
-            r"\(2, 4\). The last is the order",
-        ),  # before orders were among them
+        # Of before the order was among them.
+        (lambda draws: np.ones((len(draws), 4)), r"\(2, 4\). The last is the order"),
         (lambda draws: np.ones(len(draws)), r"\(2,\)"),
     ],
 )
