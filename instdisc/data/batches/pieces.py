@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 import time
+import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -107,6 +108,9 @@ class PieceLoader:
             worker_init_fn=_prepare,
             in_order=False,
         )
+        # Held from outside: if the garbage collector took it together with its queues, as it does
+        # after an error whose traceback holds both, it would wait five seconds for each worker.
+        weakref.finalize(self, _let_go, self._loader)
         self._pieces: Iterator[Piece] | None = None
         self._next = (-1, -1)  # the epoch and the batch that the pieces stand at
         self._number = 0  # of that batch, since the pieces began
@@ -189,6 +193,10 @@ def _error() -> ExceptionWrapper:
     except Exception:  # of a class in a function, say
         error.exc_type = RuntimeError
     return error
+
+
+def _let_go(loader: Any) -> None:
+    loader._iterator = None  # its workers end with it
 
 
 def _prepare(worker: int) -> None:

@@ -1,6 +1,8 @@
 """Batches that workers put together piece by piece."""
 
+import gc
 import time
+import weakref
 
 import pytest
 import torch
@@ -175,3 +177,19 @@ def test_an_error_of_a_class_that_no_other_process_knows_is_raised():
     loader = pieces(dataset(Nameless(22, image_size=32)))
     with pytest.raises(RuntimeError, match=r"(?s)Caught RuntimeError .*HiddenError: cannot read"):
         list(loader.run(0, 0, 5))
+
+
+def test_workers_end_at_once_after_an_error_that_holds_the_loader():
+    def fail():
+        loader = pieces(dataset(Fragile(22, image_size=32)))
+        with pytest.raises(ValueError, match="cannot read 13"):
+            list(loader.run(0, 0, 5))
+        return weakref.ref(loader), set(loader._loader._iterator._workers)
+
+    gc.collect()
+    loader, workers = fail()
+    begin = time.monotonic()
+    gc.collect()
+    assert loader() is None
+    assert time.monotonic() - begin < 4  # torch waits five seconds for each that does not listen
+    assert not any(worker.is_alive() for worker in workers)
