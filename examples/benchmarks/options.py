@@ -93,6 +93,10 @@ def parse(
             help=f"{size.text} ({size.cpu} on a CPU, {size.cuda} on a GPU)",
         )
     options = parser.parse_args(arguments)
+    if options.append and (options.append.is_dir() or not options.append.parent.is_dir()):
+        parser.error(f"--append: no file can be made at {options.append}: its folder must be there")
+    if options.repeats is not None and options.repeats < 1:
+        parser.error(f"--repeats: at least 1, got {options.repeats}")
     for name, size in SIZES.items():
         if getattr(options, name) is None:
             default = size.cuda if options.device == "cuda" else size.cpu

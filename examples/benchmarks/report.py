@@ -149,7 +149,8 @@ class Report:
             rows += [[name, *cells] for name, cells in section.lines()]
             rows += [[f"*{remark}*", *empty] for remark in section.remarks]
         table = "\n".join("| " + " | ".join(_escaped(cell) for cell in row) + " |" for row in rows)
-        text = f"{self._before}\n{self._heading}\n\n{table}\n"
+        before = f"{self._before}\n" if self._before else ""
+        text = f"{before}{self._heading}\n\n{table}\n"
         self.path.write_text(text, encoding="utf-8")
 
 

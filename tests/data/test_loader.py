@@ -8,6 +8,7 @@ from instdisc.data import ImagesInMemory, Scenes, ViewDataset, ViewLoader, view_
 from instdisc.data import loader as loader_file
 from instdisc.methods import MoCoModule
 from instdisc.models import Backbone
+from instdisc.types import Views
 
 
 def views(count: int = 22, seed: int = 0, policy: str = "moco_v2") -> ViewDataset:
@@ -199,3 +200,18 @@ def test_uncut_views_are_for_someone_who_cuts_them():
     assert next(iter(ViewLoader(uncut, 4, raw=True))).boxes[0].shape == (4, 6)
     with pytest.raises(ValueError, match="`raw` must be True, or `finish` set, for a"):
         ViewLoader(uncut, 4)
+
+
+def test_views_that_are_finished_by_nothing_outlive_the_memory_that_workers_share():
+    views = ViewDataset(Scenes(40, image_size=32), [view_policy("moco_v2", 16)] * 2)
+
+    def as_they_come(raw):
+        return Views(raw.views, raw.labels, raw.indices)
+
+    loader = ViewLoader(views, 3, num_workers=1, finish=as_they_come)
+    kept, copies = [], []
+    for batch in loader:
+        kept += batch.images
+        copies += [image.clone() for image in batch.images]
+    assert len(kept) == 2 * 13
+    assert all(torch.equal(image, copy) for image, copy in zip(kept, copies, strict=True))

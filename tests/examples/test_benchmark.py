@@ -185,3 +185,24 @@ def test_a_limit_of_another_row(benchmark, capsys):
 def test_list(benchmark, capsys):
     assert benchmark.main(["--list"]) == 0
     assert "inversion_224" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--append", "{}"], "--append: no file can be made at"),
+        (["--append", "{}/none/page.md"], "--append: no file can be made at"),
+        (["--repeats", "0"], "--repeats: at least 1, got 0"),
+    ],
+)
+def test_what_cannot_end_well_does_not_begin(benchmark, tmp_path, capsys, arguments, message):
+    with pytest.raises(SystemExit, match="2"):
+        benchmark.parse_arguments([argument.format(tmp_path) for argument in arguments])
+    assert message in capsys.readouterr().err
+
+
+def test_a_new_page_begins_with_its_heading(benchmark, tmp_path):
+    report = benchmark.Report("here", [], tmp_path / "page.md")
+    report.begin(benchmark.ROWS["momentum"])
+    report.say("skipped")
+    assert (tmp_path / "page.md").read_text(encoding="utf-8").startswith("## ")

@@ -53,9 +53,10 @@ class Delivery:
             if isinstance(batch, SharedBatch):
                 raw = batch.bring(self.device)
                 batch.copied = self._event()
+                views = batch.leave(self._finish(raw))
             else:
-                raw = _to(batch, self.device)
-            return _Sent(self._finish(raw), self._event())
+                views = self._finish(_to(batch, self.device))
+            return _Sent(views, self._event())
 
     def _event(self) -> torch.cuda.Event | None:
         return None if self._stream is None else self._stream.record_event()

@@ -5,7 +5,9 @@ Legend: B batch, W workers.
 
 from __future__ import annotations
 
+import pickle
 import time
+import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +18,7 @@ from torch._utils import ExceptionWrapper
 from torch.utils.data import DataLoader, Dataset
 
 from instdisc.heap import keep_freed_blocks
+from instdisc.types import Views
 
 from ..views.dataset import RawViews, UncutViews
 from .blocks import BlockForm
@@ -47,6 +50,15 @@ class SharedBatch:
     def bring(self, device: torch.device) -> RawViews | UncutViews:
         """The batch on a device."""
         return self._form.bring(self._block, self._count, device)
+
+    def leave(self, views: Views) -> Views:
+        """The views of the batch, none of them in the slot, where another batch's will be."""
+        slots = self._block.untyped_storage().data_ptr()
+        images = [
+            image.clone() if image.untyped_storage().data_ptr() == slots else image
+            for image in views.images
+        ]
+        return views._replace(images=images)
 
 
 class PieceLoader:
@@ -96,6 +108,9 @@ class PieceLoader:
             worker_init_fn=_prepare,
             in_order=False,
         )
+        # Held from outside: if the garbage collector took it together with its queues, as it does
+        # after an error whose traceback holds both, it would wait five seconds for each worker.
+        weakref.finalize(self, _let_go, self._loader)
         self._pieces: Iterator[Piece] | None = None
         self._next = (-1, -1)  # the epoch and the batch that the pieces stand at
         self._number = 0  # of that batch, since the pieces began
@@ -166,8 +181,22 @@ class _Pieces(Dataset):
             if order.keys:
                 self._form.make(self._slots[order.slot], order.row, order.keys)
         except Exception:  # raised when the batch's turn comes
-            return Piece(order.number, order.row, ExceptionWrapper(where="in a worker process"))
+            return Piece(order.number, order.row, _error())
         return Piece(order.number, order.row + len(order.keys))
+
+
+def _error() -> ExceptionWrapper:
+    """What is being handled, so that another process can read it: else it would wait for ever."""
+    error = ExceptionWrapper(where="in a worker process")
+    try:
+        pickle.dumps(error)
+    except Exception:  # of a class in a function, say
+        error.exc_type = RuntimeError
+    return error
+
+
+def _let_go(loader: Any) -> None:
+    loader._iterator = None  # its workers end with it
 
 
 def _prepare(worker: int) -> None:

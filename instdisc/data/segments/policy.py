@@ -19,6 +19,7 @@ from instdisc.types import IGNORED_CLASS
 from ..views.dataset import IMAGENET_MEAN
 from ..views.draws import Draws
 from ..views.photometric import PhotometricStep, check_chance
+from ..views.step_results import check_images, draw_colours
 
 PADDING_COLOR = tuple(round(255 * mean) for mean in IMAGENET_MEAN)  # about 0 when normalised
 _TRIES = 1 + 10  # the first crop, and those drawn in its place
@@ -94,11 +95,10 @@ class SegmentPolicy:
 
     def draw(self, draws: Draws) -> SegmentNumbers:
         """All random numbers of B crops."""
-        colours = [step.draw(draws) for step in self.photometric]
+        colours = draw_colours(self.photometric, draws)
         frame = [draws.chance(self.flip), draws.uniform(*self.scale)]
         frame += [draws.uniform() for _ in range(2 * _TRIES)]
-        numbers = np.concatenate([*colours, np.empty((len(draws), 0))], axis=1)
-        return SegmentNumbers(np.stack(frame, 1).tolist(), torch.from_numpy(numbers).float())
+        return SegmentNumbers(np.stack(frame, 1).tolist(), colours)
 
     def cut(self, image: Tensor, mask: Tensor, numbers: Sequence[float]) -> Crop:
         """The worker's part.
@@ -149,7 +149,7 @@ class SegmentPolicy:
         colours = images.float() / 255
         counts = [step.num_numbers for step in self.photometric]
         for step, own in zip(self.photometric, numbers.split(counts, dim=1), strict=True):
-            colours = step.apply(colours, own)
+            colours = check_images(step, step.apply(colours, own), colours)
         changed = (colours * 255).round_().clamp_(0, 255).to(torch.uint8)
         rows, columns = (torch.arange(side, device=images.device) for side in images.shape[2:])
         tall, wide = sizes.to(images.device).unbind(1)

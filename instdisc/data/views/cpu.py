@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .dataset import ViewPolicy
 from .photometric import PhotometricStep
+from .step_results import check_images
 
 _PIECE = 1_200_000  # values per piece
 _NOT_CHANGED, _NO_FORM = -1, -2
@@ -43,7 +44,7 @@ class PieceFinisher:
         self.policy = policy
         self.dtype = dtype
         self.compile = compile
-        self._graphs: dict[tuple[PhotometricStep, int], Callable[..., Tensor]] = {}
+        self._graphs: dict[tuple[int, int], Callable[..., Tensor]] = {}
         self._mean = torch.tensor(policy.mean)[:, None, None]
         self._scale = 1 / torch.tensor(policy.std)[:, None, None]
 
@@ -82,7 +83,8 @@ class PieceFinisher:
                     part.copy_(self._compute(step, int(forms[start]), part, numbers[start:end]))
             return images
         if step.neutral is None:
-            return self._compute(step, 0, images, numbers)
+            # Into the piece: what a step returns may be its own, and what follows writes in place.
+            return images.copy_(self._compute(step, 0, images, numbers))
         changed = np.flatnonzero(forms != _NOT_CHANGED)
         if len(changed):
             own = take(numbers, changed)
@@ -90,17 +92,23 @@ class PieceFinisher:
         return images
 
     def _compute(self, step: PhotometricStep, form: int, images: Tensor, numbers: Tensor) -> Tensor:
+        return check_images(step, self._computed(step, form, images, numbers), images)
+
+    def _computed(
+        self, step: PhotometricStep, form: int, images: Tensor, numbers: Tensor
+    ) -> Tensor:
         if not self.compile or not step.compiles:
             return step.compute(form, *step.prepare(images, numbers))
         if len(images) == 1:  # torch.compile would make a graph of its own for a single view
-            return self._compute(step, form, images.repeat(2, 1, 1, 1), numbers.repeat(2, 1))[:1]
+            return self._computed(step, form, images.repeat(2, 1, 1, 1), numbers.repeat(2, 1))[:1]
         prepared = step.prepare(images, numbers)
         for tensor in prepared:
             torch._dynamo.maybe_mark_dynamic(tensor, 0)
         return self._compiled(step, form)(*prepared)
 
     def _compiled(self, step: PhotometricStep, form: int) -> Callable[..., Tensor]:
-        if (step, form) not in self._graphs:
+        key = id(step), form  # a step need not be hashable; the policy keeps it
+        if key not in self._graphs:
 
             def compute(*prepared: Tensor) -> Tensor:
                 return step.compute(form, *prepared)
@@ -108,8 +116,8 @@ class PieceFinisher:
             # torch limits the graphs that one piece of code may have: each gets its own.
             name = f"compute_{type(step).__name__}_{form}"
             compute.__code__ = compute.__code__.replace(co_name=name)
-            self._graphs[step, form] = torch.compile(compute)
-        return self._graphs[step, form]
+            self._graphs[key] = torch.compile(compute)
+        return self._graphs[key]
 
 
 def take(tensor: Tensor, rows: np.ndarray) -> Tensor:

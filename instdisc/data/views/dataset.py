@@ -19,6 +19,7 @@ from .draws import Draws
 from .frames import Frame
 from .photometric import PhotometricStep, check_chance
 from .resample import cut_boxes
+from .step_results import check_images, draw_colours
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -65,11 +66,10 @@ class ViewPolicy:
 
     def draw(self, draws: Draws) -> PolicyNumbers:
         """All random numbers of B views."""
-        colours = [step.draw(draws) for step in self.photometric]
+        colours = draw_colours(self.photometric, draws)
         flipped = draws.chance(self.flip)
         frame = self.frame.draw(draws)
-        numbers = np.concatenate([*colours, np.empty((len(draws), 0))], axis=1)
-        return PolicyNumbers(frame, flipped, torch.from_numpy(numbers).float())
+        return PolicyNumbers(frame, flipped, colours)
 
     def cut(self, image: Tensor, frame: Sequence[float], flipped: bool) -> Tensor:
         """The worker's part: a ``(3, S, S)`` uint8 view of a ``(3, H, W)`` uint8 image."""
@@ -88,7 +88,7 @@ class ViewPolicy:
         """
         images = views.float() / 255
         for step, own in self.split(numbers):
-            images = step.apply(images, own)
+            images = check_images(step, step.apply(images, own), images)
         mean = images.new_tensor(self.mean)[:, None, None]
         std = images.new_tensor(self.std)[:, None, None]
         return (images - mean) / std

@@ -18,6 +18,7 @@ from .cpu import PieceFinisher
 from .dataset import RawViews, ViewPolicy
 from .fused.finisher import FusedFinisher
 from .photometric import PhotometricStep
+from .step_results import check_images
 
 _Apply = Callable[[Tensor, Tensor], Tensor]
 
@@ -54,7 +55,7 @@ class ViewFinisher:
         self.policies = tuple(policies)
         self.dtype = dtype
         self.compile = compile
-        self._operators: dict[PhotometricStep, _Apply] = {}
+        self._operators: dict[int, _Apply] = {}  # by the id of a step, which a policy keeps
         self._fused: dict[ViewPolicy, FusedFinisher] = {}
         self._in_pieces: dict[ViewPolicy, PieceFinisher] = {}
         self._constants: dict[object, Tensor] = {}
@@ -97,11 +98,11 @@ class ViewFinisher:
         std = self._constant(policy.std, views.device)
         images = views.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
         for step, own in policy.split(numbers):
-            images = self._operator(step)(images, own)
-        return images.sub_(mean).div_(std).to(self.dtype, memory_format=memory_format)
+            images = check_images(step, self._operator(step)(images, own), images)
+        return images.sub(mean).div_(std).to(self.dtype, memory_format=memory_format)
 
     def _operator(self, step: PhotometricStep) -> _Apply:
-        if step not in self._operators:
+        if id(step) not in self._operators:
 
             def apply(images: Tensor, numbers: Tensor) -> Tensor:
                 return step.apply(images, numbers)
@@ -109,10 +110,10 @@ class ViewFinisher:
             if self.compile and step.compiles:
                 # torch limits the graphs that one piece of code may have: each gets its own.
                 apply.__code__ = apply.__code__.replace(co_name=f"apply_{type(step).__name__}")
-                self._operators[step] = torch.compile(apply)
+                self._operators[id(step)] = torch.compile(apply)
             else:
-                self._operators[step] = apply
-        return self._operators[step]
+                self._operators[id(step)] = apply
+        return self._operators[id(step)]
 
     def _constant(self, numbers: Sequence[float], device: torch.device) -> Tensor:
         """``(n, 1, 1)`` on the device, brought there once: a copy would make it wait."""

@@ -20,14 +20,15 @@ def accept_order_argument(cls: Any) -> None:
     warnings.warn(
         f"`{cls.__name__}.apply` takes a third argument, `order`, which is gone: the order of a "
         "jitter is each image's, the last of the numbers of `ColorJitter`. It gets 0 instead, for "
-        "this release. Remove the argument: `apply(self, images, numbers)`",
+        "this release. Remove the argument: `apply(self, images, numbers)`, likewise in "
+        "`super().apply(images, numbers)`",
         FutureWarning,
         stacklevel=4,  # where the class is defined: above here, `PhotometricStep` and `ABCMeta`
     )
 
     @functools.wraps(apply)
-    def apply_without(self: Any, images: Any, numbers: Any) -> Any:
-        return apply(self, images, numbers, 0)
+    def apply_without(self: Any, images: Any, numbers: Any, order: Any = 0) -> Any:
+        return apply(self, images, numbers, order)  # a subclass may hand it on
 
     cls.apply = apply_without
 

@@ -77,8 +77,12 @@ class PhotometricStep(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "apply" in vars(cls) and "compute" not in vars(cls):
-            # The parent's are those of its `apply`.
+        classes = [vars(each) for each in cls.__mro__]
+        places = [
+            next(place for place, names in enumerate(classes) if name in names)
+            for name in ("apply", "compute")
+        ]
+        if places[0] < places[1]:  # of another class, and so of another `apply`
             for name in ("num_forms", "arrange", "prepare", "compute"):
                 setattr(cls, name, getattr(PhotometricStep, name))
         accept_order_argument(cls)

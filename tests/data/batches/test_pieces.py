@@ -1,6 +1,8 @@
 """Batches that workers put together piece by piece."""
 
+import gc
 import time
+import weakref
 
 import pytest
 import torch
@@ -157,3 +159,37 @@ def test_labels_and_indices_outlive_the_slot():
     expected = [keys for epoch in range(4) for keys in keys_of(epoch, 0)]
     for batch, keys in zip(batches, expected, strict=True):
         assert batch.indices.tolist() == [index for _, index in keys]
+
+
+class Nameless(Scenes):
+    """Scenes of which one raises what no other process can make."""
+
+    def read(self, index):
+        class HiddenError(Exception):
+            pass
+
+        if index == 13:
+            raise HiddenError("cannot read 13")
+        return super().read(index)
+
+
+def test_an_error_of_a_class_that_no_other_process_knows_is_raised():
+    loader = pieces(dataset(Nameless(22, image_size=32)))
+    with pytest.raises(RuntimeError, match=r"(?s)Caught RuntimeError .*HiddenError: cannot read"):
+        list(loader.run(0, 0, 5))
+
+
+def test_workers_end_at_once_after_an_error_that_holds_the_loader():
+    def fail():
+        loader = pieces(dataset(Fragile(22, image_size=32)))
+        with pytest.raises(ValueError, match="cannot read 13"):
+            list(loader.run(0, 0, 5))
+        return weakref.ref(loader), set(loader._loader._iterator._workers)
+
+    gc.collect()
+    loader, workers = fail()
+    begin = time.monotonic()
+    gc.collect()
+    assert loader() is None
+    assert time.monotonic() - begin < 4  # torch waits five seconds for each that does not listen
+    assert not any(worker.is_alive() for worker in workers)

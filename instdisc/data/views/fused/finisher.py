@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..dataset import ViewPolicy
 from ..jitter import JITTER_ORDERS
+from ..step_results import check_images
 from .launches import launch
 from .stages import Custom, plan_stages
 
@@ -63,7 +64,7 @@ class FusedFinisher:
         for place, stage in enumerate(self._stages):
             if isinstance(stage, Custom):
                 columns = numbers[:, stage.column : stage.column + stage.step.num_numbers]
-                images = stage.step.apply(images, columns)
+                images = check_images(stage.step, stage.step.apply(images, columns), images)
                 continue
             ends = place == len(self._stages) - 1
             target = torch.empty(
