@@ -90,7 +90,9 @@ def test_whole_runs(benchmark, row, count):
     """In processes of their own, which tell when the first steps had ended."""
     results = measured(benchmark, row)
     assert len(results) == count
-    assert all(result.start > 0.5 and result.amount > 0 for result in results)
+    assert all(result.start > 0 and result.amount > 0 for result in results)
+    runs = [result for result in results if result.contender.startswith("ours")]
+    assert runs and all(result.start > 0.5 for result in runs)  # imports alone take longer
     assert len(results[0].times) == (5 if "end" in row else 2)
 
 
