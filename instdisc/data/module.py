@@ -33,9 +33,10 @@ class ViewData(LightningDataModule):
     validation loaders of one plain view each: the training images (the bank of the online kNN)
     and the test images.
 
-    Workers read, cut and draw the random numbers; colours are computed on the device: within a
-    Trainer by the loaders themselves, on a GPU beside the network and one batch ahead (see
-    `ViewLoader`). Small sets can be kept in memory, or on the device, where the views are cut then.
+    Workers read, cut and draw the random numbers; colours are computed on the device after the
+    transfer, and on a CUDA GPU by the loaders themselves, beside the network and one batch ahead
+    (see `ViewLoader`). Small sets can be kept in memory, or on the device, where the views are cut
+    then.
 
     Args:
         images: a folder (see `ImageFolder`) or any `ImageSource`.

@@ -128,7 +128,7 @@ class _Graph:
         self._module = module
         self._function = _function_of(module)
         self._options: dict[str, Any] | None = {"triton.cudagraphs": True} if replay else None
-        self._compiled = self._compile(whole=True)
+        self._compiled = self._compile(fullgraph=True)
 
     def __call__(self, *inputs: Any) -> Tensor:
         try:
@@ -147,7 +147,7 @@ class _Graph:
         if isinstance(self._module, Objective):
             self._compiled = self._module
             return self._compiled(*inputs)
-        self._compiled = self._compile(whole=False)
+        self._compiled = self._compile(fullgraph=False)
         result = self._compiled(*inputs)  # raises what the network itself may have raised
         warnings.warn(
             f"`compile`: {type(self._module).__name__} does not fit into one graph and is compiled "
@@ -156,8 +156,10 @@ class _Graph:
         )
         return result
 
-    def _compile(self, *, whole: bool) -> Callable[..., Tensor]:
-        return torch.compile(self._function, fullgraph=whole, dynamic=False, options=self._options)
+    def _compile(self, *, fullgraph: bool) -> Callable[..., Tensor]:
+        return torch.compile(
+            self._function, fullgraph=fullgraph, dynamic=False, options=self._options
+        )
 
 
 def _function_of(module: nn.Module) -> Callable[..., Tensor]:

@@ -56,7 +56,7 @@ class PieceFinisher:
     ) -> Tensor:
         """``(B, 3, S, S)`` finished from uint8 views and their numbers ``(B, n)``."""
         finished = torch.empty(views.shape, dtype=self.dtype, memory_format=memory_format)
-        plans = [_plan(step, own) for step, own in self.policy.split(numbers)]
+        plans = [_plan(*pair) for pair in self.policy.split(numbers)]
         sequence = np.arange(len(views))
         for plan in plans:
             if plan.step.num_forms > 1:  # views of one form side by side
@@ -87,8 +87,8 @@ class PieceFinisher:
             return images.copy_(self._compute(step, 0, images, numbers))
         changed = np.flatnonzero(forms != _NOT_CHANGED)
         if len(changed):
-            own = take(numbers, changed)
-            put(images, changed, self._compute(step, 0, take(images, changed), own))
+            drawn = take(numbers, changed)
+            put(images, changed, self._compute(step, 0, take(images, changed), drawn))
         return images
 
     def _compute(self, step: PhotometricStep, form: int, images: Tensor, numbers: Tensor) -> Tensor:

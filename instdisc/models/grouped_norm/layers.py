@@ -58,7 +58,7 @@ def split_batch_norm(module: nn.Module, groups: int) -> nn.Module:
     if groups == 1:
         for norm in norms.values():
             if isinstance(norm, _GroupedMixin):
-                norm.__class__ = _WHOLE[type(norm)]  # type: ignore[assignment]
+                norm.__class__ = _UNGROUPED[type(norm)]  # type: ignore[assignment]
                 del norm.groups
         return module
     for name, norm in norms.items():
@@ -160,4 +160,4 @@ _GROUPED: dict[type[nn.Module], type[nn.Module]] = {
     nn.BatchNorm2d: GroupedBatchNorm2d,
     BatchNormAct2d: GroupedBatchNormAct2d,
 }
-_WHOLE = {grouped: whole for whole, grouped in _GROUPED.items()}
+_UNGROUPED = {grouped: kind for kind, grouped in _GROUPED.items()}

@@ -155,14 +155,14 @@ def _cut_pixels(
 ) -> None:
     """Some pixels of the view that a box cuts out of one image."""
     cuts = pixel < size * size
-    whole = tl.load(box + 4) <= 0  # resampling looks at the whole image, not at the box alone
+    beyond = tl.load(box + 4) <= 0  # resampling looks at the whole image, not at the box alone
     down, across = pixel // size, pixel % size
     across = tl.where(tl.load(box + 5) > 0, size - 1 - across, across)  # mirrored
     row, num_rows, tall, y, top, bottom = _support(
-        tl.load(box), tl.load(box + 2), down, size, height, whole
+        tl.load(box), tl.load(box + 2), down, size, height, beyond
     )
     column, num_columns, wide, x, left, right = _support(
-        tl.load(box + 1), tl.load(box + 3), across, size, width, whole
+        tl.load(box + 1), tl.load(box + 3), across, size, width, beyond
     )
     red = tl.zeros([BLOCK], tl.float32)
     green = tl.zeros([BLOCK], tl.float32)
@@ -197,15 +197,15 @@ def _support(
     place: tl.tensor,
     size: tl.tensor,
     num_pixels: tl.tensor,
-    whole: tl.tensor,
+    beyond: tl.tensor,
 ) -> tl.tuple:
     """Along one axis: the first pixel under a triangle and how many; its width, centre, limits."""
     step = length / size  # pixels of the image per pixel of the view
     width = tl.maximum(step, 1.0)
     centre = start + (place.to(tl.float32) + 0.5) * step
     first = tl.floor(centre - width - 0.5).to(tl.int32) + 1
-    low = tl.where(whole, 0.0, start)
-    high = tl.where(whole, num_pixels.to(tl.float32), start + length)
+    low = tl.where(beyond, 0.0, start)
+    high = tl.where(beyond, num_pixels.to(tl.float32), start + length)
     return first, tl.ceil(2 * width).to(tl.int32), width, centre, low, high
 
 
