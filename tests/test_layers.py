@@ -13,6 +13,7 @@ PACKAGE = ROOT / "instdisc"
 LEVELS = [
     {"version"},
     {"types", "checks", "distributed", "heap", "gpu"},
+    {"resuming"},
     {"records"},
     {"data", "models", "losses", "metrics"},
     {"checkpoint"},
