@@ -15,6 +15,7 @@ import torch
 from matplotlib.figure import Figure
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.transfer import (
     TASKS,
     Checkpoints,
@@ -33,6 +34,7 @@ _log = logging.getLogger(__name__)
 _LONGEST = 200  # bytes of a file's name, of the 255 that most file systems take
 
 
+@checked_call()
 def analyse(
     checkpoints: Checkpoints,
     data_sets: DataSets,
@@ -127,6 +129,7 @@ def analyse(
     return records
 
 
+@checked_call()
 def draw_figures(kept: Sequence[Kept], folder: str | Path) -> list[Missing]:
     """Draws every figure of the arrays that jobs of a suite kept.
 

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from instdisc.checks import choice, refuse
+from instdisc.checks import checked_call, choice, refuse
 from instdisc.models import Backbone
 from instdisc.version import __version__
 
@@ -37,6 +37,7 @@ _TELLING = {suffix for suffixes in _SUFFIXES.values() for suffix in suffixes}
 _HARMLESS_OPTIONS = {"zero_init_last", "drop_rate", "drop_path_rate", "drop_block_rate"}
 
 
+@checked_call()
 def export_backbone(
     source: nn.Module | str | Path, path: str | Path, *, format: Format = "instdisc"
 ) -> Path:

@@ -7,12 +7,22 @@ TypeError where it is of the wrong kind, a ValueError where it is out of range:
 
 from .arguments import arguments as arguments
 from .arguments import every as every
+from .calls import checked_call as checked_call
 from .choices import choice as choice
 from .choices import device as device
 from .choices import flag as flag
 from .choices import instance as instance
 from .choices import text as text
+from .files import arrays_file as arrays_file
+from .files import input_file as input_file
+from .files import input_folder as input_folder
+from .files import output_file as output_file
+from .files import output_folder as output_folder
 from .form import refuse as refuse
+from .names import from_zero as from_zero
+from .names import local_device as local_device
+from .names import not_negative as not_negative
+from .names import within as within
 from .numbers import finite as finite
 from .numbers import positive as positive
 from .numbers import share as share

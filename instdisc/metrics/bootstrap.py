@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from .intervals import Interval, check_level
 
 _VALUES = 2**22  # resampled values at once
 
 
+@checked_call()
 def bootstrap_interval(
     statistic: Callable[..., Tensor],
     columns: Sequence[Tensor],
@@ -66,6 +68,7 @@ def bootstrap_interval(
     return percentiles(values, level)
 
 
+@checked_call()
 def bootstrap_difference(
     statistic: Callable[..., Tensor],
     columns_a: Sequence[Tensor],
@@ -119,6 +122,7 @@ def bootstrap_difference(
     )
 
 
+@checked_call()
 def draw_images(count: int, num_resamples: int, seed: int, *, at_once: int) -> Iterator[Tensor]:
     """Resampled images ``(r, N)`` int64, some resamples at a time; the same however many.
 
@@ -140,6 +144,7 @@ def draw_images(count: int, num_resamples: int, seed: int, *, at_once: int) -> I
         yield torch.randint(count, size, generator=generator)
 
 
+@checked_call()
 def percentiles(values: Tensor, level: float) -> Interval:
     """What cuts off equal shares of the values on both sides."""
     tail = (1 - level) / 2

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from .inputs import check_classes, check_features
 from .rows import RowMetric, empty_rows, image_order, known_indices
@@ -17,6 +18,7 @@ from .rows import RowMetric, empty_rows, image_order, known_indices
 _CHUNK = 512
 
 
+@checked_call()
 def knn_scores(
     features: Tensor,
     bank: Tensor,
@@ -94,6 +96,7 @@ class KNNAccuracy(RowMetric):
         tensor(0.5000)
     """
 
+    @checked_call()
     def __init__(self, k: int = 20, *, temperature: float = 0.07) -> None:
         integers, open_width = empty_rows(None, torch.int64), empty_rows(0, torch.float32)
         super().__init__(

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from .rows import ImageRows, empty_rows
 
 
+@checked_call()
 def landmark_errors(predicted: Tensor, points: Tensor, distances: Tensor) -> Tensor:
     """Error of each point over the distance between the eyes: ``|p - t| / d``.
 
@@ -55,6 +57,7 @@ def landmark_errors(predicted: Tensor, points: Tensor, distances: Tensor) -> Ten
     return gaps / distances.double()[:, None]
 
 
+@checked_call()
 def image_errors(errors: Tensor, visible: Tensor) -> Tensor:
     """Mean error of each image over those of its points that count.
 
@@ -72,6 +75,7 @@ def image_errors(errors: Tensor, visible: Tensor) -> Tensor:
     return _masked_mean(errors, visible, 1)
 
 
+@checked_call()
 def point_errors(errors: Tensor, visible: Tensor) -> Tensor:
     """Mean error of each point over the images where it counts.
 
@@ -85,6 +89,7 @@ def point_errors(errors: Tensor, visible: Tensor) -> Tensor:
     return _masked_mean(errors, visible, 0)
 
 
+@checked_call()
 def mean_error(errors: Tensor) -> Tensor:
     """Mean over the images.
 
@@ -100,6 +105,7 @@ def mean_error(errors: Tensor) -> Tensor:
     return _checked(errors).mean(-1)
 
 
+@checked_call()
 def failure_rate(errors: Tensor, threshold: float) -> Tensor:
     """Share of the images whose error is above a threshold.
 
@@ -121,6 +127,7 @@ def failure_rate(errors: Tensor, threshold: float) -> Tensor:
     return (_checked(errors) > threshold).double().mean(-1)
 
 
+@checked_call()
 def cumulative_errors(errors: Tensor, thresholds: Tensor) -> Tensor:
     """Share of the images whose error is at most each threshold: the cumulative error curve.
 
@@ -143,6 +150,7 @@ def cumulative_errors(errors: Tensor, thresholds: Tensor) -> Tensor:
     return (errors[None] <= thresholds[:, None]).double().mean(1)
 
 
+@checked_call()
 def area_under_curve(errors: Tensor, threshold: float) -> Tensor:
     """Area under the cumulative error curve from 0 to a threshold, over the threshold.
 

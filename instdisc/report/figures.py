@@ -10,6 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.types import Record
 
 from .grid import Grid, make_grid
@@ -18,6 +19,7 @@ from .notes import intervals
 _PER_INCH = 17  # small characters
 
 
+@checked_call()
 def results_figure(records: Iterable[Record], path: str | Path, *, title: str = "") -> Path:
     """Bars with their 95 % intervals: a group per task, a bar per method.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.types import Record
 
 from .grid import Rows, lay_out, make_grid
@@ -14,6 +15,7 @@ from .long_form import long_form_text
 from .markdown import markdown_text
 
 
+@checked_call()
 def write_table(
     records: Iterable[Record], path: str | Path, *, title: str = "", rows: Rows = "methods"
 ) -> Path:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from torch import Tensor
 
+from instdisc.checks import checked_call
 from instdisc.metrics import bootstrap_interval, wilson_interval
 from instdisc.records import Run
 from instdisc.types import Record
@@ -47,6 +48,7 @@ def share_record(task: str, metric: str, hits: Tensor, run: Run) -> Record:
     )
 
 
+@checked_call()
 def bootstrap_records(
     task: str,
     statistics: Mapping[str, Callable[..., Tensor]],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from instdisc.checks import positive, whole
+from instdisc.checks import checked_call, positive, whole
 from instdisc.metrics import knn_scores
 from instdisc.records import Run
 from instdisc.types import About, Record
@@ -20,6 +20,7 @@ from .scores import save_classes
 
 
 @former_keywords
+@checked_call()
 def evaluate_knn(
     train: Features,
     test: Features,

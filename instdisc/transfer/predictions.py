@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from instdisc.checks import refuse
+from instdisc.checks import checked_call, refuse
 
 
+@checked_call()
 def save_predictions(
     path: str | Path | None, columns: Mapping[str, Tensor | np.ndarray | Sequence[Any]]
 ) -> None:
@@ -65,6 +66,7 @@ def save_predictions(
         partial.unlink(missing_ok=True)
 
 
+@checked_call()
 def read_predictions(path: str | Path) -> dict[str, np.ndarray]:
     """The arrays that a task kept.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from instdisc.checks import checked_call
 from instdisc.metrics import (
     aurra,
     brier_score,
@@ -31,6 +32,7 @@ from .predictions import save_predictions
 _log = logging.getLogger(__name__)
 
 
+@checked_call()
 def score_records(
     task: str,
     logits: Tensor,
@@ -126,6 +128,7 @@ def score_records(
     return records
 
 
+@checked_call()
 def confidence_records(task: str, confidences: Tensor, hits: Tensor, run: Run) -> list[Record]:
     """What confidences are worth: ECE, RMS calibration error and AURRA in percent.
 

@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.types import Detections, Objects
 
 from .fixes import Fix, FixedPrecisions, mean_over_classes
@@ -23,6 +24,7 @@ from .tide import LEFT_OUT
 _IMPACTS = ("no Loc", "no Sim", "no Oth and BG", "only Loc", "only Sim", "mended Loc")
 
 
+@checked_call()
 class HoiemResult(NamedTuple):
     """Precisions and gains are shares in [0, 1].
 
@@ -57,6 +59,7 @@ class HoiemResult(NamedTuple):
     ranks: Ranks
 
 
+@checked_call()
 def hoiem(
     detections: Sequence[Detections],
     objects: Sequence[Objects],
@@ -128,6 +131,7 @@ def hoiem(
     )
 
 
+@checked_call()
 def hoiem_of(
     overlaps: Overlaps,
     *,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import VOC_CLASSES
 
 VOC_SIMILAR = (
@@ -45,6 +46,7 @@ COCO_SUPERCATEGORIES = {
 }
 
 
+@checked_call()
 def similar_classes(
     classes: Sequence[str], similar: Sequence[Sequence[str]] | None = None
 ) -> np.ndarray:

@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from instdisc.checks import checked_call
 from instdisc.metrics import draw_images
 
 _PAIRS = 256  # at once, at most
 _ROWS = 2**24  # values at once
 
 
+@checked_call()
 class Correlations(NamedTuple):
     """Correlations of P pairs of numbers over M checkpoints, with 95 % percentile intervals.
 
@@ -36,6 +38,7 @@ class Correlations(NamedTuple):
     dropped: Tensor
 
 
+@checked_call()
 def correlate(x: Tensor, y: Tensor, *, num_resamples: int = 1000, seed: int = 0) -> Correlations:
     """Correlations of pairs of numbers.
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data.left_out import say_once
 from instdisc.records import Run
 from instdisc.transfer import save_predictions
@@ -26,6 +27,7 @@ from .result_numbers import TRANSFER_TASKS, Number, number_table, split_numbers
 FEWEST_CHECKPOINTS = 4
 
 
+@checked_call()
 class Prediction(NamedTuple):
     """How well a number orders checkpoints as a transfer result does.
 
@@ -58,6 +60,7 @@ class Prediction(NamedTuple):
     turned: tuple[str, ...]
 
 
+@checked_call()
 def predictors(
     records: Iterable[Record],
     *,
@@ -160,6 +163,7 @@ def predictors(
     return sorted(pairs, key=lambda pair: (order[pair.result], -pair.tau))
 
 
+@checked_call()
 def predict_transfer(
     records: Iterable[Record],
     *,
@@ -222,6 +226,7 @@ def predict_transfer(
     return written
 
 
+@checked_call()
 def prediction_arrays(pairs: Sequence[Prediction]) -> dict[str, np.ndarray]:
     """What `predictors_figure` is drawn from.
 

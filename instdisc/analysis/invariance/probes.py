@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.metrics import Interval, wilson_interval
 from instdisc.transfer import Features
 
@@ -26,6 +27,7 @@ from .scores import r2_intervals, r2_scores
 PENALTIES = tuple(10 ** (power / 2) for power in range(-12, 5))  # 1e-6 to 100, per image
 
 
+@checked_call()
 class FactorProbes(NamedTuple):
     """A table of factors and stages.
 
@@ -51,6 +53,7 @@ class FactorProbes(NamedTuple):
     counts: np.ndarray
 
 
+@checked_call()
 def factor_probes(
     train: Sequence[Tensor | Features],
     train_factors: Factors,

@@ -18,6 +18,7 @@ from torchmetrics.functional.image import (
 )
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data.left_out import say_once
 
 from .perceptual import TRUNKS, perceptual_distance
@@ -36,6 +37,7 @@ _LEAST_MS_SSIM = 176  # px, a sixteenth of which the window of 11 px must fit in
 _LEAST_SSIM = 11
 
 
+@checked_call()
 def image_distances(
     images: Tensor,
     others: Tensor,

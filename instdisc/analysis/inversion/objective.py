@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from instdisc.checks import checked_call
 from instdisc.models import Backbone
 
 from .network import SkipNetwork
@@ -98,6 +99,7 @@ class FeatureDistance(nn.Module):
         return torch.autocast(self.mean.device.type, torch.bfloat16, enabled=self.bf16)
 
 
+@checked_call()
 def total_variation(images: Tensor) -> Tensor:
     """Mean absolute difference of neighbouring pixels, below and to the right.
 

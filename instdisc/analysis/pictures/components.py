@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from instdisc import checks
 from instdisc.analysis.inputs import feature_rows
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource
 from instdisc.models import Backbone
 
@@ -21,6 +22,7 @@ from .maps import stage_maps
 NUM_COMPONENTS = 3  # red, green, blue
 
 
+@checked_call()
 class Components(NamedTuple):
     """The first three principal components of maps.
 
@@ -33,6 +35,7 @@ class Components(NamedTuple):
     shares: Tensor
 
 
+@checked_call()
 def principal_components(maps: Tensor) -> Components:
     """Principal components over the cells of all images together, with deterministic signs.
 
@@ -77,6 +80,7 @@ def principal_components(maps: Tensor) -> Components:
     return Components(scores.view(num_images, height, breadth, 3), shares)
 
 
+@checked_call()
 def align_components(scores: Tensor, reference: Tensor) -> Tensor:
     """Turns components so that their colours resemble those of another network.
 
@@ -118,6 +122,7 @@ def align_components(scores: Tensor, reference: Tensor) -> Tensor:
     return scores @ (left @ right)
 
 
+@checked_call()
 def stage_components(
     backbone: Backbone,
     images: ImageSource,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from .operators import OPERATORS
 from .random_fields import image_keys
@@ -20,6 +21,7 @@ CORRUPTIONS = tuple(STRENGTHS)
 _SMALLEST = 4  # pixels, below which clouds and displacements have no meaning
 
 
+@checked_call()
 def corruptions(
     images: Tensor,
     names: Sequence[str] = CORRUPTIONS,
@@ -59,6 +61,7 @@ def corruptions(
     }
 
 
+@checked_call()
 def corrupt(
     images: Tensor,
     corruption: str,

@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageFolder
 
 _FILE = re.compile(r"([a-z_]+?)\d*-([a-z_]+?)\d*\.\w+")
 
 
+@checked_call()
 class ShapeBias(NamedTuple):
     """What decisions went by.
 
@@ -60,6 +62,7 @@ class CueConflict(ImageFolder):
 
     textures: Tensor
 
+    @checked_call()
     def __init__(self, root: str | Path) -> None:
         super().__init__(root)
         position = {name: place for place, name in enumerate(self.classes)}
@@ -76,6 +79,7 @@ class CueConflict(ImageFolder):
         self.textures = torch.tensor(textures)
 
 
+@checked_call()
 def shape_bias(
     predictions: Tensor | Sequence[str],
     shapes: Tensor | Sequence[str],

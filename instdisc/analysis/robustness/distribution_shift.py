@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource
 from instdisc.models import Backbone
 from instdisc.records import Run
@@ -30,6 +31,7 @@ from .classifier import Classifier, Head
 from .shifted_sets import match_classes, restrict_logits
 
 
+@checked_call()
 def evaluate_distribution_shift(
     backbone: Backbone,
     train: ImageSource,

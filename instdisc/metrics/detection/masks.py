@@ -13,7 +13,10 @@ import torch
 from pycocotools import mask as coco_masks
 from torch import Tensor
 
+from instdisc.checks import checked_call
 
+
+@checked_call()
 class RunLengths(NamedTuple):
     """Masks of one image as compressed run lengths.
 
@@ -26,6 +29,7 @@ class RunLengths(NamedTuple):
     counts: list[bytes]
 
 
+@checked_call()
 def encode_masks(masks: Tensor) -> RunLengths:
     """Masks to run lengths; without loss.
 
@@ -49,6 +53,7 @@ def encode_masks(masks: Tensor) -> RunLengths:
     return RunLengths((height, width), [one["counts"] for one in found])
 
 
+@checked_call()
 def decode_masks(runs: RunLengths) -> Tensor:
     """Run lengths to masks ``(N, H, W)`` bool."""
     if not runs.counts:

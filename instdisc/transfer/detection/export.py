@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from instdisc.checks import checked_call
 from instdisc.models import Backbone
 from instdisc.version import __version__
 
@@ -18,6 +19,7 @@ from .detector import Detector
 _LAYOUT = "instdisc-detector"
 
 
+@checked_call()
 class SavedDetector(NamedTuple):
     """What `load_detector` gives.
 
@@ -36,6 +38,7 @@ class SavedDetector(NamedTuple):
     std: tuple[float, float, float]
 
 
+@checked_call()
 def export_detector(
     detector: Detector,
     path: str | Path,
@@ -101,6 +104,7 @@ def export_detector(
     return path
 
 
+@checked_call()
 def load_detector(path: str | Path) -> SavedDetector:
     """Reads what `export_detector` wrote; runs no code from the file.
 

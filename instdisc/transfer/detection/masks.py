@@ -8,9 +8,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from instdisc.checks import checked_call
+
 _AT_ONCE = 16
 
 
+@checked_call()
 def paste_masks(masks: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
     """Puts the masks of boxes into the image.
 

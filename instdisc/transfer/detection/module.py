@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from instdisc.checkpoint import open_backbone
-from instdisc.checks import whole
+from instdisc.checks import checked_call, whole
 from instdisc.data import ObjectSource
 from instdisc.models import Backbone
 from instdisc.types import Detections, ObjectBatch
@@ -91,6 +91,7 @@ class DetectionModule(LightningModule):
         ('c4', None)
     """
 
+    @checked_call()
     def __init__(
         self,
         backbone: Backbone | str | Path = "resnet50",

@@ -14,6 +14,7 @@ from torch import Tensor
 from torchvision.io import write_png
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
+from instdisc.checks import checked_call
 from instdisc.data import ObjectSource
 from instdisc.metrics import ImageResults, decode_masks
 from instdisc.types import Detections, Objects
@@ -22,6 +23,7 @@ _GAP = 8
 _SMALLEST_SIDE = 320  # smaller images are enlarged, else the names would cover them
 
 
+@checked_call()
 def save_pictures(
     images: Sequence[ImageResults],
     source: ObjectSource,
@@ -66,6 +68,7 @@ def save_pictures(
     return files
 
 
+@checked_call()
 def detection_picture(
     image: Tensor,
     true: Objects,

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from instdisc.checks import checked_call
+
 _WARMUP_START = 1e-3
 
 
+@checked_call()
 class DetectionRecipe(NamedTuple):
     """Iterations and learning rate, for a batch of a certain size.
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from instdisc.checks import checked_call
 from instdisc.data import Episodes, draw_episodes
 from instdisc.records import Run
 from instdisc.types import About, Record
@@ -32,6 +33,7 @@ _PIECE_CPU, _PIECE_GPU = 4 * 2**20, 2**30
 
 
 @former_keywords
+@checked_call()
 def evaluate_few_shot(
     features: Features,
     *,

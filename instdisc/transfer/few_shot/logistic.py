@@ -12,7 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from instdisc.checks import checked_call
 
+
+@checked_call()
 class EpisodeLogistic(NamedTuple):
     """A linear classifier for each episode: the logits of x are ``coef @ x + intercept``.
 
@@ -25,6 +28,7 @@ class EpisodeLogistic(NamedTuple):
     intercept: Tensor
 
 
+@checked_call()
 def fit_episode_logistic(
     features: Tensor,
     labels: Tensor,

@@ -16,6 +16,7 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor
 
+from instdisc.checks import checked_call
 from instdisc.data import (
     ImageSource,
     ViewDataset,
@@ -42,6 +43,7 @@ from .tuned import TunedRecords
 
 
 @former_keywords
+@checked_call()
 def finetune(
     backbone: Backbone,
     train: ImageSource,

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc.checkpoint import open_backbone
-from instdisc.checks import choice, finite, positive, refuse, whole
+from instdisc.checks import checked_call, choice, finite, positive, refuse, whole
 from instdisc.data import LandmarkData, LandmarkLayout
 from instdisc.data.landmarks.dataset import to_image
 from instdisc.metrics import ImageRows, LandmarkErrors, image_errors
@@ -34,6 +34,7 @@ _MOST_SHOWN = 16
 _REMEDY = "Lower the `learning_rate`."
 
 
+@checked_call()
 class LandmarkResult(NamedTuple):
     """What a test gave, each image once, in the order of the set.
 
@@ -101,6 +102,7 @@ class LandmarkModule(LightningModule):
         torch.Size([2, 5, 2])
     """
 
+    @checked_call()
     def __init__(
         self,
         backbone: Backbone | str | Path,

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from instdisc.checks import checked_call
 from instdisc.data import LandmarkData, LandmarkLayout, describe_view, image_names
 from instdisc.metrics import (
     area_under_curve,
@@ -34,6 +35,7 @@ _CURVE = [step / 2 for step in range(31)]  # 0 to 15 %
 
 
 @former_keywords
+@checked_call()
 def run_records(
     module: LandmarkModule,
     data: LandmarkData,
@@ -80,6 +82,7 @@ def run_records(
     return landmark_records(result.errors, module.layout, run)
 
 
+@checked_call()
 def run_predictions(module: LandmarkModule, data: LandmarkData) -> dict[str, Any]:
     """What was found in the last test, for `save_predictions`.
 
@@ -102,6 +105,7 @@ def run_predictions(module: LandmarkModule, data: LandmarkData) -> dict[str, Any
     }
 
 
+@checked_call()
 def landmark_records(errors: Tensor, layout: LandmarkLayout, run: Run) -> list[Record]:
     """Mean error, failures above 8 and 10 %, and the area under the curve to 10 %, in percent.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource, ViewPolicy, evaluation_policy, view_policy
 from instdisc.metrics import accuracy
 from instdisc.models import Backbone
@@ -32,6 +33,7 @@ Heads = list[LinearHeads]
 
 
 @former_keywords
+@checked_call()
 def evaluate_linear_grid(
     backbone: Backbone,
     train: ImageSource,
@@ -186,6 +188,7 @@ def evaluate_linear_grid(
     )
 
 
+@checked_call()
 def islam_test_policy(
     image_size: int | None = None, *, seen: InputSpec | None = None
 ) -> ViewPolicy:

@@ -9,7 +9,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from instdisc.checks import positive, whole
+from instdisc.checks import checked_call, positive, whole
 from instdisc.records import Run
 from instdisc.types import About, Record
 
@@ -21,6 +21,7 @@ from ..scores import save_classes
 
 
 @former_keywords
+@checked_call()
 def evaluate_linear(
     train: Features,
     test: Features,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from instdisc.checks import checked_call
 from instdisc.records import Run
 from instdisc.types import About, Record
 
@@ -19,6 +20,7 @@ from .regression import PENALTIES, fit_readout
 
 
 @former_keywords
+@checked_call()
 def evaluate_readout(
     train: Features,
     test: Features,

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from instdisc.checks import checked_call
 from instdisc.metrics import accuracy
 
 from ..features.extract import Features
@@ -22,6 +23,7 @@ _VALIDATED_ON = 0.2  # share of the training images, where no validation set is 
 _NEVER = 1e4  # so far below the others lie the logits of classes that were not seen
 
 
+@checked_call()
 class Readout(NamedTuple):
     """A fitted classifier.
 
@@ -48,6 +50,7 @@ class Readout(NamedTuple):
         return spread_logits(logits, self.seen, self.num_classes)
 
 
+@checked_call()
 def fit_readout(
     train: Features,
     *,

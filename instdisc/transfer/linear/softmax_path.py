@@ -11,9 +11,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from instdisc.checks import checked_call
+
 from .lbfgs import minimise
 
 
+@checked_call()
 class SoftmaxPath(NamedTuple):
     """Solutions for P penalties.
 
@@ -35,6 +38,7 @@ class SoftmaxPath(NamedTuple):
         return features.double() @ self.weight.mT + self.bias[:, None]
 
 
+@checked_call()
 def fit_softmax_path(
     features: Tensor,
     labels: Tensor,

@@ -9,9 +9,12 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from instdisc.checks import checked_call
+
 Predict = Callable[[Tensor], Tensor]  # (B, 3, H, W) to (B, C, H, W)
 
 
+@checked_call()
 def sliding_logits(
     predict: Predict, images: Tensor, window: tuple[int, int], step: tuple[int, int]
 ) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from instdisc.checkpoint import open_backbone
-from instdisc.checks import finite, positive, whole
+from instdisc.checks import checked_call, finite, positive, whole
 from instdisc.metrics import ImageRows, SegmentationResult, SegmentationScores
 from instdisc.metrics.rows import empty_rows
 from instdisc.models import Backbone
@@ -78,6 +78,7 @@ class Segmenter(LightningModule):
         [4, 8, 16, 16]
     """
 
+    @checked_call()
     def __init__(
         self,
         backbone: Backbone | str | Path,

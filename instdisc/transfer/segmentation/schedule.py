@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from instdisc.checks import checked_call
+
 Schedule = Literal["poly", "step"]
 
 
+@checked_call()
 def segmentation_rate(
     step: int,
     num_steps: int,
