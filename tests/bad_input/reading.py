@@ -69,11 +69,8 @@ def _read(name: str, parts: list[Any], where: str) -> Sort:
         items = [item for item in typing.get_args(parts[0]) if item is not Ellipsis]
         if items and len(set(items)) == 1:
             return sorts.sequence(_read(name, _members(items[0]), where))
-    if (
-        len(parts) == 1
-        and inspect.isclass(parts[0])
-        and parts[0] not in (Tensor, object, torch.Tensor)
-    ):
+    untold = (Tensor, object, inspect.Parameter.empty)
+    if len(parts) == 1 and inspect.isclass(parts[0]) and parts[0] not in untold:
         return sorts.OBJECT
     raise LookupError(f"{where}: the specification must say the sort, {parts} does not")
 
