@@ -10,6 +10,7 @@ from .arguments import every as every
 from .calls import checked_call as checked_call
 from .choices import choice as choice
 from .choices import device as device
+from .choices import filled as filled
 from .choices import flag as flag
 from .choices import instance as instance
 from .choices import text as text
@@ -27,6 +28,8 @@ from .numbers import finite as finite
 from .numbers import positive as positive
 from .numbers import share as share
 from .numbers import whole as whole
+from .pairs import same_length as same_length
+from .pairs import same_shape as same_shape
 from .tensors import FLOATS as FLOATS
 from .tensors import INTEGERS as INTEGERS
 from .tensors import all_finite as all_finite

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from .arguments import Rule, _read_signature, arguments
-from .form import refuse
+from .choices import filled as filled_check
 from .names import MEANINGS
 
 _Checked = TypeVar("_Checked", bound=Callable[..., Any])
@@ -40,7 +40,7 @@ def checked_call(
         3
         >>> vote(3, float("nan"))
         Traceback (most recent call last):
-        ValueError: `temperature` must be a finite number, got nan
+        ValueError: `temperature` must be a finite number above 0, got nan
         >>> vote(0)
         Traceback (most recent call last):
         ValueError: `k` must be a whole number of at least 1, got 0
@@ -76,7 +76,9 @@ def _checking(
     def all_rules() -> dict[str, Rule]:
         if fields_of is not None:
             function.__annotations__ = typing.get_type_hints(fields_of)
-        return {name: rule for name, rule in _meanings(function).items() if name not in free} | rules
+        return {
+            name: rule for name, rule in _meanings(function).items() if name not in free
+        } | rules
 
     @functools.wraps(function)
     def call(*values: Any, **named: Any) -> Any:
@@ -85,8 +87,8 @@ def _checking(
         all_rules_of_it = all_rules()
         arguments(function, present, **all_rules_of_it)
         for name in filled:
-            if name in present and present[name] is not None and not len(present[name]):
-                refuse(name, "a collection of at least one", present[name])
+            if present.get(name) is not None:
+                filled_check(name, present[name])
         return function(*values, **named)
 
     return call

@@ -122,7 +122,7 @@ def bootstrap_difference(
     )
 
 
-@checked_call()
+@checked_call(count=checks.whole, at_once=checks.whole)
 def draw_images(count: int, num_resamples: int, seed: int, *, at_once: int) -> Iterator[Tensor]:
     """Resampled images ``(r, N)`` int64, some resamples at a time; the same however many.
 
@@ -135,6 +135,7 @@ def draw_images(count: int, num_resamples: int, seed: int, *, at_once: int) -> I
     Raises:
         TypeError, ValueError: if a number is of another kind or not positive.
     """
+    checks.whole("count", count)
     checks.whole("num_resamples", num_resamples)
     checks.whole("seed", seed, at_least=0)
     generator = torch.Generator().manual_seed(seed)
@@ -146,7 +147,24 @@ def draw_images(count: int, num_resamples: int, seed: int, *, at_once: int) -> I
 
 @checked_call()
 def percentiles(values: Tensor, level: float) -> Interval:
-    """What cuts off equal shares of the values on both sides."""
+    """What cuts off equal shares of the values on both sides.
+
+    Args:
+        values: ``(R,)`` floating-point, finite.
+        level: share of them inside.
+
+    Raises:
+        TypeError, ValueError: if there is no value, one is not finite, or `level` lies outside
+            (0, 1).
+
+    Example:
+        >>> percentiles(torch.linspace(0, 1, 101, dtype=torch.float64), 0.5)
+        Interval(low=0.25, high=0.75)
+    """
+    checks.dtype("values", checks.shape("values", values, ("R",)), checks.FLOATS)
+    if not len(values):
+        checks.refuse("values", "of at least one", values)
+    checks.all_finite("values", values)
     tail = (1 - level) / 2
     low, high = values.quantile(torch.tensor([tail, 1 - tail], dtype=values.dtype))
     return Interval(float(low), float(high))

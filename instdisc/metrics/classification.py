@@ -213,5 +213,6 @@ def _bin(confidences: Tensor, hits: Tensor, num_bins: int) -> tuple[Tensor, Tens
 
 def _check_predictions(predictions: Tensor, labels: Tensor) -> None:
     checks.dtype("predictions", predictions, WHOLE)
-    check_pairs("predictions", predictions, labels)
+    checks.dtype("labels", labels, WHOLE)
+    check_pairs("predictions", predictions, "labels", labels)
     check_classes("labels", labels)

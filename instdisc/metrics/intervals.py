@@ -11,7 +11,6 @@ from instdisc import checks
 from instdisc.checks import checked_call
 
 
-@checked_call()
 class Interval(NamedTuple):
     """The ends of a confidence interval."""
 

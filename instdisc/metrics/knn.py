@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from instdisc import checks
 from instdisc.checks import checked_call
 
-from .inputs import check_classes, check_features
+from .inputs import check_classes, check_directions, check_features
 from .rows import RowMetric, empty_rows, image_order, known_indices
 
 _CHUNK = 512
@@ -47,7 +47,8 @@ def knn_scores(
 
     Raises:
         TypeError: if a tensor is of another kind of number, or `k` is no whole number.
-        ValueError: if the bank is empty, the shapes do not fit, a feature is not finite, `k` or
+        ValueError: if the bank is empty, the shapes do not fit, a feature is not finite, a row is
+            zero (it has no direction, and would vote for whichever class comes first), `k` or
             `temperature` is not positive, or a label lies outside [0, C).
 
     Source:
@@ -68,6 +69,8 @@ def knn_scores(
     check_features("features", checks.shape("features", features, ("N", width)))
     checks.shape("bank_labels", bank_labels, (len(bank),))
     check_classes("bank_labels", bank_labels, num_classes)
+    check_directions("features", features)
+    check_directions("bank", bank)
     bank, bank_labels = _unit(bank), bank_labels.long()
     scores = []
     for chunk in _unit(features).split(_CHUNK):

@@ -33,6 +33,9 @@ class RowMetric(Metric):
 
     def __init__(self, empty: Mapping[str, Tensor]) -> None:
         super().__init__()
+        checks.instance("empty", empty, Mapping, "a mapping of tables")
+        for name, table in empty.items():
+            checks.instance(f"empty[{name!r}]", table, Tensor, "a tensor")
         self._empty = dict(empty)
         for name, table in empty.items():
             self.add_state(name, default=[], dist_reduce_fx="cat")

@@ -47,7 +47,7 @@ def confusion_matrix(
         checks.dtype(name, classes, (*WHOLE, torch.bool), remedy="Take the argmax of logits.")
     if not labels.ndim:
         checks.refuse("labels", "a tensor (B, ...)", labels)
-    checks.shape("predictions", predictions, labels.shape)
+    checks.same_shape("predictions", predictions, "labels", labels)
     count, cells = len(labels), num_classes * num_classes
     pixels = labels[0].numel() if count else 0
     truth, predicted = (some.reshape(count, pixels).long() for some in (labels, predictions))

@@ -137,7 +137,7 @@ def sequence(item: Sort, *, empty: bool = False) -> Sort:
     bad = _values(number=3, object=lambda good: Thing())
     bad += () if empty else _values(empty=[])
     bad += tuple(
-        Bad(f"item_{each.kind}", lambda good, make=each.make: [*list(good)[:-1], make(None)])
+        Bad(f"item_{each.kind}", lambda good, make=each.make: [*list(good or ())[:-1], make(None)])
         for each in item.cases()
     )
     return Sort(bad)

@@ -89,6 +89,8 @@ def hoiem_figure(arrays: Mapping[str, Arrays], *, classes: Sequence[str] | None 
         >>> len(hoiem_figure({"random": arrays}).axes)
         2
     """
+    if classes is not None:
+        checks.filled("classes", classes)
     columns = [
         *("classes", "hoiem_shares", "hoiem_strong", "hoiem_weak", "hoiem_multiples"),
         *("hoiem_false", "hoiem_numbers"),

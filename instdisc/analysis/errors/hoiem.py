@@ -123,12 +123,19 @@ def hoiem(
         >>> HOIEM_TYPES[result.labels[0]]
         'Sim'
     """
+    _check_thresholds(strong, weak)
+    checks.filled("classes", classes)
     overlaps = find_overlaps(
         detections, objects, num_classes=len(classes), kind=kind, most=most, least=weak
     )
     return hoiem_of(
         overlaps, classes=classes, similar=similar, strong=strong, weak=weak, expected=expected
     )
+
+
+def _check_thresholds(strong: float, weak: float) -> None:
+    checks.finite("strong", strong, above=0, at_most=1)
+    checks.finite("weak", weak, above=0, below=strong)
 
 
 @checked_call()
@@ -151,8 +158,8 @@ def hoiem_of(
         weak: see there.
         expected: see there.
     """
-    checks.finite("strong", strong, above=0, at_most=1)
-    checks.finite("weak", weak, above=0, at_least=overlaps.least, below=strong)
+    _check_thresholds(strong, weak)
+    checks.finite("weak", weak, at_least=overlaps.least)
     o = overlaps
     if len(classes) != o.num_classes:
         checks.refuse("classes", f"the names of {o.num_classes} classes", list(classes))

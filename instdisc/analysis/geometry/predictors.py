@@ -107,9 +107,10 @@ def predictors(
     """
     checks.whole("num_resamples", num_resamples)
     checks.whole("seed", seed, at_least=0)
-    if isinstance(source, str):
+    if isinstance(source, str) or not all(isinstance(name, str) for name in source):
         checks.refuse("source", "a list of names of sets", source, kind=TypeError)
-    if isinstance(results, str):
+    checks.filled("results", results)
+    if not all(isinstance(pattern, str) for pattern in results):
         checks.refuse("results", "a list of patterns of tasks", results, kind=TypeError)
     table = number_table(records)
     first, second = split_numbers(table.values, results, source)

@@ -52,6 +52,7 @@ class RidgePath:
     def __init__(self, features: Tensor, targets: Tensor) -> None:
         rows = feature_rows("features", features)
         checks.shape("targets", targets, (len(rows), "T"))
+        checks.dtype("targets", targets, checks.FLOATS)
         targets = checks.all_finite("targets", targets, row="image").double()
         self.mean, self.level = rows.mean(0), targets.mean(0)  # (D,), (T,)
         centred, self._targets = rows - self.mean, targets - self.level

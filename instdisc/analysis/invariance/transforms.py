@@ -69,6 +69,9 @@ def transform_images(
     if strength == 0:
         return images
     places = torch.arange(len(images)) if positions is None else positions.cpu()
+    checks.same_length(
+        "positions", checks.dtype("positions", places, torch.int64), "images", images
+    )
     return transform.function(images, strength, places)
 
 

@@ -109,7 +109,7 @@ def align_map(points: Tensor, reference: Tensor) -> Tensor:
         checks.shape(name, value, ("N", 2))
         checks.dtype(name, value, checks.FLOATS)
         checks.all_finite(name, value, row="image")
-    checks.shape("points", points, (len(reference), 2), remedy="They must be of the same images.")
+    checks.same_length("points", points, "reference", reference)
     moved, fixed = _standard(points.double()), _standard(reference.double())
     left, _, right = torch.linalg.svd(moved.T @ fixed)
     return moved @ (left @ right)

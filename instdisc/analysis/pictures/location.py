@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc import checks
+from instdisc.analysis.inputs import stage_positions
 from instdisc.checks import checked_call
 from instdisc.data import ImageSource
 from instdisc.models import Backbone
@@ -107,6 +108,7 @@ def location_similarity(
         ...     image_size=64).shape
         torch.Size([3, 8, 8])
     """
+    stage_positions([stage], backbone, "stage")
     (maps,) = stage_maps(
         backbone,
         images,

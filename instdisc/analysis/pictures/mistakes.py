@@ -203,6 +203,7 @@ def check_rows(name: str, predictions: Predictions, also: tuple[str, ...] = ()) 
     Raises:
         ValueError: if a column is lacking, they differ in length, or there is no image.
     """
+    checks.instance(name, predictions, Mapping, "a mapping of columns")
     for column in (*_COLUMNS, *also):
         if column not in predictions:
             remedy = "Classification tasks keep them."

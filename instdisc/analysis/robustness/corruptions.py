@@ -53,6 +53,10 @@ def corruptions(
     for name, values in (("names", names), ("severities", severities)):
         if not isinstance(values, list | tuple) or not values:
             checks.refuse(name, "a list of at least one", values)
+    for name in names:
+        checks.choice("names", name, CORRUPTIONS)
+    for severity in severities:
+        checks.whole("severities", severity, at_most=len(SEVERITIES))
     return {
         name: torch.stack(
             [corrupt(images, name, severity=s, indices=indices, seed=seed) for s in severities]

@@ -110,8 +110,11 @@ def shape_bias(
     columns = (predictions, shapes, textures)
     for name, column in zip(names, columns, strict=True):
         if isinstance(column, str) or isinstance(column, Tensor) != isinstance(predictions, Tensor):
-            rule = "a tensor of classes or a list of names, like the others"
+            rule = "a tensor of classes or a list of names, like the others and `predictions`"
             checks.refuse(name, rule, column, kind=TypeError)
+    for name, column in zip(names, columns, strict=True):
+        if isinstance(column, Tensor):
+            checks.dtype(name, checks.shape(name, column, ("N",)), checks.INTEGERS)
     rows = [column.tolist() if isinstance(column, Tensor) else list(column) for column in columns]
     if len({len(row) for row in rows}) > 1:
         checks.refuse("textures", "as many as predictions and shapes", [len(row) for row in rows])

@@ -93,6 +93,8 @@ def evaluate_distribution_shift(
     """
     if not isinstance(shifted, Mapping) or not shifted:
         checks.refuse("shifted", "a mapping of at least one name to images", shifted)
+    for name, images in shifted.items():
+        checks.instance(f"shifted[{name!r}]", images, ImageSource, "a set of images")
     start = time.perf_counter()
     train, test = labelled_sets(train, test)
     matched = {name: match_classes(images, train.classes) for name, images in shifted.items()}

@@ -162,7 +162,7 @@ def restrict_logits(logits: Tensor, ids: Tensor) -> Tensor:
         >>> restrict_logits(torch.tensor([[2.0, 1.0, 9.0]]), torch.tensor([0, 2])).argmax(1)
         tensor([1])
     """
-    checks.shape("logits", logits, ("N", "C"))
+    checks.dtype("logits", checks.shape("logits", logits, ("N", "C")), checks.FLOATS)
     checks.shape("ids", ids, ("K",))
     checks.dtype("ids", ids, torch.int64)
     count = logits.shape[1]

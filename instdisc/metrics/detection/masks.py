@@ -13,10 +13,10 @@ import torch
 from pycocotools import mask as coco_masks
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.checks import checked_call
 
 
-@checked_call()
 class RunLengths(NamedTuple):
     """Masks of one image as compressed run lengths.
 
@@ -44,8 +44,8 @@ def encode_masks(masks: Tensor) -> RunLengths:
         >>> torch.equal(decode_masks(encode_masks(masks)), masks)
         True
     """
-    if masks.dtype != torch.bool:
-        raise TypeError(f"`masks` must be bool, got {masks.dtype}. Compare probabilities with 0.5.")
+    checks.shape("masks", masks, ("N", "H", "W"))
+    checks.dtype("masks", masks, torch.bool, remedy="Compare probabilities with 0.5.")
     height, width = masks.shape[-2:]
     # COCO goes down the columns: H and W swapped in memory, the objects last.
     columns = np.asfortranarray(masks.cpu().numpy().astype(np.uint8).transpose(1, 2, 0))

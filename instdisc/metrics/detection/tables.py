@@ -68,6 +68,7 @@ class ImageTables(RowMetric):
 
     def __init__(self, num_classes: int, *, masks: bool = False) -> None:
         checks.whole("num_classes", num_classes)
+        checks.flag("masks", masks)
         whole, real = torch.int64, torch.float64
         empty = {"seen": empty_rows(5, whole)}  # image, how many found and true, height, width
         for side, values in (("found", "scores"), ("true", "areas")):
