@@ -19,6 +19,7 @@ from .files import input_file as input_file
 from .files import input_folder as input_folder
 from .files import output_file as output_file
 from .files import output_folder as output_folder
+from .files import picture_file as picture_file
 from .form import refuse as refuse
 from .names import from_zero as from_zero
 from .names import local_device as local_device

@@ -103,4 +103,4 @@ def _meanings(function: Callable[..., Any]) -> dict[str, Rule]:
     }
 
 
-_MEANT = ("a whole number", "a number", "a device", "a Path")
+_MEANT = ("a whole number", "a number", "a device", "a Path", "a text")

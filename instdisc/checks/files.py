@@ -95,6 +95,21 @@ def output_folder(name: str, value: Any) -> Path:
     return path
 
 
+PICTURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".eps", ".ps")
+
+
+def picture_file(name: str, value: Any) -> Path:
+    """A file that matplotlib draws to; see `output_file`.
+
+    Example:
+        >>> picture_file("path", "curve.txt")
+        Traceback (most recent call last):
+        ValueError: `path` must be a file .png or .pdf or .svg or .jpg or .jpeg or .webp or .tif
+        or .tiff or .eps or .ps, got 'curve.txt'
+    """
+    return output_file(name, value, PICTURES)
+
+
 def arrays_file(name: str, value: Any) -> Path:
     """A file ``.npz`` that can be written; see `output_file`."""
     return output_file(name, value, [".npz"])

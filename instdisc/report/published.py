@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
-from instdisc.checks import checked_call
+from instdisc.checks import checked_call, instance
 from instdisc.types import Record
 
 # What tables call a detection set that is opened by its name: how its test set is called, and what
@@ -118,6 +118,7 @@ def published_lines(records: Iterable[Record]) -> list[str]:
     """
     lines = []
     for record in records:
+        instance("records", record, Record, "records")
         asked = record.task, record.dataset
         dataset, required = _OPENED.get(asked, (record.dataset, {}))
         if record.task != "few_shot" and record.n not in (0, _NUM_IMAGES.get(dataset, 0)):

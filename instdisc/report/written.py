@@ -50,7 +50,7 @@ def write_table(
         ...     print(write_table([record], f"{folder}/results.md").read_text().splitlines()[2])
         | MoCo | **71.5 ± 1.2** |
     """
-    path = Path(path)
+    path = checks.output_file("path", path)
     checks.choice(
         "path",
         path.suffix.lower(),

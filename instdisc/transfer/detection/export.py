@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.checks import checked_call
 from instdisc.models import Backbone
 from instdisc.version import __version__
 
+from ..normalisation import check_statistics
 from .detector import Detector
 
 _LAYOUT = "instdisc-detector"
@@ -78,6 +80,10 @@ def export_detector(
         ...     load_detector(path).classes
         ['cat', 'dog']
     """
+    check_statistics(mean, std)
+    for number in category_ids:
+        checks.from_zero("category_ids", number)
+    path = checks.output_file("path", path)
     count = detector.spec["num_classes"]
     if not len(classes) == len(category_ids) == count:
         raise ValueError(

@@ -25,7 +25,7 @@ from instdisc.models import Backbone
 from instdisc.types import Detections, ObjectBatch
 
 from ..history import History
-from ..normalisation import Normaliser
+from ..normalisation import Normaliser, check_statistics
 from ..training import check_losses, check_weights
 from .detector import Detector
 from .evaluation import Evaluation, Evaluator, Protocol, check_protocols, restore
@@ -120,6 +120,7 @@ class DetectionModule(LightningModule):
         # The iterations and the batch are the loader's.
         check_recipe(DetectionRecipe(1, 1, learning_rate, tuple(milestones), warmup))
         check_protocols(protocols)
+        check_statistics(mean, std)
         whole("precise_batches", precise_batches, at_least=0)
         backbone = open_backbone(backbone)
         self.history = History(backbone)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from pycocotools import mask as coco_masks
 
-from instdisc.checks import checked_call
+from instdisc.checks import checked_call, refuse
 from instdisc.data import ObjectData
 from instdisc.metrics import RunLengths
 from instdisc.records import Run
@@ -132,6 +132,9 @@ def detection_records(evaluation: Evaluation, classes: Sequence[str], run: Run) 
         >>> [(record.metric, record.value) for record in records]
         [('box AP', 50.0), ('box AP, cat', 70.0), ('box AP, dog', 30.0)]
     """
+    wrong = {len(numbers) for numbers in evaluation.per_class.values()} - {len(classes)}
+    if wrong:
+        refuse("classes", f"as many as `evaluation` has, {wrong.pop()}", list(classes))
     count = len(evaluation.images)
     intervals = evaluation.intervals(num_resamples=RESAMPLES, seed=run.seed) if count > 1 else {}
     values = {

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.checks import checked_call
 from instdisc.data import ImageSource, ViewPolicy, evaluation_policy, view_policy
 from instdisc.metrics import accuracy
@@ -33,7 +35,7 @@ Heads = list[LinearHeads]
 
 
 @former_keywords
-@checked_call()
+@checked_call(filled=["grid"], share=partial(checks.share, zero=False))
 def evaluate_linear_grid(
     backbone: Backbone,
     train: ImageSource,

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from instdisc.checks import checked_call
+from instdisc.checks import checked_call, refuse
 from instdisc.data import SegmentData, image_names
 from instdisc.metrics import SegmentationResult, class_iou, mean_iou, pixel_accuracy
 from instdisc.records import Run
@@ -127,6 +127,9 @@ def segmentation_records(
         >>> [(record.metric, round(record.value)) for record in records]
         [('mIoU', 50), ('pixel accuracy', 67), ('IoU, road', 50), ('IoU, sky', 50)]
     """
+    if len(classes) != len(result.class_iou):
+        rule = f"as many as `result` has, {len(result.class_iou)}"
+        refuse("classes", rule, list(classes))
     # Images of which not one pixel counts say nothing.
     counted = result.matrices.flatten(1).any(1)
     flat = result.matrices[counted].flatten(1).double().cpu()  # (N, C * C)
