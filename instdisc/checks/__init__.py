@@ -14,6 +14,7 @@ from .choices import instance as instance
 from .choices import text as text
 from .form import refuse as refuse
 from .numbers import finite as finite
+from .numbers import not_negative as not_negative
 from .numbers import positive as positive
 from .numbers import share as share
 from .numbers import whole as whole
