@@ -13,6 +13,7 @@ from .choices import flag as flag
 from .choices import instance as instance
 from .choices import text as text
 from .form import refuse as refuse
+from .numbers import count as count
 from .numbers import finite as finite
 from .numbers import not_negative as not_negative
 from .numbers import positive as positive

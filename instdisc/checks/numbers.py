@@ -148,3 +148,14 @@ def whole(
     if (at_least is not None and number < at_least) or (at_most is not None and number > at_most):
         refuse(name, rule, value, remedy)
     return value
+
+
+def count(name: str, value: _Value, *, remedy: str = "") -> _Value:
+    """A whole number of at least 0; see `whole`.
+
+    Example:
+        >>> count("seed", -1)
+        Traceback (most recent call last):
+        ValueError: `seed` must be a whole number of at least 0, got -1
+    """
+    return whole(name, value, at_least=0, remedy=remedy)
