@@ -21,11 +21,11 @@ from .files import output_file as output_file
 from .files import output_folder as output_folder
 from .files import picture_file as picture_file
 from .form import refuse as refuse
-from .names import from_zero as from_zero
 from .names import local_device as local_device
-from .names import not_negative as not_negative
 from .names import within as within
+from .numbers import count as count
 from .numbers import finite as finite
+from .numbers import not_negative as not_negative
 from .numbers import positive as positive
 from .numbers import share as share
 from .numbers import whole as whole

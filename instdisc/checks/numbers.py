@@ -71,13 +71,16 @@ def positive(name: str, value: _Value, *, remedy: str = "") -> _Value:
     return finite(name, value, above=0, remedy=remedy)
 
 
-def share(name: str, value: _Value, *, zero: bool = True, remedy: str = "") -> _Value:
+def share(
+    name: str, value: _Value, *, zero: bool = True, one: bool = True, remedy: str = ""
+) -> _Value:
     """A number from 0 to 1.
 
     Args:
         name: of the argument.
         value: see `finite`.
         zero: whether 0 is allowed.
+        one: whether 1 is allowed.
         remedy: what to do otherwise.
 
     Raises:
@@ -88,9 +91,26 @@ def share(name: str, value: _Value, *, zero: bool = True, remedy: str = "") -> _
         Traceback (most recent call last):
         ValueError: `flip` must be a finite number of at least 0 and at most 1, got 1.5
     """
-    if zero:
-        return finite(name, value, at_least=0, at_most=1, remedy=remedy)
-    return finite(name, value, above=0, at_most=1, remedy=remedy)
+    return finite(
+        name,
+        value,
+        above=None if zero else 0,
+        at_least=0 if zero else None,
+        below=None if one else 1,
+        at_most=1 if one else None,
+        remedy=remedy,
+    )
+
+
+def not_negative(name: str, value: _Value, *, remedy: str = "") -> _Value:
+    """A finite number of at least 0; see `finite`.
+
+    Example:
+        >>> not_negative("weight_decay", -1e-4)
+        Traceback (most recent call last):
+        ValueError: `weight_decay` must be a finite number of at least 0, got -0.0001
+    """
+    return finite(name, value, at_least=0, remedy=remedy)
 
 
 def whole(
@@ -128,3 +148,14 @@ def whole(
     if (at_least is not None and number < at_least) or (at_most is not None and number > at_most):
         refuse(name, rule, value, remedy)
     return value
+
+
+def count(name: str, value: _Value, *, remedy: str = "") -> _Value:
+    """A whole number of at least 0; see `whole`.
+
+    Example:
+        >>> count("seed", -1)
+        Traceback (most recent call last):
+        ValueError: `seed` must be a whole number of at least 0, got -1
+    """
+    return whole(name, value, at_least=0, remedy=remedy)

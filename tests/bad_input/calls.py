@@ -86,9 +86,11 @@ class Case:
     def run(self) -> None:
         """Makes the call; raises what it raises."""
         arguments = self.call.make()
-        good = arguments.get(self.argument)
+        function = self.call.resolve()
+        defaults = {name: default for name, _, default in read_arguments(function)}
+        good = arguments.get(self.argument, defaults[self.argument])
         arguments[self.argument] = self.make_bad(good)
-        self.call.resolve()(**arguments)
+        function(**arguments)
 
 
 def resolve(name: str) -> Any:

@@ -137,10 +137,15 @@ def sequence(item: Sort, *, empty: bool = False) -> Sort:
     bad = _values(number=3, object=lambda good: Thing())
     bad += () if empty else _values(empty=[])
     bad += tuple(
-        Bad(f"item_{each.kind}", lambda good, make=each.make: [*list(good or ())[:-1], make(None)])
+        Bad(f"item_{each.kind}", lambda good, make=each.make: _with_bad_item(good, make))
         for each in item.cases()
     )
     return Sort(bad)
+
+
+def _with_bad_item(good: Any, make: Callable[[Any], Any]) -> list[Any]:
+    items = list(good) if isinstance(good, list | tuple) else [good]
+    return [*items[:-1], make(items[-1] if items else None)]
 
 
 def tensor(

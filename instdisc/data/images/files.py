@@ -13,6 +13,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from instdisc import checks
+
 from .contents import Keys, file_keys
 from .packed import PackedPaths
 from .source import ImageSource
@@ -65,6 +67,7 @@ class ImageFiles(ImageSource):
         name: str | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
+        checks.arguments(ImageFiles.__init__, locals())
         if on_unreadable not in ("raise", "skip"):
             raise ValueError(f"`on_unreadable` must be 'raise' or 'skip', got {on_unreadable!r}")
         if not len(paths):

@@ -49,7 +49,6 @@ CALLS = [
                 float_labels=lambda good: Bank(good.features, good.labels.float()),
                 column_of_labels=lambda good: Bank(good.features, good.labels[:, None]),
                 no_tensors=lambda good: Bank(None, None),
-                none_stored=lambda good: Bank(good.features[:0], good.labels[:0]),
             ),
             "labels": LABELS.also(
                 other_length=lambda good: good[1:], names=lambda good: ["a", "b", "c", "d"]
