@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from instdisc.checks import checked_call, choice, refuse
+from instdisc.checks import checked_call, choice, input_file, output_file, refuse
 from instdisc.models import Backbone
 from instdisc.version import __version__
 
@@ -87,7 +87,9 @@ def export_backbone(
         'torchvision'
     """
     choice("format", format, get_args(Format))
-    path = Path(path)
+    if isinstance(source, str | Path):
+        source = input_file("source", source)
+    path = output_file("path", path)
     if path.suffix.lower() in _TELLING.difference(_SUFFIXES[format]):
         refuse(
             "path",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import timm
 import torch
 
-from instdisc.checks import checked_call
+from instdisc.checks import checked_call, input_file
 from instdisc.models import Backbone
 from instdisc.models.identity import hash_weights, input_from_json, published_input
 from instdisc.types import About, InputSpec
@@ -45,7 +45,7 @@ class CheckpointInfo(NamedTuple):
     input: InputSpec | None = None
 
 
-@checked_call()
+@checked_call(path=input_file)
 def load_backbone(
     path: str | Path, name: str | None = None, *, options: Mapping[str, Any] | None = None
 ) -> Backbone:
@@ -90,7 +90,7 @@ def load_backbone(
     return load_with_info(Path(path), name, options)[0]
 
 
-@checked_call()
+@checked_call(path=input_file)
 def describe_checkpoint(path: str | Path) -> CheckpointInfo:
     """Says how a file was made, without building the backbone.
 

@@ -97,7 +97,7 @@ class Documented(Call):
 
 
 def documented(
-    package: str, *names: str, without: Iterable[str] = (), **sorts_of: Sort | None
+    package: str, /, *names: str, without: Iterable[str] = (), **sorts_of: Sort | None
 ) -> list[Call]:
     """Specifications of callables by their examples.
 
@@ -121,7 +121,7 @@ def documented(
     ]
 
 
-def written(name: str, make: Callable[[], dict[str, Any]], **sorts_of: Sort | None) -> Call:
+def written(name: str, make: Callable[[], dict[str, Any]], /, **sorts_of: Sort | None) -> Call:
     """The specification of a callable without an example, by a call of it that works."""
     return Documented(name, make, sorts_of)
 
