@@ -129,7 +129,7 @@ def device_name(device: str | torch.device) -> str:
     return f"{device.type} ({platform.machine()})" if device.type == "cpu" else str(device)
 
 
-@checked_call(path=output_file)
+@checked_call()
 def append_records(records: Iterable[Record], path: str | Path) -> None:
     """Adds records to a file, which is made with its folder if need be.
 
@@ -147,7 +147,7 @@ def append_records(records: Iterable[Record], path: str | Path) -> None:
         _append(path, lines)
 
 
-@checked_call(path=output_file, key=text)
+@checked_call(key=text)
 def append_job(records: Sequence[Record], path: str | Path, key: str) -> list[Record]:
     """Adds the records of a run, unless they stand in the file already.
 

@@ -190,12 +190,12 @@ def test_a_resample_of_one_value_is_no_division_by_zero():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train": []}, "`train` must be a list of features, one per stage"),
-        ({"train": rows()}, "`train` must be a list of features, one per stage"),
+        ({"train": []}, "`train` must be a sequence of tensors or Features"),
+        ({"train": rows()}, "`train` must be a sequence of tensors or Features"),
         ({"test": [rows(), rows()]}, "`test` must be of the same 1 stages as `train`"),
-        ({"test": [rows(width=3)]}, r"`test of stage 1` must be a tensor \(M, 6\)"),
-        ({"train": [torch.ones(200, 6)]}, "`train of stage 1` must be different in some rows"),
-        ({"train": [rows(3)]}, "`train of stage 1` must be of at least 4 rows"),
+        ({"test": [rows(width=3)]}, r"`test\[0\]` must be a tensor \(M, 6\)"),
+        ({"train": [torch.ones(200, 6)]}, r"`train\[0\]` must be different in some rows"),
+        ({"train": [rows(3)]}, r"`train\[0\]` must be of at least 4 rows"),
         ({"train_factors": {}}, r"`test_factors` must be the factors \[\], at least one"),
         ({"test_factors": {"y": torch.rand(200)}}, r"the factors \['x'\], at least one, got"),
         ({"train_factors": {"x": torch.rand(7)}}, r"`train_factors\['x'\]` must be a tensor \(200"),

@@ -109,7 +109,7 @@ CALLS: list[Call] = [
 ]
 # "backbone" is what modules and tasks call the argument of `open_backbone`.
 for call in CALLS:
-    call.raises = {**call.raises, "source": FileNotFoundError}
+    call.raises = {**call.raises, "source": FileNotFoundError, "path": OSError}
 CALLS[-1].says = {"source": "backbone"}
 EXEMPT = {
     "instdisc.checkpoint.CheckpointInfo": "a result that `describe_checkpoint` gives back",
