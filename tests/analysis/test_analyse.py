@@ -190,6 +190,7 @@ def test_an_analysis_without_a_task(look, monkeypatch):
 def test_what_is_no_analysis(look):
     with pytest.raises(ValueError, match="`analyses` must be one of .*got 'pixel'. Did you mean"):
         look(["pixel"])
-    for wrong in ("pixels", []):
-        with pytest.raises(ValueError, match="`analyses` must be a list of at least one name"):
-            look(wrong)
+    with pytest.raises(ValueError, match="`analyses` must be a list of at least one name"):
+        look([])
+    with pytest.raises(TypeError, match="`analyses` must be a sequence of texts"):
+        look("pixels")

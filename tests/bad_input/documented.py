@@ -37,8 +37,8 @@ NAMES: dict[str, Sort] = {
         WHOLE,
     ),
     **dict.fromkeys(
-        ["freeze_parts", "per_type", "thumbnail", "hidden", "warmup", "only_a", "only_b", "indices", "stage",
-         "stages",
+        ["freeze_parts", "per_type", "thumbnail", "hidden", "warmup", "only_a", "only_b", "indices",
+         "stage", "stages",
          "seeds", "last_stages", "parameters", "job_records", "ignored", "category_ids"], FROM_ZERO
     ),
     **dict.fromkeys(

@@ -57,7 +57,7 @@ def test_images_are_named():
     ("shown", "kind", "message"),
     [
         ([], ValueError, "`shown` must be a list of at least one position or name"),
-        ("0.png", ValueError, "`shown` must be a list of at least one position or name"),
+        ("0.png", TypeError, "`shown` must be a sequence of whole numbers or texts"),
         (["x.png"], ValueError, "among the images of 'small', got 'x.png'. Its first image"),
         ([4], ValueError, "at most 3, got 4. 'small' holds 4 images."),
         ([0, "0.png"], ValueError, "images that differ, got '0.png'. It is named twice."),

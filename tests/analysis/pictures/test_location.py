@@ -52,9 +52,9 @@ def test_cells(location, cell):
         (
             (0.5, 1.5),
             ValueError,
-            "`location` must be a sequence of numbers of at least 0 and at most 1",
+            "`location` must be a finite number of at least 0 and at most 1",
         ),
-        ((0.5,), TypeError, "`location` must be a sequence of numbers"),
+        ((0.5,), TypeError, "`location` must be a pair x, y"),
         ("ab", TypeError, "`location` must be a sequence of numbers"),
         ((0.5, "a"), TypeError, "`location` must be a sequence of numbers"),
     ],
