@@ -61,6 +61,9 @@ class ViewPolicy:
         std: Sequence[float] = IMAGENET_STD,
     ) -> None:
         checks.arguments(ViewPolicy.__init__, locals(), flip=checks.share, std=checks.positive)
+        for name, numbers in (("mean", mean), ("std", std)):
+            if len(numbers) != 3:
+                checks.refuse(name, "three numbers, one for each channel", numbers)
         self.frame = frame
         self.photometric = tuple(photometric)
         self.flip = check_chance(flip)

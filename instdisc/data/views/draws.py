@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-
 _BLOCKS = 8  # blocks of four numbers made at once: as many as most policies need
 _ROUNDS = 10
 
