@@ -248,13 +248,18 @@ def check_labels(labels: Tensor, classes: Sequence[str]) -> None:
     Raises:
         ValueError: names the image.
     """
+    checks.dtype("labels", labels, checks.INTEGERS)
+    checks.shape("labels", labels, ("N",))
+    if not len(labels):
+        checks.refuse("labels", "of at least one image", labels)
     outside = labels < -1
     if classes:
         outside = outside | (labels >= len(classes))
     if outside.any():
         first = int(outside.nonzero()[0])
         rule = f"-1 to {len(classes) - 1}" if classes else "-1 (unknown) or above"
-        raise ValueError(f"`labels` must be {rule}, got {int(labels[first])} for image {first}")
+        of = f" (there are {len(classes)} `classes`)" if classes else ""
+        raise ValueError(f"`labels` must be {rule}, got {int(labels[first])} for image {first}{of}")
 
 
 def _check_sizes(

@@ -11,7 +11,7 @@ import torch
 from instdisc import checks
 
 from .columns import column_names as column_names
-from .columns import read_columns
+from .columns import read_columns, require_columns
 from .files import ImageFiles
 from .listed import ListedFiles
 
@@ -72,8 +72,10 @@ class ImageTable(ImageFiles):
         asked = {"image": image, "label": label, **({} if only is None else {"only": only[0]})}
         there = column_names(table)
         for argument, column in asked.items():
-            if column not in there and not refuses_header(there):
-                checks.refuse(argument, f"a column of {table.name}, {there[:10]}", column)
+            try:
+                require_columns(table, there, [column])
+            except ValueError as error:
+                raise ValueError(f"`{argument}` must be a column, but {error}") from error
         columns = [image, label, label if only is None else only[0]]
         rows = [_Row(line, *values) for line, values in read_columns(table, columns)]
         listed = ListedFiles(root, table)

@@ -89,6 +89,8 @@ class SegmentFiles(SegmentSource):
         self.paths = list(images)
         self.mask_paths = list(masks)
         self.ids = None if ids is None else dict(ids)
+        if colors is not None and len(colors) != len(self.classes):
+            checks.refuse("colors", f"one for each of {len(self.classes)} classes", colors)
         self._table = class_table(len(self.classes), ids)
         self._colors = None if colors is None else torch.tensor(colors, dtype=torch.uint8)
 
