@@ -209,17 +209,12 @@ def draw_episodes(
     checks.arguments(
         draw_episodes,
         locals(),
-        ways=checks.whole,
         shots=checks.whole,
         queries=checks.whole,
         episodes=checks.whole,
         seed=checks.count,
     )
-    if ways < 2 or min(shots, queries, episodes) < 1 or seed < 0:
-        raise ValueError(
-            "`ways` must be at least 2, `shots`, `queries` and `episodes` at least 1 and `seed` "
-            f"not negative, got {ways}, {shots}, {queries}, {episodes} and {seed}"
-        )
+    checks.whole("ways", ways, at_least=2)
     check_labels(labels, classes)
     present = [int(label) for label in labels.unique() if label >= 0]
     if len(present) < ways:

@@ -90,7 +90,6 @@ class RandomSubset(ImageSubset):
         checks.arguments(RandomSubset.__init__, locals(), count=checks.whole, seed=checks.count)
         source = _as_source(images)
         whole("count", count, at_least=1, at_most=len(source))
-        whole("seed", seed, at_least=0)
         order = torch.from_numpy(np.argsort(np.random.PCG64(seed).random_raw(len(source))))
         super().__init__(source, order[:count].sort().values)
 

@@ -10,8 +10,7 @@ import torch
 
 from instdisc import checks
 
-from .columns import column_names as column_names
-from .columns import read_columns, require_columns
+from .columns import read_columns, require_asked
 from .files import ImageFiles
 from .listed import ListedFiles
 
@@ -70,12 +69,7 @@ class ImageTable(ImageFiles):
         if not root.is_dir():
             raise FileNotFoundError(f"`root` must be the folder of the images, got {str(root)!r}")
         asked = {"image": image, "label": label, **({} if only is None else {"only": only[0]})}
-        there = column_names(table)
-        for argument, column in asked.items():
-            try:
-                require_columns(table, there, [column])
-            except ValueError as error:
-                raise ValueError(f"`{argument}` must be a column, but {error}") from error
+        require_asked(table, asked)
         columns = [image, label, label if only is None else only[0]]
         rows = [_Row(line, *values) for line, values in read_columns(table, columns)]
         listed = ListedFiles(root, table)

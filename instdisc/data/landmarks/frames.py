@@ -64,12 +64,9 @@ class SquareFrame(Frame):
         checks.arguments(SquareFrame.__init__, locals(), size=checks.whole)
         if len(mean) != 3:
             checks.refuse("mean", "three numbers, one for each channel", mean)
-        if not margin > -0.5:
-            raise ValueError(f"`margin` must be above -0.5, where nothing is left, got {margin}")
-        if not 0 <= scale < 1:
-            raise ValueError(f"`scale` must lie in [0, 1), got {scale}")
-        if not 0 <= shift < 1:
-            raise ValueError(f"`shift` must lie in [0, 1), got {shift}")
+        checks.finite("margin", margin, above=-0.5, remedy="At -0.5 nothing is left.")
+        checks.share("scale", scale, one=False)
+        checks.share("shift", shift, one=False)
         self.size = size
         self.interpolation = interpolation
         self._padding = [round(255 * part) for part in mean]
