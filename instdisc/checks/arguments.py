@@ -10,6 +10,8 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from .choices import choice
 from .form import refuse
 from .kinds import Kind, join_words, read_kinds
@@ -80,7 +82,7 @@ def _check(name: str, value: Any, kinds: list[Kind], rule: Rule | None) -> None:
         refuse(name, "a finite number" if words == "a number" else words, value, kind=TypeError)
     _check_finite(name, value)
     if rule is not None and value is not None:
-        listed = isinstance(value, Sequence) and not isinstance(value, str)
+        listed = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
         (every(rule) if listed else rule)(name, value)
 
 
