@@ -21,6 +21,13 @@ PACKAGES = [
     "instdisc.callbacks",
     "instdisc.testing",
     "instdisc.distributed",
+    "instdisc.transfer",
+    "instdisc.analysis",
+    "instdisc.metrics",
+    "instdisc.report",
+    "instdisc.records",
+    "instdisc.types",
+    "instdisc.checkpoint",
 ]
 
 

@@ -12,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from instdisc.checks import checked_call, output_folder, picture_file, refuse
+from instdisc.checks import checked_call, instance, output_folder, picture_file, refuse
 from instdisc.data import LandmarkData, LandmarkSource
 from instdisc.metrics import cumulative_errors, image_errors
 
@@ -104,6 +104,8 @@ def curve_figure(errors: Mapping[str, Tensor], path: str | Path) -> Path:
     Raises:
         ValueError: if `errors` is empty.
     """
+    for label, values in errors.items():
+        instance(f"errors[{label!r}]", values, Tensor, "a tensor (N, P)")
     if not errors:
         refuse("errors", "of at least one method", dict(errors))
     path = Path(path)

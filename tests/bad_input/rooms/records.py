@@ -112,6 +112,13 @@ for call in CALLS:
     call.raises = {**call.raises, "source": FileNotFoundError, "path": OSError}
 CALLS[-1].says = {"source": "backbone"}
 EXEMPT = {
+    **{
+        f"instdisc.types.{name}": "a plain tuple of tensors; whoever takes it checks it"
+        for name in (
+            *("Bank", "Views", "Objects", "Detections"),
+            *("ObjectBatch", "SegmentBatch", "LandmarkBatch"),
+        )
+    },
     "instdisc.checkpoint.CheckpointInfo": "a result that `describe_checkpoint` gives back",
     "instdisc.report.Published": "a row of our own table of published numbers",
     "instdisc.records.finite": "a check of `instdisc.checks`, imported here",
