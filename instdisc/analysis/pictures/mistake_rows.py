@@ -30,13 +30,13 @@ from instdisc.types import About, Record
 
 from .mistake_records import mistake_records
 from .sheet import need_arrays
-from .subjects import about_subject, check_backbones, policies_of
+from .subjects import about_subject, check_backbones, policies_of, thumbnail_side
 from .tile_sheet import Tile, TileRow, tile_sheet
 
 PROBES = ("knn", "readout")
 
 
-@checked_call()
+@checked_call(thumbnail=thumbnail_side)
 def compare_mistakes(
     backbones: Mapping[str, Backbone],
     train: ImageSource,
