@@ -283,7 +283,7 @@ WRONG: list[tuple[Callable, dict, str]] = [
     (NEIGHBOURS, {"k": 0}, "`k` must be a whole number of at least 1"),
     (NEIGHBOURS, {"thumbnail": -1}, "`thumbnail` must be a finite number of at least 0"),
     (COMPONENTS, {"stages": [0]}, "`stages` must be a whole number of at least 1"),
-    (LOCATION, {"location": [0.5, 2.0]}, "`location` must be a sequence of numbers"),
+    (LOCATION, {"location": [0.5, 2.0]}, "`location` must be a finite number"),
     (MAP, {"projection": "mds"}, "`projection` must be one of"),
     (MAP, {"num_classes": 25}, "at most 24"),
     (MISTAKES, {"probe": "svm"}, "`probe` must be one of"),
