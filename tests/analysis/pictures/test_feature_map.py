@@ -1,5 +1,6 @@
 """Maps of features against the singular value decomposition, and what they keep."""
 
+import inspect
 import sys
 from types import SimpleNamespace
 
@@ -56,7 +57,7 @@ def test_lengths_of_features_do_not_matter():
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
-    monkeypatch.setitem(feature_map.__globals__, "find_spec", lambda name: None)
+    monkeypatch.setitem(inspect.unwrap(feature_map).__globals__, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="package umap-learn is not installed, got 'umap'"):
         feature_map(two_groups(), projection="umap")
 
