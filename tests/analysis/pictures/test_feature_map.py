@@ -73,7 +73,7 @@ def test_umap_is_used_where_it_is_installed(monkeypatch):
             return rows[:, :2].astype(np.float32)
 
     monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=Reducer))
-    monkeypatch.setitem(feature_map.__globals__, "find_spec", lambda name: object())
+    monkeypatch.setitem(inspect.unwrap(feature_map).__globals__, "find_spec", lambda name: object())
     rows = two_groups()
     points = feature_map(rows, projection="umap", seed=5)
     assert seen == {"n_components": 2, "random_state": 5, "n_jobs": 1}
