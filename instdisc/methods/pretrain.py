@@ -8,27 +8,30 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
+from instdisc.checkpoint import open_backbone
 from instdisc.distributed import broadcast, world_size
-from instdisc.models import Backbone, MomentumEncoder, as_backbone
-from instdisc.types import About, InputSpec
+from instdisc.models import Backbone, MomentumEncoder
+from instdisc.types import InputSpec
 from instdisc.version import __version__
 
 from .batch import check_views, global_batch
 from .batch_norm import BatchNormMode, BatchNormPolicy
 from .compiled import CompiledPasses
 from .finite import FiniteWatch
+from .lent import LentBackboneModule
 from .objectives import Objective, weighted_sum
 from .optimizer import OptimizerName, check_optimizer, clips_gradients, make_optimizer
 from .schedule import Schedule, check_schedule, learning_rate_factor
+from .start import start_of, trained_from
 
 
-class PretrainModule(LightningModule):
+class PretrainModule(LentBackboneModule):
     """Pretrains a backbone with the weighted sum of one or more objectives.
 
     Each step: the query encoder sees the first view (and the second, if an objective classifies
@@ -38,7 +41,9 @@ class PretrainModule(LightningModule):
     Batches are ``(images, labels, ...)`` with `images` a sequence of V views ``(B, 3, H, W)``.
 
     Args:
-        backbone: a timm name or a `Backbone`.
+        backbone: what to train: a `Backbone`, which is not copied; a file as a warm start; or the
+            timm name of an architecture, ``"timm:NAME"`` with published weights. See
+            `instdisc.checkpoint.open_backbone`. What it began from stands in the recipe.
         objectives: the terms by name; the names appear in the logs and the checkpoint.
         momentum: m of the momentum backbone.
         optimizer: ``"sgd"``, ``"lars"`` or ``"adamw"``.
@@ -67,7 +72,8 @@ class PretrainModule(LightningModule):
         ValueError: if an argument is out of range; in training, if a batch does not suit the
             objectives (one view where two are needed, a missing label, a queue shorter than the
             global batch).
-        TypeError: if `backbone` is neither a name nor a `Backbone`, or a batch is not
+        FileNotFoundError: see `open_backbone`.
+        TypeError: if `backbone` is no `Backbone`, file or name, or a batch is not
             ``(sequence of views, labels)``.
         FloatingPointError: in training, if the loss is not finite: names the step; the
             checkpoints written before stay as they are.
@@ -75,7 +81,7 @@ class PretrainModule(LightningModule):
 
     def __init__(
         self,
-        backbone: str | Backbone,
+        backbone: str | Path | Backbone,
         objectives: Mapping[str, Objective],
         *,
         momentum: float = 0.999,
@@ -99,8 +105,8 @@ class PretrainModule(LightningModule):
         if reference_batch is not None and reference_batch < 1:
             raise ValueError(f"`reference_batch` must be positive, got {reference_batch}")
         check_schedule(schedule, warmup, milestones)
-        self.backbone = as_backbone(backbone)
-        self.backbone.origin = About(method=type(self).__name__, pretraining=type(self).__name__)
+        self.backbone = open_backbone(backbone)
+        self._start = start_of(self.backbone)
         self.objectives = nn.ModuleDict(objectives)
         self.momentum_backbone = (
             MomentumEncoder(self.backbone, momentum)
@@ -120,10 +126,6 @@ class PretrainModule(LightningModule):
         self.batch_norm = BatchNormPolicy(batch_norm, batch_norm_groups)
         self.channels_last = channels_last
         self._passes = CompiledPasses(compile=compile)
-        if channels_last:
-            for net in (self.backbone, self.momentum_backbone):
-                if net is not None:
-                    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._num_steps: float = float("inf")
         self._rate_scale = 1.0
         self._batch_size: int | None = None
@@ -148,7 +150,8 @@ class PretrainModule(LightningModule):
     @property
     def recipe(self) -> dict[str, Any]:
         """How this module was made, in JSON values; stored in every checkpoint and export."""
-        settings = {"backbone": self.backbone.spec, **self.hparams}
+        start = {"start": self._start} if self._start else {}
+        settings = {"backbone": self.backbone.spec, **start, **self.hparams}
         recipe: dict[str, Any] = json.loads(json.dumps(settings, default=str))
         return recipe
 
@@ -199,15 +202,17 @@ class PretrainModule(LightningModule):
         }
 
     def setup(self, stage: str) -> None:
-        if stage != "fit":
-            return
+        super().setup(stage)
         for net in (self.backbone, self.momentum_backbone):
-            if net is not None:
+            if net is not None and self.channels_last:
+                net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            if net is not None and stage == "fit":
                 self.batch_norm.prepare(net, self.trainer.strategy.root_device.type)
 
     def on_fit_start(self) -> None:
         self._finite = FiniteWatch()
         self._passes.begin_run()
+        self.backbone.origin = trained_from(type(self).__name__, self._start)
         # Whoever uses the backbone later shows it images as it sees them now.
         policies = getattr(getattr(self.trainer, "datamodule", None), "policies", None)
         first: Any = policies[0] if isinstance(policies, list | tuple) and policies else None
@@ -276,7 +281,10 @@ class PretrainModule(LightningModule):
             checkpoint["instdisc"]["random_state"] = torch.get_rng_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._random_state = checkpoint.get("instdisc", {}).get("random_state")
+        made = checkpoint.get("instdisc", {})
+        self._random_state = made.get("random_state")
+        self._start = made.get("recipe", {}).get("start", {})
+        self.backbone.origin = trained_from(type(self).__name__, self._start)
 
     def _objectives(self) -> dict[str, Objective]:
         return dict(self.objectives.items())  # type: ignore[arg-type]
