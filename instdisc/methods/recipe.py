@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from instdisc.version import __version__
+
 from .objectives import Classification, Contrast
 
 if TYPE_CHECKING:
@@ -85,18 +87,34 @@ def recipe_of(module: PretrainModule) -> dict[str, Any]:
             sets it, counts.
 
     Returns:
-        The arguments by name, ``backbone``, and ``changes``: ``step`` (that were done), ``name``,
-        ``before`` and ``after`` of each.
+        The arguments by name; ``backbone``; ``start``, see `start_of`; and ``changes``: ``step``
+        (how many were done), ``name``, ``before`` and ``after`` of each.
     """
     live = {name: getattr(module, name) for name in _OF_OPTIMIZER if name in module.hparams}
     settings = {
         "backbone": module.backbone.spec,
+        **({"start": module.start} if module.start else {}),
         **module.hparams,
         **live,
         "changes": module.settings.recorded(),
     }
     recipe: dict[str, Any] = json.loads(json.dumps(settings, default=str))
     return recipe
+
+
+def made_by(module: PretrainModule) -> dict[str, Any]:
+    """What a checkpoint says of the module that it holds.
+
+    Args:
+        module: as it is now.
+    """
+    return {
+        "backbone": module.backbone.spec,
+        "method": type(module).__name__,
+        "recipe": module.recipe,
+        "version": __version__,
+        "input": module.backbone.input._asdict(),
+    }
 
 
 def _method(module: PretrainModule) -> str:
