@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningDataModule
+from pytorch_lightning.trainer.states import TrainerStatus
+from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 from instdisc.checks import choice
@@ -137,6 +139,23 @@ class ViewData(LightningDataModule):
     def num_classes(self) -> int:
         """Number of classes; 0 if the images have no labels."""
         return len(self.images.classes)
+
+    @property
+    def batch_size(self) -> int:
+        """Images per process and step.
+
+        Set while a Trainer runs, as its batch-size finder does, it is at most the images there are.
+        """
+        return self._batch_size
+
+    @batch_size.setter
+    def batch_size(self, size: int) -> None:
+        if self.trainer is not None and self.trainer.state.status == TrainerStatus.RUNNING:
+            most = len(self.images) // self.trainer.world_size
+            if size > most:
+                rank_zero_info(f"`batch_size`={size} is more than there are images: {most}")
+            size = min(size, most)
+        self._batch_size = size
 
     def train_dataloader(self) -> ViewLoader:
         if self.decode == "device":
