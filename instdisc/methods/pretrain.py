@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from instdisc.distributed import broadcast, world_size
 from instdisc.models import Backbone, MomentumEncoder, as_backbone
+from instdisc.resuming import RunPosition
 from instdisc.types import About, InputSpec
 from instdisc.version import __version__
 
@@ -124,7 +125,7 @@ class PretrainModule(LightningModule):
             for net in (self.backbone, self.momentum_backbone):
                 if net is not None:
                     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._num_steps: float = float("inf")
+        self.position = RunPosition()
         self._rate_scale = 1.0
         self._batch_size: int | None = None
         self._finite = FiniteWatch()
@@ -218,11 +219,11 @@ class PretrainModule(LightningModule):
     def on_train_start(self) -> None:
         # Not in configure_optimizers: to ask for the length of the run there would load the data
         # before Lightning restores the position of a resumable loader, which is then lost.
-        self._num_steps = self.trainer.estimated_stepping_batches
+        self.position.begin(self)
         self._rate_scale = 1.0
         if self.reference_batch is not None:
             self._rate_scale = global_batch(self.trainer) / self.reference_batch
-        if self._num_steps == float("inf") and (self.schedule != "constant" or self.warmup):
+        if self.position.num_steps == float("inf") and (self.schedule != "constant" or self.warmup):
             raise ValueError(
                 "a run without end has no schedule: set `max_epochs` or `max_steps` of the "
                 "Trainer, or schedule='constant' and warmup=0"
@@ -270,6 +271,7 @@ class PretrainModule(LightningModule):
             "version": __version__,
             "input": self.backbone.input._asdict(),
         }
+        self.position.save(self, checkpoint)
         # For networks that draw numbers (dropout, stochastic depth); several processes draw their
         # own, and Lightning keeps one checkpoint.
         if world_size() == 1:
@@ -277,6 +279,7 @@ class PretrainModule(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._random_state = checkpoint.get("instdisc", {}).get("random_state")
+        self.position.load(checkpoint)
 
     def _objectives(self) -> dict[str, Objective]:
         return dict(self.objectives.items())  # type: ignore[arg-type]
@@ -293,11 +296,13 @@ class PretrainModule(LightningModule):
         return self._passes.encode(net, images)
 
     def _rate_factor(self, step: int) -> float:
-        if self._num_steps == float("inf"):  # not known before the run starts; see on_train_start
+        if self.position.num_steps == float(
+            "inf"
+        ):  # not known before the run starts; see on_train_start
             return 1.0
         return self._rate_scale * learning_rate_factor(
-            step,
-            int(self._num_steps),
+            self.position.step(step),
+            int(self.position.num_steps),
             schedule=self.schedule,
             warmup=self.warmup,
             milestones=self.milestones,

@@ -13,7 +13,7 @@ WARMUP_START = 0.01
 
 
 def learning_rate_factor(
-    step: int,
+    step: float,
     num_steps: int,
     *,
     schedule: Schedule = "cosine",
