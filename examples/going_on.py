@@ -11,6 +11,7 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from instdisc.checkpoint import newest_checkpoint
+from instdisc.checkpoint.newest import remove_broken_last
 
 _NOT_SETTINGS = ("config", "ckpt_path", "trainer.default_root_dir")
 
@@ -44,6 +45,8 @@ def find_start(trainer: Trainer, ckpt_path: str | None) -> str | None:
     for folder in sorted(folders) or [checkpoints_folder(trainer.default_root_dir)]:
         path = newest_checkpoint(folder)
         if path is not None:
+            if trainer.is_global_zero:
+                remove_broken_last(folder)
             return str(path)
     return ckpt_path  # Lightning looks where loggers write, and says if there is none
 

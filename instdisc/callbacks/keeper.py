@@ -65,7 +65,6 @@ class NewestCheckpoint(ModelCheckpoint):
             save_top_k=-1,  # what goes is decided here, after the link
             every_n_epochs=every_n_epochs,
             every_n_train_steps=every_n_train_steps,
-            enable_version_counter=False,
         )
         self._written: list[str] = []  # names of files, the newest last
         self._linked = ""  # the path that the link points to
@@ -89,8 +88,9 @@ class NewestCheckpoint(ModelCheckpoint):
         if stage == "fit":
             save_whole(trainer)
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        super().on_train_start(trainer, pl_module)
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_fit_start(trainer, pl_module)
+        # Also of a run that had ended, which no training follows.
         start = None if trainer.ckpt_path is None else Path(trainer.ckpt_path).resolve()
         if start is None or start.parent != self._folder.resolve():
             self._written = []  # in another folder

@@ -61,6 +61,29 @@ def newest_checkpoint(folder: str | Path) -> Path | None:
     return from_first(lambda: _choose(Path(folder)))
 
 
+def remove_broken_last(folder: str | Path) -> list[Path]:
+    """Removes a ``last.ckpt`` that a killed run left half written or pointing to nothing.
+
+    Lightning would write ``last-v1.ckpt`` beside it. Nothing else is removed.
+
+    Args:
+        folder: of the ``.ckpt`` files.
+
+    Returns:
+        What was removed.
+    """
+    removed = []
+    for path in sorted(Path(folder).glob("last*.ckpt")):
+        if _LAST.fullmatch(path.name) is None or path.is_dir():
+            continue
+        try:
+            check_numbers(_look_at(path).path)
+        except (ValueError, OSError):
+            path.unlink(missing_ok=True)
+            removed.append(path)
+    return removed
+
+
 class _Candidate(NamedTuple):
     steps: int
     epoch: int
