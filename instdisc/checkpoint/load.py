@@ -138,10 +138,22 @@ def load_with_info(
     backbone.origin = About(
         method=info.method or path.stem,
         checkpoint=str(path),
-        pretraining=info.method or info.layout,
+        pretraining=pretraining_of(info.method, info.recipe) or info.layout,
         weights=hash_weights(net, backbone.spec),
     )
     return backbone, info._replace(backbone=backbone.spec)
+
+
+def pretraining_of(method: str, recipe: Mapping[str, Any]) -> str:
+    """How records tell the way to a backbone: what trained it, and what had trained its start.
+
+    Args:
+        method: name of the class that trained it; ``""`` if nobody knows.
+        recipe: of that training; under ``start`` what is known of the weights it began with.
+    """
+    start = recipe.get("start")
+    before = start.get("pretraining") if isinstance(start, dict) else None
+    return f"{method}, from {before}" if method and before else method
 
 
 def _inspect(path: Path) -> tuple[CheckpointInfo, Recognised]:

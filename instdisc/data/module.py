@@ -201,9 +201,12 @@ class ViewData(LightningDataModule):
 
     def _loader(self, views: ViewDataset, *, training: bool) -> ViewLoader:
         device, finish = torch.device("cpu"), None
-        # Elsewhere nothing works beside the network, and Lightning brings raw batches as well.
+        # Elsewhere nothing works beside the network, and Lightning brings raw batches as well;
+        # but in bf16-true and the like it would round the numbers that views are made by.
         if self.trainer is not None and self.trainer.strategy.root_device.type == "cuda":
             device = self.trainer.strategy.root_device
+            finish = self._finish_training if training else self._finish_plain
+        elif self.trainer is not None and _converts(self.trainer):
             finish = self._finish_training if training else self._finish_plain
         return ViewLoader(
             views,
@@ -216,6 +219,13 @@ class ViewData(LightningDataModule):
             device=device,
             finish=finish,
         )
+
+
+def _converts(trainer: Any) -> bool:
+    """Whether a Trainer converts the fractions of a batch, before it is finished."""
+    number = torch.ones((), dtype=torch.float32)
+    converted: Tensor = trainer.precision_plugin.convert_input(number)
+    return converted.dtype != number.dtype
 
 
 def _policies(

@@ -6,29 +6,33 @@ Legend: B batch on this process, V views, H x W image size.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
+from instdisc.checkpoint import open_backbone
 from instdisc.distributed import broadcast, world_size
-from instdisc.models import Backbone, MomentumEncoder, as_backbone
-from instdisc.types import About, InputSpec
-from instdisc.version import __version__
+from instdisc.models import Backbone, MomentumEncoder
+from instdisc.resuming import RateSchedule, RunPosition, RunSettings
+from instdisc.types import InputSpec
 
-from .batch import check_views, global_batch
+from .batch import check_views
 from .batch_norm import BatchNormMode, BatchNormPolicy
 from .compiled import CompiledPasses
-from .finite import FiniteWatch
+from .lent import LentBackboneModule
+from .loss_log import LossLog
 from .objectives import Objective, weighted_sum
 from .optimizer import OptimizerName, check_optimizer, clips_gradients, make_optimizer
-from .schedule import Schedule, check_schedule, learning_rate_factor
+from .rate import RateOfRun
+from .recipe import fixed_settings, free_settings, made_by, recipe_of
+from .schedule import Schedule, check_schedule
+from .start import start_of, trained_from
 
 
-class PretrainModule(LightningModule):
+class PretrainModule(LentBackboneModule):
     """Pretrains a backbone with the weighted sum of one or more objectives.
 
     Each step: the query encoder sees the first view (and the second, if an objective classifies
@@ -38,7 +42,9 @@ class PretrainModule(LightningModule):
     Batches are ``(images, labels, ...)`` with `images` a sequence of V views ``(B, 3, H, W)``.
 
     Args:
-        backbone: a timm name or a `Backbone`.
+        backbone: what to train: a `Backbone`, which is not copied; a file as a warm start; or the
+            timm name of an architecture, ``"timm:NAME"`` with published weights. See
+            `instdisc.checkpoint.open_backbone`. What it began from stands in the recipe.
         objectives: the terms by name; the names appear in the logs and the checkpoint.
         momentum: m of the momentum backbone.
         optimizer: ``"sgd"``, ``"lars"`` or ``"adamw"``.
@@ -67,7 +73,8 @@ class PretrainModule(LightningModule):
         ValueError: if an argument is out of range; in training, if a batch does not suit the
             objectives (one view where two are needed, a missing label, a queue shorter than the
             global batch).
-        TypeError: if `backbone` is neither a name nor a `Backbone`, or a batch is not
+        FileNotFoundError: see `open_backbone`.
+        TypeError: if `backbone` is no `Backbone`, file or name, or a batch is not
             ``(sequence of views, labels)``.
         FloatingPointError: in training, if the loss is not finite: names the step; the
             checkpoints written before stay as they are.
@@ -75,7 +82,7 @@ class PretrainModule(LightningModule):
 
     def __init__(
         self,
-        backbone: str | Backbone,
+        backbone: str | Path | Backbone,
         objectives: Mapping[str, Objective],
         *,
         momentum: float = 0.999,
@@ -99,8 +106,8 @@ class PretrainModule(LightningModule):
         if reference_batch is not None and reference_batch < 1:
             raise ValueError(f"`reference_batch` must be positive, got {reference_batch}")
         check_schedule(schedule, warmup, milestones)
-        self.backbone = as_backbone(backbone)
-        self.backbone.origin = About(method=type(self).__name__, pretraining=type(self).__name__)
+        self.backbone = open_backbone(backbone)
+        self.start = start_of(self.backbone)
         self.objectives = nn.ModuleDict(objectives)
         self.momentum_backbone = (
             MomentumEncoder(self.backbone, momentum)
@@ -120,14 +127,11 @@ class PretrainModule(LightningModule):
         self.batch_norm = BatchNormPolicy(batch_norm, batch_norm_groups)
         self.channels_last = channels_last
         self._passes = CompiledPasses(compile=compile)
-        if channels_last:
-            for net in (self.backbone, self.momentum_backbone):
-                if net is not None:
-                    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._num_steps: float = float("inf")
-        self._rate_scale = 1.0
+        self.position = RunPosition()
+        self.settings = RunSettings({}, {})  # what a subclass adds is not here yet; see setup
+        self._rate = RateOfRun(self)
         self._batch_size: int | None = None
-        self._finite = FiniteWatch()
+        self._losses = LossLog(list(objectives))
         self._random_state: Tensor | None = None
         # Equal on all processes by construction: spare DDP the broadcast of 32 MB each step.
         self._ddp_params_and_buffers_to_ignore = [
@@ -147,10 +151,11 @@ class PretrainModule(LightningModule):
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """How this module was made, in JSON values; stored in every checkpoint and export."""
-        settings = {"backbone": self.backbone.spec, **self.hparams}
-        recipe: dict[str, Any] = json.loads(json.dumps(settings, default=str))
-        return recipe
+        """How this module was made and what resumes changed, in JSON values; see `recipe_of`.
+
+        Stored in every checkpoint and export.
+        """
+        return recipe_of(self)
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         images, labels = batch[0], batch[1]
@@ -167,13 +172,9 @@ class PretrainModule(LightningModule):
             for name, objective in objectives.items()
         }
         loss = weighted_sum([(objectives[name].weight, term) for name, term in terms.items()])
-        self._finite.note(loss, self.global_step)
+        self._losses.note(self, {"loss": loss, **{f"{k}/loss": term for k, term in terms.items()}})
         if loss.device.type == "cpu":
-            self._raise_if_not_finite()
-        if self._logs_now():
-            self.log("loss", loss.detach(), prog_bar=True)
-            if len(terms) > 1:
-                self.log_dict({f"{name}/loss": term.detach() for name, term in terms.items()})
+            self._losses.check(self.trainer)
         return {"loss": loss, "features": queries[0].detach(), "labels": labels}
 
     def validation_step(
@@ -192,22 +193,26 @@ class PretrainModule(LightningModule):
             momentum=self.sgd_momentum,
             fused=not clips_gradients(self),
         )
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_factor)
+        self._rate = RateOfRun(self)
+        scheduler = RateSchedule(optimizer, self._rate.factor)
+        self.settings.keep(optimizer)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
 
     def setup(self, stage: str) -> None:
-        if stage != "fit":
-            return
+        super().setup(stage)
+        self.settings.free, self.settings.fixed = free_settings(self), fixed_settings(self)
         for net in (self.backbone, self.momentum_backbone):
-            if net is not None:
+            if net is not None and self.channels_last:
+                net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            if net is not None and stage == "fit":
                 self.batch_norm.prepare(net, self.trainer.strategy.root_device.type)
 
     def on_fit_start(self) -> None:
-        self._finite = FiniteWatch()
         self._passes.begin_run()
+        self.backbone.origin = trained_from(type(self).__name__, self.start)
         # Whoever uses the backbone later shows it images as it sees them now.
         policies = getattr(getattr(self.trainer, "datamodule", None), "policies", None)
         first: Any = policies[0] if isinstance(policies, list | tuple) and policies else None
@@ -216,21 +221,12 @@ class PretrainModule(LightningModule):
         broadcast(buffer for name, buffer in self.named_buffers() if ".queue." in name)
 
     def on_train_start(self) -> None:
-        # Not in configure_optimizers: to ask for the length of the run there would load the data
-        # before Lightning restores the position of a resumable loader, which is then lost.
-        self._num_steps = self.trainer.estimated_stepping_batches
-        self._rate_scale = 1.0
-        if self.reference_batch is not None:
-            self._rate_scale = global_batch(self.trainer) / self.reference_batch
-        if self._num_steps == float("inf") and (self.schedule != "constant" or self.warmup):
-            raise ValueError(
-                "a run without end has no schedule: set `max_epochs` or `max_steps` of the "
-                "Trainer, or schedule='constant' and warmup=0"
-            )
-        scheduler: Any = self.lr_schedulers()
-        rate = self.learning_rate * self._rate_factor(scheduler.last_epoch)
-        for group in scheduler.optimizer.param_groups:
-            group["lr"] = rate
+        self.position.begin(self)
+        if self.settings.keeps_optimizer:
+            self._rate.begin()
+        self.settings.free, self.settings.fixed = free_settings(self), fixed_settings(self)
+        self.settings.begin(self)
+        self._losses.begin_run(self)
         if self._random_state is not None and world_size() == 1:
             torch.set_rng_state(self._random_state.cpu())
             self._random_state = None
@@ -255,28 +251,38 @@ class PretrainModule(LightningModule):
             objective.after_step()
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if self._logs_now() or self._finite.is_full:
-            self._raise_if_not_finite()
+        self._losses.end_step(self)
+
+    def on_validation_start(self) -> None:
+        self._losses.begin_validation(self)
+
+    def on_train_epoch_start(self) -> None:
+        self._losses.begin_epoch()
+
+    def on_train_epoch_end(self) -> None:
+        self._losses.end_epoch(self)
 
     def on_train_end(self) -> None:
-        self._raise_if_not_finite()
+        self._losses.check(self.trainer)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._raise_if_not_finite()
-        checkpoint["instdisc"] = {
-            "backbone": self.backbone.spec,
-            "method": type(self).__name__,
-            "recipe": self.recipe,
-            "version": __version__,
-            "input": self.backbone.input._asdict(),
-        }
+        self._losses.check(self.trainer)
+        checkpoint["instdisc"] = {**made_by(self), "losses": self._losses.state_dict()}
         # For networks that draw numbers (dropout, stochastic depth); several processes draw their
         # own, and Lightning keeps one checkpoint.
         if world_size() == 1:
             checkpoint["instdisc"]["random_state"] = torch.get_rng_state()
+        self.position.save(self, checkpoint)
+        self.settings.save(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._random_state = checkpoint.get("instdisc", {}).get("random_state")
+        self.settings.load(self, checkpoint)
+        self.position.load(checkpoint)
+        made = checkpoint.get("instdisc", {})
+        self._random_state = made.get("random_state")
+        self._losses.load_state_dict(made.get("losses", {}))
+        self.start = made.get("recipe", {}).get("start", {})
+        self.backbone.origin = trained_from(type(self).__name__, self.start)
 
     def _objectives(self) -> dict[str, Objective]:
         return dict(self.objectives.items())  # type: ignore[arg-type]
@@ -292,24 +298,7 @@ class PretrainModule(LightningModule):
             images = images.contiguous(memory_format=torch.channels_last)
         return self._passes.encode(net, images)
 
-    def _rate_factor(self, step: int) -> float:
-        if self._num_steps == float("inf"):  # not known before the run starts; see on_train_start
-            return 1.0
-        return self._rate_scale * learning_rate_factor(
-            step,
-            int(self._num_steps),
-            schedule=self.schedule,
-            warmup=self.warmup,
-            milestones=self.milestones,
-        )
-
     def _logs_now(self) -> bool:
         trainer: Any = self.trainer
         interval: int = trainer.log_every_n_steps  # 0 = never
         return interval > 0 and (self.global_step + 1) % interval == 0
-
-    def _raise_if_not_finite(self) -> None:
-        callback = self.trainer.checkpoint_callback
-        names = ("last_model_path", "best_model_path")
-        kept = [path for name in names if (path := getattr(callback, name, ""))]
-        self._finite.check(kept[0] if kept else None)
