@@ -44,7 +44,7 @@ def pretrain(tmp_path):
     return lambda *options: script.main([*given, *options])
 
 
-KEPT_BY_LIGHTNING = [
+THEIRS = [
     "--trainer.callbacks+=ModelCheckpoint",
     "--trainer.callbacks.save_last=true",
     "--trainer.callbacks.save_top_k=-1",
@@ -56,8 +56,8 @@ KEPT_BY_LIGHTNING = [
     [
         ([], "nothing"),
         ([], "dangling"),
-        (KEPT_BY_LIGHTNING, "half"),
-        (KEPT_BY_LIGHTNING, "nothing"),
+        (THEIRS, "half"),
+        (THEIRS, "nothing"),
     ],
     ids=["ours-nothing", "ours-dangling", "theirs-half", "theirs-nothing"],
 )
@@ -115,7 +115,7 @@ def test_changed_settings(tmp_path):
 
 
 def test_keeper_of_ones_own(pretrain, tmp_path):
-    cli = pretrain(*KEPT_BY_LIGHTNING)
+    cli = pretrain(*THEIRS)
     (keeper,) = [c for c in cli.trainer.callbacks if isinstance(c, ModelCheckpoint)]
     assert not isinstance(keeper, NewestCheckpoint)
 
