@@ -7,6 +7,7 @@ from .export import export_backbone as export_backbone
 from .info import CheckpointInfo as CheckpointInfo
 from .info import describe_checkpoint as describe_checkpoint
 from .load import load_backbone as load_backbone
+from .newest import newest_checkpoint as newest_checkpoint
 from .opening import open_backbone as open_backbone
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -18,6 +16,7 @@ from torch import nn
 from instdisc.checks import choice, refuse
 from instdisc.models import Backbone
 from instdisc.version import __version__
+from instdisc.writing import write_whole
 
 from .fit import HARMLESS_OPTIONS
 from .info import CheckpointInfo
@@ -116,7 +115,7 @@ def export_backbone(
                 torch.save(state, buffer)
                 file.write_bytes(buffer.getvalue())
 
-    _write_whole(path, write)
+    write_whole(path, write)
     return path
 
 
@@ -213,16 +212,3 @@ def _check_fits(backbone: Backbone, state: State, format: Format) -> None:
 def _detectron2(state: State) -> dict[str, Any]:
     model = {detectron2_name(key): value.numpy() for key, value in state.items()}
     return {"model": model, "__author__": "instdisc", "matching_heuristics": True}
-
-
-def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Writes beside `path`, waits for the disk and renames: `path` is old or new, never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        write(partial)
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
