@@ -22,11 +22,15 @@ from instdisc.checkpoint import open_backbone
 from instdisc.checks import whole
 from instdisc.data import ObjectSource
 from instdisc.models import Backbone
+from instdisc.resuming import RunPosition, RunSettings
 from instdisc.types import Detections, ObjectBatch
 
-from ..history import History
+from ..course import begin_course, load_course, save_course
+from ..draws import StepDraws
+from ..history import History, chosen
 from ..normalisation import Normaliser
-from ..training import check_losses, check_weights
+from ..rates import RunRates
+from ..training import check_losses, check_precision, check_weights
 from .detector import Detector
 from .evaluation import Evaluation, Evaluator, Protocol, check_protocols, restore
 from .norms import Norm
@@ -144,6 +148,19 @@ class DetectionModule(LightningModule):
         self.channels_last = channels_last
         self.result: Evaluation | None = None
         self._evaluator: Evaluator | None = None
+        self.position = RunPosition()
+        self.rates = RunRates(self.position, self._rate, endless=True)
+        self.draws = StepDraws()
+        spec = self.detector.spec
+        fixed = ("num_classes", "masks", "neck", "norm", "freeze_parts", "anchor_sizes")
+        self.settings = RunSettings(
+            {
+                **chosen(self, "learning_rate", "momentum", "weight_decay", "warmup"),
+                **chosen(self, "milestones", "precise_batches"),
+                **{name: spec[name] for name in ("counts", "regions_per_image")},
+            },
+            {"backbone": backbone.spec, **{name: spec[name] for name in fixed}},
+        )
         self.normalise = Normaliser(self.history.seen)
         self._see(
             mean=self.history.seen.mean if mean is None else tuple(mean),
@@ -174,6 +191,7 @@ class DetectionModule(LightningModule):
         return normal
 
     def setup(self, stage: str) -> None:
+        check_precision(self.trainer)
         self.history.show(self)
         if self._is_channels_last(self.trainer.strategy.root_device):
             self.detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -184,19 +202,22 @@ class DetectionModule(LightningModule):
             check_sets(train, self._truth())
         else:
             check_test(self._truth())
-        self.history.begin(self)
+
+    def on_train_start(self) -> None:
+        begin_course(self)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history.save(checkpoint)
+        save_course(self, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history.load(self, checkpoint)
+        load_course(self, checkpoint)
         self._see()
 
     def training_step(self, batch: ObjectBatch, batch_idx: int) -> Tensor:
         self.result = None  # of weights that are no more
         images = self.prepare(batch.images, batch.sizes)
-        losses: dict[str, Tensor] = self.detector(images, batch.sizes, batch.objects)
+        with self.draws.at(self.global_step, self.global_rank, self.device):  # regions
+            losses: dict[str, Tensor] = self.detector(images, batch.sizes, batch.objects)
         loss = torch.stack(list(losses.values())).sum()
         check_losses(losses, self.global_step, _REMEDY)
         self.log("loss", loss.detach(), prog_bar=True, batch_size=len(images))
@@ -271,11 +292,11 @@ class DetectionModule(LightningModule):
             momentum=self.momentum,
             weight_decay=self.weight_decay,
         )
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            lambda step: rate_factor(step, milestones=self.milestones, warmup=self.warmup),
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        self.settings.keep(optimizer)
+        return self.rates.configure(optimizer)
+
+    def _rate(self, step: float, num_steps: float) -> float:
+        return rate_factor(step, milestones=self.milestones, warmup=self.warmup)
 
     def _see(self, **changed: Any) -> None:
         self.history.seen = self.history.seen._replace(**changed)

@@ -6,9 +6,10 @@ Legend: B batch, D width, P points, S side of a view.
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningModule
@@ -22,42 +23,21 @@ from instdisc.data.landmarks.dataset import to_image
 from instdisc.metrics import ImageRows, LandmarkErrors, image_errors
 from instdisc.metrics.rows import empty_rows
 from instdisc.models import Backbone
+from instdisc.resuming import RunPosition, RunSettings
 from instdisc.types import LandmarkBatch
 
+from ..course import begin_course, load_course, save_course
+from ..draws import StepDraws
 from ..finetuning.module import frozen_names
-from ..history import History
-from ..training import check_losses, check_weights
+from ..history import History, chosen
+from ..rates import RunRates, take_up_cosine
+from ..training import check_losses, check_precision, check_weights
 from .heads import HeatmapHead, RegressionHead
+from .result import LandmarkResult, Shown
 
 Head = Literal["linear", "mlp", "heatmap"]
 _MOST_SHOWN = 16
 _REMEDY = "Lower the `learning_rate`."
-
-
-class LandmarkResult(NamedTuple):
-    """What a test gave, each image once, in the order of the set.
-
-    Attributes:
-        errors: ``(N, P)`` float64 over the distance between the eyes; NaN where a point does not
-            count.
-        points: ``(N, P, 2)`` float32 predicted x, y in pixels of the images.
-        positions: ``(N,)`` int64 of the images in the test set.
-        left_out: images whose error cannot be measured, since no point of an eye is visible.
-    """
-
-    errors: Tensor
-    points: Tensor
-    positions: Tensor
-    left_out: int
-
-
-class Shown(NamedTuple):
-    """A test image for a picture; points ``(P, 2)`` in its pixels."""
-
-    position: int
-    predicted: Tensor
-    points: Tensor
-    visible: Tensor
 
 
 class LandmarkModule(LightningModule):
@@ -149,6 +129,18 @@ class LandmarkModule(LightningModule):
                 "positions": empty_rows(None, torch.int64),
             }
         )
+        self.position = RunPosition()
+        self.rates = RunRates(self.position, _cosine)
+        self.draws = StepDraws()
+        self.settings = RunSettings(
+            chosen(self, "learning_rate", "backbone_learning_rate", "weight_decay", "image_size"),
+            {
+                "backbone": self.backbone.spec,
+                "layout": f"{num_points} points: {', '.join(layout.names)}",
+                **self.spec,
+                "frozen": frozen,
+            },
+        )
         self.result: LandmarkResult | None = None
         self.shown: list[Shown] = []
         self._show_every = 1
@@ -204,6 +196,7 @@ class LandmarkModule(LightningModule):
         return self
 
     def setup(self, stage: str) -> None:
+        check_precision(self.trainer)
         self.history.show(self)
         size = getattr(getattr(self.trainer, "datamodule", None), "image_size", self.image_size)
         if size != self.image_size:
@@ -215,15 +208,16 @@ class LandmarkModule(LightningModule):
         if stage == "fit" and isinstance(self.head, RegressionHead) and data is not None:
             self.head.start_at(data.mean_points())
 
-    def on_fit_start(self) -> None:
-        self.history.begin(self)
+    def on_train_start(self) -> None:
+        begin_course(self)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history.save(checkpoint)
+        save_course(self, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         before = self.history.about.weights
-        self.history.load(self, checkpoint)
+        take_up_cosine(checkpoint)
+        load_course(self, checkpoint)
         if self._precomputed and before != self.history.about.weights:
             refuse(
                 "backbone",
@@ -235,7 +229,9 @@ class LandmarkModule(LightningModule):
 
     def training_step(self, batch: LandmarkBatch, batch_idx: int) -> Tensor:
         self.result = None  # of weights that are no more
-        loss = self.head.loss(self._output(batch), batch.points / self.image_size, batch.inside)
+        with self.draws.at(self.global_step, self.global_rank, self.device):
+            output = self._output(batch)
+        loss = self.head.loss(output, batch.points / self.image_size, batch.inside)
         check_losses({"loss": loss}, self.global_step, _REMEDY)
         self.log("loss", loss, prog_bar=True)
         return loss
@@ -293,9 +289,8 @@ class LandmarkModule(LightningModule):
                 {"params": list(self.backbone.parameters()), "lr": self.backbone_learning_rate}
             )
         optimizer = torch.optim.Adam(groups, weight_decay=self.weight_decay)
-        steps = max(1, int(self.trainer.estimated_stepping_batches))
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        self.settings.keep(optimizer)
+        return self.rates.configure(optimizer)
 
     def _output(self, batch: LandmarkBatch) -> Tensor:
         kept = batch.images.ndim == 2  # features, where views have four dimensions
@@ -309,6 +304,10 @@ class LandmarkModule(LightningModule):
         features = batch.images if kept else self.encode(batch.images)
         output: Tensor = self.head(features)
         return output
+
+
+def _cosine(step: float, num_steps: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, step / num_steps)))
 
 
 def _check(

@@ -8,8 +8,50 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from torch import Tensor
+from torch.nn import functional as F
 
 Predict = Callable[[Tensor], Tensor]  # (B, 3, H, W) to (B, C, H, W)
+
+
+def image_logits(
+    predict: Predict,
+    images: Tensor,
+    *,
+    short_side: int | None = None,
+    interpolation: str = "bilinear",
+    window: tuple[int, int] | None = None,
+    window_step: tuple[int, int] = (1, 1),
+) -> Tensor:
+    """The logits of images at their size, from images that may be seen at another.
+
+    Args:
+        predict: logits of images.
+        images: ``(B, 3, H, W)``, normalised.
+        short_side: at how many pixels of it they are seen; ``None``: as they are.
+        interpolation: of that.
+        window: h and w of `sliding_logits`; ``None`` for the whole image at once.
+        window_step: of `sliding_logits`.
+
+    Returns:
+        ``(B, C, H, W)``.
+
+    Example:
+        >>> import torch
+        >>> image_logits(lambda part: part[:, :2], torch.ones(1, 3, 4, 6), short_side=8).shape
+        torch.Size([1, 2, 4, 6])
+    """
+    size = (images.shape[2], images.shape[3])
+    if short_side is not None:
+        scale = short_side / min(size)
+        resized = [max(1, round(side * scale)) for side in size]
+        images = F.interpolate(images, resized, mode=interpolation, antialias=True)
+    if window is None:
+        logits = predict(images)
+    else:
+        logits = sliding_logits(predict, images, window, window_step)
+    if logits.shape[2:] != size:
+        logits = F.interpolate(logits.float(), size, mode="bilinear", align_corners=False)
+    return logits
 
 
 def sliding_logits(

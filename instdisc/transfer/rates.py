@@ -1,0 +1,80 @@
+"""The learning rate of a training, read where the run stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch.optim.lr_scheduler import LambdaLR
+
+from instdisc.resuming import RunPosition
+
+
+class RunRates:
+    """Multiplies the rates of an optimiser by what a rule says at a position.
+
+    The rule is asked before the length of the run is there, since to look at it loads the data,
+    and a resumable loader then loses its place: `begin` puts things right for the first step.
+
+    Args:
+        position: of the run.
+        rule: gets the step and the number of steps; gives the factor.
+        endless: whether the rule does without the number of steps.
+
+    Example:
+        >>> rates = RunRates(RunPosition(), lambda step, num_steps: 1 - step / num_steps)
+        >>> rates.factor(0)
+        1.0
+    """
+
+    def __init__(
+        self, position: RunPosition, rule: Callable[[float, float], float], *, endless: bool = False
+    ) -> None:
+        self._position, self._rule, self._endless = position, rule, endless
+
+    def configure(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        """What ``configure_optimizers`` returns."""
+        scheduler = LambdaLR(optimizer, self.factor)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def factor(self, done: int) -> float:
+        """By what the rates are multiplied after so many steps."""
+        num_steps = self._position.num_steps
+        if num_steps == float("inf") and not self._endless:  # not there before the run begins
+            return 1.0
+        return self._rule(self._position.step(done), num_steps)
+
+    def begin(self, module: LightningModule) -> None:
+        """Sets the rates of the first step; for ``on_train_start``, after the position's.
+
+        Schedulers that a user made instead are left alone.
+
+        Raises:
+            ValueError: if the rule needs an end that the run has not.
+        """
+        schedulers = [config.scheduler for config in module.trainer.lr_scheduler_configs]
+        for scheduler in schedulers:
+            if not isinstance(scheduler, LambdaLR) or self.factor not in scheduler.lr_lambdas:
+                continue
+            if self._position.num_steps == float("inf") and not self._endless:
+                raise ValueError(
+                    "a run without end has no schedule: set `max_epochs` or `max_steps` of the "
+                    "Trainer"
+                )
+            factor = self.factor(scheduler.last_epoch)
+            rates = [rate * factor for rate in scheduler.base_lrs]
+            for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
+            scheduler._last_lr = rates
+
+
+def take_up_cosine(checkpoint: Mapping[str, Any]) -> None:
+    """Lets `RunRates` go on from a checkpoint that had `CosineAnnealingLR`, as of release 0.2.0."""
+    for state in checkpoint.get("lr_schedulers", []):
+        if "T_max" in state:
+            state.setdefault("lr_lambdas", [None] * len(state["base_lrs"]))
