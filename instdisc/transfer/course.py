@@ -12,6 +12,7 @@ from typing import Any
 def begin_course(module: Any) -> None:
     """For ``on_train_start``: there Lightning has loaded the data and put all states back."""
     module.position.begin(module)  # the first: the others look at it
+    module.settings.free["gradient_clip"] = module.trainer.gradient_clip_val
     module.settings.begin(module)
     module.rates.begin(module)
     module.draws.begin(module)

@@ -46,24 +46,16 @@ class History:
         self.about: About = backbone.about()
         self.seen: InputSpec = backbone.input
         self.training: dict[str, Any] = {}
-        self._goes_on = False
 
     def begin(self, module: LightningModule) -> None:
-        """Notes what the Trainer is about to do; for ``on_train_start``, after the position's.
-
-        Of a run that goes on, what differs from before is added to ``training["changes"]``.
-        """
+        """Notes with what a run is made; for ``on_train_start``, after position and settings."""
         trainer: Any = module.trainer
         data = trainer.datamodule
         accumulated, processes = trainer.accumulate_grad_batches, trainer.world_size
         batch_size = getattr(data, "batch_size", None)
         position: RunPosition = module.position  # type: ignore[assignment]
         settings: RunSettings = module.settings  # type: ignore[assignment]
-        before, changes = (
-            self.training,
-            [dict(change) for change in self.training.get("changes", [])],
-        )
-        training: dict[str, Any] = {
+        self.training = {
             "steps": None if math.isinf(position.num_steps) else int(position.num_steps),
             "epochs": trainer.max_epochs if trainer.max_steps == -1 else None,
             "batch_size": None if batch_size is None else batch_size * processes * accumulated,
@@ -73,16 +65,8 @@ class History:
             "gradient_clip": trainer.gradient_clip_val,
             **settings.free,
         }
-        changes: list[dict[str, Any]] = []
-        if self._goes_on:
-            changes = [dict(change) for change in before.get("changes", [])]
-            changes += [
-                {"step": trainer.global_step, "name": name, "before": before[name], "after": value}
-                for name, value in training.items()
-                if name in before and before[name] != value
-            ]
-        self.training = {**training, "changes": changes} if changes else training
-        self._goes_on = False
+        if settings.changes:
+            self.training["changes"] = [change._asdict() for change in settings.changes]
 
     def show(self, module: LightningModule) -> None:
         """Tells a data module of this library how the backbone sees images."""
@@ -104,7 +88,7 @@ class History:
         stored = checkpoint.get(_KEY)
         if stored is not None:
             self.about, self.seen = About(**stored["about"]), InputSpec(**stored["seen"])
-            self.training, self._goes_on = dict(stored["training"]), True
+            self.training = dict(stored["training"])
             self.show(module)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -71,6 +72,16 @@ class RunRates:
             for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
             scheduler._last_lr = rates
+
+
+def cosine(step: float, num_steps: float) -> float:
+    """Half a cosine from 1 to 0, a rule for `RunRates`.
+
+    Example:
+        >>> [round(cosine(step, 4), 3) for step in range(5)]
+        [1.0, 0.854, 0.5, 0.146, 0.0]
+    """
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, step / num_steps)))
 
 
 def take_up_cosine(checkpoint: Mapping[str, Any]) -> None:

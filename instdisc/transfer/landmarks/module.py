@@ -6,7 +6,6 @@ Legend: B batch, D width, P points, S side of a view.
 from __future__ import annotations
 
 import copy
-import math
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -17,26 +16,25 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc.checkpoint import open_backbone
-from instdisc.checks import choice, finite, positive, refuse, whole
+from instdisc.checks import refuse, whole
 from instdisc.data import LandmarkData, LandmarkLayout
 from instdisc.data.landmarks.dataset import to_image
-from instdisc.metrics import ImageRows, LandmarkErrors, image_errors
-from instdisc.metrics.rows import empty_rows
+from instdisc.metrics import image_errors
 from instdisc.models import Backbone
 from instdisc.resuming import RunPosition, RunSettings
 from instdisc.types import LandmarkBatch
 
 from ..course import begin_course, load_course, save_course
 from ..draws import StepDraws
-from ..finetuning.module import frozen_names
+from ..finetuning.module import check_still, frozen_state
 from ..history import History, chosen
-from ..rates import RunRates, take_up_cosine
+from ..rates import RunRates, cosine, take_up_cosine
 from ..training import check_losses, check_precision, check_weights
+from .arguments import check_arguments
 from .heads import HeatmapHead, RegressionHead
-from .result import LandmarkResult, Shown
+from .result import LandmarkResult, PointTable, Shown
 
 Head = Literal["linear", "mlp", "heatmap"]
-_MOST_SHOWN = 16
 _REMEDY = "Lower the `learning_rate`."
 
 
@@ -96,7 +94,7 @@ class LandmarkModule(LightningModule):
         weight_decay: float = 5e-4,
     ) -> None:
         super().__init__()
-        _check(head, grid, frozen, learning_rate, backbone_learning_rate, weight_decay)
+        check_arguments(head, grid, frozen, learning_rate, backbone_learning_rate, weight_decay)
         self.backbone = copy.deepcopy(open_backbone(backbone)).cpu()
         self.history = History(self.backbone)
         self.layout = layout
@@ -119,18 +117,11 @@ class LandmarkModule(LightningModule):
             dim = self.backbone.dim if grid == 1 else self.backbone.widths[-1] * grid**2
             self.head = RegressionHead(dim, num_points, hidden=hidden if head == "mlp" else 0)
         self.backbone.requires_grad_(not frozen)
-        state = self.backbone.state_dict()
-        self._before = {name: state[name].clone() for name in frozen_names(self.backbone)}
+        self._before: dict[str, Tensor] = {}
         self._precomputed = False
-        self._metric = LandmarkErrors()
-        self._found = ImageRows(
-            {
-                "points": empty_rows(2 * num_points, torch.float32),
-                "positions": empty_rows(None, torch.int64),
-            }
-        )
+        self._table = PointTable(layout)
         self.position = RunPosition()
-        self.rates = RunRates(self.position, _cosine)
+        self.rates = RunRates(self.position, cosine)
         self.draws = StepDraws()
         self.settings = RunSettings(
             chosen(self, "learning_rate", "backbone_learning_rate", "weight_decay", "image_size"),
@@ -142,9 +133,12 @@ class LandmarkModule(LightningModule):
             },
         )
         self.result: LandmarkResult | None = None
-        self.shown: list[Shown] = []
-        self._show_every = 1
         self.train()  # Lightning leaves the mode as it is
+
+    @property
+    def shown(self) -> list[Shown]:
+        """Images of the last test, for pictures."""
+        return self._table.shown
 
     @property
     def errors(self) -> Tensor | None:
@@ -208,6 +202,9 @@ class LandmarkModule(LightningModule):
         if stage == "fit" and isinstance(self.head, RegressionHead) and data is not None:
             self.head.start_at(data.mean_points())
 
+    def on_fit_start(self) -> None:
+        self._before = frozen_state(self.backbone)  # that of a checkpoint, if the run goes on
+
     def on_train_start(self) -> None:
         begin_course(self)
 
@@ -238,32 +235,21 @@ class LandmarkModule(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         check_weights(self, _REMEDY)
-        self.shown = []
         testing = self.trainer.testing
         loaders: Any = self.trainer.test_dataloaders if testing else self.trainer.val_dataloaders
-        self._show_every = -(-len(loaders.dataset) // _MOST_SHOWN)
+        self._table.begin(len(loaders.dataset))
 
     def validation_step(self, batch: LandmarkBatch, batch_idx: int) -> None:
         predicted = self.predict_step(batch, batch_idx)
-        points = to_image(batch.points, batch.boxes, self.image_size)
-        distances = self.layout.distance(points, batch.visible)
-        self._metric.update(predicted, points, batch.visible, distances, batch.indices)
-        self._found.update(batch.indices, points=predicted.flatten(1), positions=batch.indices)
-        found = (batch.indices, predicted, points, batch.visible)
-        chosen = batch.indices % self._show_every == 0
-        rows = zip(*(some[chosen].cpu() for some in found), strict=True)
-        self.shown += [Shown(int(position), *row) for position, *row in rows]
+        self._table.update(predicted, to_image(batch.points, batch.boxes, self.image_size), batch)
 
     def on_validation_epoch_end(self) -> None:
         if not self.trainer.sanity_checking:
-            errors, table = self._metric.compute().cpu(), self._found.compute()
-            points = table["points"].unflatten(1, (-1, 2)).cpu()
-            left_out = self._metric.left_out
-            self.result = LandmarkResult(errors, points, table["positions"].cpu(), left_out)
+            self.result = self._table.compute()
+            errors = self.result.errors
             mean = 100 * image_errors(errors, ~errors.isnan()).nanmean()
             self.log("NME", mean.float(), prog_bar=True)
-        self._metric.reset()
-        self._found.reset()
+        self._table.reset()
 
     on_test_epoch_start = on_validation_epoch_start
     test_step = validation_step
@@ -277,10 +263,7 @@ class LandmarkModule(LightningModule):
         return to_image(seen.float(), batch.boxes, self.image_size)
 
     def on_fit_end(self) -> None:
-        state = self.backbone.state_dict()
-        for name, before in self._before.items():
-            if not torch.equal(state[name].cpu(), before.cpu()):
-                raise RuntimeError(f"the frozen {name!r} of {self.backbone.name!r} moved")
+        check_still(self.backbone, self._before)
 
     def configure_optimizers(self) -> Any:
         groups = [{"params": list(self.head.parameters()), "lr": self.learning_rate}]
@@ -304,35 +287,3 @@ class LandmarkModule(LightningModule):
         features = batch.images if kept else self.encode(batch.images)
         output: Tensor = self.head(features)
         return output
-
-
-def _cosine(step: float, num_steps: float) -> float:
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, step / num_steps)))
-
-
-def _check(
-    head: str,
-    grid: int,
-    frozen: bool,
-    learning_rate: float,
-    backbone_learning_rate: float | None,
-    weight_decay: float,
-) -> None:
-    choice("head", head, ("linear", "mlp", "heatmap"))
-    whole(
-        "grid",
-        grid,
-        at_most=1 if head == "heatmap" else None,
-        remedy=("A heat map keeps every cell." if head == "heatmap" else ""),
-    )
-    if frozen and backbone_learning_rate is not None:
-        refuse(
-            "backbone_learning_rate",
-            "None while `frozen` is set",
-            backbone_learning_rate,
-            "It is of no use there: leave one.",
-        )
-    positive("learning_rate", learning_rate)
-    if backbone_learning_rate is not None:
-        positive("backbone_learning_rate", backbone_learning_rate)
-    finite("weight_decay", weight_decay, at_least=0)

@@ -5,7 +5,8 @@ Legend: B batch, C classes, H x W size of an image, h x w size of a window.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -107,6 +108,36 @@ def window_starts(length: int, window: int, step: int) -> list[int]:
     last = max(0, length - window)
     starts = list(range(0, last, step))
     return [*starts, last]
+
+
+def window_sizes(
+    window: int | Sequence[int] | None, step: int | Sequence[int] | None
+) -> tuple[Any, Any]:
+    """Window and step, each as height and width, or both ``None``.
+
+    Args:
+        window: a side, or height and width; ``None`` for no windows.
+        step: likewise; ``None`` for two thirds of the window.
+
+    Raises:
+        ValueError: if a side is not positive, or the windows miss pixels.
+
+    Example:
+        >>> window_sizes(6, None)
+        ((6, 6), (4, 4))
+    """
+    if window is None:
+        if step is not None:
+            raise ValueError(f"`window_step` needs `window`, got {step} without it")
+        return None, None
+    own: Any = (window, window) if isinstance(window, int) else tuple(window)
+    if len(own) != 2 or min(own) < 1:
+        raise ValueError(f"`window` must be a positive side, or height and width, got {window}")
+    if step is None:
+        step = [max(1, side * 2 // 3) for side in own]
+    apart: Any = (step, step) if isinstance(step, int) else tuple(step)
+    check_window(own, apart)
+    return own, apart
 
 
 def check_window(window: tuple[int, int], step: tuple[int, int]) -> None:

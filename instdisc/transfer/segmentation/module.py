@@ -27,7 +27,7 @@ from ..history import History, chosen
 from ..normalisation import Normaliser
 from ..rates import RunRates
 from ..training import check_losses, check_precision, check_weights
-from .inference import check_window, image_logits
+from .inference import image_logits, window_sizes
 from .loss import pixel_loss
 from .network import Head, SegmentationNet
 from .schedule import Schedule, check_schedule, segmentation_rate
@@ -116,7 +116,7 @@ class Segmenter(LightningModule):
             whole("test_short_side", test_short_side)
         backbone = open_backbone(backbone)
         self.history = History(backbone)
-        self.window, self.window_step = _window(window, window_step)
+        self.window, self.window_step = window_sizes(window, window_step)
         self.net = SegmentationNet(
             backbone,
             num_classes,
@@ -288,21 +288,3 @@ class Segmenter(LightningModule):
 
     def _synchronised(self) -> bool:
         return any(isinstance(module, nn.SyncBatchNorm) for module in self.net.head.modules())
-
-
-def _window(
-    window: int | Sequence[int] | None, step: int | Sequence[int] | None
-) -> tuple[Any, Any]:
-    """Both as height and width, or both ``None``."""
-    if window is None:
-        if step is not None:
-            raise ValueError(f"`window_step` needs `window`, got {step} without it")
-        return None, None
-    own: Any = (window, window) if isinstance(window, int) else tuple(window)
-    if len(own) != 2 or min(own) < 1:
-        raise ValueError(f"`window` must be a positive side, or height and width, got {window}")
-    if step is None:
-        step = [max(1, side * 2 // 3) for side in own]
-    apart: Any = (step, step) if isinstance(step, int) else tuple(step)
-    check_window(own, apart)
-    return own, apart
