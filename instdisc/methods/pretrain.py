@@ -6,7 +6,6 @@ Legend: B batch on this process, V views, H x W image size.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from instdisc.distributed import broadcast, world_size
 from instdisc.models import Backbone, MomentumEncoder, as_backbone
+from instdisc.resuming import RateSchedule, RunPosition, RunSettings
 from instdisc.types import About, InputSpec
 from instdisc.version import __version__
 
@@ -25,6 +25,7 @@ from .compiled import CompiledPasses
 from .finite import FiniteWatch
 from .objectives import Objective, weighted_sum
 from .optimizer import OptimizerName, check_optimizer, clips_gradients, make_optimizer
+from .recipe import fixed_settings, free_settings, recipe_of
 from .schedule import Schedule, check_schedule, learning_rate_factor
 
 
@@ -124,7 +125,8 @@ class PretrainModule(LightningModule):
             for net in (self.backbone, self.momentum_backbone):
                 if net is not None:
                     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._num_steps: float = float("inf")
+        self.position = RunPosition()
+        self.settings = RunSettings({}, {})  # what a subclass adds is not here yet; see setup
         self._rate_scale = 1.0
         self._batch_size: int | None = None
         self._finite = FiniteWatch()
@@ -147,10 +149,11 @@ class PretrainModule(LightningModule):
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """How this module was made, in JSON values; stored in every checkpoint and export."""
-        settings = {"backbone": self.backbone.spec, **self.hparams}
-        recipe: dict[str, Any] = json.loads(json.dumps(settings, default=str))
-        return recipe
+        """How this module was made and what resumes changed, in JSON values; see `recipe_of`.
+
+        Stored in every checkpoint and export.
+        """
+        return recipe_of(self)
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         images, labels = batch[0], batch[1]
@@ -192,7 +195,8 @@ class PretrainModule(LightningModule):
             momentum=self.sgd_momentum,
             fused=not clips_gradients(self),
         )
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_factor)
+        scheduler = RateSchedule(optimizer, self._rate_factor)
+        self.settings.keep(optimizer)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
@@ -201,6 +205,7 @@ class PretrainModule(LightningModule):
     def setup(self, stage: str) -> None:
         if stage != "fit":
             return
+        self.settings.free, self.settings.fixed = free_settings(self), fixed_settings(self)
         for net in (self.backbone, self.momentum_backbone):
             if net is not None:
                 self.batch_norm.prepare(net, self.trainer.strategy.root_device.type)
@@ -218,19 +223,11 @@ class PretrainModule(LightningModule):
     def on_train_start(self) -> None:
         # Not in configure_optimizers: to ask for the length of the run there would load the data
         # before Lightning restores the position of a resumable loader, which is then lost.
-        self._num_steps = self.trainer.estimated_stepping_batches
-        self._rate_scale = 1.0
-        if self.reference_batch is not None:
-            self._rate_scale = global_batch(self.trainer) / self.reference_batch
-        if self._num_steps == float("inf") and (self.schedule != "constant" or self.warmup):
-            raise ValueError(
-                "a run without end has no schedule: set `max_epochs` or `max_steps` of the "
-                "Trainer, or schedule='constant' and warmup=0"
-            )
-        scheduler: Any = self.lr_schedulers()
-        rate = self.learning_rate * self._rate_factor(scheduler.last_epoch)
-        for group in scheduler.optimizer.param_groups:
-            group["lr"] = rate
+        self.position.begin(self)
+        if self.settings.keeps_optimizer:
+            self._begin_schedule()
+        self.settings.free, self.settings.fixed = free_settings(self), fixed_settings(self)
+        self.settings.begin(self)
         if self._random_state is not None and world_size() == 1:
             torch.set_rng_state(self._random_state.cpu())
             self._random_state = None
@@ -274,9 +271,24 @@ class PretrainModule(LightningModule):
         # own, and Lightning keeps one checkpoint.
         if world_size() == 1:
             checkpoint["instdisc"]["random_state"] = torch.get_rng_state()
+        self.position.save(self, checkpoint)
+        self.settings.save(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._random_state = checkpoint.get("instdisc", {}).get("random_state")
+        self.settings.load(self, checkpoint)
+        self.position.load(checkpoint)
+
+    def _begin_schedule(self) -> None:
+        self._rate_scale = 1.0
+        if self.reference_batch is not None:
+            self._rate_scale = global_batch(self.trainer) / self.reference_batch
+        without_end = self.position.num_steps == float("inf")
+        if without_end and (self.schedule != "constant" or self.warmup):
+            raise ValueError(
+                "a run without end has no schedule: set `max_epochs` or `max_steps` of the "
+                "Trainer, or schedule='constant' and warmup=0"
+            )
 
     def _objectives(self) -> dict[str, Objective]:
         return dict(self.objectives.items())  # type: ignore[arg-type]
@@ -293,11 +305,12 @@ class PretrainModule(LightningModule):
         return self._passes.encode(net, images)
 
     def _rate_factor(self, step: int) -> float:
-        if self._num_steps == float("inf"):  # not known before the run starts; see on_train_start
-            return 1.0
+        num_steps = self.position.num_steps
+        if num_steps == float("inf"):  # not known before the run starts; see on_train_start
+            return self._rate_scale
         return self._rate_scale * learning_rate_factor(
-            step,
-            int(self._num_steps),
+            self.position.step(step),
+            int(num_steps),
             schedule=self.schedule,
             warmup=self.warmup,
             milestones=self.milestones,

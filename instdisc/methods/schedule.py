@@ -13,7 +13,7 @@ WARMUP_START = 0.01
 
 
 def learning_rate_factor(
-    step: int,
+    step: float,
     num_steps: int,
     *,
     schedule: Schedule = "cosine",
@@ -27,7 +27,7 @@ def learning_rate_factor(
     warm-up before rises in a straight line from 1 % to 100 %.
 
     Args:
-        step: optimiser steps done, from 0.
+        step: optimiser steps done, from 0; a fraction where a resume changed their size.
         num_steps: optimiser steps of the whole run.
         schedule: which of the three.
         warmup: share of the run, in [0, 1), that the warm-up takes.
