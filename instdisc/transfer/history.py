@@ -62,11 +62,10 @@ class History:
             "accumulated": accumulated,
             "processes": processes,
             "precision": str(trainer.precision),
-            "gradient_clip": trainer.gradient_clip_val,
             **settings.free,
         }
         if settings.changes:
-            self.training["changes"] = [change._asdict() for change in settings.changes]
+            self.training["changes"] = settings.recorded()
 
     def show(self, module: LightningModule) -> None:
         """Tells a data module of this library how the backbone sees images."""

@@ -8,16 +8,15 @@ from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
-from torch.optim.lr_scheduler import LambdaLR
 
-from instdisc.resuming import RunPosition
+from instdisc.resuming import RateSchedule, RunPosition
 
 
 class RunRates:
     """Multiplies the rates of an optimiser by what a rule says at a position.
 
-    The rule is asked before the length of the run is there, since to look at it loads the data,
-    and a resumable loader then loses its place: `begin` puts things right for the first step.
+    Before the run begins its length is not there, since to look at it loads the data, and a
+    resumable loader then loses its place: factors are 1 until `RunSettings.begin` reads them anew.
 
     Args:
         position: of the run.
@@ -36,8 +35,8 @@ class RunRates:
         self._position, self._rule, self._endless = position, rule, endless
 
     def configure(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        """What ``configure_optimizers`` returns."""
-        scheduler = LambdaLR(optimizer, self.factor)
+        """What Lightning takes."""
+        scheduler = RateSchedule(optimizer, self.factor)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
@@ -51,27 +50,19 @@ class RunRates:
         return self._rule(self._position.step(done), num_steps)
 
     def begin(self, module: LightningModule) -> None:
-        """Sets the rates of the first step; for ``on_train_start``, after the position's.
+        """Makes sure that the run has the end that the rule needs; after the position's ``begin``.
 
         Schedulers that a user made instead are left alone.
 
         Raises:
-            ValueError: if the rule needs an end that the run has not.
+            ValueError: if it has none.
         """
+        without_end = self._position.num_steps == float("inf") and not self._endless
         schedulers = [config.scheduler for config in module.trainer.lr_scheduler_configs]
-        for scheduler in schedulers:
-            if not isinstance(scheduler, LambdaLR) or self.factor not in scheduler.lr_lambdas:
-                continue
-            if self._position.num_steps == float("inf") and not self._endless:
-                raise ValueError(
-                    "a run without end has no schedule: set `max_epochs` or `max_steps` of the "
-                    "Trainer"
-                )
-            factor = self.factor(scheduler.last_epoch)
-            rates = [rate * factor for rate in scheduler.base_lrs]
-            for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate
-            scheduler._last_lr = rates
+        if without_end and any(self.factor in getattr(s, "lr_lambdas", ()) for s in schedulers):
+            raise ValueError(
+                "a run without end has no schedule: set `max_epochs` or `max_steps` of the Trainer"
+            )
 
 
 def cosine(step: float, num_steps: float) -> float:

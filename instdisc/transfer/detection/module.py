@@ -21,7 +21,7 @@ from instdisc.models import Backbone
 from instdisc.resuming import RunPosition, RunSettings
 from instdisc.types import Detections, ObjectBatch
 
-from ..course import begin_course, load_course, save_course
+from ..course import begin_course, configure_course, load_course, save_course
 from ..draws import StepDraws
 from ..history import History, chosen
 from ..normalisation import Normaliser
@@ -148,10 +148,9 @@ class DetectionModule(LightningModule):
         self.rates = RunRates(self.position, self._rate, endless=True)
         self.draws = StepDraws()
         spec = self.detector.spec
-        free = ("learning_rate", "momentum", "weight_decay", "warmup", "milestones")
         fixed = ("num_classes", "masks", "neck", "norm", "freeze_parts", "anchor_sizes")
         self.settings = RunSettings(
-            {**chosen(self, *free, "precise_batches"), "regions_per_image": regions_per_image},
+            self.free_settings(),
             {"backbone": backbone.spec, **{name: spec[name] for name in fixed}},
         )
         self.normalise = Normaliser(self.history.seen)
@@ -181,6 +180,12 @@ class DetectionModule(LightningModule):
         if self._is_channels_last(images.device):
             return normal.contiguous(memory_format=torch.channels_last)
         return normal
+
+    def free_settings(self) -> dict[str, Any]:
+        """What a resume may change; JSON values."""
+        settings = ("learning_rate", "momentum", "weight_decay", "warmup", "milestones")
+        regions = self.detector.spec["regions_per_image"]
+        return {**chosen(self, *settings, "precise_batches"), "regions_per_image": regions}
 
     def setup(self, stage: str) -> None:
         check_precision(self.trainer)
@@ -261,18 +266,14 @@ class DetectionModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         others, norms = split_weights(self.detector)
-        groups: list[dict[str, Any]] = [
-            {"params": others},
-            {"params": norms, "weight_decay": 0.0},
-        ]
+        groups: list[dict[str, Any]] = [{"params": others}, {"params": norms, "weight_decay": 0.0}]
         optimizer = torch.optim.SGD(
             [group for group in groups if group["params"]],
             self.learning_rate,
             momentum=self.momentum,
             weight_decay=self.weight_decay,
         )
-        self.settings.keep(optimizer)
-        return self.rates.configure(optimizer)
+        return configure_course(self, optimizer)
 
     def _detect(self, batch: ObjectBatch) -> list[Detections]:
         images = self.prepare(batch.images, batch.sizes)

@@ -24,7 +24,7 @@ from instdisc.models import Backbone
 from instdisc.resuming import RunPosition, RunSettings
 from instdisc.types import LandmarkBatch
 
-from ..course import begin_course, load_course, save_course
+from ..course import begin_course, configure_course, load_course, save_course
 from ..draws import StepDraws
 from ..finetuning.module import check_still, frozen_state
 from ..history import History, chosen
@@ -124,7 +124,7 @@ class LandmarkModule(LightningModule):
         self.rates = RunRates(self.position, cosine)
         self.draws = StepDraws()
         self.settings = RunSettings(
-            chosen(self, "learning_rate", "backbone_learning_rate", "weight_decay", "image_size"),
+            self.free_settings(),
             {
                 "backbone": self.backbone.spec,
                 "layout": f"{num_points} points: {', '.join(layout.names)}",
@@ -188,6 +188,11 @@ class LandmarkModule(LightningModule):
         if self.frozen:
             self.backbone.eval()
         return self
+
+    def free_settings(self) -> dict[str, Any]:
+        """What a resume may change; JSON values."""
+        rates = ("learning_rate", "backbone_learning_rate")
+        return chosen(self, *rates, "weight_decay", "image_size")
 
     def setup(self, stage: str) -> None:
         check_precision(self.trainer)
@@ -272,8 +277,7 @@ class LandmarkModule(LightningModule):
                 {"params": list(self.backbone.parameters()), "lr": self.backbone_learning_rate}
             )
         optimizer = torch.optim.Adam(groups, weight_decay=self.weight_decay)
-        self.settings.keep(optimizer)
-        return self.rates.configure(optimizer)
+        return configure_course(self, optimizer)
 
     def _output(self, batch: LandmarkBatch) -> Tensor:
         kept = batch.images.ndim == 2  # features, where views have four dimensions

@@ -21,7 +21,7 @@ from instdisc.models import Backbone
 from instdisc.resuming import RunPosition, RunSettings
 from instdisc.types import SegmentBatch
 
-from ..course import begin_course, load_course, save_course
+from ..course import begin_course, configure_course, load_course, save_course
 from ..draws import StepDraws
 from ..history import History, chosen
 from ..normalisation import Normaliser
@@ -151,11 +151,7 @@ class Segmenter(LightningModule):
         self.rates = RunRates(self.position, self._rate)
         self.draws = StepDraws()
         self.settings = RunSettings(
-            {
-                **chosen(self, "learning_rate", "momentum", "weight_decay", "head_rate"),
-                **chosen(self, "schedule", "power", "least_rate", "milestones", "auxiliary"),
-                "dropout": dropout,
-            },
+            self.free_settings(),
             {
                 "backbone": backbone.spec,
                 "num_classes": num_classes,
@@ -165,6 +161,12 @@ class Segmenter(LightningModule):
                 "auxiliary head": auxiliary > 0,
             },
         )
+
+    def free_settings(self) -> dict[str, Any]:
+        """What a resume may change; JSON values."""
+        settings = ("learning_rate", "momentum", "weight_decay", "head_rate", "auxiliary")
+        schedule = ("schedule", "power", "least_rate", "milestones")
+        return {**chosen(self, *settings, *schedule), "dropout": self.spec["dropout"]}
 
     def setup(self, stage: str) -> None:
         check_precision(self.trainer)
@@ -262,8 +264,7 @@ class Segmenter(LightningModule):
         optimizer = torch.optim.SGD(
             groups, self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay
         )
-        self.settings.keep(optimizer)
-        return self.rates.configure(optimizer)
+        return configure_course(self, optimizer)
 
     def _rate(self, step: float, num_steps: float) -> float:
         return segmentation_rate(
