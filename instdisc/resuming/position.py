@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities import rank_zero_info
+
+from .plan import Pace, Plan, count_steps_left, read_pace
+from .progress import Progress, read_progress, set_progress
+
+_KEY = "instdisc_position"
 
 
 class RunPosition:
     """How far a run is; it goes along in the checkpoints of the module that owns it.
+
+    Resumed with another batch size, number of processes, accumulation or number of epochs, a run
+    goes on with the images of its epoch that were not handed out yet, and its schedule at the
+    share of the images that were seen. The number of workers and the precision change nothing.
+
+    A checkpoint stands at the last optimiser step. Between two steps of a run that accumulates
+    gradients there are batches whose gradient no checkpoint holds: after a resume they are
+    handed out again. What they left in running statistics of batch norm and in queues stays.
+
+    A loader that is not ours begins its epoch anew, so images come again and others not at all,
+    as ever with Lightning; the number of steps is right. It counts by its ``batch_size``; without
+    one, steps stand for images.
 
     Attributes:
         num_steps: optimiser steps of the whole run as it is now configured, those of before a
@@ -17,11 +36,34 @@ class RunPosition:
     """
 
     def __init__(self) -> None:
-        self.num_steps: float = float("inf")
+        self.num_steps: float = math.inf
+        self._loaded: dict[str, Any] | None = None
+        self._plan: Plan | None = None
+        self._start = Progress(0, 0, False, False)  # where the plan begins
+        # The step and the images at which the run took the pace that it has, if it changed.
+        self._changed_at: tuple[int, int] | None = None
 
     def begin(self, module: LightningModule) -> None:
         """Takes up the run; for ``on_train_start``, when Lightning has loaded the data."""
-        self.num_steps = module.trainer.estimated_stepping_batches
+        trainer: Any = module.trainer
+        self.num_steps = trainer.estimated_stepping_batches
+        pace, before, plan = read_pace(trainer), self._loaded, self._plan
+        self._loaded = None
+        if before is not None and trainer.fit_loop.is_resuming:
+            self._resume(module, pace, before)
+            return
+        if not trainer.global_step or plan is None:
+            plan = Plan(trainer.global_step, 0, 0, pace.epoch_batches, 0, pace)
+            self._changed_at = None
+        self._start = Progress(trainer.current_epoch, 0, False, False)
+        self._plan = Plan(
+            trainer.global_step,
+            int(plan.images_at(trainer.global_step)),
+            0,
+            pace.epoch_batches,
+            count_steps_left(trainer, pace, trainer.current_epoch, pace.epoch_batches),
+            pace,
+        )
 
     def step(self, done: int) -> float:
         """The step of `num_steps` at which a schedule is read.
@@ -33,10 +75,115 @@ class RunPosition:
             `done` itself unless a resume changed the images of a step or of the run; else the
             share of the images that were seen, times `num_steps`.
         """
-        return done
+        plan = self._plan
+        if plan is None or self._changed_at is None or self.num_steps == math.inf:
+            return done
+        steps, images = self._changed_at
+        end = plan.steps + plan.steps_left
+        whole = plan.images_at(end)
+        # The last step of an epoch may see fewer images: the same to each, so that 1 is the end.
+        per_step = (whole - images) / (end - steps) if end > steps else 0.0
+        share = (images + (done - steps) * per_step) / whole
+        return min(share, 1.0) * self.num_steps
 
     def save(self, module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Puts itself into a checkpoint; for ``on_save_checkpoint``."""
+        if self._loaded is not None:  # not begun yet
+            checkpoint[_KEY] = self._loaded[_KEY]
+            return
+        if self._plan is None:
+            return
+        plan, pace = self._plan, self._plan.pace
+        progress = read_progress(
+            checkpoint["loops"]["fit_loop"],
+            pace.window // pace.batch,
+            automatic=module.automatic_optimization,
+        )
+        batches, images = progress.batches, 0
+        if progress.epoch == self._start.epoch:
+            batches, images = batches - self._start.batches, plan.epoch_images
+        checkpoint[_KEY] = {
+            "images": int(plan.images_at(checkpoint["global_step"])),
+            "epoch_images": int(min(images + batches * pace.batch, pace.epoch_images)),
+            "pace": tuple(pace),
+            "changed_at": self._changed_at,
+            "whole": plan.images_at(plan.steps + plan.steps_left),
+        }
 
     def load(self, checkpoint: Mapping[str, Any]) -> None:
         """Becomes that of a checkpoint, if it has one; for ``on_load_checkpoint``."""
+        self._plan = self._changed_at = None
+        self._loaded = (
+            {
+                _KEY: checkpoint.get(_KEY),
+                "loops": checkpoint["loops"]["fit_loop"],
+            }
+            if "loops" in checkpoint
+            else None
+        )
+
+    def _resume(self, module: LightningModule, pace: Pace, before: dict[str, Any]) -> None:
+        trainer: Any = module.trainer
+        saved = before[_KEY]
+        earlier = pace if saved is None else Pace(*saved["pace"])
+        progress = read_progress(
+            before["loops"],
+            earlier.window // earlier.batch,
+            automatic=module.automatic_optimization,
+        )
+        seen = epoch_images = progress.batches * earlier.batch
+        if saved is not None:
+            seen, epoch_images = saved["images"], saved["epoch_images"]
+        elif progress.epoch:  # of a release that did not count
+            seen += progress.epoch * int(min(pace.epoch_batches * pace.batch, pace.epoch_images))
+        left = 0 if progress.complete else pace.batches_left(epoch_images)
+        start = _in_batches_of(pace, progress, left, same=earlier == pace)
+        _go_to(trainer, start, epoch_images)
+        set_progress(module, start, left)
+        self._start = start
+        steps_left = count_steps_left(trainer, pace, progress.epoch, left)
+        self._plan = Plan(trainer.global_step, seen, epoch_images, left, steps_left, pace)
+        self._changed_at = saved["changed_at"] if saved is not None else None
+        if seen and pace[:4] != earlier[:4]:
+            self._changed_at = trainer.global_step, seen
+        if saved is not None:
+            _say_what_changed(self._plan, earlier, saved["whole"])
+
+
+def _in_batches_of(pace: Pace, progress: Progress, left: float, *, same: bool) -> Progress:
+    """A position in the batches of a pace."""
+    if same or left == math.inf:
+        return progress
+    if not left and (progress.batches or progress.complete):
+        return progress._replace(batches=int(pace.epoch_batches), complete=True)
+    if not progress.batches:
+        return progress
+    batches = int(pace.epoch_batches - left)
+    accumulate = pace.window // pace.batch
+    # Gradients are accumulated from here on: the windows begin here. A validation that was due in
+    # other batches is not in these.
+    return progress._replace(batches=batches - batches % accumulate, validated=True)
+
+
+def _go_to(trainer: Any, progress: Progress, epoch_images: int) -> None:
+    """Lets a loader of ours go on after so many images of the epoch."""
+    for loader in trainer.fit_loop._combined_loader.flattened:
+        if hasattr(loader, "images_per_epoch"):
+            if progress.complete:
+                loader.load_state_dict({"epoch": progress.epoch + 1, "images": 0})
+            else:
+                loader.load_state_dict({"epoch": progress.epoch, "images": epoch_images})
+
+
+def _say_what_changed(plan: Plan, before: Pace, whole: float) -> None:
+    now = plan.images_at(plan.steps + plan.steps_left)
+    changes = []
+    if plan.pace.window != before.window:
+        changes.append(f"images of a step {before.window} -> {plan.pace.window}")
+    if now != whole:
+        changes.append(f"images of the run {whole} -> {now}")
+    if changes:
+        rank_zero_info(
+            f"resumed after {plan.images} images, with {plan.steps_left} steps left; "
+            f"{', '.join(changes)}: the schedule goes on at {plan.images / now:.1%} of the run"
+        )

@@ -16,6 +16,7 @@ from instdisc.checks import whole
 from instdisc.distributed import rank, world_size
 
 from ..loader import ResumableLoader
+from ..sampling import share_of
 from .dataset import ObjectDataset
 
 
@@ -26,7 +27,8 @@ class ObjectLoader(ResumableLoader):
     permutation for each pass over the data set, one pass right after the other, so that every
     batch is full. Step k takes the same G images on any number of processes; within a step they go
     to the processes by their shape, so that batches have little padding. The position is part of
-    ``state_dict()``, and a resumed run continues with the next step.
+    ``state_dict()``, and a resumed run continues with the next step, also with steps of another
+    size: then the epoch is as many images long as its number of such steps takes.
 
     Args:
         dataset: what to load.
@@ -69,6 +71,17 @@ class ObjectLoader(ResumableLoader):
     def finish(self, batch: Any) -> Any:
         return batch.unpack()
 
+    def state_dict(self) -> dict[str, int]:
+        """Where the loader stands: the epoch, its images that all processes have, those before."""
+        state = super().state_dict()
+        return {**state, "before": self._keys().first_place(state["epoch"])}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        super().load_state_dict(state)
+        sampler = self._keys()
+        before = state.get("before", sampler.first_place(state["epoch"]))
+        sampler.mark(state["epoch"], before, self._images_done)
+
 
 class StepSampler(DistributedSampler):
     """Yields ``(epoch, index, step)``, B for each step.
@@ -81,7 +94,7 @@ class StepSampler(DistributedSampler):
         iterations: steps; ``None`` for one pass in order.
 
     Attributes:
-        skip: how many images of this process the next pass, and only that, leaves out.
+        skip: how many images of all processes the next pass, and only that, leaves out.
     """
 
     def __init__(self, dataset: ObjectDataset, batch_size: int, iterations: int | None) -> None:
@@ -92,30 +105,56 @@ class StepSampler(DistributedSampler):
         heights, widths = dataset.source.sizes.double().unbind(1)
         self._shapes = widths / heights  # (N,)
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))  # the last epoch's
+        self._mark: tuple[int, int, int] | None = None
+
+    @property
+    def num_images(self) -> int:
+        """Images of an epoch, of all processes: N, or G for each step."""
+        if self.iterations is None:
+            return len(self._shapes)
+        return self.iterations * self.batch_size * world_size()
+
+    def first_place(self, epoch: int) -> int:
+        """How many images come before an epoch, in all epochs together."""
+        if self._mark is None or epoch < self._mark[0]:
+            return epoch * self.num_images
+        marked, place, count = self._mark
+        return place + (epoch > marked) * (count + (epoch - marked - 1) * self.num_images)
+
+    def mark(self, epoch: int, place: int, done: int) -> None:
+        """Notes that an epoch began at a place, and that `done` of its images have come.
+
+        Its steps may be of another size from then on; where it ends, the next one begins.
+        """
+        size = self.batch_size * world_size()
+        left = max(0, self.num_images - done) // size * size
+        self._mark = epoch, place, done + left
 
     def __iter__(self) -> Iterator[Any]:
         # Spent at once: a pass that is broken off must not shorten the one after it.
         skip, self.skip = self.skip, 0
+        size = self.batch_size * world_size()
         if self.iterations is None:
-            for index in range(len(self._shapes))[rank() :: world_size()][skip:]:
-                yield (0, index, 0)
+            for first in range(skip, self.num_images, size):
+                rows = list(range(first, min(first + size, self.num_images)))
+                yield from ((0, index, 0) for index in share_of(rows))
             return
-        first = self.epoch * self.iterations
-        for step in range(first + skip // self.batch_size, first + self.iterations):
-            yield from self._step(step)
+        before = self.first_place(self.epoch)
+        for done in range(skip, self.num_images - size + 1, size):
+            yield from self._step(before + done, size)
 
     def __len__(self) -> int:
         if self.iterations is None:
             return len(range(rank(), len(self._shapes), world_size()))
         return self.iterations * self.batch_size
 
-    def _step(self, step: int) -> list[tuple[int, int, int]]:
-        count, group = len(self._shapes), self.batch_size * world_size()
-        places = range(step * group, (step + 1) * group)
+    def _step(self, first: int, size: int) -> list[tuple[int, int, int]]:
+        count, step = len(self._shapes), first // size
+        places = range(first, first + size)
         drawn = [(place // count, self._image(*divmod(place, count)), step) for place in places]
         # A stable sort: the same on every process.
         drawn.sort(key=lambda key: float(self._shapes[key[1]]))
-        return drawn[rank() * self.batch_size : (rank() + 1) * self.batch_size]
+        return share_of(drawn)
 
     def _image(self, epoch: int, place: int) -> int:
         if self._order[0] != epoch:
