@@ -9,8 +9,8 @@ Schedule = Literal["poly", "step"]
 
 
 def segmentation_rate(
-    step: int,
-    num_steps: int,
+    step: float,
+    num_steps: float,
     *,
     schedule: Schedule = "poly",
     power: float = 0.9,
