@@ -14,18 +14,20 @@ import torch
 from torch import Tensor, nn
 
 from instdisc.checkpoint import open_backbone
+from instdisc.checks import instance
 from instdisc.distributed import broadcast, world_size
 from instdisc.models import Backbone, MomentumEncoder
 from instdisc.resuming import RateSchedule, RunPosition, RunSettings
 from instdisc.types import InputSpec
 
-from .batch import check_views
+from .arguments import check_arguments
+from .batch import ValidationBatches, check_views
 from .batch_norm import BatchNormMode, BatchNormPolicy
 from .compiled import CompiledPasses
 from .lent import LentBackboneModule
 from .loss_log import LossLog
 from .objectives import Objective, weighted_sum
-from .optimizer import OptimizerName, check_optimizer, clips_gradients, make_optimizer
+from .optimizer import OptimizerName, clips_gradients, make_optimizer
 from .rate import RateOfRun
 from .recipe import fixed_settings, free_settings, made_by, recipe_of
 from .schedule import Schedule, check_schedule
@@ -100,11 +102,11 @@ class PretrainModule(LentBackboneModule):
         compile: bool = False,
     ) -> None:
         super().__init__()
+        check_arguments(PretrainModule.__init__, locals())
+        for name, objective in objectives.items():
+            instance(f"objectives[{name!r}]", objective, Objective, "an Objective")
         if not objectives:
             raise ValueError("`objectives` must name at least one objective, got none")
-        check_optimizer(optimizer, learning_rate)
-        if reference_batch is not None and reference_batch < 1:
-            raise ValueError(f"`reference_batch` must be positive, got {reference_batch}")
         check_schedule(schedule, warmup, milestones)
         self.backbone = open_backbone(backbone)
         self.start = start_of(self.backbone)
@@ -132,6 +134,7 @@ class PretrainModule(LentBackboneModule):
         self._rate = RateOfRun(self)
         self._batch_size: int | None = None
         self._losses = LossLog(list(objectives))
+        self._validation = ValidationBatches()
         self._random_state: Tensor | None = None
         # Equal on all processes by construction: spare DDP the broadcast of 32 MB each step.
         self._ddp_params_and_buffers_to_ignore = [
@@ -158,7 +161,7 @@ class PretrainModule(LentBackboneModule):
         return recipe_of(self)
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
-        images, labels = batch[0], batch[1]
+        images, labels = batch[0], batch[1].long()
         objectives = self._objectives()
         num_queries = max(objective.num_queries for objective in objectives.values())
         # A replay writes over the gradients of the one before, and over what DDP still sends.
@@ -181,8 +184,10 @@ class PretrainModule(LentBackboneModule):
         self, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> dict[str, Tensor]:
         """Features of the first view, for the callbacks that watch the run."""
-        images, labels, indices = batch
-        return {"features": self(images[0]), "labels": labels, "indices": indices}
+        images, labels, indices = self._validation.read(
+            batch, batch_idx, dataloader_idx, self._channels
+        )
+        return {"features": self(images), "labels": labels, "indices": indices}
 
     def configure_optimizers(self) -> Any:
         optimizer = make_optimizer(
@@ -233,7 +238,7 @@ class PretrainModule(LentBackboneModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         objectives = self._objectives().values()
-        self._batch_size = check_views(batch, objectives, self._batch_size)
+        self._batch_size = check_views(batch, objectives, self._batch_size, self._channels)
         # Looking at labels on a GPU would wait for it: there, only now and then.
         if batch[1].device.type == "cpu" or batch_idx == 0 or self._logs_now():
             for objective in objectives:
@@ -283,6 +288,11 @@ class PretrainModule(LentBackboneModule):
         self._losses.load_state_dict(made.get("losses", {}))
         self.start = made.get("recipe", {}).get("start", {})
         self.backbone.origin = trained_from(type(self).__name__, self.start)
+
+    @property
+    def _channels(self) -> int:
+        channels: int = self.backbone.spec.get("in_chans", 3)
+        return channels
 
     def _objectives(self) -> dict[str, Objective]:
         return dict(self.objectives.items())  # type: ignore[arg-type]
