@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from instdisc.checks import choice, refuse
+from instdisc.checks import checked_call, choice, refuse
 from instdisc.models import Backbone
 from instdisc.version import __version__
 from instdisc.writing import write_whole
@@ -36,6 +36,7 @@ _SUFFIXES: dict[str, tuple[str, ...]] = {
 _TELLING = {suffix for suffixes in _SUFFIXES.values() for suffix in suffixes}
 
 
+@checked_call()
 def export_backbone(
     source: nn.Module | str | Path, path: str | Path, *, format: Format = "instdisc"
 ) -> Path:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import timm
 
+from instdisc.checks import checked_call
 from instdisc.models.identity import input_from_json
 from instdisc.types import InputSpec
 
@@ -18,6 +19,7 @@ from .read import read_file
 OWN_LAYOUTS = ("instdisc", "lightning")
 
 
+@checked_call()
 class CheckpointInfo(NamedTuple):
     """How a file was made, as far as it tells.
 
@@ -43,6 +45,7 @@ class CheckpointInfo(NamedTuple):
     input: InputSpec | None = None
 
 
+@checked_call()
 def describe_checkpoint(path: str | Path) -> CheckpointInfo:
     """Says how a file was made, without building the backbone.
 

@@ -78,10 +78,10 @@ def _check(name: str, value: Any, kinds: list[Kind], rule: Rule | None) -> None:
             choice(name, value, [*options, *([None] if any(k.fits(None) for k in kinds) else [])])
         words = join_words(kinds)
         refuse(name, "a finite number" if words == "a number" else words, value, kind=TypeError)
-    _check_finite(name, value)
-    if rule is not None and value is not None:
+    if rule is not None and value is not None:  # first: it tells the bounds, too
         listed = isinstance(value, Sequence) and not isinstance(value, str)
         (every(rule) if listed else rule)(name, value)
+    _check_finite(name, value)
 
 
 def _check_finite(name: str, value: Any) -> None:

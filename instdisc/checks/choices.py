@@ -98,6 +98,25 @@ def text(name: str, value: _Value, *, remedy: str = "") -> _Value:
     return value
 
 
+def filled(name: str, value: _Value, *, remedy: str = "") -> _Value:
+    """A list or another collection of at least one entry; no text, which is one itself.
+
+    Raises:
+        TypeError: if it is no collection.
+        ValueError: if it is empty.
+
+    Example:
+        >>> filled("shots", [])
+        Traceback (most recent call last):
+        ValueError: `shots` must be a list of at least one, got []
+    """
+    if isinstance(value, str | bytes) or not isinstance(value, Collection):
+        refuse(name, "a list of at least one", value, remedy, kind=TypeError)
+    if not len(value):
+        refuse(name, "a list of at least one", value, remedy)
+    return value
+
+
 def device(name: str, value: str | torch.device) -> torch.device:
     """A device that torch knows.
 

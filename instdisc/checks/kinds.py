@@ -59,9 +59,12 @@ def _read_kind(annotation: Any) -> Kind:
     if annotation in _PLAIN:
         return _PLAIN[annotation]
     if origin is typing.Literal:
-        options = ", ".join(map(repr, parts))
+        options = list(map(repr, parts))
         return Kind(
-            f"one of {options}", f"of {options}", lambda value: _is_option(value, parts), parts
+            f"one of {', '.join(options)}",
+            " or ".join(options),
+            lambda value: _is_option(value, parts),
+            parts,
         )
     if origin is tuple and parts and parts[-1] is not Ellipsis:
         return _read_tuple(parts)

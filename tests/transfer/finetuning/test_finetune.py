@@ -281,5 +281,5 @@ def test_bad_sets():
 
 
 def test_divergence_is_named():
-    with pytest.raises(ValueError, match="logits .* are not finite: the training diverged"):
+    with pytest.raises(ValueError, match="`logits` must be finite, .* the training diverged"):
         finetune(backbone(), Colours(), Colours(), grid=[Recipe(1e30, 4, 0.0)], epochs=2, **ABOUT)
