@@ -95,12 +95,14 @@ def _checking(
 
 
 def _meanings(function: Callable[..., Any]) -> dict[str, Rule]:
-    """What the names of arguments mean, where they are numbers, devices or paths."""
+    """What the names of arguments mean, where they are numbers, devices, paths or choices."""
     return {
         name: MEANINGS[name]
         for name, kinds in _read_signature(function).items()
-        if name in MEANINGS and any(kind.words in _MEANT for kind in kinds)
+        if name in MEANINGS
+        and any(kind.words in _MEANT or (name, kind.words) in _CHOICES for kind in kinds)
     }
 
 
-_MEANT = ("a whole number", "a number", "a device", "a Path", "a text")
+_MEANT = ("a whole number", "a number", "a device", "a Path")
+_CHOICES = (("precision", "a text"), ("accelerator", "a text"))

@@ -37,7 +37,8 @@ NAMES: dict[str, Sort] = {
         WHOLE,
     ),
     **dict.fromkeys(
-        ["freeze_parts", "thumbnail", "hidden", "warmup", "only_a", "only_b", "indices", "stage", "stages",
+        ["freeze_parts", "thumbnail", "hidden", "warmup", "only_a", "only_b", "indices", "stage",
+         "stages",
          "seeds", "last_stages", "parameters", "job_records", "ignored", "category_ids"], FROM_ZERO
     ),
     **dict.fromkeys(
