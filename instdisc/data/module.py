@@ -12,6 +12,7 @@ from pytorch_lightning.trainer.states import TrainerStatus
 from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.checks import choice
 from instdisc.types import Views
 
@@ -94,6 +95,16 @@ class ViewData(LightningDataModule):
         compile_views: bool = False,
         dtype: Literal["float32", "bfloat16"] = "float32",
     ) -> None:
+        checks.arguments(
+            ViewData.__init__,
+            locals(),
+            image_size=checks.whole,
+            batch_size=checks.whole,
+            num_views=checks.whole,
+            num_workers=checks.count,
+            seed=checks.count,
+            max_bank=checks.whole,
+        )
         super().__init__()
         if keep not in ("nothing", "memory", "device"):
             raise ValueError(f"`keep` must be 'nothing', 'memory' or 'device', got {keep!r}")

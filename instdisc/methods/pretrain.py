@@ -14,16 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from instdisc.checkpoint import open_backbone
+from instdisc.checks import instance
 from instdisc.distributed import broadcast, world_size
 from instdisc.models import Backbone, MomentumEncoder
 from instdisc.types import InputSpec
 
-from .batch import check_views
+from .arguments import check_arguments
+from .batch import ValidationBatches, check_views
 from .batch_norm import BatchNormMode, BatchNormPolicy
 from .compiled import CompiledPasses
 from .loss_log import LossLog
 from .objectives import Objective, weighted_sum
-from .optimizer import OptimizerName, check_optimizer
+from .optimizer import OptimizerName
 from .run import RunModule
 from .schedule import Schedule, check_schedule
 from .start import start_of, trained_from
@@ -97,11 +99,11 @@ class PretrainModule(RunModule):
         compile: bool = False,
     ) -> None:
         super().__init__()
+        check_arguments(PretrainModule.__init__, locals())
+        for name, objective in objectives.items():
+            instance(f"objectives[{name!r}]", objective, Objective, "an Objective")
         if not objectives:
             raise ValueError("`objectives` must name at least one objective, got none")
-        check_optimizer(optimizer, learning_rate)
-        if reference_batch is not None and reference_batch < 1:
-            raise ValueError(f"`reference_batch` must be positive, got {reference_batch}")
         check_schedule(schedule, warmup, milestones)
         self.backbone = open_backbone(backbone)
         self.start = start_of(self.backbone)
@@ -126,6 +128,7 @@ class PretrainModule(RunModule):
         self._passes = CompiledPasses(compile=compile)
         self._batch_size: int | None = None
         self._losses = LossLog(list(objectives))
+        self._validation = ValidationBatches()
         # Equal on all processes by construction: spare DDP the broadcast of 32 MB each step.
         self._ddp_params_and_buffers_to_ignore = [
             name for name, _ in self.named_buffers() if ".queue." in name
@@ -158,7 +161,7 @@ class PretrainModule(RunModule):
         return self.batch_norm.encode_keys(encode, images, seed)
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
-        images, labels = batch[0], batch[1]
+        images, labels = batch[0], batch[1].long()
         objectives = self._objectives()
         num_queries = max(objective.num_queries for objective in objectives.values())
         # A replay writes over the gradients of the one before, and over what DDP still sends.
@@ -181,8 +184,10 @@ class PretrainModule(RunModule):
         self, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> dict[str, Tensor]:
         """Features of the first view, for the callbacks that watch the run."""
-        images, labels, indices = batch
-        return {"features": self(images[0]), "labels": labels, "indices": indices}
+        images, labels, indices = self._validation.read(
+            batch, batch_idx, dataloader_idx, self._channels
+        )
+        return {"features": self(images), "labels": labels, "indices": indices}
 
     def setup(self, stage: str) -> None:
         super().setup(stage)
@@ -204,7 +209,7 @@ class PretrainModule(RunModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         objectives = self._objectives().values()
-        self._batch_size = check_views(batch, objectives, self._batch_size)
+        self._batch_size = check_views(batch, objectives, self._batch_size, self._channels)
         # Looking at labels on a GPU would wait for it: there, only now and then.
         if batch[1].device.type == "cpu" or batch_idx == 0 or self._logs_now():
             for objective in objectives:
@@ -228,6 +233,11 @@ class PretrainModule(RunModule):
             self.momentum_backbone.update(self.backbone)
         for objective in self._objectives().values():
             objective.after_step()
+
+    @property
+    def _channels(self) -> int:
+        channels: int = self.backbone.spec.get("in_chans", 3)
+        return channels
 
     def _objectives(self) -> dict[str, Objective]:
         return dict(self.objectives.items())  # type: ignore[arg-type]

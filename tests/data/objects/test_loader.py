@@ -171,18 +171,19 @@ def test_passes_go_on_in_steps_of_another_size(monkeypatch, size, world):
     def images(batches):
         return [index for batch in indices(batches) for index in batch]
 
-    whole = images(loader(batch_size=1, iterations=60))
+    whole = images(loader(batch_size=1, iterations=72))
     stopped = loader(batch_size=2, iterations=6)
     list(stopped)
     stopped.sampler.set_epoch(1)
     iterator = iter(stopped)
     before = images([next(iterator), next(iterator)])
     assert sorted(before) == sorted(whole[12:16])
+    state = stopped.state_dict()
     shares = []
     for process in range(world):
         be_process(monkeypatch, process, world)
         rest = loader(batch_size=size, iterations=6)
-        rest.load_state_dict(stopped.state_dict())
+        rest.load_state_dict(state)
         shares.append(list(rest))
         rest.sampler.set_epoch(2)
         shares[-1] += list(rest)
