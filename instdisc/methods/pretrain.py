@@ -198,6 +198,7 @@ class PretrainModule(RunModule):
                 self.batch_norm.prepare(net, self.trainer.strategy.root_device.type)
 
     def on_fit_start(self) -> None:
+        self.settings.check_optimizers(self)
         self._passes.begin_run()
         self.backbone.origin = trained_from(type(self).__name__, self.start)
         # Whoever uses the backbone later shows it images as it sees them now.
