@@ -19,16 +19,21 @@ from types import ModuleType
 from typing import Any
 
 import rich
+import yaml
+from going_on import changed_settings, checkpoints_folder, find_start
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import (
     LearningRateMonitor,
     ModelCheckpoint,
+    ModelSummary,
     ProgressBar,
-    RichProgressBar,
 )
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+from screen import RunProgressBar, RunSummary, leave_adverts_out
 
+from instdisc.callbacks import NewestCheckpoint
+from instdisc.callbacks.keeper import save_whole
 from instdisc.report import results_table
 from instdisc.transfer import store_run
 from instdisc.types import About, Record
@@ -91,20 +96,26 @@ class RunCLI(LightningCLI):
 
     def keeper(self, folder: Path) -> ModelCheckpoint:
         """The default keeper of checkpoints in `folder`."""
-        # A new file each time, then "last" as a link to it, then the old file goes: whenever the
-        # run is killed, a whole checkpoint is there.
-        steps = self.save_every
-        epochs = 1 if steps is None else None
-        return ModelCheckpoint(
-            folder, save_last="link", every_n_epochs=epochs, every_n_train_steps=steps
-        )
+        return NewestCheckpoint(folder, every_n_train_steps=self.save_every)
+
+    def start(self) -> str | None:
+        """The checkpoint to go on from, for ``Trainer.fit``; says what changed since."""
+        path = find_start(self.trainer, self.config.ckpt_path)
+        if path is not None and self.trainer.is_global_zero:
+            settings = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+            changes = changed_settings(
+                Path(self.trainer.default_root_dir) / "config.yaml", settings
+            )
+            since = f" Changed since: {', '.join(changes)}." if changes else ""
+            print(f"Going on from {path}.{since}")
+        return path
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument(
             "--ckpt_path",
             type=str | None,
             default=None,
-            help="Checkpoint to go on from; 'last' for the newest one in the run's folder.",
+            help="Checkpoint to go on from; 'last' for the newest whole one of the run.",
         )
         parser.add_argument(
             "--global_batch",
@@ -120,7 +131,7 @@ class RunCLI(LightningCLI):
         if self._batch_size is None:
             arguments = inspect.signature(self.datamodule_class).parameters
             self.config.data.batch_size = arguments["batch_size"].default
-        folder = Path(self.config.trainer.default_root_dir or ".") / "checkpoints"
+        folder = checkpoints_folder(self.config.trainer.default_root_dir)
         if self.config.ckpt_path is None and any(folder.glob("*.ckpt")):
             self.parser.error(
                 f"{folder} holds the checkpoints of a run already. Go on with it by "
@@ -158,9 +169,12 @@ class RunCLI(LightningCLI):
             settings.logger = self.loggers(root)
         defaults = self.watchers()
         if settings.enable_progress_bar is not False:
-            defaults.append(RichProgressBar())
+            defaults.append(RunProgressBar())
+        if settings.enable_model_summary is not False:
+            defaults.append(RunSummary())
+            settings.enable_model_summary = False  # Lightning's, which would say that ours is there
         if settings.enable_checkpointing is not False and not settings.fast_dev_run:
-            defaults.append(self.keeper(root / "checkpoints"))
+            defaults.append(self.keeper(checkpoints_folder(settings.default_root_dir)))
         given = settings.callbacks or []
         given = given if isinstance(given, list) else [given]
         settings.callbacks = given + [
@@ -168,7 +182,10 @@ class RunCLI(LightningCLI):
             for default in defaults
             if not any(isinstance(callback, _kind(default)) for callback in given)
         ]
-        return super().instantiate_trainer(**kwargs)
+        leave_adverts_out()
+        trainer = super().instantiate_trainer(**kwargs)
+        save_whole(trainer)
+        return trainer
 
 
 class TaskCLI(RunCLI):
@@ -193,7 +210,7 @@ class TaskCLI(RunCLI):
             room: `instdisc.transfer.detection`, ``segmentation`` or ``landmarks``.
         """
         start, trainer, data = time.perf_counter(), self.trainer, self.datamodule
-        trainer.fit(self.model, datamodule=data, ckpt_path=self.config.ckpt_path)
+        trainer.fit(self.model, datamodule=data, ckpt_path=self.start())
         if self.model.result is None:  # the last weights have not been tested
             trainer.validate(self.model, datamodule=data, verbose=False)
         records: list[Record] = room.run_records(
@@ -264,8 +281,9 @@ def share_batch(
 
 
 def _kind(default: Callback) -> type:
-    """What takes its place: of progress bars there can be only one."""
-    return ProgressBar if isinstance(default, ProgressBar) else type(default)
+    """What takes its place: of some there is only one, whatever its class."""
+    kinds = (ProgressBar, ModelSummary, ModelCheckpoint)
+    return next((kind for kind in kinds if isinstance(default, kind)), type(default))
 
 
 def _seed(seed: bool | int) -> int:

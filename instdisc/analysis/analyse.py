@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import torch
 from matplotlib.figure import Figure
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.transfer import (
     TASKS,
     Checkpoints,
@@ -25,6 +24,7 @@ from instdisc.transfer import (
     read_predictions,
     run_suite,
 )
+from instdisc.writing import write_whole
 
 from .analysis import NothingToDraw
 from .registry import ANALYSES
@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 _LONGEST = 200  # bytes of a file's name, of the 255 that most file systems take
 
 
+@checked_call()
 def analyse(
     checkpoints: Checkpoints,
     data_sets: DataSets,
@@ -127,6 +128,7 @@ def analyse(
     return records
 
 
+@checked_call()
 def draw_figures(kept: Sequence[Kept], folder: str | Path) -> list[Missing]:
     """Draws every figure of the arrays that jobs of a suite kept.
 
@@ -190,13 +192,7 @@ def _without_thumbnails(
 def _save(figure: Figure, path: Path) -> None:
     """Whole or not at all."""
     checks.instance("figure", figure, Figure, "a matplotlib Figure")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{uuid.uuid4().hex}.png")
-    try:
-        figure.savefig(partial, dpi=120)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, lambda file: figure.savefig(file, dpi=120))
 
 
 def _file_name(name: str, what: str) -> str:

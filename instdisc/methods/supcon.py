@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from instdisc.checkpoint import open_backbone
 from instdisc.losses import SupConLoss
-from instdisc.models import Backbone, as_backbone
+from instdisc.models import Backbone
 from instdisc.models.projector import ProjectorKind
 
+from .arguments import check_arguments
 from .batch_norm import BatchNormMode
 from .objectives import Contrast, QueueDtype
 from .optimizer import OptimizerName
@@ -22,7 +25,8 @@ class SupConModule(PretrainModule):
     its positives, and positives and negatives come from the queue alone.
 
     Args:
-        backbone: a timm name or a `Backbone`.
+        backbone: what to train: a `Backbone`, a file as a warm start, or a timm name; see
+            `PretrainModule`.
         temperature: T.
         projector: ``"mlp"`` or ``"linear"``.
         projection_dim: width of queries and keys.
@@ -45,7 +49,7 @@ class SupConModule(PretrainModule):
 
     def __init__(
         self,
-        backbone: str | Backbone = "resnet50",
+        backbone: str | Path | Backbone = "resnet50",
         *,
         temperature: float = 0.07,
         projector: ProjectorKind = "mlp",
@@ -66,7 +70,8 @@ class SupConModule(PretrainModule):
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
-        backbone = as_backbone(backbone)
+        check_arguments(SupConModule.__init__, locals())
+        backbone = open_backbone(backbone)
         supcon = Contrast(
             backbone.dim,
             SupConLoss(temperature),

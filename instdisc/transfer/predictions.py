@@ -8,8 +8,6 @@ Legend: N images.
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +15,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from instdisc.checks import refuse
+from instdisc.checks import checked_call, input_file, refuse
+from instdisc.writing import write_whole
 
 
+@checked_call()
 def save_predictions(
     path: str | Path | None, columns: Mapping[str, Tensor | np.ndarray | Sequence[Any]]
 ) -> None:
@@ -45,6 +45,8 @@ def save_predictions(
     path = check_predictions(path)
     arrays: dict[str, np.ndarray] = {}
     for name, column in columns.items():
+        if not isinstance(column, Tensor | np.ndarray | Sequence) or isinstance(column, str):
+            refuse(f"columns[{name!r}]", "an array, a tensor or a list", column, kind=TypeError)
         if isinstance(column, Tensor):
             arrays[name] = column.detach().cpu().numpy()
         elif isinstance(column, np.ndarray):
@@ -55,16 +57,15 @@ def save_predictions(
             arrays[f"{name}_ends"] = np.cumsum([len(row) for row in rows])
         else:
             arrays[name] = np.array([str(entry) for entry in column])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+
+    def write(file: Path) -> None:
+        with file.open("wb") as opened:
+            np.savez_compressed(opened, **arrays)  # type: ignore[arg-type]
+
+    write_whole(path, write)
 
 
+@checked_call()
 def read_predictions(path: str | Path) -> dict[str, np.ndarray]:
     """The arrays that a task kept.
 
@@ -75,13 +76,14 @@ def read_predictions(path: str | Path) -> dict[str, np.ndarray]:
         FileNotFoundError: if there is no such file.
         ValueError: if it is damaged.
     """
+    path = input_file("path", path)
     try:
-        with np.load(Path(path), allow_pickle=False) as stored:
+        with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
-    except FileNotFoundError:
-        raise
     except Exception as error:  # numpy and zipfile raise anything at broken bytes
-        raise ValueError(f"{path} is no file of predictions, or damaged ({error})") from error
+        raise ValueError(
+            f"`path`: {path} is no file of predictions, or damaged ({error})"
+        ) from error
 
 
 def check_predictions(path: str | Path) -> Path:

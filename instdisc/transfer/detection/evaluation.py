@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
+from instdisc.checks import checked_call
 from instdisc.data import ObjectSource
 from instdisc.metrics import (
     COCOResult,
@@ -35,6 +36,7 @@ _RULES: dict[str, Literal["eleven_points", "every_point"]] = {
 }
 
 
+@checked_call()
 class Evaluation(NamedTuple):
     """What a test gave.
 
@@ -102,6 +104,7 @@ class Evaluator:
         store: the metric that gathers.
     """
 
+    @checked_call()
     def __init__(
         self,
         source: ObjectSource,

@@ -15,7 +15,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from instdisc.checkpoint import open_backbone
-from instdisc.checks import refuse, whole
+from instdisc.checks import checked_call, refuse, whole
 from instdisc.data import ObjectSource
 from instdisc.models import Backbone
 from instdisc.resuming import RunPosition, RunSettings
@@ -24,7 +24,7 @@ from instdisc.types import Detections, ObjectBatch
 from ..course import begin_course, configure_course, load_course, save_course
 from ..draws import StepDraws
 from ..history import History, chosen
-from ..normalisation import Normaliser
+from ..normalisation import Normaliser, check_statistics
 from ..rates import RunRates
 from ..training import check_losses, check_precision, check_weights
 from .detector import Detector
@@ -91,6 +91,7 @@ class DetectionModule(LightningModule):
         ('c4', None)
     """
 
+    @checked_call()
     def __init__(
         self,
         backbone: Backbone | str | Path = "resnet50",
@@ -119,6 +120,7 @@ class DetectionModule(LightningModule):
         # The iterations and the batch are the loader's.
         check_recipe(DetectionRecipe(1, 1, learning_rate, tuple(milestones), warmup))
         check_protocols(protocols)
+        check_statistics(mean, std)
         whole("precise_batches", precise_batches, at_least=0)
         backbone = open_backbone(backbone)
         self.history = History(backbone)

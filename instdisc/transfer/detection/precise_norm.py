@@ -13,6 +13,8 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from instdisc.checks import checked_call
+
 from ... import distributed
 from ...types import Objects
 from .norms import FrozenBatchNorm
@@ -21,6 +23,7 @@ Batch = tuple[Tensor, Tensor, Sequence[Objects]]
 
 
 @torch.no_grad()
+@checked_call()
 def precise_batch_norm(
     detector: nn.Module, batches: Iterable[Batch], num_batches: int = 200
 ) -> int:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc.checkpoint import open_backbone
-from instdisc.checks import refuse, whole
+from instdisc.checks import checked_call, refuse, whole
 from instdisc.data import LandmarkData, LandmarkLayout
 from instdisc.data.landmarks.dataset import to_image
 from instdisc.metrics import image_errors
@@ -79,6 +79,7 @@ class LandmarkModule(LightningModule):
         torch.Size([2, 5, 2])
     """
 
+    @checked_call()
     def __init__(
         self,
         backbone: Backbone | str | Path,

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from instdisc.checks import checked_call
 from instdisc.data import LandmarkLayout
 from instdisc.metrics import ImageRows, LandmarkErrors
 from instdisc.metrics.rows import empty_rows
@@ -18,6 +19,7 @@ from instdisc.types import LandmarkBatch
 _MOST_SHOWN = 16
 
 
+@checked_call()
 class LandmarkResult(NamedTuple):
     """What a test gave, each image once, in the order of the set.
 

@@ -11,6 +11,9 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
+from instdisc import checks
+from instdisc.checks import checked_call
+
 Predict = Callable[[Tensor], Tensor]  # (B, 3, H, W) to (B, C, H, W)
 
 
@@ -55,6 +58,7 @@ def image_logits(
     return logits
 
 
+@checked_call(window=checks.whole, step=checks.whole)
 def sliding_logits(
     predict: Predict, images: Tensor, window: tuple[int, int], step: tuple[int, int]
 ) -> Tensor:
@@ -82,7 +86,11 @@ def sliding_logits(
         >>> torch.allclose(mean, images[:, :2])
         True
     """
-    check_window(window, step)
+    checks.dtype("images", checks.shape("images", images, ("B", 3, "H", "W")), checks.FLOATS)
+    if not images.numel():
+        checks.refuse("images", "of at least one image and one pixel", images)
+    if any(down > side for down, side in zip(step, window, strict=True)):
+        checks.refuse("step", f"at most the `window`, {tuple(window)}", tuple(step))
     height, width = images.shape[2:]
     total: Tensor | None = None
     counts = images.new_zeros(1, 1, height, width, dtype=images.dtype)

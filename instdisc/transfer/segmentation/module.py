@@ -14,7 +14,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from instdisc.checkpoint import open_backbone
-from instdisc.checks import finite, positive, whole
+from instdisc.checks import checked_call, finite, positive, whole
 from instdisc.metrics import ImageRows, SegmentationResult, SegmentationScores
 from instdisc.metrics.rows import empty_rows
 from instdisc.models import Backbone
@@ -82,6 +82,7 @@ class Segmenter(LightningModule):
         [4, 8, 16, 16]
     """
 
+    @checked_call()
     def __init__(
         self,
         backbone: Backbone | str | Path,
