@@ -49,7 +49,8 @@ class StepDraws:
         if not self._loaded:
             # Of one process: so the checkpoint, which is one, holds that of all.
             self.seed = module.trainer.strategy.broadcast(torch.initial_seed())
-        self._loaded, self._place = False, (-1, 0)
+            self._place = (-1, 0)
+        self._loaded = False
 
     @contextmanager
     def at(self, step: int, process: int = 0, device: torch.device | str = "cpu") -> Iterator[None]:
@@ -75,14 +76,16 @@ class StepDraws:
                 generator.set_state(state)
 
     def save(self, checkpoint: dict[str, Any]) -> None:
-        """Puts the seed into a checkpoint; for ``on_save_checkpoint``."""
-        checkpoint[_KEY] = {"seed": self.seed}
+        """Puts itself into a checkpoint; for ``on_save_checkpoint``."""
+        # The place, too: a step that accumulates goes on with its next batch.
+        checkpoint[_KEY] = {"seed": self.seed, "place": list(self._place)}
 
     def load(self, checkpoint: Mapping[str, Any]) -> None:
-        """Takes the seed of a checkpoint, if it has one; for ``on_load_checkpoint``."""
+        """Becomes those of a checkpoint, if it has any; for ``on_load_checkpoint``."""
         stored = checkpoint.get(_KEY)
         if stored is not None:
-            self.seed, self._loaded = stored["seed"], True
+            step, number = stored["place"]
+            self.seed, self._place, self._loaded = stored["seed"], (step, number), True
 
 
 def _generators(device: torch.device) -> list[torch.Generator]:
