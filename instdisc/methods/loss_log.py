@@ -31,13 +31,13 @@ class LossLog:
     def __init__(self, terms: list[str]) -> None:
         names = ["loss", *(f"{term}/loss" for term in terms if len(terms) > 1)]
         self._watches = {name: FiniteWatch() for name in names}
-        self._logged = -1  # optimiser steps that were done then
+        self._steps = 0  # optimiser steps that were done at the end of the last batch
 
     def begin_run(self, module: LightningModule) -> None:
         """Forgets what a run before has left; a mean that a checkpoint brought stays."""
         for watch in self._watches.values():
             watch.forget()
-        self._logged = module.global_step
+        self._steps = module.global_step
 
     def begin_epoch(self) -> None:
         """Begins new means."""
@@ -61,19 +61,21 @@ class LossLog:
     def end_step(self, module: LightningModule) -> None:
         """Tells bar and loggers, if it is time; for ``on_train_batch_end``."""
         trainer: Any = module.trainer
-        step, interval = trainer.global_step, trainer.log_every_n_steps  # 0 = never
-        is_due = interval > 0 and step % interval == 0 and step != self._logged
-        if not is_due:
+        interval, stepped = trainer.log_every_n_steps, trainer.global_step != self._steps
+        self._steps = trainer.global_step
+        number = (
+            trainer.fit_loop.epoch_loop._batches_that_stepped
+        )  # as Lightning counts for loggers
+        if not (stepped and interval and (number + 1) % interval == 0):
             if self._watches["loss"].is_full:
                 self.check(trainer)
             return
-        self._logged = step
         self.check(trainer)
         losses = {name: watch.last for name, watch in self._watches.items()}
         trainer.progress_bar_metrics["loss"] = losses["loss"]
         trainer.logged_metrics.update({name: torch.tensor(x) for name, x in losses.items()})
         for logger in trainer.loggers:
-            logger.log_metrics({**losses, "epoch": trainer.current_epoch}, step=step - 1)
+            logger.log_metrics({**losses, "epoch": trainer.current_epoch}, step=number)
 
     def begin_validation(self, module: LightningModule) -> None:
         """Shows monitors the means so far; for ``on_validation_start``, within a training."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from instdisc.checkpoint import open_backbone
 from instdisc.distributed import broadcast, world_size
 from instdisc.models import Backbone, MomentumEncoder
-from instdisc.resuming import RateSchedule, RunPosition, RunSettings
+from instdisc.resuming import RunPosition, RunSettings
 from instdisc.types import InputSpec
 
 from .batch import check_views
@@ -194,7 +194,7 @@ class PretrainModule(LentBackboneModule):
             fused=not clips_gradients(self),
         )
         self._rate = RateOfRun(self)
-        scheduler = RateSchedule(optimizer, self._rate.factor)
+        scheduler = self._rate.schedule(optimizer)
         self.settings.keep(optimizer)
         return {
             "optimizer": optimizer,
@@ -222,8 +222,7 @@ class PretrainModule(LentBackboneModule):
 
     def on_train_start(self) -> None:
         self.position.begin(self)
-        if self.settings.keeps_optimizer:
-            self._rate.begin()
+        self._rate.begin()
         self.settings.free, self.settings.fixed = free_settings(self), fixed_settings(self)
         self.settings.begin(self)
         self._losses.begin_run(self)
@@ -245,12 +244,11 @@ class PretrainModule(LentBackboneModule):
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
-        if self.momentum_backbone is not None:
-            self.momentum_backbone.update(self.backbone)
-        for objective in self._objectives().values():
-            objective.after_step()
+        self._after_step()
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if not self.automatic_optimization:  # then Lightning leaves optimizer_step out
+            self._after_step()
         self._losses.end_step(self)
 
     def on_validation_start(self) -> None:
@@ -283,6 +281,12 @@ class PretrainModule(LentBackboneModule):
         self._losses.load_state_dict(made.get("losses", {}))
         self.start = made.get("recipe", {}).get("start", {})
         self.backbone.origin = trained_from(type(self).__name__, self.start)
+
+    def _after_step(self) -> None:
+        if self.momentum_backbone is not None:
+            self.momentum_backbone.update(self.backbone)
+        for objective in self._objectives().values():
+            objective.after_step()
 
     def _objectives(self) -> dict[str, Objective]:
         return dict(self.objectives.items())  # type: ignore[arg-type]

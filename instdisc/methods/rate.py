@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import torch
+
+from instdisc.resuming import RateSchedule
+
 from .batch import global_batch
 from .schedule import learning_rate_factor
 
@@ -26,15 +30,25 @@ class RateOfRun:
     def __init__(self, module: PretrainModule) -> None:
         self._module = module
         self._scale: float | None = None
+        self._schedule: RateSchedule | None = None
+
+    def schedule(self, optimizer: torch.optim.Optimizer) -> RateSchedule:
+        """The schedule of an optimiser, to be stepped after each of its steps."""
+        self._schedule = RateSchedule(optimizer, self.factor)
+        return self._schedule
 
     def begin(self) -> None:
         """Looks at the Trainer; for ``on_train_start``.
+
+        Where another schedule was put in the place of ours it does nothing.
 
         Raises:
             ValueError: if the run has no end and the schedule needs one, or the rate is to be
                 scaled by a global batch that the loader does not tell.
         """
-        module = self._module
+        module, configs = self._module, self._module.trainer.lr_scheduler_configs
+        if not any(config.scheduler is self._schedule for config in configs):
+            return
         endless = module.position.num_steps == math.inf
         if endless and (module.schedule != "constant" or module.warmup):
             raise ValueError(

@@ -70,6 +70,7 @@ def step_on_meta(module):
         accumulate_grad_batches=1,
         gradient_clip_val=None,
         checkpoint_callback=None,
+        callbacks=[],
         callback_metrics={},
         strategy=SimpleNamespace(root_device=torch.device("meta")),
     )
