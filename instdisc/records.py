@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import torch
 from filelock import FileLock, Timeout
 
-from .checks import finite, refuse
+from .checks import checked_call, finite, refuse
 from .types import About, Record
 from .version import __version__
 
@@ -28,6 +28,7 @@ _PATIENCE = 60.0  # seconds to wait for another process's lines
 _log = logging.getLogger(__name__)
 
 
+@checked_call()
 class Run(NamedTuple):
     """What all records of one run have in common.
 
@@ -106,6 +107,7 @@ class Run(NamedTuple):
         )
 
 
+@checked_call()
 def device_name(device: str | torch.device) -> str:
     """What computes, for a record: the model of a GPU, else the kind of device.
 
@@ -119,6 +121,7 @@ def device_name(device: str | torch.device) -> str:
     return f"{device.type} ({platform.machine()})" if device.type == "cpu" else str(device)
 
 
+@checked_call()
 def append_records(records: Iterable[Record], path: str | Path) -> None:
     """Adds records to a file, which is made with its folder if need be.
 
@@ -136,6 +139,7 @@ def append_records(records: Iterable[Record], path: str | Path) -> None:
         _append(path, lines)
 
 
+@checked_call()
 def append_job(records: Sequence[Record], path: str | Path, key: str) -> list[Record]:
     """Adds the records of a run, unless they stand in the file already.
 
@@ -163,6 +167,7 @@ def append_job(records: Sequence[Record], path: str | Path, key: str) -> list[Re
     return marked
 
 
+@checked_call()
 def read_records(path: str | Path) -> list[Record]:
     """Every record of a file, of this release or an earlier one.
 
@@ -189,6 +194,7 @@ def read_records(path: str | Path) -> list[Record]:
     return kept
 
 
+@checked_call()
 def read_jobs(path: str | Path) -> dict[str, list[Record]]:
     """The records of every run that was written whole, by its key.
 

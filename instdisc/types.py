@@ -12,6 +12,8 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
+from .checks import checked_call
+
 _NOTHING: Mapping[str, Any] = {}  # plain, so that what holds it can be pickled and copied
 UNKNOWN_LABEL = -1
 IGNORED_CLASS = 255  # of a pixel that neither trains nor counts
@@ -143,6 +145,7 @@ class LandmarkBatch(NamedTuple):
     indices: Tensor
 
 
+@checked_call()
 class InputSpec(NamedTuple):
     """How a backbone was trained to see images; whatever uses it shows them so.
 
@@ -165,6 +168,7 @@ class InputSpec(NamedTuple):
     crop: float = 0.875
 
 
+@checked_call()
 class About(NamedTuple):
     """Whose result something is, and on what; it travels with backbones and features.
 
@@ -202,6 +206,7 @@ class About(NamedTuple):
         return {name: value for name, value in self._asdict().items() if value}
 
 
+@checked_call()
 class Record(NamedTuple):
     """One result: what a task hands to a report, one JSON line each.
 

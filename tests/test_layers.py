@@ -12,7 +12,8 @@ PACKAGE = ROOT / "instdisc"
 # Each level may import the levels before it; rooms on one level never import each other.
 LEVELS = [
     {"version"},
-    {"types", "checks", "distributed", "heap", "gpu", "writing", "loggers"},
+    {"checks"},
+    {"types", "distributed", "heap", "gpu", "writing", "loggers"},
     {"resuming"},
     {"records"},
     {"data", "models", "losses", "metrics"},

@@ -13,6 +13,7 @@ import torch
 from matplotlib.figure import Figure
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.transfer import (
     TASKS,
     Checkpoints,
@@ -32,6 +33,7 @@ _log = logging.getLogger(__name__)
 _LONGEST = 200  # bytes of a file's name, of the 255 that most file systems take
 
 
+@checked_call()
 def analyse(
     checkpoints: Checkpoints,
     data_sets: DataSets,
@@ -126,6 +128,7 @@ def analyse(
     return records
 
 
+@checked_call()
 def draw_figures(kept: Sequence[Kept], folder: str | Path) -> list[Missing]:
     """Draws every figure of the arrays that jobs of a suite kept.
 

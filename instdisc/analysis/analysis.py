@@ -48,6 +48,7 @@ def checkpoint_arrays(name: str, arrays: Mapping[str, Arrays], columns: Sequence
     if not arrays:
         checks.refuse(name, "the arrays of at least one checkpoint", dict(arrays))
     for checkpoint, content in arrays.items():
+        checks.instance(f"{name}[{checkpoint!r}]", content, Mapping, "a mapping of arrays")
         lacking = [column for column in columns if column not in content]
         if lacking:
             rule = f"with {lacking[0]!r} for every checkpoint"

@@ -148,7 +148,7 @@ def class_rows(
         >>> class_rows("labels", torch.tensor([7, -1, 3, 7]), 4)
         (tensor([0, 2, 3]), tensor([1, 0, 1]))
     """
-    checks.shape(name, labels, (count,))
+    checks.shape(name, labels, (count,), remedy="There must be one for each row of `features`.")
     checks.dtype(name, labels, torch.int64)
     if bool((labels < -1).any()):
         checks.refuse(name, "of at least -1", int(labels.min()))
@@ -163,12 +163,15 @@ def class_rows(
     return positions, classes
 
 
-def stage_positions(stages: Sequence[int] | None, backbone: Backbone) -> list[int]:
+def stage_positions(
+    stages: Sequence[int] | None, backbone: Backbone, name: str = "stages"
+) -> list[int]:
     """Stages of a backbone as positions in its maps.
 
     Args:
         stages: numbers from 1, shallow to deep; ``None`` for all.
         backbone: whose.
+        name: of the argument.
 
     Raises:
         TypeError: if one is no whole number.
@@ -184,13 +187,13 @@ def stage_positions(stages: Sequence[int] | None, backbone: Backbone) -> list[in
     if stages is None:
         return list(range(count))
     if not isinstance(stages, list | tuple) or not stages:
-        checks.refuse("stages", "a list of at least one number, or None", stages)
+        checks.refuse(name, "a list of at least one number, or None", stages)
     ends = f"{backbone.stages[0]!r} to {backbone.stages[-1]!r}"
     for stage in stages:
         remedy = f"They are {ends} of {backbone.name!r}."
-        checks.whole("stages", stage, at_most=count, remedy=remedy)
+        checks.whole(name, stage, at_most=count, remedy=remedy)
     if len(set(stages)) < len(stages):
-        checks.refuse("stages", "numbers each of which stands there once", list(stages))
+        checks.refuse(name, "numbers each of which stands there once", list(stages))
     return [stage - 1 for stage in stages]
 
 

@@ -39,6 +39,9 @@ class ViewPictures(Callback):
         mean: Sequence[float] = (0.485, 0.456, 0.406),
         std: Sequence[float] = (0.229, 0.224, 0.225),
     ) -> None:
+        checks.arguments(
+            ViewPictures.__init__, locals(), num_images=checks.whole, std=checks.positive
+        )
         self.num_images = checks.whole("num_images", num_images)
         for name, numbers in (("mean", mean), ("std", std)):
             checks.instance(name, numbers, Sequence, "a sequence of three numbers")

@@ -13,13 +13,16 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from instdisc.checks import choice, refuse
+from instdisc.checks import checked_call, choice, refuse
 from instdisc.models import Backbone
 from instdisc.version import __version__
 from instdisc.writing import write_whole
 
-from .layouts import PLAIN_RESNETS, State, detectron2_name, plain_resnet
-from .load import CheckpointInfo, load_with_info
+from .fit import HARMLESS_OPTIONS
+from .info import CheckpointInfo
+from .layouts import PLAIN_RESNETS, State, detectron2_name, named_inside, plain_resnet
+from .load import load_with_info
+from .read import some
 
 Format = Literal["instdisc", "torchvision", "timm", "detectron2"]
 _TORCH = (".pth", ".pt", ".bin")
@@ -32,10 +35,8 @@ _SUFFIXES: dict[str, tuple[str, ...]] = {
 }
 _TELLING = {suffix for suffixes in _SUFFIXES.values() for suffix in suffixes}
 
-# Options of timm's ResNets that change its training, not the network that a file describes.
-_HARMLESS_OPTIONS = {"zero_init_last", "drop_rate", "drop_path_rate", "drop_block_rate"}
 
-
+@checked_call()
 def export_backbone(
     source: nn.Module | str | Path, path: str | Path, *, format: Format = "instdisc"
 ) -> Path:
@@ -155,12 +156,13 @@ def _resolve(source: object) -> tuple[Backbone, CheckpointInfo]:
 
 def _weights(backbone: Backbone) -> State:
     """Copies for a file: dense, sharing no memory, under plain names."""
-    return {
-        key.removeprefix("_orig_mod."): value.detach()
+    state = {
+        f"backbone.{key.replace('_orig_mod.', '')}": value.detach()
         .cpu()
         .clone(memory_format=torch.contiguous_format)
-        for key, value in backbone.net.state_dict().items()
+        for key, value in backbone.state_dict().items()
     }
+    return named_inside(state)
 
 
 def _metadata(backbone: Backbone, info: CheckpointInfo) -> dict[str, str]:
@@ -185,6 +187,12 @@ def _metadata(backbone: Backbone, info: CheckpointInfo) -> dict[str, str]:
 
 
 def _check_fits(backbone: Backbone, state: State, format: Format) -> None:
+    beside = [key for key in backbone.state_dict() if not key.startswith("net.")]
+    if beside:
+        raise ValueError(
+            f"`format`={format!r} is for the network alone, and this backbone has more: "
+            f"{some(beside)}. Use format='instdisc'."
+        )
     if backbone.stem != "imagenet":
         raise ValueError(
             f"`format`={format!r} cannot tell a stem, and this one is {backbone.stem!r}. "
@@ -193,7 +201,7 @@ def _check_fits(backbone: Backbone, state: State, format: Format) -> None:
     if format == "timm":
         return
     name = backbone.name.split(".")[0]
-    options = set(backbone.timm_options) - _HARMLESS_OPTIONS
+    options = set(backbone.timm_options) - HARMLESS_OPTIONS
     if name not in PLAIN_RESNETS or options or plain_resnet(state) != name:
         with_options = f" with {', '.join(sorted(options))}" if options else ""
         raise ValueError(

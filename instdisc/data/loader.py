@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from instdisc import checks
 from instdisc.distributed import world_size
 from instdisc.types import Views
 
@@ -192,6 +193,9 @@ class ViewLoader(ResumableLoader):
         device: torch.device | str = "cpu",
         finish: Callable[[Any], Views] | None = None,
     ) -> None:
+        checks.arguments(
+            ViewLoader.__init__, locals(), batch_size=checks.whole, num_workers=checks.count
+        )
         device = torch.device(device)
         if batch_size < 1:
             raise ValueError(f"`batch_size` must be positive, got {batch_size}")

@@ -8,8 +8,11 @@ from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningDataModule
+from pytorch_lightning.trainer.states import TrainerStatus
+from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.checks import choice
 from instdisc.types import Views
 
@@ -92,6 +95,16 @@ class ViewData(LightningDataModule):
         compile_views: bool = False,
         dtype: Literal["float32", "bfloat16"] = "float32",
     ) -> None:
+        checks.arguments(
+            ViewData.__init__,
+            locals(),
+            image_size=checks.whole,
+            batch_size=checks.whole,
+            num_views=checks.whole,
+            num_workers=checks.count,
+            seed=checks.count,
+            max_bank=checks.whole,
+        )
         super().__init__()
         if keep not in ("nothing", "memory", "device"):
             raise ValueError(f"`keep` must be 'nothing', 'memory' or 'device', got {keep!r}")
@@ -137,6 +150,23 @@ class ViewData(LightningDataModule):
     def num_classes(self) -> int:
         """Number of classes; 0 if the images have no labels."""
         return len(self.images.classes)
+
+    @property
+    def batch_size(self) -> int:
+        """Images per process and step.
+
+        Set while a Trainer runs, as its batch-size finder does, it is at most the images there are.
+        """
+        return self._batch_size
+
+    @batch_size.setter
+    def batch_size(self, size: int) -> None:
+        if self.trainer is not None and self.trainer.state.status == TrainerStatus.RUNNING:
+            most = len(self.images) // self.trainer.world_size
+            if size > most:
+                rank_zero_info(f"`batch_size`={size} is more than there are images: {most}")
+            size = min(size, most)
+        self._batch_size = size
 
     def train_dataloader(self) -> ViewLoader:
         if self.decode == "device":

@@ -10,6 +10,7 @@ from instdisc.checkpoint import open_backbone
 from instdisc.losses import InstanceDiscriminationLoss, SameClassNegativesLoss, SupConLoss
 from instdisc.models import Backbone
 
+from .arguments import check_arguments
 from .batch_norm import BatchNormMode
 from .objectives import Classification, Contrast, QueueDtype
 from .optimizer import OptimizerName
@@ -70,9 +71,8 @@ class CrossEntropyMoCoModule(PretrainModule):
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
+        check_arguments(CrossEntropyMoCoModule.__init__, locals())
         backbone = open_backbone(backbone)
-        if negatives not in ("all", "same_class"):
-            raise ValueError(f"`negatives` must be 'all' or 'same_class', got {negatives!r}")
         loss = InstanceDiscriminationLoss if negatives == "all" else SameClassNegativesLoss
         contrast = Contrast(
             backbone.dim,
@@ -153,6 +153,7 @@ class CrossEntropySupConModule(PretrainModule):
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
+        check_arguments(CrossEntropySupConModule.__init__, locals())
         backbone = open_backbone(backbone)
         supcon = Contrast(
             backbone.dim,
@@ -235,6 +236,7 @@ class SupConMoCoModule(PretrainModule):
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
+        check_arguments(SupConMoCoModule.__init__, locals())
         backbone = open_backbone(backbone)
         contrast = Contrast(
             backbone.dim,

@@ -14,25 +14,24 @@ import torch
 from torch import Tensor, nn
 
 from instdisc.checkpoint import open_backbone
+from instdisc.checks import instance
 from instdisc.distributed import broadcast, world_size
 from instdisc.models import Backbone, MomentumEncoder
-from instdisc.resuming import RunPosition, RunSettings
 from instdisc.types import InputSpec
 
-from .batch import check_views
+from .arguments import check_arguments
+from .batch import ValidationBatches, check_views
 from .batch_norm import BatchNormMode, BatchNormPolicy
 from .compiled import CompiledPasses
-from .lent import LentBackboneModule
 from .loss_log import LossLog
 from .objectives import Objective, weighted_sum
-from .optimizer import OptimizerName, check_optimizer, clips_gradients, make_optimizer
-from .rate import RateOfRun
-from .recipe import fixed_settings, free_settings, made_by, recipe_of
+from .optimizer import OptimizerName
+from .run import RunModule
 from .schedule import Schedule, check_schedule
 from .start import start_of, trained_from
 
 
-class PretrainModule(LentBackboneModule):
+class PretrainModule(RunModule):
     """Pretrains a backbone with the weighted sum of one or more objectives.
 
     Each step: the query encoder sees the first view (and the second, if an objective classifies
@@ -100,11 +99,11 @@ class PretrainModule(LentBackboneModule):
         compile: bool = False,
     ) -> None:
         super().__init__()
+        check_arguments(PretrainModule.__init__, locals())
+        for name, objective in objectives.items():
+            instance(f"objectives[{name!r}]", objective, Objective, "an Objective")
         if not objectives:
             raise ValueError("`objectives` must name at least one objective, got none")
-        check_optimizer(optimizer, learning_rate)
-        if reference_batch is not None and reference_batch < 1:
-            raise ValueError(f"`reference_batch` must be positive, got {reference_batch}")
         check_schedule(schedule, warmup, milestones)
         self.backbone = open_backbone(backbone)
         self.start = start_of(self.backbone)
@@ -127,12 +126,9 @@ class PretrainModule(LentBackboneModule):
         self.batch_norm = BatchNormPolicy(batch_norm, batch_norm_groups)
         self.channels_last = channels_last
         self._passes = CompiledPasses(compile=compile)
-        self.position = RunPosition()
-        self.settings = RunSettings({}, {})  # what a subclass adds is not here yet; see setup
-        self._rate = RateOfRun(self)
         self._batch_size: int | None = None
         self._losses = LossLog(list(objectives))
-        self._random_state: Tensor | None = None
+        self._validation = ValidationBatches()
         # Equal on all processes by construction: spare DDP the broadcast of 32 MB each step.
         self._ddp_params_and_buffers_to_ignore = [
             name for name, _ in self.named_buffers() if ".queue." in name
@@ -149,16 +145,23 @@ class PretrainModule(LentBackboneModule):
         """
         return self._encode(self.backbone, images)
 
-    @property
-    def recipe(self) -> dict[str, Any]:
-        """How this module was made and what resumes changed, in JSON values; see `recipe_of`.
+    def encode_keys(self, images: Tensor, batch_idx: int) -> Tensor:
+        """Features of the momentum backbone, normalised apart from the queries.
 
-        Stored in every checkpoint and export.
+        Args:
+            images: ``(B, 3, H, W)``.
+            batch_idx: of the batch in its epoch; decides how keys are shuffled.
+
+        Returns:
+            ``(B, backbone.dim)``.
         """
-        return recipe_of(self)
+        assert self.momentum_backbone is not None
+        seed = self.current_epoch * 1_000_003 + batch_idx
+        encode = functools.partial(self._encode, self.momentum_backbone)
+        return self.batch_norm.encode_keys(encode, images, seed)
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
-        images, labels = batch[0], batch[1]
+        images, labels = batch[0], batch[1].long()
         objectives = self._objectives()
         num_queries = max(objective.num_queries for objective in objectives.values())
         # A replay writes over the gradients of the one before, and over what DDP still sends.
@@ -166,7 +169,7 @@ class PretrainModule(LentBackboneModule):
         self._passes.begin_step(replays=not accumulates and world_size() == 1)
         # One view at a time: the groups of a split batch norm hold the same images in each.
         queries = [self(view) for view in images[:num_queries]]  # (B, dim) each
-        key = self._key(images[1], batch_idx) if self.momentum_backbone is not None else None
+        key = self.encode_keys(images[1], batch_idx) if self.momentum_backbone is not None else None
         terms = {
             name: self._passes.compute(objective, queries, key, labels)
             for name, objective in objectives.items()
@@ -181,29 +184,13 @@ class PretrainModule(LentBackboneModule):
         self, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> dict[str, Tensor]:
         """Features of the first view, for the callbacks that watch the run."""
-        images, labels, indices = batch
-        return {"features": self(images[0]), "labels": labels, "indices": indices}
-
-    def configure_optimizers(self) -> Any:
-        optimizer = make_optimizer(
-            self.optimizer_name,
-            [parameter for parameter in self.parameters() if parameter.requires_grad],
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            momentum=self.sgd_momentum,
-            fused=not clips_gradients(self),
+        images, labels, indices = self._validation.read(
+            batch, batch_idx, dataloader_idx, self._channels
         )
-        self._rate = RateOfRun(self)
-        scheduler = self._rate.schedule(optimizer)
-        self.settings.keep(optimizer)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }
+        return {"features": self(images), "labels": labels, "indices": indices}
 
     def setup(self, stage: str) -> None:
         super().setup(stage)
-        self.settings.free, self.settings.fixed = free_settings(self), fixed_settings(self)
         for net in (self.backbone, self.momentum_backbone):
             if net is not None and self.channels_last:
                 net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -220,19 +207,9 @@ class PretrainModule(LentBackboneModule):
             self.backbone.input = InputSpec(first.frame.size, tuple(first.mean), tuple(first.std))
         broadcast(buffer for name, buffer in self.named_buffers() if ".queue." in name)
 
-    def on_train_start(self) -> None:
-        self.position.begin(self)
-        self._rate.begin()
-        self.settings.free, self.settings.fixed = free_settings(self), fixed_settings(self)
-        self.settings.begin(self)
-        self._losses.begin_run(self)
-        if self._random_state is not None and world_size() == 1:
-            torch.set_rng_state(self._random_state.cpu())
-            self._random_state = None
-
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         objectives = self._objectives().values()
-        self._batch_size = check_views(batch, objectives, self._batch_size)
+        self._batch_size = check_views(batch, objectives, self._batch_size, self._channels)
         # Looking at labels on a GPU would wait for it: there, only now and then.
         if batch[1].device.type == "cpu" or batch_idx == 0 or self._logs_now():
             for objective in objectives:
@@ -249,38 +226,7 @@ class PretrainModule(LentBackboneModule):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if not self.automatic_optimization:  # then Lightning leaves optimizer_step out
             self._after_step()
-        self._losses.end_step(self)
-
-    def on_validation_start(self) -> None:
-        self._losses.begin_validation(self)
-
-    def on_train_epoch_start(self) -> None:
-        self._losses.begin_epoch()
-
-    def on_train_epoch_end(self) -> None:
-        self._losses.end_epoch(self)
-
-    def on_train_end(self) -> None:
-        self._losses.check(self.trainer)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._losses.check(self.trainer)
-        checkpoint["instdisc"] = {**made_by(self), "losses": self._losses.state_dict()}
-        # For networks that draw numbers (dropout, stochastic depth); several processes draw their
-        # own, and Lightning keeps one checkpoint.
-        if world_size() == 1:
-            checkpoint["instdisc"]["random_state"] = torch.get_rng_state()
-        self.position.save(self, checkpoint)
-        self.settings.save(checkpoint)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.settings.load(self, checkpoint)
-        self.position.load(checkpoint)
-        made = checkpoint.get("instdisc", {})
-        self._random_state = made.get("random_state")
-        self._losses.load_state_dict(made.get("losses", {}))
-        self.start = made.get("recipe", {}).get("start", {})
-        self.backbone.origin = trained_from(type(self).__name__, self.start)
+        super().on_train_batch_end(outputs, batch, batch_idx)
 
     def _after_step(self) -> None:
         if self.momentum_backbone is not None:
@@ -288,14 +234,13 @@ class PretrainModule(LentBackboneModule):
         for objective in self._objectives().values():
             objective.after_step()
 
+    @property
+    def _channels(self) -> int:
+        channels: int = self.backbone.spec.get("in_chans", 3)
+        return channels
+
     def _objectives(self) -> dict[str, Objective]:
         return dict(self.objectives.items())  # type: ignore[arg-type]
-
-    def _key(self, images: Tensor, batch_idx: int) -> Tensor:
-        assert self.momentum_backbone is not None
-        seed = self.current_epoch * 1_000_003 + batch_idx
-        encode = functools.partial(self._encode, self.momentum_backbone)
-        return self.batch_norm.encode_keys(encode, images, seed)
 
     def _encode(self, net: nn.Module, images: Tensor) -> Tensor:
         if self.channels_last:

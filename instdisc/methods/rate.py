@@ -13,7 +13,7 @@ from .batch import global_batch
 from .schedule import learning_rate_factor
 
 if TYPE_CHECKING:
-    from .pretrain import PretrainModule
+    from .run import RunModule
 
 
 class RateOfRun:
@@ -27,14 +27,18 @@ class RateOfRun:
         module: has the settings of the schedule and its `position`.
     """
 
-    def __init__(self, module: PretrainModule) -> None:
+    def __init__(self, module: RunModule) -> None:
         self._module = module
         self._scale: float | None = None
         self._schedule: RateSchedule | None = None
+        self._base = math.nan  # rate that it was made with
 
     def schedule(self, optimizer: torch.optim.Optimizer) -> RateSchedule:
         """The schedule of an optimiser, to be stepped after each of its steps."""
-        self._schedule = RateSchedule(optimizer, self.factor)
+        self._schedule, self._base = (
+            RateSchedule(optimizer, self.factor),
+            self._module.learning_rate,
+        )
         return self._schedule
 
     def begin(self) -> None:
@@ -47,8 +51,11 @@ class RateOfRun:
                 scaled by a global batch that the loader does not tell.
         """
         module, configs = self._module, self._module.trainer.lr_scheduler_configs
-        if not any(config.scheduler is self._schedule for config in configs):
+        schedule = self._schedule
+        if schedule is None or not any(config.scheduler is schedule for config in configs):
             return
+        if module.learning_rate != self._base:
+            self._follow(schedule)
         endless = module.position.num_steps == math.inf
         if endless and (module.schedule != "constant" or module.warmup):
             raise ValueError(
@@ -73,3 +80,12 @@ class RateOfRun:
             warmup=module.warmup,
             milestones=module.milestones,
         )
+
+    def _follow(self, schedule: RateSchedule) -> None:
+        """Takes the rate that Lightning's `LearningRateFinder` has set since."""
+        share = self._module.learning_rate / self._base
+        self._base = self._module.learning_rate
+        schedule.base_lrs = [rate * share for rate in schedule.base_lrs]
+        for group, rate in zip(schedule.optimizer.param_groups, schedule.base_lrs, strict=False):
+            group["initial_lr"] = rate
+        self._module.settings.keep(schedule.optimizer)

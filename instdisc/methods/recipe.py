@@ -12,7 +12,7 @@ from instdisc.version import __version__
 from .objectives import Classification, Contrast
 
 if TYPE_CHECKING:
-    from .pretrain import PretrainModule
+    from .run import RunModule
 
 _OF_OPTIMIZER = (
     "learning_rate",
@@ -25,7 +25,7 @@ _OF_OPTIMIZER = (
 )
 
 
-def fixed_settings(module: PretrainModule) -> dict[str, Any]:
+def fixed_settings(module: RunModule) -> dict[str, Any]:
     """What a run must keep: the weights, the optimiser's state and the queue belong to it.
 
     Args:
@@ -53,7 +53,7 @@ def fixed_settings(module: PretrainModule) -> dict[str, Any]:
     return settings
 
 
-def free_settings(module: PretrainModule) -> dict[str, Any]:
+def free_settings(module: RunModule) -> dict[str, Any]:
     """What a resume may change.
 
     The temperature and the weights of the terms are among it: they have no state, and a run may
@@ -79,7 +79,7 @@ def free_settings(module: PretrainModule) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in left_out}
 
 
-def recipe_of(module: PretrainModule) -> dict[str, Any]:
+def recipe_of(module: RunModule) -> dict[str, Any]:
     """How a module was made and what its resumes changed, in JSON values.
 
     Args:
@@ -102,7 +102,7 @@ def recipe_of(module: PretrainModule) -> dict[str, Any]:
     return recipe
 
 
-def made_by(module: PretrainModule) -> dict[str, Any]:
+def made_by(module: RunModule) -> dict[str, Any]:
     """What a checkpoint says of the module that it holds.
 
     Args:
@@ -117,7 +117,18 @@ def made_by(module: PretrainModule) -> dict[str, Any]:
     }
 
 
-def _method(module: PretrainModule) -> str:
+def keep_queue(checkpoint: dict[str, Any]) -> None:
+    """Puts the queues of the training beside averaged weights, if a callback put these first.
+
+    Args:
+        checkpoint: as Lightning's `WeightAveraging` leaves it, or as it is without; in place.
+    """
+    training = checkpoint.get("current_model_state", {})
+    queues = {name: value for name, value in training.items() if ".queue." in name}
+    checkpoint["state_dict"].update(queues)
+
+
+def _method(module: RunModule) -> str:
     for kind in type(module).__mro__:
         if kind.__module__.startswith("instdisc.methods.") and kind.__name__ != "PretrainModule":
             return kind.__name__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from instdisc.checkpoint.load import pretraining_of
+from instdisc.checkpoint.info import pretraining_of
 from instdisc.models import Backbone
 from instdisc.types import About
 

@@ -10,6 +10,7 @@ from instdisc.losses import SupConLoss
 from instdisc.models import Backbone
 from instdisc.models.projector import ProjectorKind
 
+from .arguments import check_arguments
 from .batch_norm import BatchNormMode
 from .objectives import Contrast, QueueDtype
 from .optimizer import OptimizerName
@@ -69,6 +70,7 @@ class SupConModule(PretrainModule):
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
+        check_arguments(SupConModule.__init__, locals())
         backbone = open_backbone(backbone)
         supcon = Contrast(
             backbone.dim,

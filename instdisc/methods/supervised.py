@@ -8,6 +8,7 @@ from pathlib import Path
 from instdisc.checkpoint import open_backbone
 from instdisc.models import Backbone
 
+from .arguments import check_arguments
 from .batch_norm import BatchNormMode
 from .objectives import Classification
 from .optimizer import OptimizerName
@@ -57,6 +58,7 @@ class SupervisedModule(PretrainModule):
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
+        check_arguments(SupervisedModule.__init__, locals())
         backbone = open_backbone(backbone)
         super().__init__(
             backbone,

@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from .intervals import Interval, check_level
 
 _VALUES = 2**22  # resampled values at once
 
 
+@checked_call()
 def bootstrap_interval(
     statistic: Callable[..., Tensor],
     columns: Sequence[Tensor],
@@ -66,6 +68,7 @@ def bootstrap_interval(
     return percentiles(values, level)
 
 
+@checked_call()
 def bootstrap_difference(
     statistic: Callable[..., Tensor],
     columns_a: Sequence[Tensor],
@@ -119,6 +122,7 @@ def bootstrap_difference(
     )
 
 
+@checked_call(count=checks.whole, at_once=checks.whole)
 def draw_images(count: int, num_resamples: int, seed: int, *, at_once: int) -> Iterator[Tensor]:
     """Resampled images ``(r, N)`` int64, some resamples at a time; the same however many.
 
@@ -131,6 +135,7 @@ def draw_images(count: int, num_resamples: int, seed: int, *, at_once: int) -> I
     Raises:
         TypeError, ValueError: if a number is of another kind or not positive.
     """
+    checks.whole("count", count)
     checks.whole("num_resamples", num_resamples)
     checks.whole("seed", seed, at_least=0)
     generator = torch.Generator().manual_seed(seed)
@@ -140,8 +145,26 @@ def draw_images(count: int, num_resamples: int, seed: int, *, at_once: int) -> I
         yield torch.randint(count, size, generator=generator)
 
 
+@checked_call()
 def percentiles(values: Tensor, level: float) -> Interval:
-    """What cuts off equal shares of the values on both sides."""
+    """What cuts off equal shares of the values on both sides.
+
+    Args:
+        values: ``(R,)`` floating-point, finite.
+        level: share of them inside.
+
+    Raises:
+        TypeError, ValueError: if there is no value, one is not finite, or `level` lies outside
+            (0, 1).
+
+    Example:
+        >>> percentiles(torch.linspace(0, 1, 101, dtype=torch.float64), 0.5)
+        Interval(low=0.25, high=0.75)
+    """
+    checks.dtype("values", checks.shape("values", values, ("R",)), checks.FLOATS)
+    if not len(values):
+        checks.refuse("values", "of at least one", values)
+    checks.all_finite("values", values)
     tail = (1 - level) / 2
     low, high = values.quantile(torch.tensor([tail, 1 - tail], dtype=values.dtype))
     return Interval(float(low), float(high))

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from .inputs import check_classes, check_confidences, check_features
 
 _STEPS = 100  # of Newton's method, each of which at least halves the bracket when it must
 
 
+@checked_call()
 def rms_calibration_error(confidences: Tensor, hits: Tensor, *, bin_size: int = 100) -> Tensor:
     """Root of the mean squared gap between confidence and accuracy, over bins of equal size.
 
@@ -62,6 +64,7 @@ def rms_calibration_error(confidences: Tensor, hits: Tensor, *, bin_size: int = 
     return (squares / count).sqrt()
 
 
+@checked_call()
 def aurra(confidences: Tensor, hits: Tensor) -> Tensor:
     """Area under accuracy over response rate: the accuracy if the least sure answers are withheld.
 
@@ -93,6 +96,7 @@ def aurra(confidences: Tensor, hits: Tensor) -> Tensor:
     return (right / torch.arange(1, right.shape[-1] + 1, device=right.device)).mean(-1)
 
 
+@checked_call()
 def brier_score(
     probabilities: Tensor, labels: Tensor, *, reduction: Literal["mean", "none"] = "mean"
 ) -> Tensor:
@@ -138,6 +142,7 @@ def brier_score(
     return scores if reduction == "none" else scores.mean(-1)
 
 
+@checked_call()
 def negative_log_likelihood(
     logits: Tensor,
     labels: Tensor,
@@ -174,6 +179,7 @@ def negative_log_likelihood(
     return values if reduction == "none" else values.mean(-1)
 
 
+@checked_call()
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """The temperature T at which ``softmax(logits / T)`` has the smallest negative log-likelihood.
 

@@ -10,10 +10,12 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from .inputs import WHOLE, check_classes, check_confidences, check_features, check_pairs
 
 
+@checked_call()
 def accuracy(predictions: Tensor, labels: Tensor) -> Tensor:
     """Share of the images whose predicted class is their own (top-1).
 
@@ -36,6 +38,7 @@ def accuracy(predictions: Tensor, labels: Tensor) -> Tensor:
     return (predictions == labels).double().mean(-1)
 
 
+@checked_call()
 def mean_per_class_accuracy(predictions: Tensor, labels: Tensor) -> Tensor:
     """Accuracy within each class that occurs in the labels, averaged over these classes.
 
@@ -69,6 +72,7 @@ def mean_per_class_accuracy(predictions: Tensor, labels: Tensor) -> Tensor:
     return (right / images.clamp(min=1)).sum(-1) / (images > 0).sum(-1)
 
 
+@checked_call()
 def calibration_error(confidences: Tensor, hits: Tensor, *, num_bins: int = 15) -> Tensor:
     """Expected calibration error: how far confidence and accuracy lie apart, over bins.
 
@@ -126,6 +130,7 @@ class MeanPerClassAccuracy(Metric):
     right: Tensor
     images: Tensor
 
+    @checked_call()
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         checks.whole("num_classes", num_classes)
@@ -174,6 +179,7 @@ class CalibrationError(Metric):
     gaps: Tensor
     images: Tensor
 
+    @checked_call()
     def __init__(self, num_bins: int = 15) -> None:
         super().__init__()
         checks.whole("num_bins", num_bins)
@@ -207,5 +213,6 @@ def _bin(confidences: Tensor, hits: Tensor, num_bins: int) -> tuple[Tensor, Tens
 
 def _check_predictions(predictions: Tensor, labels: Tensor) -> None:
     checks.dtype("predictions", predictions, WHOLE)
-    check_pairs("predictions", predictions, labels)
+    checks.dtype("labels", labels, WHOLE)
+    check_pairs("predictions", predictions, "labels", labels)
     check_classes("labels", labels)

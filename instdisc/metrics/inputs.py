@@ -58,15 +58,32 @@ def check_features(name: str, features: Tensor) -> Tensor:
     return checks.all_finite(name, features, row="row")
 
 
-def check_pairs(name: str, values: Tensor, truth: Tensor) -> Tensor:
+def check_directions(name: str, features: Tensor) -> Tensor:
+    """Rows ``(N, D)`` that point somewhere: a cosine with a row of zeros has no value.
+
+    Raises:
+        ValueError: if a row is zero.
+    """
+    zero = ~features.any(1)
+    if bool(zero.any()):
+        checks.refuse(
+            name,
+            "of rows that are not zero, whose cosines have no value",
+            f"zeros in row {int(zero.nonzero()[0])}, {int(zero.sum())} such rows",
+            "The backbone has collapsed; load another checkpoint.",
+        )
+    return features
+
+
+def check_pairs(name: str, values: Tensor, truth_name: str, truth: Tensor) -> Tensor:
     """Values ``(..., N)``, as many as the truth ``(..., N)`` and at least one.
 
     Raises:
         ValueError: if the shapes differ, or there is no image.
     """
-    checks.shape(name, values, truth.shape)
+    checks.same_shape(name, values, truth_name, truth)
     if not values.ndim or not values.shape[-1]:
-        checks.refuse(name, "of at least one image", values)
+        checks.refuse(name, f"of at least one image, like `{truth_name}`", values)
     return values
 
 
@@ -79,7 +96,8 @@ def check_confidences(confidences: Tensor, hits: Tensor) -> Tensor:
             [0, 1].
     """
     checks.dtype("hits", hits, torch.bool, remedy="Compare predictions with labels.")
-    check_pairs("confidences", confidences, hits)
+    check_pairs("confidences", confidences, "hits", hits)
+    checks.dtype("confidences", confidences, checks.FLOATS)
     outside = ~((confidences >= 0) & (confidences <= 1.0 + 1e-5))
     if outside.any():
         value = float(confidences[outside][0])

@@ -8,6 +8,7 @@ from statistics import NormalDist, fmean, stdev
 from typing import NamedTuple
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 
 class Interval(NamedTuple):
@@ -22,6 +23,7 @@ class Interval(NamedTuple):
         return (self.high - self.low) / 2
 
 
+@checked_call()
 def wilson_interval(successes: float, count: int, level: float = 0.95) -> Interval:
     """Interval of a share of independent trials, such as an accuracy over test images.
 
@@ -66,6 +68,7 @@ def wilson_interval(successes: float, count: int, level: float = 0.95) -> Interv
     return Interval(low, high)
 
 
+@checked_call()
 def t_interval(values: Iterable[float], level: float = 0.95) -> Interval:
     """Interval of the mean of independent values, such as the results of several seeds.
 

@@ -10,13 +10,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
-from .inputs import check_classes, check_features
+from .inputs import check_classes, check_directions, check_features
 from .rows import RowMetric, empty_rows, image_order, known_indices
 
 _CHUNK = 512
 
 
+@checked_call()
 def knn_scores(
     features: Tensor,
     bank: Tensor,
@@ -45,7 +47,8 @@ def knn_scores(
 
     Raises:
         TypeError: if a tensor is of another kind of number, or `k` is no whole number.
-        ValueError: if the bank is empty, the shapes do not fit, a feature is not finite, `k` or
+        ValueError: if the bank is empty, the shapes do not fit, a feature is not finite, a row is
+            zero (it has no direction, and would vote for whichever class comes first), `k` or
             `temperature` is not positive, or a label lies outside [0, C).
 
     Source:
@@ -66,6 +69,8 @@ def knn_scores(
     check_features("features", checks.shape("features", features, ("N", width)))
     checks.shape("bank_labels", bank_labels, (len(bank),))
     check_classes("bank_labels", bank_labels, num_classes)
+    check_directions("features", features)
+    check_directions("bank", bank)
     bank, bank_labels = _unit(bank), bank_labels.long()
     scores = []
     for chunk in _unit(features).split(_CHUNK):
@@ -94,6 +99,7 @@ class KNNAccuracy(RowMetric):
         tensor(0.5000)
     """
 
+    @checked_call()
     def __init__(self, k: int = 20, *, temperature: float = 0.07) -> None:
         integers, open_width = empty_rows(None, torch.int64), empty_rows(0, torch.float32)
         super().__init__(

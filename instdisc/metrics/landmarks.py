@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from .rows import ImageRows, empty_rows
 
 
+@checked_call()
 def landmark_errors(predicted: Tensor, points: Tensor, distances: Tensor) -> Tensor:
     """Error of each point over the distance between the eyes: ``|p - t| / d``.
 
@@ -36,7 +38,8 @@ def landmark_errors(predicted: Tensor, points: Tensor, distances: Tensor) -> Ten
         tensor([[0.5000, 0.5000]], dtype=torch.float64)
     """
     checks.dtype("points", checks.shape("points", points, ("N", "P", 2)), checks.FLOATS)
-    checks.dtype("predicted", checks.shape("predicted", predicted, points.shape), checks.FLOATS)
+    checks.dtype("predicted", predicted, checks.FLOATS)
+    checks.same_shape("predicted", predicted, "points", points)
     checks.dtype("distances", checks.shape("distances", distances, (len(points),)), checks.FLOATS)
     bad = (distances <= 0) | distances.isinf()
     if bool(bad.any()):
@@ -55,6 +58,7 @@ def landmark_errors(predicted: Tensor, points: Tensor, distances: Tensor) -> Ten
     return gaps / distances.double()[:, None]
 
 
+@checked_call()
 def image_errors(errors: Tensor, visible: Tensor) -> Tensor:
     """Mean error of each image over those of its points that count.
 
@@ -72,6 +76,7 @@ def image_errors(errors: Tensor, visible: Tensor) -> Tensor:
     return _masked_mean(errors, visible, 1)
 
 
+@checked_call()
 def point_errors(errors: Tensor, visible: Tensor) -> Tensor:
     """Mean error of each point over the images where it counts.
 
@@ -85,6 +90,7 @@ def point_errors(errors: Tensor, visible: Tensor) -> Tensor:
     return _masked_mean(errors, visible, 0)
 
 
+@checked_call()
 def mean_error(errors: Tensor) -> Tensor:
     """Mean over the images.
 
@@ -100,6 +106,7 @@ def mean_error(errors: Tensor) -> Tensor:
     return _checked(errors).mean(-1)
 
 
+@checked_call(threshold=checks.positive)
 def failure_rate(errors: Tensor, threshold: float) -> Tensor:
     """Share of the images whose error is above a threshold.
 
@@ -121,6 +128,7 @@ def failure_rate(errors: Tensor, threshold: float) -> Tensor:
     return (_checked(errors) > threshold).double().mean(-1)
 
 
+@checked_call()
 def cumulative_errors(errors: Tensor, thresholds: Tensor) -> Tensor:
     """Share of the images whose error is at most each threshold: the cumulative error curve.
 
@@ -139,10 +147,14 @@ def cumulative_errors(errors: Tensor, thresholds: Tensor) -> Tensor:
         tensor([0.0000, 0.6667, 1.0000], dtype=torch.float64)
     """
     checks.shape("errors", _checked(errors), ("N",))
-    checks.all_finite("thresholds", checks.shape("thresholds", thresholds, ("T",)))
+    checks.dtype("thresholds", checks.shape("thresholds", thresholds, ("T",)), checks.FLOATS)
+    if not len(thresholds):
+        checks.refuse("thresholds", "of at least one", thresholds)
+    checks.all_finite("thresholds", thresholds)
     return (errors[None] <= thresholds[:, None]).double().mean(1)
 
 
+@checked_call(threshold=checks.positive)
 def area_under_curve(errors: Tensor, threshold: float) -> Tensor:
     """Area under the cumulative error curve from 0 to a threshold, over the threshold.
 
@@ -224,8 +236,11 @@ class LandmarkErrors(ImageRows):
 
 
 def _masked_mean(errors: Tensor, visible: Tensor, dim: int) -> Tensor:
-    checks.shape("errors", errors, ("N", "P"))
-    checks.dtype("visible", checks.shape("visible", visible, errors.shape), torch.bool)
+    checks.dtype("errors", checks.shape("errors", errors, ("N", "P")), checks.FLOATS)
+    checks.dtype("visible", visible, torch.bool)
+    checks.same_shape("visible", visible, "errors", errors)
+    if bool((errors.isinf() & visible).any()):
+        checks.refuse("errors", "finite, or NaN where a point does not count", errors)
     visible = visible & ~errors.isnan()
     count = visible.sum(dim)
     total = errors.masked_fill(~visible, 0).sum(dim)

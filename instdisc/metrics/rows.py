@@ -16,6 +16,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from .inputs import WHOLE
 
@@ -32,6 +33,9 @@ class RowMetric(Metric):
 
     def __init__(self, empty: Mapping[str, Tensor]) -> None:
         super().__init__()
+        checks.instance("empty", empty, Mapping, "a mapping of tables")
+        for name, table in empty.items():
+            checks.instance(f"empty[{name!r}]", table, Tensor, "a tensor")
         self._empty = dict(empty)
         for name, table in empty.items():
             self.add_state(name, default=[], dist_reduce_fx="cat")
@@ -83,6 +87,7 @@ class ImageTable:
         columns: by name, each with N rows.
     """
 
+    @checked_call()
     def __init__(self, columns: Mapping[str, Tensor]) -> None:
         self._columns = dict(columns)
 
@@ -107,6 +112,7 @@ class ImageRows(RowMetric):
         tensor([False,  True])
     """
 
+    @checked_call()
     def __init__(self, empty: Mapping[str, Tensor]) -> None:
         super().__init__({"indices": empty_rows(None, torch.int64), **empty})
 

@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.types import IGNORED_CLASS
 
 from .inputs import WHOLE
 from .rows import RowMetric, empty_rows, image_order, known_indices
 
 
+@checked_call()
 def confusion_matrix(
     predictions: Tensor, labels: Tensor, num_classes: int, *, ignored: int = IGNORED_CLASS
 ) -> Tensor:
@@ -45,7 +47,7 @@ def confusion_matrix(
         checks.dtype(name, classes, (*WHOLE, torch.bool), remedy="Take the argmax of logits.")
     if not labels.ndim:
         checks.refuse("labels", "a tensor (B, ...)", labels)
-    checks.shape("predictions", predictions, labels.shape)
+    checks.same_shape("predictions", predictions, "labels", labels)
     count, cells = len(labels), num_classes * num_classes
     pixels = labels[0].numel() if count else 0
     truth, predicted = (some.reshape(count, pixels).long() for some in (labels, predictions))
@@ -66,6 +68,7 @@ def confusion_matrix(
     return counts[:, :cells].view(count, num_classes, num_classes)
 
 
+@checked_call()
 def class_iou(matrix: Tensor) -> Tensor:
     """Intersection over union of each class: ``TP / (TP + FP + FN)``.
 
@@ -88,6 +91,7 @@ def class_iou(matrix: Tensor) -> Tensor:
     return hits / (matrix.sum(-1) + matrix.sum(-2) - hits)
 
 
+@checked_call()
 def mean_iou(matrix: Tensor) -> Tensor:
     """Mean of `class_iou` over the classes that are there or predicted.
 
@@ -110,6 +114,7 @@ def mean_iou(matrix: Tensor) -> Tensor:
     return class_iou(_occupied(matrix)).nanmean(-1)
 
 
+@checked_call()
 def pixel_accuracy(matrix: Tensor) -> Tensor:
     """Share of the pixels whose predicted class is their own.
 
@@ -130,6 +135,7 @@ def pixel_accuracy(matrix: Tensor) -> Tensor:
     return matrix.diagonal(dim1=-2, dim2=-1).sum(-1) / matrix.sum((-2, -1))
 
 
+@checked_call()
 class SegmentationResult(NamedTuple):
     """What `SegmentationScores` computes.
 
@@ -176,6 +182,7 @@ class SegmentationScores(RowMetric):
 
     matrix: Tensor
 
+    @checked_call()
     def __init__(
         self, num_classes: int, *, ignored: int = IGNORED_CLASS, per_image: bool = False
     ) -> None:

@@ -33,9 +33,9 @@ class Form:
             (module, module.training, dict(module.named_children())) for module in net.modules()
         ]
         self._groups = [
-            (norm, norm.groups)
+            (norm, int(groups))
             for norm in net.modules()
-            if isinstance(norm, _BatchNorm) and hasattr(norm, "groups")
+            if isinstance(norm, _BatchNorm) and (groups := getattr(norm, "groups", 0))
         ]
         self._weights = [
             (weight, weight.requires_grad, weight.dtype, weight.stride())
@@ -51,14 +51,14 @@ class Form:
         """Gives the network this form again; weights and statistics stay what they are."""
         split_batch_norm(self._net, 1)
         for module, mode, children in self._modules:
-            for name, norm in children.items():
+            for name, child in children.items():
                 present = getattr(module, name, None)
-                if present is not norm and isinstance(norm, _BatchNorm):
-                    _move(present, norm)
-                    setattr(module, name, norm)
+                if present is not child and isinstance(child, _BatchNorm):
+                    _move(present, child)
+                    setattr(module, name, child)
             module.training = mode
-        for split, groups in self._groups:
-            split_batch_norm(split, groups)
+        for norm, groups in self._groups:
+            split_batch_norm(norm, groups)
         for module, name, dtype in self._statistics:
             value = getattr(module, name, None)
             if isinstance(value, Tensor) and value.dtype != dtype:

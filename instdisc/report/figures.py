@@ -10,6 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.types import Record
 
 from .grid import Grid, make_grid
@@ -18,6 +19,7 @@ from .notes import intervals
 _PER_INCH = 17  # small characters
 
 
+@checked_call()
 def results_figure(records: Iterable[Record], path: str | Path, *, title: str = "") -> Path:
     """Bars with their 95 % intervals: a group per task, a bar per method.
 
@@ -34,9 +36,9 @@ def results_figure(records: Iterable[Record], path: str | Path, *, title: str = 
         ValueError: if there are no records, a number is not finite, there are several records of
             one task and method, or a task has several data sets, metrics, views or settings.
     """
+    path = checks.picture_file("path", path)
     grid = make_grid(records)
     _check(grid)
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Figure without pyplot: no global state, no window system.
     num_bars = len(grid.results) * len(grid.methods)

@@ -10,6 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
+from instdisc.checks import checked_call, instance
 from instdisc.types import Record
 
 # What tables call a detection set that is opened by its name: how its test set is called, and what
@@ -30,6 +31,7 @@ _NUM_IMAGES = {
 _LEAST_RECALLED = 70  # percent; a number that is less sure is no number to be held to
 
 
+@checked_call()
 class Published(NamedTuple):
     """A number that somebody else measured.
 
@@ -67,6 +69,7 @@ class Published(NamedTuple):
         return self.certainty.startswith("source")
 
 
+@checked_call()
 def published_values(
     task: str | None = None, dataset: str | None = None, metric: str | None = None
 ) -> list[Published]:
@@ -95,6 +98,7 @@ def published_values(
     ]
 
 
+@checked_call()
 def published_lines(records: Iterable[Record]) -> list[str]:
     """What others report where these records have a number: same task, test set and metric.
 
@@ -114,6 +118,7 @@ def published_lines(records: Iterable[Record]) -> list[str]:
     """
     lines = []
     for record in records:
+        instance("records", record, Record, "records")
         asked = record.task, record.dataset
         dataset, required = _OPENED.get(asked, (record.dataset, {}))
         if record.task != "few_shot" and record.n not in (0, _NUM_IMAGES.get(dataset, 0)):

@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
+from instdisc.checks import checked_call
 from instdisc.types import Record
 
 from .grid import Rows, lay_out, make_grid
 
 
+@checked_call()
 def results_table(
     records: Iterable[Record],
     *,

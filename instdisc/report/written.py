@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.types import Record
 
 from .grid import Rows, lay_out, make_grid
@@ -14,6 +15,7 @@ from .long_form import long_form_text
 from .markdown import markdown_text
 
 
+@checked_call()
 def write_table(
     records: Iterable[Record], path: str | Path, *, title: str = "", rows: Rows = "methods"
 ) -> Path:
@@ -48,7 +50,7 @@ def write_table(
         ...     print(write_table([record], f"{folder}/results.md").read_text().splitlines()[2])
         | MoCo | **71.5 ± 1.2** |
     """
-    path = Path(path)
+    path = checks.output_file("path", path)
     checks.choice(
         "path",
         path.suffix.lower(),

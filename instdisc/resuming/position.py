@@ -9,6 +9,7 @@ from typing import Any
 from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities import rank_zero_info
 
+from .gradients import read_gradients, set_gradients
 from .plan import Pace, Plan, count_steps_left, read_pace
 from .progress import Progress, read_progress, set_progress
 
@@ -22,9 +23,9 @@ class RunPosition:
     goes on with the images of its epoch that were not handed out yet, and its schedule at the
     share of the images that were seen. The number of workers and the precision change nothing.
 
-    A checkpoint stands at the last optimiser step. Between two steps of a run that accumulates
-    gradients there are batches whose gradient no checkpoint holds: after a resume they are
-    handed out again. What they left in running statistics of batch norm and in queues stays.
+    A checkpoint in the middle of a step that accumulates holds the gradient of the batches so
+    far, and a run of the same pace goes on with the next. Where the pace has changed, their images
+    are handed out again; what they left in running statistics of batch norm and in queues stays.
 
     A loader that is not ours begins its epoch anew, so images come again and others not at all,
     as ever with Lightning; the number of steps is right. It counts by its ``batch_size``; without
@@ -108,6 +109,7 @@ class RunPosition:
             "pace": tuple(pace),
             "changed_at": self._changed_at,
             "whole": plan.images_at(plan.steps + plan.steps_left),
+            "gradients": read_gradients(module) if progress.open else {},
         }
 
     def load(self, checkpoint: Mapping[str, Any]) -> None:
@@ -138,8 +140,12 @@ class RunPosition:
             seen += progress.epoch * int(min(pace.epoch_batches * pace.batch, pace.epoch_images))
         left = 0 if progress.complete else pace.batches_left(epoch_images)
         start = _in_batches_of(pace, progress, left, same=earlier == pace)
-        _go_to(trainer, start, epoch_images)
-        set_progress(module, start, left)
+        if start.open and saved is not None and saved["gradients"]:
+            set_gradients(module, saved["gradients"])
+        elif start.open:
+            start = start._replace(open=0, validated=True)
+        _go_to(trainer, start, epoch_images + start.open * pace.batch)
+        set_progress(module, start, left - start.open)
         self._start = start
         steps_left = count_steps_left(trainer, pace, progress.epoch, left)
         self._plan = Plan(trainer.global_step, seen, epoch_images, left, steps_left, pace)
@@ -155,14 +161,12 @@ def _in_batches_of(pace: Pace, progress: Progress, left: float, *, same: bool) -
     if same or left == math.inf:
         return progress
     if not left and (progress.batches or progress.complete):
-        return progress._replace(batches=int(pace.epoch_batches), complete=True)
-    if not progress.batches:
-        return progress
+        return progress._replace(batches=int(pace.epoch_batches), complete=True, open=0)
     batches = int(pace.epoch_batches - left)
     accumulate = pace.window // pace.batch
     # Gradients are accumulated from here on: the windows begin here. A validation that was due in
     # other batches is not in these.
-    return progress._replace(batches=batches - batches % accumulate, validated=True)
+    return progress._replace(batches=batches - batches % accumulate, validated=True, open=0)
 
 
 def _go_to(trainer: Any, progress: Progress, epoch_images: int) -> None:

@@ -23,13 +23,15 @@ class Progress(NamedTuple):
         epoch: epochs that are over.
         batches: of the epoch after them, up to the last optimiser step.
         complete: whether these are all of the epoch.
-        validated: whether the validation that follows the last of these is over.
+        validated: whether the validation that follows the last of these and of `open` is over.
+        open: batches after these, in a step that still accumulates.
     """
 
     epoch: int
     batches: int
     complete: bool
     validated: bool
+    open: int = 0
 
 
 def read_progress(loops: Mapping[str, Any], accumulate: int, *, automatic: bool) -> Progress:
@@ -41,28 +43,31 @@ def read_progress(loops: Mapping[str, Any], accumulate: int, *, automatic: bool)
         automatic: whether Lightning steps the optimiser.
 
     Returns:
-        The position. Batches after the last optimiser step don't count, since their gradient is
-        in no checkpoint: neither those of an unfinished accumulation, nor one that failed.
+        The position. A batch that failed does not count.
     """
     epochs = loops["epoch_progress"]["current"]
     if epochs["started"] <= epochs["processed"]:  # between two epochs
         return Progress(epochs["processed"], 0, False, False)
     progress = loops["epoch_loop.batch_progress"]
-    batches, ready = progress["current"]["processed"], progress["current"]["ready"]
+    current, ready = progress["current"], progress["current"]["ready"]
+    batches = current["processed"]
     if automatic:
         optimizer = loops["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]
         # The last window of an epoch may be smaller.
         batches = min(optimizer["step"]["current"]["completed"] * accumulate, ready)
-    last = batches == ready
+    unfinished = max(0, ready - batches) if current["processed"] == ready else 0
     validation = loops["epoch_loop.val_loop.batch_progress"]
+    validated = (
+        current["completed"] == ready
+        and validation["is_last_batch"]
+        and validation["current"]["completed"] == validation["current"]["ready"]
+    )
     return Progress(
         epochs["processed"],
         batches,
-        complete=last and progress["is_last_batch"],
-        validated=last
-        and progress["current"]["completed"] == ready
-        and validation["is_last_batch"]
-        and validation["current"]["completed"] == validation["current"]["ready"],
+        complete=batches == ready and progress["is_last_batch"],
+        validated=validated or batches + unfinished < ready,  # or the next batch had begun
+        open=unfinished,
     )
 
 
@@ -72,11 +77,12 @@ def set_progress(module: LightningModule, progress: Progress, num_left: float) -
     Args:
         module: that is trained.
         progress: the position, its batches in the size of now.
-        num_left: batches that are left of the epoch.
+        num_left: batches that are left of the epoch, after those of `progress`.
     """
     trainer: Any = module.trainer
     fit, epochs = trainer.fit_loop, trainer.fit_loop.epoch_loop
-    within = progress.complete or progress.batches > 0
+    batches = progress.batches + progress.open
+    within = progress.complete or batches > 0
     for counts in (fit.epoch_progress.total, fit.epoch_progress.current):
         counts.ready = counts.started = progress.epoch + within
         counts.processed = counts.completed = progress.epoch
@@ -95,12 +101,13 @@ def set_progress(module: LightningModule, progress: Progress, num_left: float) -
         return
     fetcher = fit._data_fetcher
     if num_left != math.inf:
-        fetcher.length = progress.batches + int(num_left)
+        fetcher.length = batches + int(num_left)
         if fetcher.length != fit.max_batches:
             _shorten(trainer, fetcher.length)
     if epochs._should_check_val_fx(fetcher):
         # The loop comes by there, and counts the step for the loggers only then.
-        epochs._batches_that_stepped -= module.automatic_optimization
+        if module.automatic_optimization and not epochs._should_accumulate():
+            epochs._batches_that_stepped -= 1
         if not progress.validated:
             validation._restart_stage = EvaluationStage.RESTARTED_MID_EVALUATION
     elif progress.complete:
@@ -110,9 +117,9 @@ def set_progress(module: LightningModule, progress: Progress, num_left: float) -
 
 
 def _count_batches(epochs: Any, progress: Progress, accumulate: int) -> None:
-    batches = epochs.batch_progress
-    done = batches.total.ready - batches.current.ready + progress.batches
-    for counts, number in ((batches.total, done), (batches.current, progress.batches)):
+    batches, current = epochs.batch_progress, progress.batches + progress.open
+    done = batches.total.ready - batches.current.ready + current
+    for counts, number in ((batches.total, done), (batches.current, current)):
         counts.ready = counts.started = counts.processed = counts.completed = number
     batches.is_last_batch = progress.complete
     steps = -(-progress.batches // accumulate)

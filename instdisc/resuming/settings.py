@@ -63,6 +63,15 @@ class RunSettings:
         """Whether `keep` was called."""
         return self._groups is not None
 
+    def previous(self, name: str) -> Any:
+        """What a free setting was before the resume that is about to `begin`; ``None`` if none is.
+
+        Args:
+            name: of a free setting, or of one that the Trainer was told.
+        """
+        before = self._before or {"free": {}, "trainer": {}}
+        return before["trainer"].get(name, before["free"].get(name))
+
     def recorded(self) -> list[dict[str, Any]]:
         """The changes as JSON values, for a recipe."""
         return [change._asdict() for change in self.changes]

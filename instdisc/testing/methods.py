@@ -16,6 +16,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.methods import Contrast, PretrainModule
 from instdisc.types import UNKNOWN_LABEL, Bank, Views
 
@@ -51,6 +52,7 @@ def check_method(
         AssertionError: if the method breaks a promise; the message says which.
         TypeError: if `module` is no `PretrainModule`.
     """
+    checks.arguments(check_method, locals(), image_size=checks.whole, batch_size=checks.whole)
     if not isinstance(module, PretrainModule):
         raise TypeError(f"`module` must be a PretrainModule, got {type(module).__name__}")
     batches = make_batches(4, batch_size, image_size)

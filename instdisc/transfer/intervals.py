@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from torch import Tensor
 
+from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.metrics import bootstrap_interval, wilson_interval
 from instdisc.records import Run
 from instdisc.types import Record
@@ -47,6 +49,7 @@ def share_record(task: str, metric: str, hits: Tensor, run: Run) -> Record:
     )
 
 
+@checked_call()
 def bootstrap_records(
     task: str,
     statistics: Mapping[str, Callable[..., Tensor]],
@@ -80,6 +83,13 @@ def bootstrap_records(
         >>> record.value, record.n, record.interval
         (75.0, 4, 'bootstrap over 4 images, 1000 resamples')
     """
+    for metric, statistic in statistics.items():
+        if not callable(statistic):
+            checks.refuse(f"statistics[{metric!r}]", "a function", statistic, kind=TypeError)
+    for column in checks.filled("columns", columns):
+        checks.same_length("columns", column, "columns[0]", columns[0])
+    if not columns[0].ndim or not len(columns[0]):
+        checks.refuse("columns", "of at least one image", columns[0])
     count, scale = len(columns[0]), 100 if unit == "%" else 1
 
     def ends(statistic: Callable[..., Tensor]) -> tuple[float, float] | None:

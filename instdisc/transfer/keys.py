@@ -7,7 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from instdisc.checks import checked_call
 
+
+@checked_call()
 def job_key(parts: Mapping[str, Any]) -> str:
     """16 hexadecimal digits that change with any part.
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import torch
-
-from instdisc.checks import positive, whole
+from instdisc.checks import checked_call, positive, whole
 from instdisc.metrics import knn_scores
 from instdisc.records import Run
 from instdisc.types import About, Record
 
 from .features.extract import Features
 from .intervals import share_record
-from .labelled import labelled_features
+from .labelled import check_table, check_widths, count_classes, labelled_features
 from .provenance import checked, former_keywords
 from .scores import save_classes
 
 
 @former_keywords
+@checked_call()
 def evaluate_knn(
     train: Features,
     test: Features,
@@ -58,7 +57,10 @@ def evaluate_knn(
     start = time.perf_counter()
     whole("k", k)
     positive("temperature", temperature)
-    num_classes = int(torch.cat([train.labels, test.labels]).max()) + 1
+    check_table(train, "train")
+    check_table(test, "test")
+    check_widths(train, test, ("train", "test"))
+    num_classes = count_classes(train.labels, (), "train")
     bank = labelled_features(train, num_classes, "train")
     asked = labelled_features(test, num_classes, "test")
     votes = knn_scores(

@@ -7,9 +7,57 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
+from instdisc import checks
+
 from .features.extract import Features
+
+
+def check_table(features: Features, name: str) -> None:
+    """Refuses what is no table of features with a label for each, and a name for each or none.
+
+    Args:
+        features: of a set of images.
+        name: of the argument, for messages.
+
+    Raises:
+        TypeError, ValueError: names the part, e.g. `train.labels`.
+
+    Example:
+        >>> import torch
+        >>> check_table(Features(torch.eye(3), torch.zeros(3)), "train")
+        Traceback (most recent call last):
+        TypeError: `train.labels` must be of torch.int64, got (3,) torch.float32
+    """
+    checks.instance(name, features, Features, "Features")
+    table = checks.shape(f"{name}.features", features.features, ("N", "D"))
+    checks.dtype(f"{name}.features", table, checks.FLOATS)
+    if not table.numel():
+        checks.refuse(name, "of at least one image and one number", table)
+    checks.dtype(f"{name}.labels", features.labels, torch.int64)
+    checks.shape(f"{name}.labels", features.labels, (len(table),))
+    if len(features.names) not in (0, len(table)):
+        rule = f"as many as there are features, {len(table)}, or none"
+        checks.refuse(f"{name}.names", rule, list(features.names))
+
+
+def check_widths(train: Features, test: Features, names: tuple[str, str]) -> None:
+    """Refuses features of two backbones, as far as their widths tell.
+
+    Example:
+        >>> import torch
+        >>> wide, narrow = (Features(torch.eye(n), torch.arange(n)) for n in (3, 2))
+        >>> check_widths(wide, narrow, ("train", "test"))
+        Traceback (most recent call last):
+        ValueError: `test.features` must be a tensor (N, 3) like those of `train`, got (2, 2)
+        torch.float32
+    """
+    width = train.features.shape[1]
+    if test.features.shape[1] != width:
+        rule = f"a tensor (N, {width}) like those of `{names[0]}`"
+        checks.refuse(f"{names[1]}.features", rule, test.features)
 
 
 def labelled_features(features: Features, num_classes: int, name: str) -> Features:
@@ -29,6 +77,7 @@ def labelled_features(features: Features, num_classes: int, name: str) -> Featur
         >>> labelled_features(some, 2, "train").labels
         tensor([0, 1])
     """
+    check_table(features, name)
     rows = check_labels(features.labels, num_classes, name)
     kept = features.features[rows].float()
     bad = (~kept.isfinite()).any(1).nonzero()[:, 0]

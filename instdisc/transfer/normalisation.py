@@ -5,10 +5,30 @@ Legend: B batch, H x W size of a batch's images.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
+from instdisc.checks import finite, refuse
 from instdisc.types import InputSpec
+
+
+def check_statistics(mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
+    """Refuses what is no mean and no standard deviation of three channels; ``None`` is neither.
+
+    Example:
+        >>> check_statistics((0.5, 0.5, 0.5), (0.2, 0.2, 0.0))
+        Traceback (most recent call last):
+        ValueError: `std[2]` must be a finite number above 0, got 0.0
+    """
+    for name, values in (("mean", mean), ("std", std)):
+        if values is None:
+            continue
+        if len(values) != 3:
+            refuse(name, "three numbers, one for each channel", values)
+        for place, value in enumerate(values):
+            finite(f"{name}[{place}]", value, above=None if name == "mean" else 0)
 
 
 class Normaliser(nn.Module):

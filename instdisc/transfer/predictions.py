@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from instdisc.checks import refuse
+from instdisc.checks import checked_call, input_file, refuse
 from instdisc.writing import write_whole
 
 
+@checked_call()
 def save_predictions(
     path: str | Path | None, columns: Mapping[str, Tensor | np.ndarray | Sequence[Any]]
 ) -> None:
@@ -44,6 +45,8 @@ def save_predictions(
     path = check_predictions(path)
     arrays: dict[str, np.ndarray] = {}
     for name, column in columns.items():
+        if not isinstance(column, Tensor | np.ndarray | Sequence) or isinstance(column, str):
+            refuse(f"columns[{name!r}]", "an array, a tensor or a list", column, kind=TypeError)
         if isinstance(column, Tensor):
             arrays[name] = column.detach().cpu().numpy()
         elif isinstance(column, np.ndarray):
@@ -62,6 +65,7 @@ def save_predictions(
     write_whole(path, write)
 
 
+@checked_call()
 def read_predictions(path: str | Path) -> dict[str, np.ndarray]:
     """The arrays that a task kept.
 
@@ -72,13 +76,14 @@ def read_predictions(path: str | Path) -> dict[str, np.ndarray]:
         FileNotFoundError: if there is no such file.
         ValueError: if it is damaged.
     """
+    path = input_file("path", path)
     try:
-        with np.load(Path(path), allow_pickle=False) as stored:
+        with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
-    except FileNotFoundError:
-        raise
     except Exception as error:  # numpy and zipfile raise anything at broken bytes
-        raise ValueError(f"{path} is no file of predictions, or damaged ({error})") from error
+        raise ValueError(
+            f"`path`: {path} is no file of predictions, or damaged ({error})"
+        ) from error
 
 
 def check_predictions(path: str | Path) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from instdisc.checks import checked_call, output_folder
 from instdisc.data import ImageSource
 from instdisc.records import append_job
 from instdisc.types import Record
@@ -16,6 +17,7 @@ from .predictions import save_predictions
 _MEASURED = {"per_point", "curve", "points_not_counted", "faces_left_out"}  # results
 
 
+@checked_call(filled=["records"])
 def run_key(records: Sequence[Record], train: ImageSource, test: ImageSource) -> str:
     """The key of a run whose records are there: see `job_key`.
 
@@ -48,6 +50,7 @@ def run_key(records: Sequence[Record], train: ImageSource, test: ImageSource) ->
     )
 
 
+@checked_call(filled=["records"], folder=output_folder)
 def store_run(
     records: Sequence[Record],
     predictions: Mapping[str, Any],

@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.metrics import (
     aurra,
     brier_score,
@@ -21,6 +23,7 @@ from instdisc.metrics import (
     negative_log_likelihood,
     rms_calibration_error,
 )
+from instdisc.metrics.inputs import check_confidences
 from instdisc.records import Run
 from instdisc.types import Record
 
@@ -31,6 +34,7 @@ from .predictions import save_predictions
 _log = logging.getLogger(__name__)
 
 
+@checked_call()
 def score_records(
     task: str,
     logits: Tensor,
@@ -76,12 +80,19 @@ def score_records(
         >>> [record.metric for record in records[3:]]
         ['RMS calibration error', 'AURRA', 'Brier score', 'NLL']
     """
-    rows = check_labels(labels, logits.shape[1], "test")
+    checks.dtype("logits", checks.shape("logits", logits, ("N", "C")), checks.FLOATS)
+    _check_truth("labels", labels, "logits", logits)
+    if len(names) not in (0, len(labels)):
+        checks.refuse("names", f"as many as there are `logits`, {len(labels)}", list(names))
+    if validation is not None:
+        table = checks.shape("validation", validation[0], ("M", logits.shape[1]))
+        _check_truth("validation", validation[1], "validation", table)
+    rows = check_labels(labels, logits.shape[1], "labels")
     logits, labels = logits[rows].float().cpu(), labels[rows].cpu()
     if not logits.isfinite().all():
         raise ValueError(
-            f"the logits of task {task!r} on {run.about.dataset!r} are not finite: the training "
-            "diverged. Lower the learning rate."
+            f"`logits` must be finite, those of task {task!r} on {run.about.dataset!r} are not: "
+            "the training diverged. Lower the learning rate."
         )
     probabilities = logits.softmax(1)
     confidences, guesses = probabilities.max(1)
@@ -126,6 +137,7 @@ def score_records(
     return records
 
 
+@checked_call()
 def confidence_records(task: str, confidences: Tensor, hits: Tensor, run: Run) -> list[Record]:
     """What confidences are worth: ECE, RMS calibration error and AURRA in percent.
 
@@ -142,6 +154,7 @@ def confidence_records(task: str, confidences: Tensor, hits: Tensor, run: Run) -
         >>> [round(record.value, 1) for record in records]
         [45.0, 35.0, 75.0]
     """
+    check_confidences(checks.shape("confidences", confidences, ("N",)), hits)
     return bootstrap_records(
         task,
         {
@@ -153,6 +166,13 @@ def confidence_records(task: str, confidences: Tensor, hits: Tensor, run: Run) -
         run,
         lower=["ECE", "RMS calibration error"],
     )
+
+
+def _check_truth(name: str, labels: Tensor, of: str, logits: Tensor) -> None:
+    checks.same_length(name, checks.dtype(name, labels, torch.int64), of, logits)
+    checks.shape(name, labels, ("N",))
+    if not len(labels):
+        checks.refuse(of, f"of at least one image, like `{name}`", logits)
 
 
 def _temperature(task: str, run: Run, logits: Tensor, labels: Tensor) -> float | None:

@@ -110,6 +110,25 @@ def batch_per_process(batch_size: int, processes: int, *, images: int | None = N
     return together // processes
 
 
+def check_precision(trainer: Trainer) -> None:
+    """Refuses to train or test in a precision that rounds what the batches hold.
+
+    Raises:
+        ValueError: for ``"16-true"``, ``"bf16-true"`` and ``"64-true"``.
+    """
+    precision = str(trainer.precision)
+    if precision in ("16-true", "bf16-true"):
+        raise ValueError(
+            f"`precision`={precision!r} rounds the truth in the batches and the statistics of "
+            "batch norm, too. Give 'bf16-mixed', which computes in 16 bits and keeps these."
+        )
+    if precision == "64-true":
+        raise ValueError(
+            f"`precision`={precision!r} is of no use here: images come in 8 bits and are "
+            "normalised in float32. Give '32-true'."
+        )
+
+
 def check_losses(losses: Mapping[str, Tensor], step: int, remedy: str) -> None:
     """Refuses to go on where a loss is not finite; looks at every twentieth step.
 

@@ -26,6 +26,7 @@ from instdisc.testing.runs import fit, make_batches
 pytestmark = [
     pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no"),
     pytest.mark.filterwarnings("ignore:Total length of `list` across ranks is zero"),
+    pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`"),
     pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty"),
 ]
 
@@ -96,12 +97,16 @@ def test_loss_of_a_short_run_is_in_csv_bar_and_tensorboard(tmp_path):
 def test_losses_of_terms_and_of_the_steps_that_are_due(tmp_path):
     torch.manual_seed(0)
     logger = TensorBoardLogger(tmp_path, "board")
-    losses = Losses()
+    losses, data = Losses(), make_data()
     module = instdisc.CrossEntropyMoCoModule(
-        "test_resnet", num_classes=8, queue_size=64, batch_norm_groups=2, reference_batch=None
+        "test_resnet",
+        num_classes=data.num_classes,
+        queue_size=64,
+        batch_norm_groups=2,
+        reference_batch=None,
     )
     trainer = make_trainer(tmp_path, losses, logger=logger, log_every_n_steps=3)
-    trainer.fit(module, make_data())
+    trainer.fit(module, data)
     mean = sum(losses.losses) / STEPS
     scalars = _scalars(logger.log_dir)
     wanted = [(2, losses.losses[2]), (5, losses.losses[5]), (7, mean)]
@@ -132,7 +137,8 @@ def test_accumulated_steps_are_logged_once(tmp_path):
     with open(f"{logger.log_dir}/metrics.csv") as file:
         rows = [(int(row["step"]), float(row["loss"])) for row in csv.DictReader(file)]
     mean = sum(losses.losses) / STEPS
-    wanted = [(1, losses.losses[3]), (3, losses.losses[7]), (3, mean)]
+    # What a step returns is divided by the number of batches that a step is made of.
+    wanted = [(1, 2 * losses.losses[3]), (3, 2 * losses.losses[7]), (3, 2 * mean)]
     assert rows == [(step, pytest.approx(value)) for step, value in wanted]
 
 
@@ -184,22 +190,30 @@ def test_early_stopping(tmp_path, test):
 
 
 def test_learning_rate_finder_suggests_and_gives_all_back(tmp_path):
-    module, data = moco(queue_size=256, learning_rate=0.5, warmup=0.3), make_data()
+    class Searched(instdisc.MoCoModule):
+        def training_step(self, batch, batch_idx):
+            outputs = super().training_step(batch, batch_idx)
+            losses.append(float(outputs["loss"].detach()))
+            return outputs
+
+    losses, data = [], make_data()
+    settings = {"queue_size": 256, "batch_norm_groups": 2, "learning_rate": 0.5, "warmup": 0.3}
+    torch.manual_seed(0)
+    module = Searched("test_resnet", **settings)
     state = copy.deepcopy(module.state_dict())
     trainer = make_trainer(tmp_path, enable_checkpointing=True, max_epochs=4)
     finder = Tuner(trainer).lr_find(
         module, datamodule=data, min_lr=1e-5, max_lr=10.0, num_training=60, update_attr=False
     )
-    rates, losses = finder.results["lr"], finder.results["loss"]
-    assert rates[0] == 1e-5
-    assert 1e-5 < finder.suggestion() < 10.0
-    # With the random keys of a new queue the loss begins low and rises as they are replaced.
-    assert abs(losses[15] - losses[0]) < 0.02 * losses[0]
+    assert finder.results["lr"][0] == 1e-5
+    assert 1e-3 < finder.suggestion() < 10.0
+    # With the random keys of a new queue the loss would begin low and rise as they are replaced.
+    assert min(losses[:20]) > 0.8 * max(losses[:20])
     for name, value in module.state_dict().items():
         assert torch.equal(value, state[name]), name
     trainer = make_trainer(tmp_path)
     trainer.fit(module, make_data())
-    fresh = moco(queue_size=256, learning_rate=0.5, warmup=0.3)
+    fresh = moco(**settings)
     make_trainer(tmp_path).fit(fresh, make_data())
     for name, value in module.state_dict().items():
         assert torch.equal(value, fresh.state_dict()[name]), name
@@ -217,9 +231,10 @@ def test_learning_rate_finder_as_a_callback_sets_the_rate(tmp_path):
     rates = Rates()
     find = LearningRateFinder(1e-4, 1.0, num_training_steps=30, update_attr=True)
     module = moco(schedule="constant")
-    make_trainer(tmp_path, find, rates, enable_checkpointing=True).fit(module, make_data())
-    assert module.learning_rate == find.optimal_lr.suggestion()
-    assert rates.rates == [module.learning_rate] * STEPS
+    trainer = make_trainer(tmp_path, find, rates, enable_checkpointing=True, max_epochs=4)
+    trainer.fit(module, make_data())
+    assert module.learning_rate == find.optimal_lr.suggestion() != 0.03
+    assert rates.rates == pytest.approx([module.learning_rate] * 4 * STEPS)
     assert module.recipe["learning_rate"] == module.learning_rate
 
 
@@ -249,8 +264,8 @@ def test_stochastic_weight_averaging(tmp_path):
 
     average = StochasticWeightAveraging(0.05, swa_epoch_start=2, annealing_epochs=1)
     weights, module = Weights(), moco()
+    trainer = make_trainer(tmp_path, average, weights, max_epochs=4)
     with pytest.warns(UserWarning, match="SWA is currently only supported every epoch"):
-        trainer = make_trainer(tmp_path, average, weights, max_epochs=4)
         trainer.fit(module, make_data())
     weight = module.objectives["contrast"].projector.layers[0].weight
     torch.testing.assert_close(weight.data, torch.stack(weights.weights[1:4]).mean(0))

@@ -127,7 +127,7 @@ one = torch.zeros(1, dtype=torch.int64)
         (lambda: accuracy(one[:0], one[:0]), "`predictions` must be of at least one image"),
         (
             lambda: accuracy(one, one.repeat(2)),
-            r"`predictions` must be a tensor \(2,\), got \(1,\)",
+            r"`predictions` must be a tensor \(2,\) like `labels`, got \(1,\)",
         ),
         (
             lambda: mean_per_class_accuracy(one, one - 1),

@@ -136,7 +136,12 @@ def test_repeated_faces_count_once_in_the_order_of_the_set():
 @pytest.mark.parametrize(
     ("predicted", "points", "distances", "message"),
     [
-        ((2, 5, 2), (2, 4, 2), (2,), r"`predicted` must be a tensor \(2, 4, 2\), got \(2, 5, 2\)"),
+        (
+            (2, 5, 2),
+            (2, 4, 2),
+            (2,),
+            r"`predicted` must be a tensor \(2, 4, 2\) like `points`",
+        ),
         ((2, 5, 3), (2, 5, 3), (2,), r"`points` must be a tensor \(N, P, 2\), got \(2, 5, 3\)"),
         ((2, 5, 2), (2, 5, 2), (3,), r"`distances` must be a tensor \(2,\), got \(3,\)"),
     ],

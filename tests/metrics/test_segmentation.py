@@ -95,7 +95,7 @@ def test_batches_do_not_matter_and_images_are_kept():
 
 def test_bad_input():
     labels = torch.zeros(1, 2, 2, dtype=torch.int64)
-    with pytest.raises(ValueError, match=r"`predictions` must be a tensor \(1, 2, 2\), got"):
+    with pytest.raises(ValueError, match=r"`predictions` must be a tensor \(1, 2, 2\) like"):
         confusion_matrix(labels[:, :1], labels, C)
     with pytest.raises(ValueError, match="got prediction 0 for label 5"):
         confusion_matrix(labels, labels + C, C)

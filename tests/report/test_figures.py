@@ -123,5 +123,5 @@ def test_bad_records(tmp_path):
         results_figure([record("a"), record("a", "linear", dataset="pets")], tmp_path / "x.png")
     with pytest.raises(ValueError, match="`records` must be of one unit, got"):
         results_figure([record("a"), record("a", "rank", unit="")], tmp_path / "x.png")
-    with pytest.raises(ValueError, match="`top-1 of knn on scenes` must be a finite number"):
+    with pytest.raises(ValueError, match="`value` must be a finite number"):
         results_figure([record("a", value=float("nan"))], tmp_path / "x.png")

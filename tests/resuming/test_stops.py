@@ -28,16 +28,16 @@ def make(validates=True, **options):
 
 
 KINDS = {
-    "no validation": dict(validates=False),
+    "no validation": {"validates": False},
     "validation of each epoch": {},
-    "validation of each third epoch": dict(check_val_every_n_epoch=3),
-    "validation of each half": dict(val_check_interval=0.5),
-    "validation after each step": dict(val_check_interval=1),
-    "validation of every 3 steps": dict(val_check_interval=3, check_val_every_n_epoch=None),
-    "steps": dict(max_steps=10),
-    "limited epochs": dict(limit_train_batches=3, limit_val_batches=1),
-    "two batches a step": dict(accumulate_grad_batches=2),
-    "three batches a step": dict(accumulate_grad_batches=3, val_check_interval=2),
+    "validation of each third epoch": {"check_val_every_n_epoch": 3},
+    "validation of each half": {"val_check_interval": 0.5},
+    "validation after each step": {"val_check_interval": 1},
+    "validation of every 3 steps": {"val_check_interval": 3, "check_val_every_n_epoch": None},
+    "steps": {"max_steps": 10},
+    "limited epochs": {"limit_train_batches": 3, "limit_val_batches": 1},
+    "two batches a step": {"accumulate_grad_batches": 2},
+    "three batches a step": {"accumulate_grad_batches": 3, "val_check_interval": 2},
 }
 HOOKS = (
     "on_train_batch_start",
@@ -66,11 +66,10 @@ def patterns(kind, count, num_steps, seed=0):
 
 
 def check(tmp_path, kind, every, stops):
-    options = dict(every=every, callbacks=())
-    expected = train(lambda: make(**KINDS[kind]), tmp_path / "whole", **options)
+    expected = train(lambda: make(**KINDS[kind]), tmp_path / "whole", every=every)
     for number, pattern in enumerate(stops):
         folder = tmp_path / str(number)
-        found = train_with_stops(lambda: make(**KINDS[kind]), folder, pattern, **options)
+        found = train_with_stops(lambda: make(**KINDS[kind]), folder, pattern, every=every)
         try:
             assert_same(found, expected)
         except AssertionError as error:

@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from ..analysis import Arrays, checkpoint_arrays, plain_text
 from .diagnose import GAINS
@@ -22,6 +23,7 @@ from .ranks import HOIEM_TYPES
 _COLOURS = ("#dfe3e8", "#4c72b0", "#dd8452", "#55a868", "#8172b3")
 
 
+@checked_call()
 def tide_figure(arrays: Mapping[str, Arrays]) -> Figure:
     """Bars of what mending each type of error would add, for each detector.
 
@@ -62,6 +64,7 @@ def tide_figure(arrays: Mapping[str, Arrays]) -> Figure:
     return figure
 
 
+@checked_call()
 def hoiem_figure(arrays: Mapping[str, Arrays], *, classes: Sequence[str] | None = None) -> Figure:
     """Types of detections over their ranks, and of false positives as their number grows.
 
@@ -86,6 +89,8 @@ def hoiem_figure(arrays: Mapping[str, Arrays], *, classes: Sequence[str] | None 
         >>> len(hoiem_figure({"random": arrays}).axes)
         2
     """
+    if classes is not None:
+        checks.filled("classes", classes)
     columns = [
         *("classes", "hoiem_shares", "hoiem_strong", "hoiem_weak", "hoiem_multiples"),
         *("hoiem_false", "hoiem_numbers"),

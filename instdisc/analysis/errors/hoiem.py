@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.types import Detections, Objects
 
 from .fixes import Fix, FixedPrecisions, mean_over_classes
@@ -23,6 +24,7 @@ from .tide import LEFT_OUT
 _IMPACTS = ("no Loc", "no Sim", "no Oth and BG", "only Loc", "only Sim", "mended Loc")
 
 
+@checked_call()
 class HoiemResult(NamedTuple):
     """Precisions and gains are shares in [0, 1].
 
@@ -57,6 +59,7 @@ class HoiemResult(NamedTuple):
     ranks: Ranks
 
 
+@checked_call()
 def hoiem(
     detections: Sequence[Detections],
     objects: Sequence[Objects],
@@ -120,6 +123,8 @@ def hoiem(
         >>> HOIEM_TYPES[result.labels[0]]
         'Sim'
     """
+    _check_thresholds(strong, weak)
+    checks.filled("classes", classes)
     overlaps = find_overlaps(
         detections, objects, num_classes=len(classes), kind=kind, most=most, least=weak
     )
@@ -128,6 +133,12 @@ def hoiem(
     )
 
 
+def _check_thresholds(strong: float, weak: float) -> None:
+    checks.finite("strong", strong, above=0, at_most=1)
+    checks.finite("weak", weak, above=0, below=strong)
+
+
+@checked_call()
 def hoiem_of(
     overlaps: Overlaps,
     *,
@@ -147,8 +158,8 @@ def hoiem_of(
         weak: see there.
         expected: see there.
     """
-    checks.finite("strong", strong, above=0, at_most=1)
-    checks.finite("weak", weak, above=0, at_least=overlaps.least, below=strong)
+    _check_thresholds(strong, weak)
+    checks.finite("weak", weak, at_least=overlaps.least)
     o = overlaps
     if len(classes) != o.num_classes:
         checks.refuse("classes", f"the names of {o.num_classes} classes", list(classes))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data.left_out import say_once
 from instdisc.types import Detections, Objects
 
@@ -35,6 +36,7 @@ class Best(NamedTuple):
     object: np.ndarray
 
 
+@checked_call()
 class Overlaps(NamedTuple):
     """The detections of a test set, its objects, and every pair of them that overlaps.
 
@@ -148,6 +150,7 @@ class Overlaps(NamedTuple):
         return torch.from_numpy(column)
 
 
+@checked_call()
 def find_overlaps(
     detections: Sequence[Detections],
     objects: Sequence[Objects],

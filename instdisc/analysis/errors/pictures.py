@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from instdisc.checks import checked_call
+
 from ..analysis import Arrays, checkpoint_arrays, plain_text
 from .tide import TIDE_TYPES
 
@@ -21,6 +23,7 @@ _COLOURS = dict(
 _SIDE = 1.35  # inches
 
 
+@checked_call()
 def error_pictures(arrays: Mapping[str, Arrays]) -> Figure:
     """The most confident errors of each type, a row for each, the detectors side by side.
 

@@ -11,12 +11,14 @@ import numpy as np
 import torch
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ObjectSource
 from instdisc.types import Detections, Objects
 
 _COLUMNS = ("image", "boxes", "boxes_ends", "labels", "scores")
 
 
+@checked_call()
 def kept_detections(
     predictions: Mapping[str, np.ndarray], images: ObjectSource
 ) -> list[Detections]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import VOC_CLASSES
 
 VOC_SIMILAR = (
@@ -45,6 +46,7 @@ COCO_SUPERCATEGORIES = {
 }
 
 
+@checked_call()
 def similar_classes(
     classes: Sequence[str], similar: Sequence[Sequence[str]] | None = None
 ) -> np.ndarray:
@@ -52,8 +54,9 @@ def similar_classes(
 
     Args:
         classes: C names.
-        similar: sets of names; classes of one set are similar. ``None``: those of Hoiem et al.
-            where all classes are VOC's, the supercategories where all are COCO's, else none.
+        similar: sets of names; classes of one set are similar; an empty list: none. ``None``:
+            those of Hoiem et al. where all classes are VOC's, the supercategories where all are
+            COCO's, else none.
 
     Returns:
         ``(C, C)`` bool, symmetric, False on the diagonal.
@@ -68,7 +71,7 @@ def similar_classes(
         >>> similar_classes(["cat", "dog", "chair"]).tolist()
         [[False, True, False], [True, False, False], [False, False, False]]
     """
-    names = [str(name) for name in classes]
+    names = [str(name) for name in checks.filled("classes", classes)]
     if similar is None:
         coco = {name for group in COCO_SUPERCATEGORIES.values() for name in group}
         sets: Sequence[Sequence[str]] = ()

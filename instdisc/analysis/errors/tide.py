@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.types import Detections, Objects
 
 from .fixes import Fix, FixedPrecisions, mean_over_classes
@@ -24,6 +25,7 @@ _LABELS = (RIGHT, *TIDE_TYPES[:5])
 LEFT_OUT = -1
 
 
+@checked_call()
 class TideResult(NamedTuple):
     """Precisions and gains are shares in [0, 1].
 
@@ -62,6 +64,7 @@ class TideResult(NamedTuple):
     fixes: FixedPrecisions
 
 
+@checked_call()
 def tide(
     detections: Sequence[Detections],
     objects: Sequence[Objects],
@@ -124,6 +127,7 @@ def tide(
     return tide_of(overlaps, threshold=threshold, background=background)
 
 
+@checked_call()
 def tide_of(overlaps: Overlaps, *, threshold: float = 0.5, background: float = 0.1) -> TideResult:
     """`tide` of overlaps that are there already, as for `hoiem_of`.
 

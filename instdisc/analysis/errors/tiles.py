@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ObjectSource
 
 from .overlaps import NO_OBJECT
@@ -22,6 +23,7 @@ from .tide import TIDE_TYPES, TideResult
 _MARGIN = 1.5  # side of a cut-out over that of what it shows
 
 
+@checked_call()
 def error_tiles(
     result: TideResult, images: ObjectSource, *, per_type: int = 4, thumbnail: int = 128
 ) -> dict[str, np.ndarray]:

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.transfer import Features
 
 from ..inputs import Words
 from .units import class_means, labelled_rows
 
 
+@checked_call()
 def variability_collapse(features: Tensor | Features, labels: Tensor | None = None) -> float:
     """How small classes are beside the distances of their means: NC1, 0 where they are points.
 

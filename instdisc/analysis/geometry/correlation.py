@@ -11,12 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.metrics import draw_images
 
 _PAIRS = 256  # at once, at most
 _ROWS = 2**24  # values at once
 
 
+@checked_call()
 class Correlations(NamedTuple):
     """Correlations of P pairs of numbers over M checkpoints, with 95 % percentile intervals.
 
@@ -36,6 +39,7 @@ class Correlations(NamedTuple):
     dropped: Tensor
 
 
+@checked_call()
 def correlate(x: Tensor, y: Tensor, *, num_resamples: int = 1000, seed: int = 0) -> Correlations:
     """Correlations of pairs of numbers.
 
@@ -50,6 +54,10 @@ def correlate(x: Tensor, y: Tensor, *, num_resamples: int = 1000, seed: int = 0)
         num_resamples: R.
         seed: of the resampling; all pairs see the same checkpoints.
 
+    Raises:
+        TypeError, ValueError: if they are no such tables, differ in shape, or a number is not
+            finite.
+
     Example:
         >>> x = torch.tensor([[1.0, 2, 3, 4]]).double()
         >>> y = torch.tensor([[10.0, 20, 15, 40]]).double()
@@ -57,6 +65,12 @@ def correlate(x: Tensor, y: Tensor, *, num_resamples: int = 1000, seed: int = 0)
         >>> round(float(both.tau), 4), round(float(both.r), 4)
         (0.6667, 0.8345)
     """
+    for name, values in (("x", x), ("y", y)):
+        checks.dtype(name, checks.shape(name, values, ("P", "M")), torch.float64)
+        checks.all_finite(name, values, row="pair")
+        if not values.numel():
+            checks.refuse(name, "of at least one pair of numbers of one checkpoint", values)
+    checks.same_shape("y", y, "x", x)
     count = x.shape[1]
     drawn = torch.cat(list(draw_images(count, num_resamples, seed, at_once=_ROWS // count)))
     # (R, M) how often each checkpoint was drawn.

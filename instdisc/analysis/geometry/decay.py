@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.transfer import Features
 
 from ..inputs import feature_rows
@@ -20,6 +21,7 @@ Weights = Literal["equal", "1/rank"]
 PUBLISHED_RANKS = (11, 100)
 
 
+@checked_call()
 class Decay(NamedTuple):
     """The slope of a spectrum, and what it was fitted on.
 
@@ -36,6 +38,7 @@ class Decay(NamedTuple):
     weights: Weights
 
 
+@checked_call()
 def alpha_req(
     features: Tensor | Features,
     *,

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource
 from instdisc.models import Backbone
 from instdisc.records import Run
@@ -25,6 +26,7 @@ from .sphere import MAX_IMAGES
 from .views import extract_views
 
 
+@checked_call()
 def evaluate_geometry(
     backbone: Backbone,
     test: ImageSource,

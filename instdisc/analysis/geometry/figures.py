@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from ..analysis import Arrays, checkpoint_arrays, plain_text
 from .measure import HIGHER_IS_BETTER, column_name
@@ -20,6 +21,7 @@ _NOT_DRAWN = ("alpha of ranks 11 to 100", "stable rank")
 _LOG = ("variability collapse", "RankMe", "participation ratio")
 
 
+@checked_call()
 def geometry_figure(arrays: Mapping[str, Arrays]) -> Figure:
     """A panel for each number, a line over the stages for each checkpoint, with its interval.
 
@@ -68,6 +70,7 @@ def geometry_figure(arrays: Mapping[str, Arrays]) -> Figure:
     return figure
 
 
+@checked_call()
 def spectrum_figure(arrays: Mapping[str, Arrays]) -> Figure:
     """Eigenvalues of the covariance over their rank, as shares of the first: a panel per stage.
 

@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.transfer import Features
 
 from .decomposition import right_vectors
 from .units import class_means, labelled_rows
 
 
+@checked_call()
 class HScore(NamedTuple):
     """H-score and how much the covariance was shrunk.
 
@@ -29,6 +31,7 @@ class HScore(NamedTuple):
     shrinkage: float
 
 
+@checked_call()
 def h_score(
     features: Tensor | Features, labels: Tensor | None = None, *, shrink: bool = True
 ) -> HScore:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from ..inputs import feature_rows
 from .spectrum import effective_rank
@@ -16,6 +17,7 @@ from .spectrum import effective_rank
 DELTA = 1e-4
 
 
+@checked_call()
 def lidar(views: Tensor, *, delta: float = DELTA) -> float:
     """Effective rank of the linear discriminant matrix of images, each a class of its views.
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.transfer import Features
 
 from ..inputs import Words
@@ -22,6 +23,7 @@ _GRID = 121
 _BISECTIONS = 60
 
 
+@checked_call()
 class LogME(NamedTuple):
     """Log evidence per image, and the precisions at which it is largest.
 
@@ -39,6 +41,7 @@ class LogME(NamedTuple):
     beta: Tensor
 
 
+@checked_call()
 def logme(features: Tensor | Features, labels: Tensor | None = None) -> LogME:
     """Log of the maximum evidence of a Bayesian linear model, one class against the rest.
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data.left_out import say_once
 from instdisc.records import Run
 from instdisc.transfer import save_predictions
@@ -26,6 +27,7 @@ from .result_numbers import TRANSFER_TASKS, Number, number_table, split_numbers
 FEWEST_CHECKPOINTS = 4
 
 
+@checked_call()
 class Prediction(NamedTuple):
     """How well a number orders checkpoints as a transfer result does.
 
@@ -58,6 +60,7 @@ class Prediction(NamedTuple):
     turned: tuple[str, ...]
 
 
+@checked_call()
 def predictors(
     records: Iterable[Record],
     *,
@@ -104,9 +107,10 @@ def predictors(
     """
     checks.whole("num_resamples", num_resamples)
     checks.whole("seed", seed, at_least=0)
-    if isinstance(source, str):
+    if isinstance(source, str) or not all(isinstance(name, str) for name in source):
         checks.refuse("source", "a list of names of sets", source, kind=TypeError)
-    if isinstance(results, str):
+    checks.filled("results", results)
+    if not all(isinstance(pattern, str) for pattern in results):
         checks.refuse("results", "a list of patterns of tasks", results, kind=TypeError)
     table = number_table(records)
     first, second = split_numbers(table.values, results, source)
@@ -160,6 +164,7 @@ def predictors(
     return sorted(pairs, key=lambda pair: (order[pair.result], -pair.tau))
 
 
+@checked_call()
 def predict_transfer(
     records: Iterable[Record],
     *,
@@ -222,6 +227,7 @@ def predict_transfer(
     return written
 
 
+@checked_call()
 def prediction_arrays(pairs: Sequence[Prediction]) -> dict[str, np.ndarray]:
     """What `predictors_figure` is drawn from.
 

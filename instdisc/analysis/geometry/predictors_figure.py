@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from ..analysis import plain_text
 
@@ -16,6 +17,7 @@ _LEVEL = 0.05
 _NEEDED = ("predictor", "result", "checkpoints", "tau_chance")
 
 
+@checked_call()
 def predictors_figure(
     arrays: Mapping[str, np.ndarray],
     *,

@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.types import Record
 
 # Tasks whose numbers are what a checkpoint is worth; all others tell something about it.
@@ -24,6 +25,7 @@ TRANSFER_TASKS = (
 _OF_RESULTS = ("tide", "hoiem", "calibration", "confident_errors")
 
 
+@checked_call()
 class Number(NamedTuple):
     """What a value is.
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.transfer import Features
 
 from ..inputs import Words
@@ -18,6 +19,7 @@ from .units import ClassUnits, class_units
 _ROUNDING = 1e-12
 
 
+@checked_call()
 class ClassSeparation(NamedTuple):
     """Class separation and what it is made of.
 
@@ -36,6 +38,7 @@ class ClassSeparation(NamedTuple):
     error: float
 
 
+@checked_call()
 class ClassSpread(NamedTuple):
     """How wide classes are.
 
@@ -50,6 +53,7 @@ class ClassSpread(NamedTuple):
     error: float
 
 
+@checked_call()
 def class_separation(features: Tensor | Features, labels: Tensor | None = None) -> ClassSeparation:
     """Class separation: the share of the cosine distance between images that their class explains.
 
@@ -84,6 +88,7 @@ def class_separation(features: Tensor | Features, labels: Tensor | None = None) 
     return separation_of(class_units(features, labels))
 
 
+@checked_call()
 def intra_class_spread(features: Tensor | Features, labels: Tensor | None = None) -> ClassSpread:
     """Mean cosine distance of an image from the mean direction of its class.
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from instdisc.checks import checked_call
 from instdisc.transfer import Features
 
 from ..inputs import feature_rows
@@ -18,6 +19,7 @@ from .decomposition import EXACT_SIDE, gram, singular_values
 EPSILON = 1e-7
 
 
+@checked_call()
 class Spectrum(NamedTuple):
     """What a figure of the spectrum is drawn from, all falling.
 
@@ -30,6 +32,7 @@ class Spectrum(NamedTuple):
     eigenvalues: Tensor
 
 
+@checked_call()
 def spectrum(features: Tensor | Features) -> Spectrum:
     """Singular values of the features and eigenvalues of their covariance.
 
@@ -50,6 +53,7 @@ def spectrum(features: Tensor | Features) -> Spectrum:
     return spectrum_of(feature_rows("features", features))
 
 
+@checked_call()
 def rankme(features: Tensor | Features) -> float:
     """Effective rank of the features, from 1 to min(N, D).
 
@@ -81,6 +85,7 @@ def rankme(features: Tensor | Features) -> float:
     return effective_rank(singular_values(feature_rows("features", features)))
 
 
+@checked_call()
 def participation_ratio(features: Tensor | Features) -> float:
     """``(sum l)^2 / sum l^2`` of the eigenvalues l of the covariance: 1 to D directions.
 
@@ -102,6 +107,7 @@ def participation_ratio(features: Tensor | Features) -> float:
     return eigenvalue_ratio(eigenvalues_of(feature_rows("features", features)))
 
 
+@checked_call()
 def stable_rank(features: Tensor | Features, *, centred: bool = False) -> float:
     """``sum s^2 / max s^2`` of the singular values: how many directions as strong as the first.
 

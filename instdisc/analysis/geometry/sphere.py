@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.transfer import Features
 
 from ..inputs import feature_rows, paired_rows, unit_rows
@@ -20,6 +21,7 @@ MAX_IMAGES = 4096
 _AT_ONCE = 2**22  # pairs
 
 
+@checked_call()
 class Uniformity(NamedTuple):
     """How evenly features fill the sphere.
 
@@ -34,6 +36,7 @@ class Uniformity(NamedTuple):
     error: float
 
 
+@checked_call()
 def alignment(views_a: Tensor | Features, views_b: Tensor | Features) -> float:
     """Mean squared distance of two views of an image, on the unit sphere; 0 to 4.
 
@@ -66,6 +69,7 @@ def view_distances(views_a: Tensor | Features, views_b: Tensor | Features) -> Te
     return distances
 
 
+@checked_call()
 def uniformity(
     features: Tensor | Features,
     *,
@@ -114,6 +118,7 @@ def uniformity(
     return Uniformity(float(mean.log()), count, float(error))
 
 
+@checked_call()
 def silhouette(
     features: Tensor | Features,
     labels: Tensor | None = None,

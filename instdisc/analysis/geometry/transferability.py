@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource, ImageSubset
 from instdisc.data.left_out import say_once
 from instdisc.models import Backbone
@@ -28,6 +29,7 @@ from .sphere import drawn
 from .views import extract_views
 
 
+@checked_call()
 def evaluate_transferability(
     backbone: Backbone,
     test: ImageSource,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.transfer import Features
 
 from ..inputs import FEWEST, class_rows, feature_rows, paired_rows, unit_rows
@@ -16,6 +17,7 @@ from ..inputs import FEWEST, class_rows, feature_rows, paired_rows, unit_rows
 _LEAST = 1e-9  # 1 - base: below it all images look the same
 
 
+@checked_call()
 def invariance(features: Tensor | Features, transformed: Tensor | Features) -> float:
     """How much of what tells images apart a transform leaves as it is.
 
@@ -49,6 +51,7 @@ def invariance(features: Tensor | Features, transformed: Tensor | Features) -> f
     return float(above_base(cosines.mean(), units))
 
 
+@checked_call()
 def intra_category_invariance(features: Tensor | Features, labels: Tensor) -> float:
     """The same quotient for pairs of different images of one class; every pair counts alike.
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource, describe_view
 from instdisc.data.left_out import say_once
 from instdisc.models import Backbone
@@ -30,6 +31,7 @@ from .transforms import TRANSFORMS, Strengths, check_transforms
 from .views import whole_view
 
 
+@checked_call()
 def evaluate_invariance(
     backbone: Backbone,
     test: ImageSource,

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource, describe_view
 from instdisc.models import Backbone
 from instdisc.records import Run
@@ -29,6 +30,7 @@ from .sources import factors_of
 from .views import pooled_stages, whole_view
 
 
+@checked_call()
 def evaluate_factors(
     backbone: Backbone,
     train: ImageSource,

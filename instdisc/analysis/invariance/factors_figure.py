@@ -11,12 +11,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from instdisc.checks import checked_call
+
 from ..analysis import Arrays, checkpoint_arrays, plain_text
 
 _COLUMNS = ("factors", "metrics", "scores", "chance", "stages")
 _DARK = 0.55  # above it numbers are white
 
 
+@checked_call()
 def factors_figure(arrays: Mapping[str, Arrays]) -> Figure:
     """What each stage of each checkpoint knows: a table of factors and stages with its numbers.
 

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from ..analysis import Arrays, checkpoint_arrays, plain_text
 
@@ -19,6 +20,7 @@ _CLASS = "pairs of one class"
 _SHOWN = (-0.55, 1.08)
 
 
+@checked_call()
 def invariance_figure(arrays: Mapping[str, Arrays]) -> Figure:
     """Curves of each transform, a column, for each stage, a row; a line per checkpoint.
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.metrics import Interval, wilson_interval
 from instdisc.transfer import Features
 
@@ -26,6 +27,7 @@ from .scores import r2_intervals, r2_scores
 PENALTIES = tuple(10 ** (power / 2) for power in range(-12, 5))  # 1e-6 to 100, per image
 
 
+@checked_call()
 class FactorProbes(NamedTuple):
     """A table of factors and stages.
 
@@ -51,6 +53,7 @@ class FactorProbes(NamedTuple):
     counts: np.ndarray
 
 
+@checked_call()
 def factor_probes(
     train: Sequence[Tensor | Features],
     train_factors: Factors,
@@ -192,12 +195,12 @@ def _stages(
     if len(train) != len(test):
         checks.refuse("test", f"of the same {len(train)} stages as `train`", len(test))
     scaled = []
-    for number, pair in enumerate(zip(train, test, strict=True), start=1):
+    for number, pair in enumerate(zip(train, test, strict=True)):
         rows, asked = (
-            feature_rows(f"{name} of stage {number}", side)
+            feature_rows(f"{name}[{number}]", side)
             for name, side in zip(("train", "test"), pair, strict=True)
         )
-        checks.shape(f"test of stage {number}", asked, ("M", rows.shape[1]))
+        checks.shape(f"test[{number}]", asked, ("M", rows.shape[1]))
         mean, std = rows.mean(0), rows.std(0, correction=0)
         # A column that is constant but for rounding tells nothing.
         live = std > 1e-9 * rows.abs().amax(0).clamp(min=1e-30)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from ..inputs import feature_rows
 
@@ -47,9 +48,11 @@ class RidgePath:
         tensor([2., 3., 0., 0., 0.], dtype=torch.float64)
     """
 
+    @checked_call()
     def __init__(self, features: Tensor, targets: Tensor) -> None:
         rows = feature_rows("features", features)
         checks.shape("targets", targets, (len(rows), "T"))
+        checks.dtype("targets", targets, checks.FLOATS)
         targets = checks.all_finite("targets", targets, row="image").double()
         self.mean, self.level = rows.mean(0), targets.mean(0)  # (D,), (T,)
         centred, self._targets = rows - self.mean, targets - self.level

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource, ImageSubset, LandmarkSource, ObjectSource
 
 from .pairing import Factors
@@ -53,6 +54,7 @@ def factors_of(name: str, images: ImageSource) -> Factors:
     return factors
 
 
+@checked_call()
 def object_factors(source: ObjectSource) -> dict[str, Tensor]:
     """The factors of the largest box of each image, as a view of the whole image shows it.
 
@@ -105,6 +107,7 @@ def object_factors(source: ObjectSource) -> dict[str, Tensor]:
     }
 
 
+@checked_call()
 def landmark_factors(source: LandmarkSource) -> dict[str, Tensor]:
     """The factors of the visible points of each image, as a view of the whole image shows them.
 

@@ -18,10 +18,12 @@ from torch.nn import functional
 from torchvision.transforms.v2 import functional as tv
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 Strengths = Mapping[str, Sequence[float]]
 
 
+@checked_call()
 class Transform(NamedTuple):
     """A change of images; add your own by ``TRANSFORMS["name"] = Transform(...)``.
 
@@ -39,6 +41,7 @@ class Transform(NamedTuple):
     most: float = math.inf
 
 
+@checked_call()
 def transform_images(
     images: Tensor, name: str, strength: float, positions: Tensor | None = None
 ) -> Tensor:
@@ -66,6 +69,9 @@ def transform_images(
     if strength == 0:
         return images
     places = torch.arange(len(images)) if positions is None else positions.cpu()
+    checks.same_length(
+        "positions", checks.dtype("positions", places, torch.int64), "images", images
+    )
     return transform.function(images, strength, places)
 
 

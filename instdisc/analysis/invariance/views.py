@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import (
     ImageSource,
     ViewDataset,
@@ -24,6 +25,7 @@ from instdisc.transfer.features.frozen import frozen
 from ..showing import view_batches
 
 
+@checked_call()
 def whole_view(backbone: Backbone, image_size: int | None = None) -> ViewPolicy:
     """All of an image on a square, as the backbone was trained to see images.
 

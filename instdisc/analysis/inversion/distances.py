@@ -18,6 +18,7 @@ from torchmetrics.functional.image import (
 )
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data.left_out import say_once
 
 from .perceptual import TRUNKS, perceptual_distance
@@ -36,6 +37,7 @@ _LEAST_MS_SSIM = 176  # px, a sixteenth of which the window of 11 px must fit in
 _LEAST_SSIM = 11
 
 
+@checked_call()
 def image_distances(
     images: Tensor,
     others: Tensor,
@@ -73,8 +75,9 @@ def image_distances(
         [1.0, 1.0]
     """
     images, others = (_checked(name, x) for name, x in (("images", images), ("others", others)))
-    checks.shape("others", others, tuple(images.shape))
+    checks.same_shape("others", others, "images", images)
     check_distances(distances)
+    check_lpips_weights(lpips_weights)
     height, width = images.shape[2:]
     side = min(height, width)
     values: dict[str, Tensor] = {}
@@ -114,10 +117,19 @@ def check_distances(distances: Sequence[str]) -> None:
         checks.choice("distances", name, TITLES)
 
 
+def check_lpips_weights(weights: Mapping[str, str | Path] | None) -> None:
+    """Refuses files of no network of `perceptual_distance`."""
+    for name, file in (weights or {}).items():
+        checks.choice("lpips_weights", name, list(TRUNKS))
+        checks.instance(f"lpips_weights[{name!r}]", file, (str, Path), "a path")
+
+
 def _checked(name: str, images: Tensor) -> Tensor:
     checks.shape(name, images, ("B", 3, "H", "W"))
     checks.dtype(name, images, (torch.float32, torch.float64))
     checks.all_finite(name, images, row="image")
+    if not images.numel():
+        checks.refuse(name, "of at least one image", images)
     for end in (float(images.min()), float(images.max())):
         checks.share(name, end)
     return images.detach().float()

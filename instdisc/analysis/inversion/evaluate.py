@@ -14,6 +14,7 @@ from torch import Tensor
 
 from instdisc import checks
 from instdisc.analysis.inputs import stage_positions
+from instdisc.checks import checked_call
 from instdisc.data import (
     ImageSource,
     ViewDataset,
@@ -36,6 +37,7 @@ from .perceptual import weights_file
 DISTANCES = ("ssim", "ms_ssim", "psnr")
 
 
+@checked_call()
 def evaluate_inversion(
     backbone: Backbone,
     test: ImageSource,

@@ -13,12 +13,14 @@ from matplotlib.figure import Figure
 
 from instdisc import checks
 from instdisc.analysis.analysis import Arrays, checkpoint_arrays, plain_text
+from instdisc.checks import checked_call
 
 _CELL = 1.15  # inches
 _NEEDED = ("stages", "image", "distance_names", "distances")
 _PICTURES = ("originals", "reconstructions")
 
 
+@checked_call()
 def inversion_figure(arrays: Mapping[str, Arrays], *, shown_distances: int = 2) -> Figure:
     """A grid of images drawn anew: a row for each image and checkpoint, a column for each stage.
 

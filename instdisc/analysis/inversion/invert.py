@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from instdisc import checks
 from instdisc.analysis.inputs import stage_positions
+from instdisc.checks import checked_call
 from instdisc.models import Backbone
 from instdisc.transfer.features.frozen import frozen
 
@@ -28,6 +29,7 @@ from .state import load_state, run_key, save_state
 PRECISIONS = ("32-true", "bf16-mixed")
 
 
+@checked_call()
 class Inversion(NamedTuple):
     """What became of some images.
 
@@ -45,6 +47,7 @@ class Inversion(NamedTuple):
     stage: int
 
 
+@checked_call()
 def invert(
     backbone: Backbone,
     images: Tensor,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from .recipe import ZHAO_RECIPE, PriorRecipe
 
@@ -61,6 +62,7 @@ class SkipNetwork(nn.Module):
 
     noise: Tensor
 
+    @checked_call()
     def __init__(
         self,
         recipe: PriorRecipe = ZHAO_RECIPE,

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.models import Backbone
 
 from .network import SkipNetwork
@@ -98,6 +100,7 @@ class FeatureDistance(nn.Module):
         return torch.autocast(self.mean.device.type, torch.bfloat16, enabled=self.bf16)
 
 
+@checked_call()
 def total_variation(images: Tensor) -> Tensor:
     """Mean absolute difference of neighbouring pixels, below and to the right.
 
@@ -111,6 +114,9 @@ def total_variation(images: Tensor) -> Tensor:
         >>> total_variation(torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]]))
         tensor([1.])
     """
+    checks.dtype("images", checks.shape("images", images, ("B", "C", "H", "W")), checks.FLOATS)
+    if min(images.shape[2:]) < 2:
+        checks.refuse("images", "at least 2 pixels high and wide", images)
     down = (images[:, :, 1:] - images[:, :, :-1]).abs().flatten(1).mean(1)
     right = (images[:, :, :, 1:] - images[:, :, :, :-1]).abs().flatten(1).mean(1)
     return down + right

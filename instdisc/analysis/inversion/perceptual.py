@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data.left_out import say_once
 
 _LEAST = 32  # px: less leaves nothing of the deepest map
@@ -44,6 +45,7 @@ TRUNKS = {
 }
 
 
+@checked_call()
 def perceptual_distance(
     images: Tensor, others: Tensor, network: str = "alex", *, weights: str | Path | None = None
 ) -> Tensor:

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 LEAST_CELLS = 4  # side of the smallest map: 256 px halved six times
 
 
+@checked_call()
 class PriorRecipe(NamedTuple):
     """The network of a deep image prior, and its training.
 

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource, image_names
 
 
+@checked_call()
 def choose_images(
     images: ImageSource,
     num_images: int,

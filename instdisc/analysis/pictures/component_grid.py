@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource, image_names
 from instdisc.models import Backbone
 from instdisc.records import Run
@@ -30,6 +31,7 @@ _MOST_STAGES = 4
 _FEWEST_CELLS = 4
 
 
+@checked_call()
 def compare_components(
     backbones: Mapping[str, Backbone],
     test: ImageSource,
@@ -155,6 +157,7 @@ def compare_components(
 _TAILS = (0.01, 0.99)  # quantiles of a component that become no and full colour
 
 
+@checked_call()
 def components_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
     """A column for each image; below it a block for each stage with a row for each checkpoint.
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc import checks
-from instdisc.analysis.inputs import feature_rows
+from instdisc.analysis.inputs import feature_rows, stage_positions
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource
 from instdisc.models import Backbone
 
@@ -21,6 +22,7 @@ from .maps import stage_maps
 NUM_COMPONENTS = 3  # red, green, blue
 
 
+@checked_call()
 class Components(NamedTuple):
     """The first three principal components of maps.
 
@@ -33,6 +35,7 @@ class Components(NamedTuple):
     shares: Tensor
 
 
+@checked_call()
 def principal_components(maps: Tensor) -> Components:
     """Principal components over the cells of all images together, with deterministic signs.
 
@@ -77,6 +80,7 @@ def principal_components(maps: Tensor) -> Components:
     return Components(scores.view(num_images, height, breadth, 3), shares)
 
 
+@checked_call()
 def align_components(scores: Tensor, reference: Tensor) -> Tensor:
     """Turns components so that their colours resemble those of another network.
 
@@ -106,7 +110,12 @@ def align_components(scores: Tensor, reference: Tensor) -> Tensor:
         True
     """
     checks.shape("reference", reference, ("M", "h", "w", 3))
-    checks.shape("scores", scores, (len(reference), "h", "w", 3))
+    checks.same_length("scores", scores, "reference", reference)
+    checks.shape("scores", scores, ("M", "h", "w", 3))
+    for name, value in (("scores", scores), ("reference", reference)):
+        checks.all_finite(name, checks.dtype(name, value, checks.FLOATS), row="image")
+        if not value.numel():
+            checks.refuse(name, "of at least one image and one cell", value)
     scores, reference = scores.double(), reference.double()
     resized = scores
     if scores.shape != reference.shape:
@@ -118,6 +127,7 @@ def align_components(scores: Tensor, reference: Tensor) -> Tensor:
     return scores @ (left @ right)
 
 
+@checked_call()
 def stage_components(
     backbone: Backbone,
     images: ImageSource,
@@ -148,6 +158,7 @@ def stage_components(
         >>> stage_components(Backbone("test_resnet"), images, stage=2, image_size=64).scores.shape
         torch.Size([3, 8, 8, 3])
     """
+    stage_positions([stage], backbone, "stage")
     (maps,) = stage_maps(
         backbone,
         images,

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from instdisc import checks
 from instdisc.analysis.analysis import checkpoint_arrays
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource
 from instdisc.metrics import wilson_interval
 from instdisc.records import Run
@@ -28,6 +29,7 @@ from .subjects import thumbnails
 from .tile_sheet import Tile, TileRow, tile_sheet
 
 
+@checked_call()
 def evaluate_errors(
     predictions: Predictions,
     test: ImageSource,
@@ -111,6 +113,7 @@ def evaluate_errors(
 _COLUMNS = ("image", "class", "label", "prediction", "confidence", "thumbnail", "top")
 
 
+@checked_call()
 def confident_errors_figure(arrays: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """A row of the surest errors for each checkpoint.
 

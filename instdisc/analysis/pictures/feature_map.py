@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from instdisc import checks
 from instdisc.analysis.inputs import feature_rows
+from instdisc.checks import checked_call
 from instdisc.transfer import Features
 
 PROJECTIONS = ("tsne", "pca", "umap")
@@ -22,6 +23,7 @@ _PERPLEXITY = 30.0
 _REDUCED = 50  # principal components that t-SNE and UMAP are given
 
 
+@checked_call()
 def feature_map(features: Tensor | Features, *, projection: str = "tsne", seed: int = 0) -> Tensor:
     """A point in the plane for each image, so that images alike to the network lie close.
 
@@ -76,6 +78,7 @@ def feature_map(features: Tensor | Features, *, projection: str = "tsne", seed: 
     return _standard(torch.from_numpy(np.ascontiguousarray(points, dtype=np.float64)))
 
 
+@checked_call()
 def align_map(points: Tensor, reference: Tensor) -> Tensor:
     """Turns and mirrors a map so that its points lie near those of another map of the images.
 
@@ -106,7 +109,7 @@ def align_map(points: Tensor, reference: Tensor) -> Tensor:
         checks.shape(name, value, ("N", 2))
         checks.dtype(name, value, checks.FLOATS)
         checks.all_finite(name, value, row="image")
-    checks.shape("points", points, (len(reference), 2), remedy="They must be of the same images.")
+    checks.same_length("points", points, "reference", reference)
     moved, fixed = _standard(points.double()), _standard(reference.double())
     left, _, right = torch.linalg.svd(moved.T @ fixed)
     return moved @ (left @ right)

@@ -12,12 +12,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc import checks
+from instdisc.analysis.inputs import stage_positions
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource
 from instdisc.models import Backbone
 
 from .maps import stage_maps
 
 
+@checked_call()
 def similarity_map(maps: Tensor, location: Sequence[float] = (0.5, 0.5)) -> Tensor:
     """Cosine of the cell at a location with every cell of the same image.
 
@@ -69,6 +72,7 @@ def cell_at(location: Sequence[float], width: int, height: int) -> tuple[int, in
     return min(int(x * width), width - 1), min(int(y * height), height - 1)
 
 
+@checked_call()
 def location_similarity(
     backbone: Backbone,
     images: ImageSource,
@@ -104,6 +108,7 @@ def location_similarity(
         ...     image_size=64).shape
         torch.Size([3, 8, 8])
     """
+    stage_positions([stage], backbone, "stage")
     (maps,) = stage_maps(
         backbone,
         images,

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource, image_names
 from instdisc.metrics import bootstrap_interval
 from instdisc.models import Backbone
@@ -32,6 +33,7 @@ _MOST_STAGES = 4
 _FEWEST_CELLS = 4
 
 
+@checked_call()
 def compare_locations(
     backbones: Mapping[str, Backbone],
     test: ImageSource,
@@ -154,6 +156,7 @@ def compare_locations(
 _OPACITY = 0.6
 
 
+@checked_call()
 def location_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
     """A column for each image; below it a block for each stage with a row for each checkpoint.
 

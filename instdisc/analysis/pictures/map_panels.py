@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from instdisc import checks
 from instdisc.analysis.analysis import plain_text
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource, image_names
 from instdisc.models import Backbone
 from instdisc.records import Run
@@ -33,6 +34,7 @@ MOST_CLASSES = 3 * len(PALETTE)  # colours times markers
 _NEAR = 10  # neighbours that trustworthiness asks about
 
 
+@checked_call()
 def compare_maps(
     backbones: Mapping[str, Backbone],
     test: ImageSource,
@@ -182,6 +184,7 @@ _SIDE, _ACROSS, _LEGEND = 3.8, 3, 1.9  # inches, panels in a row, inches
 _MARKERS = ("o", "^", "s")
 
 
+@checked_call()
 def map_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
     """A panel for each checkpoint, up to three in a row, and one legend of the classes.
 

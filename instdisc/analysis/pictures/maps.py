@@ -13,12 +13,14 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.analysis.inputs import stage_positions
 from instdisc.analysis.showing import view_batches
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource, ViewDataset, evaluation_policy
 from instdisc.data.left_out import say_once
 from instdisc.models import Backbone
 from instdisc.transfer.features.frozen import frozen
 
 
+@checked_call()
 def stage_maps(
     backbone: Backbone,
     images: ImageSource,

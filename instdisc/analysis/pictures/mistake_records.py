@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource, ViewPolicy, image_names
 from instdisc.metrics import accuracy, bootstrap_difference, wilson_interval
 from instdisc.records import Run
@@ -25,6 +26,7 @@ from .mistakes import Predictions, check_rows, confident_errors, disagreements, 
 from .subjects import about_pair, thumbnails
 
 
+@checked_call()
 def compare_predictions(
     predictions: Mapping[str, Predictions],
     test: ImageSource,

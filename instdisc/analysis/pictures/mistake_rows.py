@@ -15,6 +15,7 @@ import torch
 from matplotlib.figure import Figure
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource
 from instdisc.models import Backbone
 from instdisc.records import Run
@@ -35,6 +36,7 @@ from .tile_sheet import Tile, TileRow, tile_sheet
 PROBES = ("knn", "readout")
 
 
+@checked_call()
 def compare_mistakes(
     backbones: Mapping[str, Backbone],
     train: ImageSource,
@@ -130,6 +132,7 @@ def compare_mistakes(
     )
 
 
+@checked_call()
 def mistakes_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
     """A row of the surest errors for each checkpoint, then what each pair disagrees on.
 

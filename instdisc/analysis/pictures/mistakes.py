@@ -12,11 +12,13 @@ import numpy as np
 from scipy.stats import binom
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 Predictions = Mapping[str, np.ndarray]
 _COLUMNS = ("image", "label", "prediction")
 
 
+@checked_call()
 class Disagreements(NamedTuple):
     """How two classifiers differ on the same images.
 
@@ -36,6 +38,7 @@ class Disagreements(NamedTuple):
     p_value: float
 
 
+@checked_call()
 def confident_errors(predictions: Predictions, *, num_errors: int | None = None) -> np.ndarray:
     """Rows of the images that are classified wrongly, the surest mistake first.
 
@@ -73,6 +76,7 @@ def confident_errors(predictions: Predictions, *, num_errors: int | None = None)
     return np.asarray(wrong[order][:num_errors], dtype=np.int64)
 
 
+@checked_call()
 def disagreements(predictions_a: Predictions, predictions_b: Predictions) -> Disagreements:
     """The images that one of two classifiers has right and the other wrong, and how surely so.
 
@@ -114,6 +118,7 @@ def disagreements(predictions_a: Predictions, predictions_b: Predictions) -> Dis
     )
 
 
+@checked_call()
 def mcnemar_p_value(only_a: int, only_b: int) -> float:
     """Two-sided exact p value of McNemar's test: do two classifiers err equally often?
 
@@ -198,6 +203,7 @@ def check_rows(name: str, predictions: Predictions, also: tuple[str, ...] = ()) 
     Raises:
         ValueError: if a column is lacking, they differ in length, or there is no image.
     """
+    checks.instance(name, predictions, Mapping, "a mapping of columns")
     for column in (*_COLUMNS, *also):
         if column not in predictions:
             remedy = "Classification tasks keep them."

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource, image_names
 from instdisc.metrics import bootstrap_interval
 from instdisc.models import Backbone
@@ -30,6 +31,7 @@ from .subjects import about_subject, check_backbones, class_names, policies_of, 
 Arrays = Mapping[str, np.ndarray]
 
 
+@checked_call()
 def compare_neighbours(
     backbones: Mapping[str, Backbone],
     test: ImageSource,
@@ -158,6 +160,7 @@ def _mean(run: Run, metric: str, values: Tensor, unit: str, higher: bool) -> Rec
 _MARGIN, _GAP, _LABEL, _SIDE = 0.12, 0.06, 1.2, 0.9  # inches
 
 
+@checked_call()
 def neighbours_figure(arrays: Arrays) -> Figure:
     """A block for each query: the query, and a row of neighbours for each checkpoint.
 

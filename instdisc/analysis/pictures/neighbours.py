@@ -14,12 +14,14 @@ from torch.nn import functional as F
 
 from instdisc import checks
 from instdisc.analysis.inputs import feature_rows
+from instdisc.checks import checked_call
 from instdisc.transfer import Features
 
 _CELLS = 2**22  # cosines at once
 _STEPS = 10.0**12  # cosines that differ by less than 1e-12 are equal
 
 
+@checked_call()
 class Neighbours(NamedTuple):
     """The most similar images of some queries, most similar first.
 
@@ -32,6 +34,7 @@ class Neighbours(NamedTuple):
     cosines: Tensor
 
 
+@checked_call()
 def neighbours(
     features: Tensor | Features, queries: Tensor | Sequence[int], *, k: int = 8
 ) -> Neighbours:

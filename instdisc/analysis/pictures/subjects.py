@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import (
     CenterCrop,
     Frame,
@@ -65,6 +66,7 @@ def about_pair(names: tuple[str, str], test: ImageSource, about: About | None) -
     return whose._replace(method=f"{names[0]} and {names[1]}")
 
 
+@checked_call()
 def thumbnails(
     images: ImageSource, positions: Tensor, side: int, policy: ViewPolicy | None = None
 ) -> np.ndarray:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from ..analysis import Arrays, checkpoint_arrays, plain_text
 from .corruptions import CORRUPTIONS, corrupt
@@ -23,6 +24,7 @@ from .strengths import SEVERITIES
 _COLUMNS = 5
 
 
+@checked_call()
 def corruption_figure(arrays: Mapping[str, Arrays]) -> Figure:
     """Error over severity, a panel for each corruption and a line for each checkpoint.
 
@@ -91,6 +93,7 @@ def corruption_figure(arrays: Mapping[str, Arrays]) -> Figure:
     return figure
 
 
+@checked_call()
 def corruption_strip(
     image: Tensor,
     *,

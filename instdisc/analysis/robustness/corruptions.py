@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from .operators import OPERATORS
 from .random_fields import image_keys
@@ -20,6 +21,7 @@ CORRUPTIONS = tuple(STRENGTHS)
 _SMALLEST = 4  # pixels, below which clouds and displacements have no meaning
 
 
+@checked_call()
 def corruptions(
     images: Tensor,
     names: Sequence[str] = CORRUPTIONS,
@@ -51,6 +53,10 @@ def corruptions(
     for name, values in (("names", names), ("severities", severities)):
         if not isinstance(values, list | tuple) or not values:
             checks.refuse(name, "a list of at least one", values)
+    for name in names:
+        checks.choice("names", name, CORRUPTIONS)
+    for severity in severities:
+        checks.whole("severities", severity, at_most=len(SEVERITIES))
     return {
         name: torch.stack(
             [corrupt(images, name, severity=s, indices=indices, seed=seed) for s in severities]
@@ -59,6 +65,7 @@ def corruptions(
     }
 
 
+@checked_call()
 def corrupt(
     images: Tensor,
     corruption: str,

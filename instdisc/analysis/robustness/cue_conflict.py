@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageFolder
 
 _FILE = re.compile(r"([a-z_]+?)\d*-([a-z_]+?)\d*\.\w+")
 
 
+@checked_call()
 class ShapeBias(NamedTuple):
     """What decisions went by.
 
@@ -60,6 +62,7 @@ class CueConflict(ImageFolder):
 
     textures: Tensor
 
+    @checked_call()
     def __init__(self, root: str | Path) -> None:
         super().__init__(root)
         position = {name: place for place, name in enumerate(self.classes)}
@@ -76,6 +79,7 @@ class CueConflict(ImageFolder):
         self.textures = torch.tensor(textures)
 
 
+@checked_call()
 def shape_bias(
     predictions: Tensor | Sequence[str],
     shapes: Tensor | Sequence[str],
@@ -106,8 +110,11 @@ def shape_bias(
     columns = (predictions, shapes, textures)
     for name, column in zip(names, columns, strict=True):
         if isinstance(column, str) or isinstance(column, Tensor) != isinstance(predictions, Tensor):
-            rule = "a tensor of classes or a list of names, like the others"
+            rule = "a tensor of classes or a list of names, like the others and `predictions`"
             checks.refuse(name, rule, column, kind=TypeError)
+    for name, column in zip(names, columns, strict=True):
+        if isinstance(column, Tensor):
+            checks.dtype(name, checks.shape(name, column, ("N",)), checks.INTEGERS)
     rows = [column.tolist() if isinstance(column, Tensor) else list(column) for column in columns]
     if len({len(row) for row in rows}) > 1:
         checks.refuse("textures", "as many as predictions and shapes", [len(row) for row in rows])

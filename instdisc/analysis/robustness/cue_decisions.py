@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource
 from instdisc.data.left_out import say_left_out
 from instdisc.models import Backbone
@@ -31,6 +32,7 @@ from ..analysis import Arrays, checkpoint_arrays
 from .cue_conflict import CueConflict, shape_bias
 
 
+@checked_call()
 def evaluate_shape_bias(
     backbone: Backbone,
     train: ImageSource,
@@ -150,6 +152,7 @@ def evaluate_shape_bias(
     ]
 
 
+@checked_call()
 def shape_bias_figure(arrays: Mapping[str, Arrays]) -> Figure:
     """Shape bias by the class of the shape, a mark for each checkpoint; lines are the means.
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource
 from instdisc.models import Backbone
 from instdisc.records import Run
@@ -30,6 +31,7 @@ from .classifier import Classifier, Head
 from .shifted_sets import match_classes, restrict_logits
 
 
+@checked_call()
 def evaluate_distribution_shift(
     backbone: Backbone,
     train: ImageSource,
@@ -91,6 +93,8 @@ def evaluate_distribution_shift(
     """
     if not isinstance(shifted, Mapping) or not shifted:
         checks.refuse("shifted", "a mapping of at least one name to images", shifted)
+    for name, images in shifted.items():
+        checks.instance(f"shifted[{name!r}]", images, ImageSource, "a set of images")
     start = time.perf_counter()
     train, test = labelled_sets(train, test)
     matched = {name: match_classes(images, train.classes) for name, images in shifted.items()}

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import (
     ImageSource,
     ViewDataset,
@@ -41,6 +42,7 @@ from .corruptions import CORRUPTIONS, corrupt
 from .strengths import SEVERITIES
 
 
+@checked_call()
 def evaluate_corruptions(
     backbone: Backbone,
     train: ImageSource,

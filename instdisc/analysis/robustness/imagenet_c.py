@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageFolder, ImageSource
 from instdisc.data.catalog.layout import class_folders
 from instdisc.data.left_out import say_once
@@ -31,6 +32,7 @@ from .shifted_sets import match_classes, restrict_logits
 from .strengths import SEVERITIES
 
 
+@checked_call()
 def open_imagenet_c(root: str | Path) -> dict[str, list[ImageFolder]]:
     """The images of each corruption at severities 1 to 5: ``CORRUPTION/SEVERITY/WNID/*.JPEG``.
 
@@ -77,6 +79,7 @@ def open_imagenet_c(root: str | Path) -> dict[str, list[ImageFolder]]:
     return sets
 
 
+@checked_call()
 def evaluate_imagenet_c(
     backbone: Backbone,
     train: ImageSource,

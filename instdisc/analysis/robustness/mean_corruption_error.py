@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from instdisc import checks
+from instdisc.checks import checked_call
 
 from .strengths import SEVERITIES
 
@@ -28,6 +29,7 @@ ALEXNET_ERRORS: dict[str, float] = {
 }
 
 
+@checked_call()
 def corruption_errors(errors: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """The corruption error of each kind: the ratio to AlexNet's, 1 = as bad.
 
@@ -61,6 +63,7 @@ def corruption_errors(errors: Mapping[str, Sequence[float]]) -> dict[str, float]
     return ratios
 
 
+@checked_call()
 def mce(errors: Mapping[str, Sequence[float]]) -> float:
     """The mean corruption error: `corruption_errors` averaged over the corruptions given.
 

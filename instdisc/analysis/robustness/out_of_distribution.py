@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource
 from instdisc.metrics import draw_images, percentiles
 from instdisc.models import Backbone
@@ -28,6 +29,7 @@ from .shifted_sets import match_classes, restrict_logits
 _VALUES = 2**22  # resampled values at once
 
 
+@checked_call()
 def evaluate_out_of_distribution(
     backbone: Backbone,
     train: ImageSource,

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.metrics.inputs import check_confidences
 
 
+@checked_call()
 def outlier_aupr(confidences: Tensor, outliers: Tensor) -> Tensor:
     """Area under precision over recall, where low confidence stands for an outlier.
 
@@ -46,6 +48,7 @@ def outlier_aupr(confidences: Tensor, outliers: Tensor) -> Tensor:
     return (precision * ranked.outliers).sum(-1) / ranked.caught[..., -1]
 
 
+@checked_call()
 def outlier_auroc(confidences: Tensor, outliers: Tensor) -> Tensor:
     """The chance that an outlier is less confident than another image; ties count one half.
 

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource
 from instdisc.metrics import calibration_error
 from instdisc.metrics.inputs import check_classes, check_confidences
@@ -29,6 +30,7 @@ from ..analysis import Arrays, checkpoint_arrays, plain_text
 _COLUMNS = 4
 
 
+@checked_call()
 class Reliability(NamedTuple):
     """Accuracy by confidence.
 
@@ -43,6 +45,7 @@ class Reliability(NamedTuple):
     accuracy: Tensor
 
 
+@checked_call()
 def reliability(confidences: Tensor, hits: Tensor, *, num_bins: int = 15) -> Reliability:
     """Mean confidence and accuracy in each of M bins of equal width.
 
@@ -73,6 +76,7 @@ def reliability(confidences: Tensor, hits: Tensor, *, num_bins: int = 15) -> Rel
     return Reliability(images, confidence, accuracy)
 
 
+@checked_call()
 def calibrate(
     predictions: Arrays,
     images: ImageSource | None = None,
@@ -151,6 +155,7 @@ def calibrate(
     return [record._replace(seconds=seconds) for record in records]
 
 
+@checked_call()
 def reliability_figure(arrays: Mapping[str, Arrays]) -> Figure:
     """Accuracy over confidence, a panel for each checkpoint; below, how many images.
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageFolder, ImageSource
 from instdisc.data.catalog.layout import class_folders
 from instdisc.data.left_out import say_left_out
@@ -44,6 +45,7 @@ class Classes(NamedTuple):
     labels: Tensor
 
 
+@checked_call()
 def open_shifted(name: str, root: str | Path) -> ImageFolder:
     """A shifted test set of ImageNet in its official layout.
 
@@ -87,6 +89,7 @@ def open_shifted(name: str, root: str | Path) -> ImageFolder:
     return images
 
 
+@checked_call()
 def match_classes(images: ImageSource, classes: Sequence[str]) -> Classes:
     """The classes of a set as a classifier counts them, by their names.
 
@@ -141,6 +144,7 @@ def match_classes(images: ImageSource, classes: Sequence[str]) -> Classes:
     return Classes(ids, labels)
 
 
+@checked_call()
 def restrict_logits(logits: Tensor, ids: Tensor) -> Tensor:
     """``(N, K)`` logits of a set's classes, of ``(N, C)``: the softmax is over these alone.
 
@@ -158,7 +162,7 @@ def restrict_logits(logits: Tensor, ids: Tensor) -> Tensor:
         >>> restrict_logits(torch.tensor([[2.0, 1.0, 9.0]]), torch.tensor([0, 2])).argmax(1)
         tensor([1])
     """
-    checks.shape("logits", logits, ("N", "C"))
+    checks.dtype("logits", checks.shape("logits", logits, ("N", "C")), checks.FLOATS)
     checks.shape("ids", ids, ("K",))
     checks.dtype("ids", ids, torch.int64)
     count = logits.shape[1]

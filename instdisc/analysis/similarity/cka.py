@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data.left_out import say_once
 from instdisc.transfer import Features
 
 from ..inputs import FEWEST, paired_rows
 
 
+@checked_call()
 def cka(a: Tensor | Features, b: Tensor | Features, *, batch_size: int | None = None) -> float:
     """How alike two representations of the same images are, up to rotation and scale.
 
@@ -70,6 +72,7 @@ def cka(a: Tensor | Features, b: Tensor | Features, *, batch_size: int | None = 
     return _ratio(*sums.tolist())
 
 
+@checked_call()
 def biased_cka(a: Tensor | Features, b: Tensor | Features) -> float:
     """Linear CKA of a whole set as first published: ``|Y'X|^2 / (|X'X| |Y'Y|)``, columns centred.
 

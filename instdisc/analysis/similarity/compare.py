@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource, describe_view
 from instdisc.metrics import bootstrap_interval
 from instdisc.models import Backbone
@@ -31,6 +32,7 @@ from .procrustes import procrustes_interval
 _NORMAL = "normal over images"
 
 
+@checked_call()
 def compare_layers(
     backbones: Mapping[str, Backbone],
     images: ImageSource,

@@ -14,12 +14,14 @@ from matplotlib.figure import Figure
 
 from instdisc import checks
 from instdisc.analysis.analysis import NothingToDraw, plain_text
+from instdisc.checks import checked_call
 
 _WRITTEN = 8  # layers up to which each cell shows its number
 _TICKS = 20  # layers up to which each is named
 _LINES = ("cka", "mutual_knn", "procrustes")
 
 
+@checked_call()
 def cka_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
     """Heat maps of CKA: every layer of every checkpoint beside every other.
 
@@ -74,6 +76,7 @@ def cka_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
+@checked_call()
 def similarity_figure(arrays: Mapping[str, np.ndarray]) -> Figure:
     """CKA, mutual k-NN and Procrustes distance of matching layers, a line for each pair.
 

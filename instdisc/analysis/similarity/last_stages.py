@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource, describe_view
 from instdisc.models import Backbone
 from instdisc.records import Run
@@ -23,6 +24,7 @@ from instdisc.types import About, Record
 from .layer_similarity import layer_similarity
 
 
+@checked_call()
 def evaluate_last_stages(
     backbone: Backbone,
     train: ImageSource,

@@ -11,12 +11,15 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from instdisc.checks import checked_call
+
 from ..analysis import Arrays, checkpoint_arrays, plain_text
 
 _SHADES = colormaps["viridis"]
 _COLUMNS = ("last_stages", "stage", "top1", "top1_low", "top1_high", "cka", "cka_low", "cka_high")
 
 
+@checked_call()
 def last_stages_figure(arrays: Mapping[str, Arrays]) -> Figure:
     """Left, the accuracy over how many stages train; right, for each checkpoint what moved.
 

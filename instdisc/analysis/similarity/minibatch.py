@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.metrics.intervals import check_level
 
 from ..inputs import FEWEST
 from .gram import centre_grams, linear_gram
 
 
+@checked_call()
 class Intervals(NamedTuple):
     """Ends of intervals, ``(La, Lb)`` float64 each."""
 

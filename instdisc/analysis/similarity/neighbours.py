@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.transfer import Features
 
 from ..inputs import paired_rows
@@ -18,6 +19,7 @@ _VALUES = 2**24  # similarities at once
 _GRID = 2.0**40  # similarities nearer than 1e-12 count as equal
 
 
+@checked_call()
 def mutual_knn(a: Tensor | Features, b: Tensor | Features, *, k: int = 10) -> float:
     """Mean share of the k nearest neighbours of an image that two representations have in common.
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from instdisc.checks import checked_call
 from instdisc.metrics import Interval
 from instdisc.transfer import Features
 
@@ -29,6 +30,7 @@ class ProcrustesDistance(NamedTuple):
     interval: Interval
 
 
+@checked_call()
 def procrustes(a: Tensor | Features, b: Tensor | Features) -> float:
     """Squared distance of two representations after the best rotation or reflection.
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.metrics import t_interval
 from instdisc.types import Record
 
@@ -28,6 +29,7 @@ class Point(NamedTuple):
     ends: tuple[float, float] | None
 
 
+@checked_call()
 def readout_figure(
     records: Iterable[Record],
     *,

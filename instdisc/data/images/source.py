@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.types import UNKNOWN_LABEL
 
 from .contents import Keys, as_keys, hash_parts
@@ -162,6 +163,7 @@ class ImageSubset(ImageSource):
     """
 
     def __init__(self, images: ImageSource, positions: Tensor) -> None:
+        checks.arguments(ImageSubset.__init__, locals())
         check_positions(positions, images)
         self.images = images
         self.positions = positions

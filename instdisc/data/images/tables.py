@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 
 import torch
 
+from instdisc import checks
+
 from .columns import column_names as column_names
 from .columns import read_columns
 from .files import ImageFiles
@@ -60,6 +62,7 @@ class ImageTable(ImageFiles):
         name: str | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
+        checks.arguments(ImageTable.__init__, locals())
         table = Path(table)
         root = table.parent if root is None else Path(root)
         if not table.is_file():

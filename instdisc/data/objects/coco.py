@@ -10,14 +10,16 @@ from unicodedata import normalize
 import numpy as np
 import torch
 
+from instdisc import checks
 from instdisc.checks import refuse
 from instdisc.types import Objects
 
+from ..images.decoding import read_size
 from ..images.listing import composed
 from ..left_out import say_left_out
 from .coco_file import COCOFile, read_coco
 from .coco_masks import fill_areas, pack_outlines, reads_masks
-from .files import ObjectFiles, size_of_image
+from .files import ObjectFiles
 from .outlines import PackedOutlines
 from .table import make_table
 
@@ -67,6 +69,7 @@ class COCOObjects(ObjectFiles):
         name: str | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
+        checks.arguments(COCOObjects.__init__, locals())
         path = Path(annotations)
         if not path.is_file():
             raise FileNotFoundError(
@@ -206,7 +209,7 @@ def _sizes(
             if folder is None:
                 remedy = f"Correct image {file.image_ids[row]} in {file.path}, or pass `images`."
                 refuse("height and width", "known", (height, width), remedy)
-            height, width = size_of_image(folder / paths[row])
+            height, width = read_size(folder / paths[row])
             unknown.append(row)
         sizes.append((height, width))
     say_left_out(

@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.checks import choice
 from instdisc.types import IGNORED_CLASS
 
 from ..images.contents import Keys, file_keys
-from ..images.files import decode_file
+from ..images.decoding import decode_file, read_size
 from ..images.source import no_labels
-from .ids import UNKNOWN, as_ranges, class_table, decode_ids, read_size
+from .ids import UNKNOWN, as_ranges, class_table, decode_ids
 from .source import SegmentSource, check_classes
 
 
@@ -73,6 +74,7 @@ class SegmentFiles(SegmentSource):
         name: str | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
+        checks.arguments(SegmentFiles.__init__, locals())
         choice("on_unreadable", on_unreadable, ("raise", "skip"))
         if not len(images) or len(images) != len(masks):
             raise ValueError(

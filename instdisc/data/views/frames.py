@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as TF
 
+from instdisc import checks
 from instdisc.checks import choice
 
 from .draws import Draws
@@ -99,6 +100,7 @@ class RandomResizedCrop(Frame):
     """
 
     def __init__(self, size: int, scale: tuple[float, float] = (0.2, 1.0)) -> None:
+        checks.arguments(RandomResizedCrop.__init__, locals(), size=checks.whole)
         self.size = _check_size(size)
         if not 0 < scale[0] <= scale[1] <= 1:
             raise ValueError(f"`scale` must satisfy 0 < low <= high <= 1, got {scale}")
@@ -176,6 +178,7 @@ class CenterCrop(Frame):
         keep_aspect: bool = True,
         interpolation: Literal["bilinear", "bicubic"] = "bilinear",
     ) -> None:
+        checks.arguments(CenterCrop.__init__, locals(), size=checks.whole, resize=checks.whole)
         self.size = _check_size(size)
         self.interpolation = choice("interpolation", interpolation, ("bilinear", "bicubic"))
         if resize < size:

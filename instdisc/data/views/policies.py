@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from instdisc import checks
 from instdisc.checks import whole
 from instdisc.types import InputSpec
 
@@ -67,6 +68,7 @@ def view_policy(
         >>> [type(step).__name__ for step in view_policy("moco_v1").photometric]
         ['RandomGrayscale', 'ColorJitter']
     """
+    checks.arguments(view_policy, locals(), image_size=checks.whole)
     if name not in POLICIES:
         raise ValueError(f"`name` must be one of {', '.join(POLICIES)}, got {name!r}")
     _check_image_size(image_size)
@@ -107,6 +109,13 @@ def multi_crop(
         >>> [policy.frame.size for policy in multi_crop(num_small=2)]
         [224, 224, 96, 96]
     """
+    checks.arguments(
+        multi_crop,
+        locals(),
+        image_size=checks.whole,
+        small_size=checks.whole,
+        num_small=checks.count,
+    )
     if num_small < 0:
         raise ValueError(f"`num_small` must not be negative, got {num_small}")
     large = view_policy(name, image_size, scale=scale)
@@ -138,6 +147,7 @@ def evaluation_policy(
         >>> evaluation_policy().frame.resize, evaluation_policy(32).frame.resize
         (256, 32)
     """
+    checks.arguments(evaluation_policy, locals(), image_size=checks.whole, resize=checks.whole)
     seen = InputSpec() if seen is None else seen
     size = seen.size if image_size is None else image_size
     _check_image_size(size)
@@ -159,6 +169,7 @@ def describe_view(policy: ViewPolicy) -> dict[str, Any]:
         >>> describe_view(evaluation_policy(32))["frame"]
         'CenterCrop'
     """
+    checks.arguments(describe_view, locals())
     frame = {name: value for name, value in vars(policy.frame).items() if name[0] != "_"}
     normal = {"mean": list(policy.mean), "std": list(policy.std)}
     return {"frame": type(policy.frame).__name__, **frame, **normal}

@@ -17,6 +17,7 @@ from pycocotools.cocoeval import COCOeval
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.types import Detections, Objects
 
 from .matches import DetectionMatches, coco_levels
@@ -29,6 +30,7 @@ COCO_NUMBERS = (
 )
 
 
+@checked_call()
 class COCOResult(NamedTuple):
     """What COCO prints, in [0, 1]; NaN where there is no object to find.
 
@@ -43,6 +45,7 @@ class COCOResult(NamedTuple):
     matches: DetectionMatches
 
 
+@checked_call()
 def coco_average_precision(
     detections: Sequence[Detections],
     objects: Sequence[Objects],
@@ -102,6 +105,7 @@ class COCOAveragePrecision(ImageTables):
         ['AP', 'AP50', 'AP75']
     """
 
+    @checked_call()
     def __init__(self, num_classes: int, *, kinds: Sequence[Kind] = ("box",)) -> None:
         if isinstance(kinds, str) or not kinds or not set(kinds) <= {"box", "mask"}:
             checks.refuse("kinds", "of 'box' and 'mask'", kinds)
@@ -113,6 +117,7 @@ class COCOAveragePrecision(ImageTables):
         return {kind: score_images(images, self.num_classes, kind) for kind in self.kinds}
 
 
+@checked_call()
 def score_images(images: Collection[ImageResults], num_classes: int, kind: Kind) -> COCOResult:
     """`coco_average_precision` of the images of a `DetectionStore`.
 

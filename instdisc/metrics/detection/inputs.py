@@ -32,6 +32,15 @@ def check_images(
         ValueError: if the lists differ in length, or so do the rows of an image; a box, score or
             area is not finite; an object's box ends before it begins; a label is no class.
     """
+    for name, images, kind in (
+        ("detections", detections, Detections),
+        ("objects", objects, Objects),
+    ):
+        checks.instance(name, images, Sequence, f"a list of {kind.__name__}, one for each image")
+        for place, image in enumerate(images):
+            checks.instance(f"{name}[{place}]", image, kind, f"a {kind.__name__}")
+    checks.instance("indices", indices, Tensor, "a tensor (B,)")
+    checks.shape("indices", indices, ("B",))
     counts = [len(detections), len(objects), len(indices)]
     if len(set(counts + ([] if areas is None else [len(areas)]))) > 1:
         raise ValueError(

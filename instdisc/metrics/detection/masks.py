@@ -13,6 +13,9 @@ import torch
 from pycocotools import mask as coco_masks
 from torch import Tensor
 
+from instdisc import checks
+from instdisc.checks import checked_call
+
 
 class RunLengths(NamedTuple):
     """Masks of one image as compressed run lengths.
@@ -26,6 +29,7 @@ class RunLengths(NamedTuple):
     counts: list[bytes]
 
 
+@checked_call()
 def encode_masks(masks: Tensor) -> RunLengths:
     """Masks to run lengths; without loss.
 
@@ -40,8 +44,8 @@ def encode_masks(masks: Tensor) -> RunLengths:
         >>> torch.equal(decode_masks(encode_masks(masks)), masks)
         True
     """
-    if masks.dtype != torch.bool:
-        raise TypeError(f"`masks` must be bool, got {masks.dtype}. Compare probabilities with 0.5.")
+    checks.shape("masks", masks, ("N", "H", "W"))
+    checks.dtype("masks", masks, torch.bool, remedy="Compare probabilities with 0.5.")
     height, width = masks.shape[-2:]
     # COCO goes down the columns: H and W swapped in memory, the objects last.
     columns = np.asfortranarray(masks.cpu().numpy().astype(np.uint8).transpose(1, 2, 0))
@@ -49,6 +53,7 @@ def encode_masks(masks: Tensor) -> RunLengths:
     return RunLengths((height, width), [one["counts"] for one in found])
 
 
+@checked_call()
 def decode_masks(runs: RunLengths) -> Tensor:
     """Run lengths to masks ``(N, H, W)`` bool."""
     if not runs.counts:

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc import checks
+from instdisc.checks import checked_call, from_zero
 
 from ..bootstrap import draw_images, percentiles
 from ..intervals import Interval, check_level
@@ -45,6 +46,7 @@ class DetectionMatches:
             of the precision over the recall.
     """
 
+    @checked_call(num_images=from_zero)
     def __init__(
         self,
         *,
@@ -72,6 +74,7 @@ class DetectionMatches:
         self.levels = levels
 
 
+@checked_call()
 def average_precisions(matches: DetectionMatches, times: Tensor | None = None) -> Tensor:
     """Average precision of each class at each threshold, of a test set with repeated images.
 
@@ -118,6 +121,7 @@ def average_precisions(matches: DetectionMatches, times: Tensor | None = None) -
     return result
 
 
+@checked_call()
 def bootstrap_average_precision(
     matches: DetectionMatches, *, level: float = 0.95, num_resamples: int = 400, seed: int = 0
 ) -> dict[str, Interval]:

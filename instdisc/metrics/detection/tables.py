@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.types import Detections, Objects
 
 from ..rows import RowMetric, empty_rows, image_order, known_indices
@@ -19,6 +20,7 @@ from .inputs import check_images
 from .masks import RunLengths, encode_masks, pack_counts, unpack_counts
 
 
+@checked_call()
 class ImageResults(NamedTuple):
     """One image of a test set.
 
@@ -47,6 +49,7 @@ class ImageList:
         images: in any order.
     """
 
+    @checked_call()
     def __init__(self, images: Iterable[ImageResults]) -> None:
         self._images = list(images)
 
@@ -65,6 +68,7 @@ class ImageTables(RowMetric):
 
     def __init__(self, num_classes: int, *, masks: bool = False) -> None:
         checks.whole("num_classes", num_classes)
+        checks.flag("masks", masks)
         whole, real = torch.int64, torch.float64
         empty = {"seen": empty_rows(5, whole)}  # image, how many found and true, height, width
         for side, values in (("found", "scores"), ("true", "areas")):

@@ -14,6 +14,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.types import Detections, Objects
 
 from .matches import DetectionMatches, average_precisions
@@ -32,6 +33,7 @@ class VOCResult:
         matches: of detections and objects, for `bootstrap_average_precision`.
     """
 
+    @checked_call()
     def __init__(self, per_class: Tensor, matches: DetectionMatches) -> None:
         self.per_class = per_class
         self.matches = matches
@@ -50,6 +52,7 @@ class VOCResult:
         return float(rows.nanmean())
 
 
+@checked_call()
 def voc_average_precision(
     detections: Sequence[Detections],
     objects: Sequence[Objects],
@@ -127,6 +130,7 @@ class VOCAveragePrecision(ImageTables):
         torch.Size([10, 20])
     """
 
+    @checked_call()
     def __init__(
         self,
         num_classes: int,

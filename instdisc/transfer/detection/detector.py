@@ -12,6 +12,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from instdisc.checks import checked_call
+
 from ...models import Backbone
 from ...types import Detections, Objects
 from .anchors import Anchors
@@ -73,6 +75,7 @@ class Detector(nn.Module):
         (4, None)
     """
 
+    @checked_call()
     def __init__(
         self,
         backbone: Backbone,

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
+from instdisc.checks import checked_call
 from instdisc.data import ObjectSource
 from instdisc.metrics import (
     COCOResult,
@@ -35,6 +36,7 @@ _RULES: dict[str, Literal["eleven_points", "every_point"]] = {
 }
 
 
+@checked_call()
 class Evaluation(NamedTuple):
     """What a test gave.
 
@@ -50,6 +52,19 @@ class Evaluation(NamedTuple):
     per_class: dict[str, list[float]]
     images: list[ImageResults]
     matches: Mapping[str, DetectionMatches] = MappingProxyType({})
+
+    def headlines(self) -> dict[str, float]:
+        """AP, AP50 and AP75 of `numbers`, under names for a logger.
+
+        Example:
+            >>> Evaluation({"box AP": 40.0, "box AR1": 50.0}, {}, []).headlines()
+            {'box_AP': 40.0}
+        """
+        return {
+            name.replace(" ", "_"): value
+            for name, value in self.numbers.items()
+            if name.endswith(("AP", "AP50", "AP75"))
+        }
 
     def intervals(
         self, *, level: float = 0.95, num_resamples: int = 400, seed: int = 0
@@ -89,6 +104,7 @@ class Evaluator:
         store: the metric that gathers.
     """
 
+    @checked_call()
     def __init__(
         self,
         source: ObjectSource,

@@ -9,15 +9,19 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.models import Backbone
 from instdisc.version import __version__
 from instdisc.writing import write_whole
 
+from ..normalisation import check_statistics
 from .detector import Detector
 
 _LAYOUT = "instdisc-detector"
 
 
+@checked_call()
 class SavedDetector(NamedTuple):
     """What `load_detector` gives.
 
@@ -36,6 +40,7 @@ class SavedDetector(NamedTuple):
     std: tuple[float, float, float]
 
 
+@checked_call()
 def export_detector(
     detector: Detector,
     path: str | Path,
@@ -75,6 +80,10 @@ def export_detector(
         ...     load_detector(path).classes
         ['cat', 'dog']
     """
+    check_statistics(mean, std)
+    for number in category_ids:
+        checks.from_zero("category_ids", number)
+    path = checks.output_file("path", path)
     count = detector.spec["num_classes"]
     if not len(classes) == len(category_ids) == count:
         raise ValueError(
@@ -96,6 +105,7 @@ def export_detector(
     return write_whole(path, lambda file: torch.save(content, file))
 
 
+@checked_call()
 def load_detector(path: str | Path) -> SavedDetector:
     """Reads what `export_detector` wrote; runs no code from the file.
 

@@ -8,9 +8,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from instdisc import checks
+from instdisc.checks import checked_call
+
 _AT_ONCE = 16
 
 
+@checked_call(size=checks.whole)
 def paste_masks(masks: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
     """Puts the masks of boxes into the image.
 
@@ -37,6 +41,9 @@ def paste_masks(masks: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
                  [0, 0, 0],
                  [0, 0, 0]]], dtype=torch.int32)
     """
+    checks.dtype("masks", checks.shape("masks", masks, ("N", "M", "M")), checks.FLOATS)
+    checks.dtype("boxes", checks.shape("boxes", boxes, ("N", 4)), checks.FLOATS)
+    checks.same_length("boxes", boxes, "masks", masks)
     pasted = torch.zeros(len(masks), *size, dtype=torch.bool, device=masks.device)
     for start in range(0, len(masks), _AT_ONCE):
         part, box = masks[start : start + _AT_ONCE].float(), boxes[start : start + _AT_ONCE]

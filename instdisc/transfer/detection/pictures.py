@@ -14,6 +14,7 @@ from torch import Tensor
 from torchvision.io import write_png
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
+from instdisc.checks import checked_call, dtype, refuse, shape
 from instdisc.data import ObjectSource
 from instdisc.metrics import ImageResults, decode_masks
 from instdisc.types import Detections, Objects
@@ -22,6 +23,7 @@ _GAP = 8
 _SMALLEST_SIDE = 320  # smaller images are enlarged, else the names would cover them
 
 
+@checked_call()
 def save_pictures(
     images: Sequence[ImageResults],
     source: ObjectSource,
@@ -66,6 +68,7 @@ def save_pictures(
     return files
 
 
+@checked_call()
 def detection_picture(
     image: Tensor,
     true: Objects,
@@ -95,6 +98,13 @@ def detection_picture(
         >>> picture.shape
         torch.Size([3, 320, 648])
     """
+    dtype("image", shape("image", image, (3, "H", "W")), torch.uint8)
+    if not image.numel():
+        refuse("image", "of at least one pixel", image)
+    for name, labels in (("true", true.labels), ("found", found.labels)):
+        if len(labels) and int(labels.max()) >= len(classes):
+            rule = f"as many as the labels of `{name}`, at least {int(labels.max()) + 1}"
+            refuse("classes", rule, list(classes))
     shown = found.scores >= min_score
     passed_over = (true.difficult | true.crowd).tolist()
     stars = ["*" if mark else "" for mark in passed_over]

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import nms
 
+from instdisc.checks import checked_call, whole
+
 from .anchors import Anchors
 from .boxes import RPN_WEIGHTS, clip, decode, encode, has_area
 from .losses import proposal_losses
@@ -22,6 +24,7 @@ _SAMPLES, _POSITIVE = 256, 128
 _LOW, _HIGH, _NMS = 0.3, 0.7, 0.7
 
 
+@checked_call(train_before=whole, train_after=whole, test_before=whole, test_after=whole)
 class ProposalCounts(NamedTuple):
     """How many proposals are kept, before (of each map) and after (of each image) suppression.
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from instdisc.checks import checked_call, whole
+
 _WARMUP_START = 1e-3
 
 
+@checked_call(iterations=whole, milestones=whole)
 class DetectionRecipe(NamedTuple):
     """Iterations and learning rate, for a batch of a certain size.
 
@@ -45,8 +48,7 @@ class DetectionRecipe(NamedTuple):
             >>> VOC0712_RECIPE.for_batch(4)[:4]
             (96000, 4, 0.005, (72000, 88000))
         """
-        if batch_size < 1:
-            raise ValueError(f"`batch_size` must be positive, got {batch_size}")
+        whole("batch_size", batch_size)
         share = self.batch_size / batch_size
         return DetectionRecipe(
             max(1, round(self.iterations * share)),
@@ -70,7 +72,7 @@ COCO_2X_RECIPE = DetectionRecipe(180_000, 16, 0.02, (120_000, 160_000), 1_000)
 """He et al. (2020); the warm-up is detectron2's."""
 
 
-def rate_factor(iteration: int, *, milestones: Sequence[int], warmup: int) -> float:
+def rate_factor(iteration: float, *, milestones: Sequence[int], warmup: int) -> float:
     """By what the learning rate is multiplied.
 
     Args:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from pycocotools import mask as coco_masks
 
+from instdisc.checks import checked_call, refuse
 from instdisc.data import ObjectData
 from instdisc.metrics import RunLengths
 from instdisc.records import Run
@@ -27,6 +28,7 @@ RESAMPLES = 400
 
 
 @former_keywords
+@checked_call()
 def run_records(
     module: DetectionModule,
     data: ObjectData,
@@ -79,6 +81,7 @@ def run_records(
     return detection_records(result, data.test.classes, run)
 
 
+@checked_call()
 def run_predictions(module: DetectionModule, data: ObjectData) -> dict[str, Any]:
     """What was found in the last test, for `save_predictions`.
 
@@ -107,6 +110,7 @@ def run_predictions(module: DetectionModule, data: ObjectData) -> dict[str, Any]
     return columns
 
 
+@checked_call()
 def detection_records(evaluation: Evaluation, classes: Sequence[str], run: Run) -> list[Record]:
     """Average precisions in percent, first over all classes, then of each.
 
@@ -128,6 +132,9 @@ def detection_records(evaluation: Evaluation, classes: Sequence[str], run: Run) 
         >>> [(record.metric, record.value) for record in records]
         [('box AP', 50.0), ('box AP, cat', 70.0), ('box AP, dog', 30.0)]
     """
+    wrong = {len(numbers) for numbers in evaluation.per_class.values()} - {len(classes)}
+    if wrong:
+        refuse("classes", f"as many as `evaluation` has, {wrong.pop()}", list(classes))
     count = len(evaluation.images)
     intervals = evaluation.intervals(num_resamples=RESAMPLES, seed=run.seed) if count > 1 else {}
     values = {

@@ -9,11 +9,13 @@ from typing import Any
 
 import torch
 
+from instdisc.checks import checked_call
 from instdisc.data import ObjectSource
 from instdisc.metrics import ImageResults, RunLengths, decode_masks
 from instdisc.types import Detections
 
 
+@checked_call()
 def write_results(images: Sequence[ImageResults], source: ObjectSource, path: str | Path) -> Path:
     """Writes the detections of a test set for any tool that reads COCO's results.
 
@@ -41,6 +43,7 @@ def write_results(images: Sequence[ImageResults], source: ObjectSource, path: st
     return path
 
 
+@checked_call()
 def read_results(path: str | Path, source: ObjectSource) -> list[Detections]:
     """Reads such a file, whoever wrote it.
 

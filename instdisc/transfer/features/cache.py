@@ -15,6 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from instdisc.checks import checked_call
 from instdisc.data import (
     ImageSource,
     ViewPolicy,
@@ -31,6 +32,7 @@ _FORMAT = 3  # another number if the same inputs come to give other features
 _log = logging.getLogger(__name__)
 
 
+@checked_call()
 def cached_features(
     backbone: Backbone,
     images: ImageSource,

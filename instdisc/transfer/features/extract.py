@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from instdisc.checks import choice, whole
+from instdisc.checks import checked_call, choice, whole
 from instdisc.data import (
     ImageSource,
     ViewDataset,
@@ -32,6 +32,7 @@ from .rows import Rows
 Precision = Literal["32-true", "bf16-mixed"]
 
 
+@checked_call()
 class Features(NamedTuple):
     """Features with labels.
 
@@ -63,6 +64,7 @@ class Features(NamedTuple):
         )
 
 
+@checked_call()
 def extract_features(
     backbone: Backbone,
     images: ImageSource,
@@ -115,6 +117,7 @@ def extract_features(
     return Features(features, labels, names, about)
 
 
+@checked_call()
 def extract_stages(
     backbone: Backbone,
     images: ImageSource,

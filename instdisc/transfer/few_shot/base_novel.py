@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 
+from instdisc.checks import checked_call, whole
 from instdisc.data import Episodes
 from instdisc.types import About, Record
 
@@ -19,6 +20,7 @@ from .frozen import Classifier, evaluate_few_shot
 
 
 @former_keywords
+@checked_call(filled=["shots"], shots=whole)
 def evaluate_base_and_novel(
     base_train: Features,
     base_validation: Features,

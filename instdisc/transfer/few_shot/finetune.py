@@ -17,6 +17,7 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from instdisc.checks import checked_call, not_negative, share, whole
 from instdisc.data import Episodes, ImageSource, ViewDataset, ViewFinisher, describe_view
 from instdisc.data.views.dataset import RawViews
 from instdisc.models import Backbone
@@ -30,6 +31,7 @@ from ..provenance import about_run, former_keywords
 from .frozen import episode_lists, episode_predictions, episode_record
 
 
+@checked_call(backbone_rate=not_negative, dampening=share)
 class EpisodeRecipe(NamedTuple):
     """How an episode is trained: SGD at constant rates, without augmentation.
 
@@ -60,6 +62,7 @@ ISLAM_RECIPE = EpisodeRecipe(100, 12, 1.0, 1.0, 0.9, 0.0, 0.0)
 
 
 @former_keywords
+@checked_call(filled=["shots"], shots=whole)
 def finetune_few_shot(
     backbone: Backbone,
     images: ImageSource,

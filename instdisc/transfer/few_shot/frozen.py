@@ -15,11 +15,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import Episodes, draw_episodes
 from instdisc.records import Run
 from instdisc.types import About, Record
 
 from ..features.extract import Features
+from ..labelled import check_table
 from ..predictions import save_predictions
 from ..provenance import checked, former_keywords
 from .logistic import fit_episode_logistic
@@ -32,6 +35,7 @@ _PIECE_CPU, _PIECE_GPU = 4 * 2**20, 2**30
 
 
 @former_keywords
+@checked_call(filled=["shots"], shots=checks.whole)
 def evaluate_few_shot(
     features: Features,
     *,
@@ -97,11 +101,10 @@ def evaluate_few_shot(
     """
     if classifier not in _CLASSIFIERS:
         raise ValueError(f"`classifier` must be one of {_CLASSIFIERS}, got {classifier!r}")
-    if len(features.labels) != len(features.features):
-        raise ValueError(
-            f"`features` must have a label for each, got {len(features.features)} features and "
-            f"{len(features.labels)} labels"
-        )
+    check_table(features, "features")
+    if len(classes) and int(features.labels.max()) >= len(classes):
+        rule = f"the names of all classes of `features`, {int(features.labels.max()) + 1}"
+        checks.refuse("classes", rule, list(classes))
     table = features.features.detach()
     lengths = table.norm(dim=1)
     bad = ~lengths.isfinite()

@@ -12,7 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from instdisc import checks
+from instdisc.checks import checked_call
 
+
+@checked_call()
 class EpisodeLogistic(NamedTuple):
     """A linear classifier for each episode: the logits of x are ``coef @ x + intercept``.
 
@@ -25,6 +29,7 @@ class EpisodeLogistic(NamedTuple):
     intercept: Tensor
 
 
+@checked_call()
 def fit_episode_logistic(
     features: Tensor,
     labels: Tensor,
@@ -150,16 +155,14 @@ def _step_matrix(gram: Tensor, strength: float) -> Tensor:
 def _check(
     features: Tensor, labels: Tensor, strength: float, tolerance: float, max_iter: int
 ) -> None:
+    checks.dtype("features", features, (torch.float32, torch.float64))
+    checks.dtype("labels", labels, torch.int64)
     if features.ndim != 3 or labels.shape != features.shape[:2] or not features.numel():
         raise ValueError(
             "`features` must be (E, n, D) and `labels` (E, n), got "
             f"{tuple(features.shape)} and {tuple(labels.shape)}"
         )
-    if not (strength > 0 and tolerance > 0 and max_iter > 1):
-        raise ValueError(
-            "`strength` and `tolerance` must be positive and `max_iter` at least 2, got "
-            f"{strength}, {tolerance} and {max_iter}"
-        )
+    checks.whole("max_iter", max_iter, at_least=2)
     if int(labels.min()) < 0 or int(labels.max()) < 1:
         raise ValueError(
             "`labels` must begin at 0 and hold at least two classes, got "

@@ -9,6 +9,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,6 +17,8 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor
 
+from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import (
     ImageSource,
     ViewDataset,
@@ -42,6 +45,7 @@ from .tuned import TunedRecords
 
 
 @former_keywords
+@checked_call(filled=["grid"], share=partial(checks.share, zero=False))
 def finetune(
     backbone: Backbone,
     train: ImageSource,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from instdisc.checks import checked_call
 from instdisc.models import Backbone
 from instdisc.types import Record
 
@@ -15,6 +16,7 @@ class TunedRecords(list[Record]):
         backbone: as the training left it after the last epoch; on the CPU, in eval mode.
     """
 
+    @checked_call()
     def __init__(self, records: Iterable[Record], backbone: Backbone) -> None:
         super().__init__(records)
         self.backbone = backbone.cpu().eval()

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 
-from instdisc.checks import whole
+from instdisc.checks import checked_call, whole
 from instdisc.data import LandmarkData, LandmarkSource
 from instdisc.data.landmarks.dataset import Crop
 from instdisc.data.landmarks.module import Augment
@@ -26,6 +26,7 @@ from .sets import check_sets
 
 
 @former_keywords
+@checked_call()
 def fit_landmarks(
     backbone: Backbone,
     train: LandmarkSource,

@@ -11,6 +11,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from instdisc.checks import checked_call, whole
+
 
 class RegressionHead(nn.Module):
     """Coordinates by a linear layer, or two.
@@ -34,6 +36,7 @@ class RegressionHead(nn.Module):
         torch.Size([4, 5, 2])
     """
 
+    @checked_call(dim=whole)
     def __init__(self, dim: int, num_points: int, *, hidden: int = 0) -> None:
         super().__init__()
         if hidden < 0:
@@ -112,6 +115,7 @@ class HeatmapHead(nn.Module):
         (torch.Size([2, 5, 16, 16]), torch.Size([2, 5, 2]))
     """
 
+    @checked_call(stride=whole, channels=whole)
     def __init__(self, width: int, num_points: int, *, stride: int, channels: int = 256) -> None:
         super().__init__()
         layers: list[nn.Module] = []

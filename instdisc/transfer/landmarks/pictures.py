@@ -12,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from instdisc.checks import refuse
+from instdisc.checks import checked_call, output_folder, picture_file, refuse
 from instdisc.data import LandmarkData, LandmarkSource
 from instdisc.metrics import cumulative_errors, image_errors
 
@@ -22,6 +22,7 @@ from .records import tested
 _MOST = 0.15  # right end of the curve
 
 
+@checked_call(folder=output_folder)
 def save_pictures(module: LandmarkModule, data: LandmarkData, folder: str | Path) -> list[Path]:
     """Draws what a module found in its last test.
 
@@ -44,6 +45,7 @@ def save_pictures(module: LandmarkModule, data: LandmarkData, folder: str | Path
     ]
 
 
+@checked_call(path=picture_file)
 def landmark_figure(images: LandmarkSource, shown: Sequence[Shown], path: str | Path) -> Path:
     """Test images with their points: the true ones green, the predicted ones red, a line between.
 
@@ -88,6 +90,7 @@ def landmark_figure(images: LandmarkSource, shown: Sequence[Shown], path: str | 
     return path
 
 
+@checked_call(path=picture_file)
 def curve_figure(errors: Mapping[str, Tensor], path: str | Path) -> Path:
     """Cumulative error curves: the share of the images below each error.
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from instdisc.checks import FLOATS, checked_call, dtype, shape
 from instdisc.data import LandmarkData, LandmarkLayout, describe_view, image_names
 from instdisc.metrics import (
     area_under_curve,
@@ -34,6 +35,7 @@ _CURVE = [step / 2 for step in range(31)]  # 0 to 15 %
 
 
 @former_keywords
+@checked_call()
 def run_records(
     module: LandmarkModule,
     data: LandmarkData,
@@ -80,6 +82,7 @@ def run_records(
     return landmark_records(result.errors, module.layout, run)
 
 
+@checked_call()
 def run_predictions(module: LandmarkModule, data: LandmarkData) -> dict[str, Any]:
     """What was found in the last test, for `save_predictions`.
 
@@ -102,6 +105,7 @@ def run_predictions(module: LandmarkModule, data: LandmarkData) -> dict[str, Any
     }
 
 
+@checked_call()
 def landmark_records(errors: Tensor, layout: LandmarkLayout, run: Run) -> list[Record]:
     """Mean error, failures above 8 and 10 %, and the area under the curve to 10 %, in percent.
 
@@ -127,12 +131,14 @@ def landmark_records(errors: Tensor, layout: LandmarkLayout, run: Run) -> list[R
         [('NME', 9.0), ('failures above 8 %', 100.0), ('failures above 10 %', 0.0),
          ('AUC to 10 %', 10.0)]
     """
+    dtype("errors", shape("errors", errors, ("N", len(layout.names))), FLOATS)
     counts = ~errors.isnan()
     of_images = image_errors(errors, counts)
     of_images = of_images[~of_images.isnan()]
     if not len(of_images):
         raise ValueError(
-            f"not one point of the test images of {run.about.dataset!r} lies inside its image"
+            "`errors` must hold a point that counts: not one point of the test images of "
+            f"{run.about.dataset!r} lies inside its image"
         )
     of_points = 100 * point_errors(errors, counts)
     shares = 100 * cumulative_errors(of_images, torch.tensor(_CURVE).to(of_images) / 100)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource, ViewPolicy, evaluation_policy, view_policy
 from instdisc.metrics import accuracy
 from instdisc.models import Backbone
@@ -32,6 +35,7 @@ Heads = list[LinearHeads]
 
 
 @former_keywords
+@checked_call(filled=["grid"], share=partial(checks.share, zero=False))
 def evaluate_linear_grid(
     backbone: Backbone,
     train: ImageSource,
@@ -186,6 +190,7 @@ def evaluate_linear_grid(
     )
 
 
+@checked_call()
 def islam_test_policy(
     image_size: int | None = None, *, seen: InputSpec | None = None
 ) -> ViewPolicy:

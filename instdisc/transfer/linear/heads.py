@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource, ViewDataset, ViewLoader, ViewPolicy
 from instdisc.models import Backbone
 
@@ -21,6 +22,7 @@ from ..features.frozen import frozen
 _MOMENTUM = 0.9
 
 
+@checked_call()
 class Recipe(NamedTuple):
     """How one classifier is trained: a point of a grid.
 

@@ -9,18 +9,19 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from instdisc.checks import positive, whole
+from instdisc.checks import checked_call, positive, whole
 from instdisc.records import Run
 from instdisc.types import About, Record
 
 from ..features.extract import Features
 from ..intervals import share_record
-from ..labelled import count_classes, labelled_features
+from ..labelled import check_table, check_widths, count_classes, labelled_features
 from ..provenance import checked, former_keywords
 from ..scores import save_classes
 
 
 @former_keywords
+@checked_call()
 def evaluate_linear(
     train: Features,
     test: Features,
@@ -64,7 +65,10 @@ def evaluate_linear(
     start = time.perf_counter()
     positive("strength", strength)
     whole("max_iter", max_iter)
-    num_classes = max(count_classes(train.labels, (), "train"), int(test.labels.max()) + 1)
+    check_table(train, "train")
+    check_table(test, "test")
+    check_widths(train, test, ("train", "test"))
+    num_classes = count_classes(train.labels, (), "train")
     trained = labelled_features(train, num_classes, "train")
     asked = labelled_features(test, num_classes, "test")
     scaler = StandardScaler().fit(trained.features.numpy())

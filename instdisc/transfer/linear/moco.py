@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource, evaluation_policy, view_policy
 from instdisc.models import Backbone
 from instdisc.records import Run
@@ -22,6 +23,7 @@ from .heads import Recipe, Training, train_heads
 
 
 @former_keywords
+@checked_call()
 def evaluate_moco_linear(
     backbone: Backbone,
     train: ImageSource,

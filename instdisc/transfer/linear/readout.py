@@ -8,17 +8,19 @@ from pathlib import Path
 
 import torch
 
+from instdisc.checks import checked_call, positive
 from instdisc.records import Run
 from instdisc.types import About, Record
 
 from ..features.extract import Features
-from ..labelled import count_classes, labelled_features
+from ..labelled import check_table, check_widths, count_classes, labelled_features
 from ..provenance import checked, former_keywords
 from ..scores import score_records
 from .regression import PENALTIES, fit_readout
 
 
 @former_keywords
+@checked_call(filled=["penalties"], penalties=positive)
 def evaluate_readout(
     train: Features,
     test: Features,
@@ -79,6 +81,9 @@ def evaluate_readout(
         100.0
     """
     start = time.perf_counter()
+    check_table(train, "train")
+    check_table(test, "test")
+    check_widths(train, test, ("train", "test"))
     num_classes = count_classes(train.labels, (), "train")
     test = labelled_features(test, num_classes, "test")
     readout = fit_readout(

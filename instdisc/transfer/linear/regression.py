@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from instdisc.checks import checked_call, positive
 from instdisc.metrics import accuracy
 
 from ..features.extract import Features
-from ..labelled import count_classes, labelled_features
+from ..labelled import check_table, check_widths, count_classes, labelled_features
 from .softmax_path import SoftmaxPath, fit_softmax_path
 
 PENALTIES = tuple(10.0 ** (-6 + 11 * i / 44) for i in range(45))
@@ -22,6 +23,7 @@ _VALIDATED_ON = 0.2  # share of the training images, where no validation set is 
 _NEVER = 1e4  # so far below the others lie the logits of classes that were not seen
 
 
+@checked_call()
 class Readout(NamedTuple):
     """A fitted classifier.
 
@@ -48,6 +50,7 @@ class Readout(NamedTuple):
         return spread_logits(logits, self.seen, self.num_classes)
 
 
+@checked_call(filled=["penalties"], penalties=positive)
 def fit_readout(
     train: Features,
     *,
@@ -83,6 +86,10 @@ def fit_readout(
     """
     if together is None:
         together = torch.device(device).type != "cpu"
+    check_table(train, "train")
+    if validation is not None:
+        check_table(validation, "validation")
+        check_widths(train, validation, ("train", "validation"))
     if num_classes is None:
         num_classes = count_classes(train.labels, (), "train")
     train = labelled_features(train, num_classes, "train")

@@ -11,9 +11,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from instdisc import checks
+from instdisc.checks import checked_call
+
 from .lbfgs import minimise
 
 
+@checked_call()
 class SoftmaxPath(NamedTuple):
     """Solutions for P penalties.
 
@@ -35,6 +39,7 @@ class SoftmaxPath(NamedTuple):
         return features.double() @ self.weight.mT + self.bias[:, None]
 
 
+@checked_call(filled=["penalties"], penalties=checks.positive)
 def fit_softmax_path(
     features: Tensor,
     labels: Tensor,
@@ -77,11 +82,11 @@ def fit_softmax_path(
         >>> path.logits(features)[0].argmax(1)
         tensor([0, 0, 1, 1])
     """
-    if not len(penalties) or min(penalties) <= 0 or not tol > 0 or max_iter < 1:
-        raise ValueError(
-            "`penalties`, `tol` and `max_iter` must be positive, got "
-            f"{list(penalties)}, {tol} and {max_iter}"
-        )
+    checks.dtype("features", checks.shape("features", features, ("N", "D")), checks.FLOATS)
+    checks.all_finite("features", features, row="image")
+    if not features.numel():
+        checks.refuse("features", "of at least one image and one number", features)
+    checks.shape("labels", checks.dtype("labels", labels, torch.int64), (len(features),))
     if not len(labels) or int(labels.min()) < 0 or int(labels.max()) >= num_classes:
         raise ValueError(f"`labels` must lie in [0, {num_classes}), got {labels.unique().tolist()}")
     problem = _Eigenbasis(features.double(), labels, num_classes)

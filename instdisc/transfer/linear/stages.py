@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from instdisc.checks import checked_call
 from instdisc.data import ImageSource
 from instdisc.models import Backbone
 from instdisc.types import About, Record
@@ -22,6 +23,7 @@ PROBES = ("knn", "readout")
 
 
 @former_keywords
+@checked_call()
 def evaluate_stages(
     backbone: Backbone,
     train: ImageSource,

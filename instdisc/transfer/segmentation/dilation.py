@@ -8,9 +8,11 @@ from timm.layers import AvgPool2dSame
 from timm.models.resnet import ResNet
 from torch import nn
 
+from instdisc.checks import checked_call
 from instdisc.models import Backbone
 
 
+@checked_call()
 def dilate(
     backbone: Backbone, output_stride: int, *, first_block: Literal["before", "own"] = "before"
 ) -> None:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torchvision.models.segmentation.deeplabv3 import ASPP
 from torchvision.models.segmentation.fcn import FCNHead
 
+from instdisc.checks import checked_call
 from instdisc.models import Backbone
 
 from .dilation import dilate
@@ -63,6 +64,7 @@ class SegmentationNet(nn.Module):
         torch.Size([1, 5, 64, 48])
     """
 
+    @checked_call()
     def __init__(
         self,
         backbone: Backbone,

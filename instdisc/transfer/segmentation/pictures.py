@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from instdisc.checks import whole
+from instdisc.checks import checked_call, whole
 from instdisc.data import SegmentSource
 from instdisc.loggers import log_picture
 from instdisc.types import IGNORED_CLASS
@@ -39,6 +39,7 @@ class SegmentationPictures(Callback):
         TypeError, ValueError: if `num_images` is no positive whole number, or `folder` a file.
     """
 
+    @checked_call()
     def __init__(self, num_images: int = 4, *, folder: str | Path | None = None) -> None:
         self.num_images = whole("num_images", num_images)
         self.folder = pictures_folder(folder)
@@ -73,6 +74,7 @@ def draw_segments(segmenter: Any, segments: SegmentSource, positions: Sequence[i
     return segments_figure(images, masks, found, classes=segments.classes, colors=segments.colors)
 
 
+@checked_call()
 def segments_figure(
     images: Sequence[Tensor],
     masks: Sequence[Tensor],

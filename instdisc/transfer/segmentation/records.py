@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from instdisc.checks import checked_call, refuse
 from instdisc.data import SegmentData, image_names
 from instdisc.metrics import SegmentationResult, class_iou, mean_iou, pixel_accuracy
 from instdisc.records import Run
@@ -25,6 +26,7 @@ from .module import Segmenter
 
 
 @former_keywords
+@checked_call()
 def run_records(
     module: Segmenter,
     data: SegmentData,
@@ -77,6 +79,7 @@ def run_records(
     return segmentation_records(result, data.classes, run)
 
 
+@checked_call()
 def run_predictions(module: Segmenter, data: SegmentData) -> dict[str, Any]:
     """What was found in the last test, for `save_predictions`.
 
@@ -102,6 +105,7 @@ def run_predictions(module: Segmenter, data: SegmentData) -> dict[str, Any]:
     }
 
 
+@checked_call()
 def segmentation_records(
     result: SegmentationResult, classes: Sequence[str], run: Run
 ) -> list[Record]:
@@ -123,6 +127,9 @@ def segmentation_records(
         >>> [(record.metric, round(record.value)) for record in records]
         [('mIoU', 50), ('pixel accuracy', 67), ('IoU, road', 50), ('IoU, sky', 50)]
     """
+    if len(classes) != len(result.class_iou):
+        rule = f"as many as `result` has, {len(result.class_iou)}"
+        refuse("classes", rule, list(classes))
     # Images of which not one pixel counts say nothing.
     counted = result.matrices.flatten(1).any(1)
     flat = result.matrices[counted].flatten(1).double().cpu()  # (N, C * C)

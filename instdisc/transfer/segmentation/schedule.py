@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from instdisc.checks import checked_call, not_negative, whole
+
 Schedule = Literal["poly", "step"]
 
 
+@checked_call(step=not_negative, num_steps=whole)
 def segmentation_rate(
-    step: int,
-    num_steps: int,
+    step: float,
+    num_steps: float,
     *,
     schedule: Schedule = "poly",
     power: float = 0.9,
@@ -40,6 +43,7 @@ def segmentation_rate(
         >>> [segmentation_rate(step, 10, schedule="step") for step in (6, 7, 9)]
         [1.0, 0.1, 0.01]
     """
+    check_schedule(schedule, power, least, milestones, least_name="least")
     if schedule == "poly":
         left = max(0.0, 1 - step / num_steps)
         return least + (1 - least) * left**power
@@ -47,7 +51,14 @@ def segmentation_rate(
     return float(f"1e-{passed}")
 
 
-def check_schedule(schedule: str, power: float, least: float, milestones: Sequence[float]) -> None:
+def check_schedule(
+    schedule: str,
+    power: float,
+    least: float,
+    milestones: Sequence[float],
+    *,
+    least_name: str = "least_rate",
+) -> None:
     """Refuses what `segmentation_rate` cannot follow.
 
     Raises:
@@ -59,7 +70,7 @@ def check_schedule(schedule: str, power: float, least: float, milestones: Sequen
     if not power > 0:
         raise ValueError(f"`power` must be positive, got {power}")
     if not 0 <= least <= 1:
-        raise ValueError(f"`least_rate` must lie in [0, 1], a share of the rate, got {least}")
+        raise ValueError(f"`{least_name}` must lie in [0, 1], a share of the rate, got {least}")
     if list(milestones) != sorted(set(milestones)) or not all(0 < m < 1 for m in milestones):
         raise ValueError(
             "`milestones` are shares of the training and must increase within (0, 1), "

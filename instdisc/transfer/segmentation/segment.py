@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning import Callback
 from pytorch_lightning.utilities.seed import isolate_rng
 
-from instdisc.checks import refuse, whole
+from instdisc.checks import checked_call, refuse, whole
 from instdisc.data import SegmentData, SegmentSource
 from instdisc.models import Backbone
 from instdisc.types import About, Record
@@ -26,6 +26,7 @@ from .schedule import Schedule
 
 
 @former_keywords
+@checked_call()
 def segment(
     backbone: Backbone,
     train: SegmentSource,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -211,7 +213,10 @@ def all_options(task: Task, given: Options, offered: Options) -> dict[str, Any]:
     options.update(given)
     for name in ("num_workers", "device", "accelerator", "devices", "pictures", "folder"):
         options.pop(name, None)  # where it is computed does not change the result
-    encoded: dict[str, Any] = json.loads(json.dumps(options, default=_encoded))
+    encoded: dict[str, Any] = {
+        name: json.loads(json.dumps(value, default=functools.partial(_encoded, name)))
+        for name, value in options.items()
+    }
     return encoded
 
 
@@ -220,5 +225,21 @@ def view_of(task: Task, seen: InputSpec, image_size: int | None) -> ViewPolicy:
     return task.view(image_size, seen=seen)
 
 
-def _encoded(value: Any) -> Any:
-    return str(value) if isinstance(value, Path | torch.device) else repr(value)
+def _encoded(name: str, value: Any) -> Any:
+    """What a default that is no JSON value is found again by: its text, if that says what it is."""
+    if isinstance(value, Path | torch.device):
+        return str(value)
+    if inspect.isfunction(value) or isinstance(value, type):
+        text = f"{value.__module__}.{value.__qualname__}"
+    else:
+        text = repr(value)
+    # Of a lambda, or of an object without a text of its own, another run would make another.
+    if "<lambda>" in text or " at 0x" in text:
+        checks.refuse(
+            f"options[{name!r}]",
+            "by default something that a result can be found again by",
+            value,
+            "Make it a name, a NamedTuple of numbers, or give its class a __repr__ that tells all.",
+            kind=TypeError,
+        )
+    return text

@@ -19,6 +19,7 @@ from rich.progress import (
 )
 
 from instdisc import checks
+from instdisc.checks import checked_call
 from instdisc.records import append_job, read_jobs
 from instdisc.types import Record
 
@@ -32,6 +33,7 @@ from .subjects import Checkpoints, find_subjects
 _log = logging.getLogger(__name__)
 
 
+@checked_call()
 class Missing(NamedTuple):
     """Something that was asked for and has no result.
 
@@ -44,6 +46,7 @@ class Missing(NamedTuple):
     why: str
 
 
+@checked_call()
 class Kept(NamedTuple):
     """The arrays that a job of a suite wrote.
 
@@ -68,6 +71,7 @@ class SuiteRecords(list[Record]):
         kept: the arrays of every job that has a result, in the order of the records.
     """
 
+    @checked_call()
     def __init__(
         self,
         records: Iterable[Record] = (),
@@ -79,6 +83,7 @@ class SuiteRecords(list[Record]):
         self.kept = list(kept)
 
 
+@checked_call()
 def run_suite(
     checkpoints: Checkpoints,
     data_sets: DataSets,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from instdisc.checks import checked_call
 from instdisc.data import ViewPolicy, evaluation_policy
 from instdisc.data.layout import Part
 from instdisc.types import Record
@@ -19,6 +20,7 @@ FEATURES = "features"
 _SAID = {"about", "seed", "classes", "progress", "predictions", "arrays"}
 
 
+@checked_call()
 class Task(NamedTuple):
     """How a suite calls a task; add your own by ``TASKS["name"] = Task(...)``.
 

@@ -123,7 +123,7 @@ def test_bad_input():
         bootstrap_average_precision(matches, level=95)
     with pytest.raises(ValueError, match="`num_resamples` must be"):
         bootstrap_average_precision(matches, num_resamples=0)
-    with pytest.raises(TypeError, match="`matches` must be the `matches` of a COCO or VOC result"):
+    with pytest.raises(TypeError, match="`matches` must be a DetectionMatches"):
         bootstrap_average_precision({})
     with pytest.raises(ValueError, match="`matches` must be of at least one image"):
         bootstrap_average_precision(SCORE["coco"]([], []).matches)

@@ -202,12 +202,17 @@ def test_run_lengths_are_exact():
             lambda m: COCOAveragePrecision(0),
             "`num_classes` must be a whole number of at least 1, got 0",
         ),
-        (lambda m: COCOAveragePrecision(1, kinds=("boxes",)), "`kinds` must be of 'box' and"),
+        (lambda m: COCOAveragePrecision(1, kinds=()), "`kinds` must be of 'box' and"),
     ],
 )
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call(COCOAveragePrecision(1))
+
+
+def test_an_unlisted_kind():
+    with pytest.raises(TypeError, match="`kinds` must be a sequence of 'box' or 'mask', got"):
+        COCOAveragePrecision(1, kinds=("boxes",))
 
 
 def test_bad_masks():
@@ -218,5 +223,5 @@ def test_bad_masks():
     found = one(score=1)._replace(masks=mask[..., 1:])
     with pytest.raises(ValueError, match=r"image 4 must be of one size, got \(8, 7\)"):
         metric.update([found], [one()._replace(masks=mask)], torch.tensor([4]))
-    with pytest.raises(TypeError, match="`masks` must be bool, got torch.float32"):
+    with pytest.raises(TypeError, match="`masks` must be of torch.bool, got"):
         encode_masks(mask.float())

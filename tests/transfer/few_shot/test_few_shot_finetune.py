@@ -176,12 +176,12 @@ def test_skipped_image_is_refused(backbone):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"recipe": EpisodeRecipe(epochs=0)}, "`recipe` must have positive epochs"),
-        ({"recipe": EpisodeRecipe(head_rate=0.0)}, "`recipe` must have positive epochs"),
+        ({"recipe": SHORT._replace(epochs=0)}, "`epochs` must be a whole number of at least 1"),
+        ({"recipe": SHORT._replace(head_rate=0.0)}, "`head_rate` must be a finite number above"),
         ({"recipe": EpisodeRecipe(backbone_rate=0.0), "last_stages": 2}, "a positive backbone_ra"),
-        ({"recipe": EpisodeRecipe(backbone_rate=-1.0)}, "a positive backbone_rate"),
+        ({"recipe": SHORT._replace(backbone_rate=-1.0)}, "`backbone_rate` must be"),
         ({"last_stages": 9}, "`last_stages` must be 0 to 4, the stages of 'test_resnet'"),
-        ({"shots": []}, "`shots` must hold at least one"),
+        ({"shots": []}, "`shots` must be a list of at least one"),
         ({"shots": [10]}, r"the classes 'red' \(12\), 'blue' \(12\)"),
         ({"recipe": EpisodeRecipe(head_rate=1e30)}, "training of episode 0 diverged"),
     ],

@@ -238,6 +238,9 @@ def test_a_small_draw_is_part_of_a_large_one():
             StratifiedSubset(Colours(), **both)
 
 
+GOOD = Recipe(0.1, 4, 0.0)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -245,9 +248,9 @@ def test_a_small_draw_is_part_of_a_large_one():
         ({"tune_epochs": 0}, "`tune_epochs` must be positive, got 0"),
         ({"test_every": 0}, "`test_every` must be positive, got 0"),
         ({"grid": []}, "`grid` must hold at least one recipe, got none"),
-        ({"grid": [Recipe(0.0, 4, 0.0)]}, "`grid` must have positive rates"),
+        ({"grid": [GOOD._replace(learning_rate=0.0)]}, "`learning_rate` must be a finite"),
         ({"grid": [Recipe(0.1, 1, 0.0)]}, "batches of at least 2"),
-        ({"grid": [Recipe(0.1, 4, -1.0)]}, "weight decays of at least 0"),
+        ({"grid": [GOOD._replace(weight_decay=-1.0)]}, "`weight_decay` must be a finite"),
         ({"last_stages": 5}, "`last_stages` must be 0 to 4, the stages of 'test_resnet'"),
         ({"image_size": 0}, "`image_size` must be a whole number of at least 1"),
         ({"share": 0.0}, "`share` must be above 0"),
@@ -281,5 +284,5 @@ def test_bad_sets():
 
 
 def test_divergence_is_named():
-    with pytest.raises(ValueError, match="logits .* are not finite: the training diverged"):
+    with pytest.raises(ValueError, match="`logits` must be finite, .* the training diverged"):
         finetune(backbone(), Colours(), Colours(), grid=[Recipe(1e30, 4, 0.0)], epochs=2, **ABOUT)

@@ -167,13 +167,16 @@ def test_heads_of_no_recipe_move_another():
     torch.testing.assert_close(both.weight[0], alone.weight[0])
 
 
+GOOD = Recipe(0.1, 8, 0.0)
+
+
 @pytest.mark.parametrize(
     ("recipes", "message"),
     [
         ([], "`grid` must hold at least one recipe"),
-        ([Recipe(0.0, 8, 0.0)], "needs a positive `learning_rate`.*learning_rate=0.0"),
-        ([Recipe(0.1, 1, 0.0)], "`batch_size` of at least 2"),
-        ([Recipe(0.1, 8, -1.0)], "`weight_decay` that is not negative"),
+        ([GOOD._replace(learning_rate=0.0)], "needs a positive `learning_rate`.*learning_rate=0.0"),
+        ([GOOD._replace(batch_size=1)], "`batch_size` of at least 2"),
+        ([GOOD._replace(weight_decay=-1.0)], "`weight_decay` that is not negative"),
         ([Recipe(0.1, 8, 0.0), Recipe(0.1, 12, 0.0)], "divide the largest, 12, .* 8 does not"),
     ],
 )

@@ -306,5 +306,5 @@ def test_a_temperature_is_fitted_on_other_images(tmp_path, caplog):
 
 def test_a_diverged_training_is_no_result():
     logits = torch.full((4, 2), float("nan"))
-    with pytest.raises(ValueError, match="logits of task 'linear' on 'scenes' are not finite"):
+    with pytest.raises(ValueError, match="those of task 'linear' on 'scenes' are not"):
         score_records("linear", logits, torch.tensor([0, 1, 0, 1]), RUN)

@@ -135,9 +135,9 @@ def test_minimise_reaches_a_known_minimum_of_each_problem():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"penalties": [1.0, 0.0]}, "must be positive, got .*0.0"),
-        ({"penalties": []}, r"must be positive, got \[\]"),
-        ({"tol": 0.0}, "`tol` and `max_iter` must be positive"),
+        ({"penalties": [1.0, 0.0]}, r"`penalties\[1\]` must be a finite number above 0, got"),
+        ({"penalties": []}, r"`penalties` must be a list of at least one, got \[\]"),
+        ({"tol": 0.0}, "`tol` must be a finite number above 0"),
         ({"num_classes": 3}, r"`labels` must lie in \[0, 3\), got \[0, 1, 2, 3\]"),
     ],
 )

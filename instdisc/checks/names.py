@@ -1,0 +1,128 @@
+"""Arguments whose name means one thing everywhere, and the range that goes with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .arguments import Rule
+from .choices import choice
+from .choices import device as device_of_torch
+from .files import arrays_file
+from .form import refuse
+from .numbers import finite, not_negative, positive, share, whole
+
+_SEEDS = 2**63  # as many as a generator of torch takes
+
+
+def from_zero(name: str, value: Any) -> Any:
+    """A whole number of at least 0.
+
+    Example:
+        >>> from_zero("num_workers", -1)
+        Traceback (most recent call last):
+        ValueError: `num_workers` must be a whole number of at least 0, got -1
+    """
+    return whole(name, value, at_least=0)
+
+
+def within(
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+) -> Rule:
+    """A rule: a finite number within bounds, see `finite`.
+
+    Example:
+        >>> within(above=0, below=1)("level", 1)
+        Traceback (most recent call last):
+        ValueError: `level` must be a finite number above 0 and below 1, got 1
+    """
+    return lambda name, value: finite(
+        name, value, above=above, at_least=at_least, below=below, at_most=at_most
+    )
+
+
+def local_device(name: str, value: str | torch.device) -> torch.device:
+    """A device that this machine has.
+
+    Raises:
+        TypeError, ValueError: see `device`; a ValueError, too, if there is no such device here.
+
+    Example:
+        >>> local_device("device", "cpu")
+        device(type='cpu')
+        >>> local_device("device", "meta")
+        Traceback (most recent call last):
+        ValueError: `device` must be a device that computes here, got 'meta'. Write 'cpu'.
+    """
+    device = device_of_torch(name, value)
+    module: Any = getattr(torch, device.type, None)
+    count = module.device_count() if hasattr(module, "device_count") else 0
+    if device.type != "cpu" and (device.index or 0) >= count:
+        remedy = f"There are {count} such." if count else "Write 'cpu'."
+        refuse(name, "a device that computes here", str(device), remedy)
+    return device
+
+
+def trainer_devices(name: str, value: Any) -> Any:
+    """How many devices, or which, as Lightning's Trainer takes them; of a list each number.
+
+    Example:
+        >>> trainer_devices("devices", "auto")
+        'auto'
+        >>> trainer_devices("devices", 0)
+        Traceback (most recent call last):
+        ValueError: `devices` must be a number of devices, -1 or 'auto' for all, or a list, got 0
+    """
+    rule = "a number of devices, -1 or 'auto' for all, or a list"
+    if isinstance(value, str):
+        numbers = [part.strip().removeprefix("-") for part in value.split(",")]
+        if value != "auto" and not all(number.isdecimal() for number in numbers):
+            refuse(name, rule, value)
+    elif name.endswith("]"):
+        whole(name, value, at_least=0)
+    elif value != -1 and value < 1:
+        refuse(name, rule, value)
+    return value
+
+
+def _count(name: str, value: Any) -> Any:
+    """How many there are to be, where a list of them may be given, too."""
+    return whole(name, value) if isinstance(value, int) else value
+
+
+PRECISIONS = (
+    *("32-true", "64-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true"),
+    *("32", "64", "16", "bf16", "transformer-engine", "transformer-engine-float16"),
+)
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
+
+_COUNTS = (
+    *("batch_size", "image_size", "num_resamples", "num_classes", "num_images"),
+    *("num_errors", "num_views", "max_iter", "k", "epochs", "tune_epochs", "num_bins", "bin_size"),
+    *("num_points", "max_images", "steps", "width", "ways", "queries", "test_every", "per_class"),
+    *("short_side", "output_stride", "regions_per_image", "per_type"),
+)
+_POSITIVE = ("temperature", "learning_rate", "tol", "tolerance", "strength", "head_rate")
+
+MEANINGS: dict[str, Rule] = {
+    **dict.fromkeys(_COUNTS, whole),
+    **dict.fromkeys(("num_workers", "thumbnail", "warmup", "freeze_parts", "hidden"), from_zero),
+    **dict.fromkeys(_POSITIVE, positive),
+    **dict.fromkeys(("weight_decay", "seconds"), not_negative),
+    **dict.fromkeys(("min_score", "flip"), share),
+    "momentum": within(at_least=0, below=1),
+    "level": within(above=0, below=1),
+    "seed": lambda name, value: whole(name, value, at_least=0, at_most=_SEEDS - 1),
+    "episodes": _count,
+    "device": local_device,
+    "devices": trainer_devices,
+    "accelerator": lambda name, value: choice(name, value, ACCELERATORS),
+    "precision": lambda name, value: choice(name, value, PRECISIONS),
+    "arrays": arrays_file,
+    "predictions": arrays_file,
+}

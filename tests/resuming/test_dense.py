@@ -1,0 +1,94 @@
+"""The dense rooms' runs, stopped and resumed, unchanged and with other batches."""
+
+import pytest
+
+import instdisc
+from instdisc.data import (
+    SCENE_5,
+    LandmarkData,
+    ObjectData,
+    ObjectPolicy,
+    SceneLandmarks,
+    SceneObjects,
+    SceneSegments,
+    SegmentData,
+)
+from instdisc.transfer import DetectionModule, LandmarkModule, ProposalCounts, Segmenter
+
+from .battery import Stop, assert_same, train, train_with_stops
+
+STEPS = 4  # of an epoch
+
+
+def scenes(kind):
+    sets = (18, "train"), (3, "test")
+    return [kind(instdisc.Scenes(count, image_size=32, split=split)) for count, split in sets]
+
+
+def segmentation(batch_size=4, **options):
+    data = SegmentData(*scenes(SceneSegments), crop_size=32, batch_size=batch_size, seed=3)
+    return Segmenter("test_resnet", 11, width=8), data, {"max_epochs": 2, **options}
+
+
+def landmarks(batch_size=4, **options):
+    data = LandmarkData(
+        *scenes(SceneLandmarks), image_size=32, crop="box", augment="strong", seed=3,
+        batch_size=batch_size,
+    )  # fmt: skip
+    module = LandmarkModule("test_resnet", SCENE_5, image_size=32, frozen=False)
+    return module, data, {"max_epochs": 2, **options}
+
+
+def detection(batch_size=4, **options):
+    data = ObjectData(
+        *scenes(SceneObjects), policy=ObjectPolicy([32]), iterations=STEPS, seed=3,
+        batch_size=batch_size,
+    )  # fmt: skip
+    module = DetectionModule(
+        "test_resnet", 10, norm="plain", regions_per_image=8, warmup=2, milestones=[6],
+        counts=ProposalCounts(100, 20, 20, 10), precise_batches=1,
+    )  # fmt: skip
+    return module, data, {"max_epochs": 2, **options}
+
+
+ROOMS = [segmentation, landmarks, detection]
+PATTERNS = [
+    [Stop(2)],
+    [Stop(STEPS + 1), Stop(2 * STEPS)],
+    [Stop(STEPS, "on_train_epoch_end"), Stop(STEPS + 1), Stop(2 * STEPS - 1)],
+    [Stop(STEPS, "on_validation_end"), Stop(STEPS, "on_train_batch_start")],
+]
+KINDS = {
+    "no validation": {"limit_val_batches": 0},
+    "epochs": {},
+    "half epochs": {"val_check_interval": 0.5},
+    "steps": {"max_steps": 7, "val_check_interval": 3, "check_val_every_n_epoch": None},
+    "two batches a step": {"accumulate_grad_batches": 2},
+}
+
+
+def check(room, folder, kind, every, patterns):
+    def make():
+        return room(**KINDS[kind])
+
+    expected = train(make, folder / "whole", every=every)
+    for number, pattern in enumerate(patterns):
+        found = train_with_stops(make, folder / str(number), pattern, every=every)
+        assert_same(found, expected)
+        assert found.module.history.training == expected.module.history.training
+
+
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize(
+    ("kind", "pattern"), [("epochs", PATTERNS[1]), ("steps", PATTERNS[0])], ids=["epochs", "steps"]
+)
+def test_stopped_runs_end_as_the_whole_one(room, kind, pattern, tmp_path):
+    check(room, tmp_path, kind, 1, [pattern])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("every", [None, 1, 2])
+def test_runs_stopped_anywhere_end_as_the_whole_one(room, kind, every, tmp_path):
+    check(room, tmp_path, kind, every, PATTERNS)
