@@ -196,9 +196,7 @@ class ViewLoader(ResumableLoader):
         checks.arguments(
             ViewLoader.__init__, locals(), batch_size=checks.whole, num_workers=checks.count
         )
-        device = torch.device(device)
-        if batch_size < 1:
-            raise ValueError(f"`batch_size` must be positive, got {batch_size}")
+        device = checks.device("device", device)
         if not (raw or finish or dataset.cut):
             raise ValueError("`raw` must be True, or `finish` set, for a data set with `cut`=False")
         if raw and (finish is not None or device.type != "cpu"):
