@@ -201,9 +201,11 @@ class ViewData(LightningDataModule):
 
     def _loader(self, views: ViewDataset, *, training: bool) -> ViewLoader:
         device, finish = torch.device("cpu"), None
-        # Elsewhere nothing works beside the network, and Lightning brings raw batches as well.
-        if self.trainer is not None and self.trainer.strategy.root_device.type == "cuda":
+        # On the CPU nothing works beside the network, and Lightning brings raw batches as well; but
+        # not those of a loader that leaves its data module.
+        if self.trainer is not None:
             device = self.trainer.strategy.root_device
+        if self.trainer is None or device.type == "cuda":
             finish = self._finish_training if training else self._finish_plain
         return ViewLoader(
             views,
@@ -213,7 +215,7 @@ class ViewData(LightningDataModule):
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available(),
             raw=finish is None,
-            device=device,
+            device="cpu" if finish is None else device,
             finish=finish,
         )
 

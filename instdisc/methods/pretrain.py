@@ -184,6 +184,11 @@ class PretrainModule(LightningModule):
         images, labels, indices = batch
         return {"features": self(images[0]), "labels": labels, "indices": indices}
 
+    def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+        """Features of the first view, ``(B, dim)``."""
+        features: Tensor = self(batch[0][0])
+        return features
+
     def configure_optimizers(self) -> Any:
         optimizer = make_optimizer(
             self.optimizer_name,
