@@ -21,6 +21,11 @@ from instdisc.data import (
 )
 from instdisc.methods import MoCoModule
 
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no"),
+    pytest.mark.filterwarnings("ignore:.* returned None"),
+]
+
 OBJECTS = SceneObjects(Scenes(9, image_size=32))
 
 
@@ -117,19 +122,20 @@ def test_predicting_takes_each_image_in_order(loader, count, bare):
     module = Watch(loader)
     batches = trainer().predict(module, loader() if bare else None)
     assert [len(batch) for batch in batches] == [4, 4, count - 8]
-    assert sum(batches, []) == list(range(count))
+    assert [index for batch in batches for index in batch] == list(range(count))
 
 
-def test_data_modules_predict_what_they_test(monkeypatch):
+def test_data_modules_predict_what_they_test():
     scenes = Scenes(8, image_size=32)
     for data in (
         ObjectData(OBJECTS, OBJECTS, policy=ObjectPolicy([32])),
         SegmentData("scenes", crop_size=32),
         LandmarkData("scenes"),
     ):
-        limit = 3
-        expected = [batch.indices.tolist() for batch, _ in zip(data.val_dataloader(), range(limit))]
-        assert trainer(limit_predict_batches=limit).predict(Watch(), datamodule=data) == expected
+        batches = trainer(limit_predict_batches=3).predict(Watch(), datamodule=data)
+        assert len(batches) == 3
+        images = [index for batch in batches for index in batch]
+        assert images == list(range(len(images)))
     module = MoCoModule("test_resnet", queue_size=8)
     plain = ViewData(scenes, image_size=16, batch_size=4).plain_loader(scenes)
     features = trainer().predict(module, plain)
