@@ -225,12 +225,12 @@ class ViewData(LightningDataModule):
 
     def _loader(self, views: ViewDataset, *, training: bool) -> ViewLoader:
         device, finish = torch.device("cpu"), None
-        # Elsewhere nothing works beside the network, and Lightning brings raw batches as well;
-        # but in bf16-true and the like it would round the numbers that views are made by.
-        if self.trainer is not None and self.trainer.strategy.root_device.type == "cuda":
+        # On the CPU nothing works beside the network, and Lightning brings raw batches as well; but
+        # not those of a loader that leaves its data module, and in bf16-true and the like it would
+        # round the numbers that views are made by.
+        if self.trainer is not None:
             device = self.trainer.strategy.root_device
-            finish = self._finish_training if training else self._finish_plain
-        elif self.trainer is not None and _converts(self.trainer):
+        if self.trainer is None or device.type == "cuda" or _converts(self.trainer):
             finish = self._finish_training if training else self._finish_plain
         return ViewLoader(
             views,
@@ -240,7 +240,7 @@ class ViewData(LightningDataModule):
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available(),
             raw=finish is None,
-            device=device,
+            device="cpu" if finish is None else device,
             finish=finish,
         )
 

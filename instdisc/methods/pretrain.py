@@ -189,6 +189,12 @@ class PretrainModule(RunModule):
         )
         return {"features": self(images), "labels": labels, "indices": indices}
 
+    def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+        """Features of the first view, ``(B, dim)``."""
+        images, _, _ = self._validation.read(batch, batch_idx, dataloader_idx, self._channels)
+        features: Tensor = self(images)
+        return features
+
     def setup(self, stage: str) -> None:
         super().setup(stage)
         for net in (self.backbone, self.momentum_backbone):

@@ -316,13 +316,34 @@ def test_patterns_are_grey_levels_that_vary(pattern):
     ("arguments", "message"),
     [
         ({"num_images": 0}, "`num_images` must be a whole number of at least 1, got 0"),
-        ({"image_size": 31}, "`image_size` must be a whole number of at least 32 and at most 512, got 31"),
-        ({"image_size": 513}, "`image_size` must be a whole number of at least 32 and at most 512, got 513"),
-        ({"num_categories": 1}, "`num_categories` must be a whole number of at least 2 and at most 20, got 1"),
-        ({"num_categories": 21}, "`num_categories` must be a whole number of at least 2 and at most 20, got"),
-        ({"first_category": 11}, "`first_category` must be a whole number of at least 0 and at most 10, got"),
-        ({"max_others": -1}, "`max_others` must be a whole number of at least 0 and at most 8, got -1"),
-        ({"seed": -1}, "`seed` must be a whole number of at least 0 and at most 4294967295, got -1"),
+        (
+            {"image_size": 31},
+            "`image_size` must be a whole number of at least 32 and at most 512, got 31",
+        ),
+        (
+            {"image_size": 513},
+            "`image_size` must be a whole number of at least 32 and at most 512, got 513",
+        ),
+        (
+            {"num_categories": 1},
+            "`num_categories` must be a whole number of at least 2 and at most 20, got 1",
+        ),
+        (
+            {"num_categories": 21},
+            "`num_categories` must be a whole number of at least 2 and at most 20, got",
+        ),
+        (
+            {"first_category": 11},
+            "`first_category` must be a whole number of at least 0 and at most 10, got",
+        ),
+        (
+            {"max_others": -1},
+            "`max_others` must be a whole number of at least 0 and at most 8, got -1",
+        ),
+        (
+            {"seed": -1},
+            "`seed` must be a whole number of at least 0 and at most 4294967295, got -1",
+        ),
         ({"split": "dev"}, "`split` must be one of 'train', 'val', 'test', got 'dev'"),
     ],
 )
