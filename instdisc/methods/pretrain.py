@@ -21,6 +21,7 @@ from instdisc.version import __version__
 
 from .batch import check_views, global_batch
 from .batch_norm import BatchNormMode, BatchNormPolicy
+from .classes import check_classes
 from .compiled import CompiledPasses
 from .finite import FiniteWatch
 from .objectives import Objective, weighted_sum
@@ -65,8 +66,8 @@ class PretrainModule(LightningModule):
 
     Raises:
         ValueError: if an argument is out of range; in training, if a batch does not suit the
-            objectives (one view where two are needed, a missing label, a queue shorter than the
-            global batch).
+            objectives (one view where two are needed, a missing label, one class alone where two
+            are compared, a queue shorter than the global batch).
         TypeError: if `backbone` is neither a name nor a `Backbone`, or a batch is not
             ``(sequence of views, labels)``.
         FloatingPointError: in training, if the loss is not finite: names the step; the
@@ -234,6 +235,8 @@ class PretrainModule(LightningModule):
         if self._random_state is not None and world_size() == 1:
             torch.set_rng_state(self._random_state.cpu())
             self._random_state = None
+        name = type(self).__name__
+        check_classes(name, self.trainer.train_dataloader, self._objectives().values())
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         objectives = self._objectives().values()
