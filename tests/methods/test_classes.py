@@ -12,6 +12,7 @@ from instdisc.data import ImageSubset, Scenes, ViewData
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Total length of `list` across ranks is zero"),
     pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers"),
+    pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no"),
     pytest.mark.filterwarnings("ignore:The number of training batches .* is smaller than"),
 ]
 SMALL = {"queue_size": 16, "batch_norm_groups": 2}
