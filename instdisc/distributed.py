@@ -5,11 +5,13 @@ Legend: B rows on this process, W processes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 import torch.distributed
 from torch import Tensor
+
+from instdisc.checks import INTEGERS, count, dtype, instance, refuse, shape
 
 
 def world_size() -> int:
@@ -32,6 +34,7 @@ def gather(tensor: Tensor) -> Tensor:
     Returns:
         ``(W * B, ...)``; `tensor` itself on one process.
     """
+    _check_tensor("tensor", tensor)
     if world_size() == 1:
         return tensor
     tensor = tensor.contiguous()
@@ -67,13 +70,15 @@ def shuffle(images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         >>> torch.equal(unshuffle(mixed, order), images)
         True
     """
-    count = len(images)
+    _check_rows("images", images)
+    count("seed", seed)
+    rows = len(images)
     generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(count * world_size(), generator=generator)
+    order = torch.randperm(rows * world_size(), generator=generator)
     if images.device.type == "cuda":
         order = order.pin_memory()  # from other memory the host waits until the copy is made
     order = order.to(images.device, non_blocking=True)
-    return gather(images)[order[_own_rows(count)]], order
+    return gather(images)[order[_own_rows(rows)]], order
 
 
 @torch.no_grad()
@@ -87,22 +92,25 @@ def unshuffle(features: Tensor, order: Tensor) -> Tensor:
     Returns:
         ``(B, ...)`` in the order of the rows that went into `shuffle`.
     """
+    _check_rows("features", features)
+    dtype("order", order, INTEGERS)
+    shape("order", order, (len(features) * world_size(),))
     return gather(features)[torch.argsort(order)[_own_rows(len(features))]]
 
 
 @torch.no_grad()
 def broadcast(tensors: Iterable[Tensor]) -> None:
     """Overwrites `tensors` on every process with those of rank 0, in place."""
-    if world_size() > 1:
-        for tensor in tensors:
+    for tensor in _check_tensors(tensors):
+        if world_size() > 1:
             torch.distributed.broadcast(tensor, src=0)
 
 
 @torch.no_grad()
 def average(tensors: Iterable[Tensor]) -> None:
     """Overwrites `tensors` on every process with their mean over the processes, in place."""
-    if world_size() > 1:
-        for tensor in tensors:
+    for tensor in _check_tensors(tensors):
+        if world_size() > 1:
             torch.distributed.all_reduce(tensor)
             tensor /= world_size()
 
@@ -113,6 +121,7 @@ def gather_uneven(tensor: Tensor) -> Tensor:
 
     Costs one more exchange; for evaluation.
     """
+    _check_rows("tensor", tensor)
     if world_size() == 1:
         return tensor
     counts = gather(torch.tensor([len(tensor)], device=tensor.device)).tolist()
@@ -120,6 +129,27 @@ def gather_uneven(tensor: Tensor) -> Tensor:
     padded[: len(tensor)] = tensor
     parts = gather(padded).split(max(counts))
     return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+
+
+def _check_tensor(name: str, value: Tensor) -> None:
+    if not isinstance(value, Tensor):
+        instance(name, value, Tensor, "a tensor")
+
+
+def _check_rows(name: str, value: Tensor) -> None:
+    _check_tensor(name, value)
+    if value.ndim == 0:
+        refuse(name, "a tensor of rows", value)
+
+
+def _check_tensors(tensors: Iterable[Tensor]) -> Iterable[Tensor]:
+    """Each tensor, once it is known that all are some."""
+    if not isinstance(tensors, Iterable) or isinstance(tensors, str | Mapping):
+        refuse("tensors", "several tensors", tensors, kind=TypeError)
+    tensors = list(tensors)
+    for number, tensor in enumerate(tensors):
+        _check_tensor(f"tensors[{number}]", tensor)
+    return tensors
 
 
 def _own_rows(count: int) -> slice:

@@ -108,6 +108,19 @@ class FewShotAccuracy(Callback):
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
+        checks.arguments(
+            FewShotAccuracy.__init__,
+            locals(),
+            every=checks.whole,
+            num_episodes=checks.whole,
+            shots=checks.whole,
+            ways=checks.whole,
+            queries=checks.whole,
+            image_size=checks.whole,
+            batch_size=checks.whole,
+            num_workers=checks.count,
+            seed=checks.count,
+        )
         self.every = checks.whole("every", every)
         self.shots = _checked_shots(shots)
         self.ways = checks.whole("ways", ways, at_least=2)

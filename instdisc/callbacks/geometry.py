@@ -52,6 +52,9 @@ class GeometryMonitor(Callback):
     """
 
     def __init__(self, *, every: int = 1, max_images: int = 10_000) -> None:
+        checks.arguments(
+            GeometryMonitor.__init__, locals(), every=checks.whole, max_images=checks.whole
+        )
         self.every = checks.whole("every", every)
         self.max_images = checks.whole("max_images", max_images, at_least=4)
         # Of any width, which the first features say.

@@ -32,6 +32,7 @@ class OnlineKNN(Callback):
     """
 
     def __init__(self, k: int = 20, *, temperature: float = 0.07) -> None:
+        checks.arguments(OnlineKNN.__init__, locals(), k=checks.whole, temperature=checks.positive)
         checks.whole("k", k, remedy="Give the number of neighbours.")
         checks.positive("temperature", temperature)
         self._metric = KNNAccuracy(k, temperature=temperature)

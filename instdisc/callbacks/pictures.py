@@ -38,13 +38,13 @@ class ViewPictures(Callback):
         mean: Sequence[float] = (0.485, 0.456, 0.406),
         std: Sequence[float] = (0.229, 0.224, 0.225),
     ) -> None:
-        self.num_images = checks.whole("num_images", num_images)
+        checks.arguments(
+            ViewPictures.__init__, locals(), num_images=checks.whole, std=checks.positive
+        )
+        self.num_images = num_images
         for name, numbers in (("mean", mean), ("std", std)):
-            checks.instance(name, numbers, Sequence, "a sequence of three numbers")
             if len(numbers) != 3:
                 checks.refuse(name, "three numbers, one per channel", numbers)
-            for number in numbers:
-                checks.finite(name, number, above=0 if name == "std" else None)
         self.mean = mean
         self.std = std
         self._done = False

@@ -43,6 +43,12 @@ class OnlineLinearProbe(Callback):
     """
 
     def __init__(self, num_classes: int, *, learning_rate: float = 1e-3) -> None:
+        checks.arguments(
+            OnlineLinearProbe.__init__,
+            locals(),
+            num_classes=checks.whole,
+            learning_rate=checks.positive,
+        )
         self.num_classes = checks.whole("num_classes", num_classes, at_least=2)
         self.learning_rate = checks.positive("learning_rate", learning_rate)
         self._head: nn.Linear | None = None

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from instdisc import checks
+
 _FORMAT = 1
 
 
@@ -204,6 +206,15 @@ def draw_episodes(
         >>> drawn.support.shape, drawn.queries.shape
         (torch.Size([2, 5, 5]), torch.Size([2, 5, 15]))
     """
+    checks.arguments(
+        draw_episodes,
+        locals(),
+        ways=checks.whole,
+        shots=checks.whole,
+        queries=checks.whole,
+        episodes=checks.whole,
+        seed=checks.count,
+    )
     if ways < 2 or min(shots, queries, episodes) < 1 or seed < 0:
         raise ValueError(
             "`ways` must be at least 2, `shots`, `queries` and `episodes` at least 1 and `seed` "

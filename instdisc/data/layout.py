@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from instdisc import checks
 from instdisc.checks import choice
 
 from .images.source import ImageSource
@@ -73,6 +74,7 @@ def locate(name: str | Path, root: str | Path | None, layouts: Sequence[Layout])
         >>> place.name, str(place.path), place.known
         ('pets', '/data/pets.v1', [])
     """
+    checks.arguments(locate, locals())
     text, base = str(name), Path() if root is None else Path(root)
     exists = (base / text).exists() or Path(text).exists()
     key, separator, folder = text.partition("=")
@@ -104,6 +106,7 @@ def open_by_layout(
         FileNotFoundError: if there is nothing of that name.
         ValueError: if `part` is unknown, or the set lies in none of the layouts; names them.
     """
+    checks.arguments(open_by_layout, locals())
     choice("part", part, ("all", "train", "val", "test"))
     place = locate(name, root, layouts)
     if place.known:
@@ -134,6 +137,7 @@ def kinds_of(name: str | Path, root: str | Path | None, layouts: Sequence[Layout
     Returns:
         For what is not there every kind, so that whatever opens it says so.
     """
+    checks.arguments(kinds_of, locals())
     place = locate(name, root, layouts)
     if place.known:
         return list(dict.fromkeys(layout.kind for layout in place.known))

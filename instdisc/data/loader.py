@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from instdisc import checks
 from instdisc.distributed import rank, world_size
 from instdisc.types import Views
 
@@ -170,9 +171,10 @@ class ViewLoader(ResumableLoader):
         device: torch.device | str = "cpu",
         finish: Callable[[Any], Views] | None = None,
     ) -> None:
-        device = torch.device(device)
-        if batch_size < 1:
-            raise ValueError(f"`batch_size` must be positive, got {batch_size}")
+        checks.arguments(
+            ViewLoader.__init__, locals(), batch_size=checks.whole, num_workers=checks.count
+        )
+        device = checks.device("device", device)
         if not (raw or finish or dataset.cut):
             raise ValueError("`raw` must be True, or `finish` set, for a data set with `cut`=False")
         if raw and (finish is not None or device.type != "cpu"):

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 
+from instdisc import checks
 from instdisc.checks import choice, refuse
 
 from .catalog import CATALOG, CatalogImages
@@ -61,6 +62,7 @@ def open_images(name: str | Path, root: str | Path | None = None, *, part: Part)
         Traceback (most recent call last):
         FileNotFoundError: `root` must be the folder of EuroSAT (RGB), got ...
     """
+    checks.arguments(open_images, locals())
     choice("part", part, ("all", "train", "test"))
     key = str(name).partition("=")[0]
     if key in CATALOG and not CATALOG[key].transfer:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from instdisc import checks
+
 from .images.source import ImageSource
 from .images.splits import draw_positions, split_per_class
 from .landmarks.opening import LAYOUTS as LANDMARK_LAYOUTS
@@ -42,6 +44,7 @@ def open_set(
         >>> len(open_set("segments", "scenes", part="test"))
         128
     """
+    checks.arguments(open_set, locals())
     layouts = [layout for layout in LAYOUTS if layout.kind == kind]
     return open_by_layout(name, root, part=part, layouts=layouts)
 
@@ -63,6 +66,7 @@ def split_set(images: ImageSource, *, seed: int = 0) -> tuple[ImageSource, Image
         >>> [len(part) for part in split_set(Scenes(40, image_size=32, num_categories=2))]
         [28, 12]
     """
+    checks.arguments(split_set, locals(), seed=checks.count)
     if isinstance(images, LandmarkSource):  # faces of one image stay together
         return split_landmarks(images, seed=seed)
     if images.kind == "images":

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from instdisc.checks import FLOATS, INTEGERS, arguments, dtype, positive, refuse, shape
 from instdisc.types import UNKNOWN_LABEL, Bank
 
 from .sweep import sweep
@@ -38,7 +39,8 @@ class ContrastiveLoss(nn.Module):
         temperature: T, positive. Unit vectors are expected, so similarities lie in [-1 / T, 1 / T].
 
     Raises:
-        ValueError: if `temperature` is not positive.
+        TypeError: if `temperature` is no number.
+        ValueError: if it is not positive and finite.
 
     Example:
         >>> loss = ContrastiveLoss(temperature=0.5)
@@ -50,8 +52,7 @@ class ContrastiveLoss(nn.Module):
 
     def __init__(self, temperature: float) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"`temperature` must be positive, got {temperature}")
+        arguments(ContrastiveLoss.__init__, locals(), temperature=positive)
         self.temperature = temperature
 
     def positives(self, labels: Tensor, bank_labels: Tensor) -> Tensor | None:
@@ -92,9 +93,10 @@ class ContrastiveLoss(nn.Module):
             Scalar, float32 (float64 for float64 queries).
 
         Raises:
-            ValueError: if the shapes do not fit each other.
+            TypeError: if features are no float tensors, labels no whole ones, or `bank` no `Bank`.
+            ValueError: if the shapes do not fit each other, or there are no queries.
         """
-        _check_shapes(query, key, bank, labels)
+        _check_inputs(query, key, bank, labels)
         with torch.autocast(query.device.type, enabled=False):
             query = _at_least_float32(query)
             total, positive_sum, count = sweep(
@@ -141,11 +143,17 @@ def same_class(labels: Tensor, bank_labels: Tensor) -> Tensor:
     Returns:
         ``(B, K)`` bool; an unknown class (``-1``) equals no class, not even another unknown one.
 
+    Raises:
+        TypeError: if the labels are no tensors of whole numbers.
+        ValueError: if they have another shape.
+
     Example:
         >>> same_class(torch.tensor([1, -1]), torch.tensor([1, 2, -1]))
         tensor([[ True, False, False],
                 [False, False, False]])
     """
+    for name, value in (("labels", labels), ("bank_labels", bank_labels)):
+        _check_labels(name, value)
     # A query of unknown class gets a label that no key has: one comparison per pair, no more.
     labels = labels.masked_fill(labels == UNKNOWN_LABEL, torch.iinfo(labels.dtype).min)
     return labels[:, None] == bank_labels[None, :]
@@ -155,19 +163,41 @@ def _at_least_float32(tensor: Tensor) -> Tensor:
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
-def _check_shapes(query: Tensor, key: Tensor | None, bank: Bank, labels: Tensor) -> None:
-    if query.ndim != 2 or (key is not None and key.shape != query.shape):
-        got = None if key is None else tuple(key.shape)
-        raise ValueError(
-            f"`query` and `key` must both be (B, D), got {tuple(query.shape)} and {got}"
-        )
-    if bank.features.ndim != 2 or bank.features.shape[1] != query.shape[1]:
-        raise ValueError(
-            f"`bank.features` must be (K, {query.shape[1]}) like the queries, "
-            f"got {tuple(bank.features.shape)}"
-        )
-    if labels.shape != query.shape[:1] or bank.labels.shape != bank.features.shape[:1]:
-        raise ValueError(
-            f"`labels` must be ({len(query)},) and `bank.labels` ({len(bank.features)},), "
-            f"got {tuple(labels.shape)} and {tuple(bank.labels.shape)}"
-        )
+# Each step of a training passes here: these look at types and shapes alone, in a microsecond, and
+# put together a message only for what is wrong.
+
+
+def _check_inputs(query: Tensor, key: Tensor | None, bank: Bank, labels: Tensor) -> None:
+    _check_features("query", query)
+    if key is not None:
+        _check_features("key", key)
+        if key.shape != query.shape:
+            rule = f"{tuple(query.shape)} like `query`"
+            refuse("key", rule, key, "The key in row i is that of the query in row i.")
+    if not isinstance(bank, Bank):
+        refuse("bank", "a Bank", bank, "Write Bank(features, labels).", kind=TypeError)
+    _check_features("bank.features", bank.features)
+    if bank.features.shape[1] != query.shape[1]:
+        refuse("bank.features", f"(K, {query.shape[1]}) as wide as `query`", bank.features)
+    _check_labels("bank.labels", bank.labels)
+    if len(bank.labels) != len(bank.features):
+        refuse("bank.labels", f"({len(bank.features)},), a label for each key", bank.labels)
+    _check_labels("labels", labels)
+    if len(labels) != len(query):
+        refuse("labels", f"({len(query)},), a label for each query", labels)
+    if len(query) == 0:
+        refuse("query", "of at least 1 row", query)
+
+
+def _check_features(name: str, value: Tensor) -> None:
+    if not isinstance(value, Tensor) or value.dtype not in FLOATS:
+        dtype(name, value, FLOATS)
+    if value.ndim != 2:
+        shape(name, value, ("B", "D"))
+
+
+def _check_labels(name: str, value: Tensor) -> None:
+    if not isinstance(value, Tensor) or value.dtype not in INTEGERS:
+        dtype(name, value, INTEGERS, remedy="Give each class a number; -1 where it is unknown.")
+    if value.ndim != 1:
+        shape(name, value, ("B",))

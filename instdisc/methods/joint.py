@@ -8,6 +8,7 @@ from typing import Literal
 from instdisc.losses import InstanceDiscriminationLoss, SameClassNegativesLoss, SupConLoss
 from instdisc.models import Backbone, as_backbone
 
+from .arguments import check_arguments
 from .batch_norm import BatchNormMode
 from .objectives import Classification, Contrast, QueueDtype
 from .optimizer import OptimizerName
@@ -67,9 +68,8 @@ class CrossEntropyMoCoModule(PretrainModule):
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
+        check_arguments(CrossEntropyMoCoModule.__init__, locals())
         backbone = as_backbone(backbone)
-        if negatives not in ("all", "same_class"):
-            raise ValueError(f"`negatives` must be 'all' or 'same_class', got {negatives!r}")
         loss = InstanceDiscriminationLoss if negatives == "all" else SameClassNegativesLoss
         contrast = Contrast(
             backbone.dim,
@@ -149,6 +149,7 @@ class CrossEntropySupConModule(PretrainModule):
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
+        check_arguments(CrossEntropySupConModule.__init__, locals())
         backbone = as_backbone(backbone)
         supcon = Contrast(
             backbone.dim,
@@ -230,6 +231,7 @@ class SupConMoCoModule(PretrainModule):
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
+        check_arguments(SupConMoCoModule.__init__, locals())
         backbone = as_backbone(backbone)
         contrast = Contrast(
             backbone.dim,

@@ -9,6 +9,7 @@ from instdisc.losses import ContrastiveLoss, InstanceDiscriminationLoss
 from instdisc.models import Backbone, as_backbone
 from instdisc.models.projector import ProjectorKind
 
+from .arguments import check_arguments
 from .batch_norm import BatchNormMode
 from .objectives import Contrast, QueueDtype
 from .optimizer import OptimizerName
@@ -78,6 +79,7 @@ class MoCoModule(PretrainModule):
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
+        check_arguments(MoCoModule.__init__, locals())
         backbone = as_backbone(backbone)
         defaults = _version_defaults(version)
         temperature = defaults.temperature if temperature is None else temperature
@@ -121,11 +123,9 @@ class _Defaults(NamedTuple):
     schedule: Schedule
 
 
-def _version_defaults(version: str) -> _Defaults:
+def _version_defaults(version: Version) -> _Defaults:
     defaults = {
         "v1": _Defaults(0.07, "linear", "step"),
         "v2": _Defaults(0.2, "mlp", "cosine"),
     }
-    if version not in defaults:
-        raise ValueError(f"`version` must be 'v1' or 'v2', got {version!r}")
     return defaults[version]

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from instdisc.checks import whole
 from instdisc.distributed import gather, world_size
 from instdisc.losses import ContrastiveLoss
 from instdisc.losses.sweep import slices
 from instdisc.models import FeatureQueue, MomentumEncoder, Projector
 from instdisc.models.projector import ProjectorKind
 from instdisc.types import UNKNOWN_LABEL, Bank
+
+from .arguments import check_arguments
 
 QueueDtype = Literal["float32", "bfloat16"]
 
@@ -35,7 +38,8 @@ class Objective(nn.Module):
         num_queries: how many views the query encoder must see.
 
     Raises:
-        ValueError: if `weight` is negative.
+        TypeError: if `weight` is no number.
+        ValueError: if `weight` is negative or not finite.
     """
 
     needs_key = False
@@ -44,8 +48,7 @@ class Objective(nn.Module):
 
     def __init__(self, *, weight: float = 1.0) -> None:
         super().__init__()
-        if weight < 0:
-            raise ValueError(f"`weight` must not be negative, got {weight}")
+        check_arguments(Objective.__init__, locals())
         self.weight = weight
 
     def forward(self, queries: Sequence[Tensor], key: Tensor | None, labels: Tensor) -> Tensor:
@@ -103,7 +106,8 @@ class Classification(Objective):
         weight: by what the term is multiplied in the total.
 
     Raises:
-        ValueError: if `num_classes` is below 2.
+        TypeError: if an argument is of another type.
+        ValueError: if `num_classes` is below 2, or another argument out of range.
     """
 
     needs_labels = True
@@ -112,8 +116,8 @@ class Classification(Objective):
         self, dim: int, num_classes: int, *, both_views: bool = False, weight: float = 1.0
     ) -> None:
         super().__init__(weight=weight)
-        if num_classes < 2:
-            raise ValueError(f"`num_classes` must be at least 2, got {num_classes}")
+        check_arguments(Classification.__init__, locals())
+        whole("dim", dim)
         self.num_queries = 2 if both_views else 1
         self.classifier = nn.Linear(dim, num_classes)
         self._accuracy: Tensor | None = None
@@ -128,10 +132,11 @@ class Classification(Objective):
     def check_batch(self, labels: Tensor) -> None:
         super().check_batch(labels)
         highest = int(labels.max())
-        if highest >= self.classifier.out_features:
+        num_classes = self.classifier.out_features
+        if highest >= num_classes:
             raise ValueError(
-                f"label {highest} is outside `num_classes`={self.classifier.out_features}. "
-                "Set `num_classes` to the number of classes of the data set."
+                f"`labels` must be below the number of classes, but label {highest} is outside "
+                f"`num_classes`={num_classes}. Set it to the number of classes of the data set."
             )
 
     def statistics(self) -> dict[str, Tensor]:
@@ -156,7 +161,8 @@ class Contrast(Objective):
         weight: by what the term is multiplied in the total.
 
     Raises:
-        ValueError: from the parts, if an argument is out of range.
+        TypeError: if an argument is of another type.
+        ValueError: if an argument is out of range.
     """
 
     needs_key = True
@@ -176,8 +182,8 @@ class Contrast(Objective):
         weight: float = 1.0,
     ) -> None:
         super().__init__(weight=weight)
-        if queue_dtype not in get_args(QueueDtype):
-            raise ValueError(f"`queue_dtype` must be 'float32' or 'bfloat16', got {queue_dtype!r}")
+        check_arguments(Contrast.__init__, locals())
+        whole("dim", dim)
         self.loss = loss
         self.projector = Projector(dim, projection_dim, kind=projector)
         self.momentum_projector = MomentumEncoder(self.projector, momentum)

@@ -67,18 +67,6 @@ def clips_gradients(module: LightningModule) -> bool:
     return has_hook or bool(module.trainer.gradient_clip_val)
 
 
-def check_optimizer(name: str, learning_rate: float) -> None:
-    """Refuses what `make_optimizer` cannot make.
-
-    Raises:
-        ValueError: if `name` is unknown or `learning_rate` is not positive.
-    """
-    if name not in ("sgd", "lars", "adamw"):
-        raise ValueError(f"`optimizer` must be 'sgd', 'lars' or 'adamw', got {name!r}")
-    if not learning_rate > 0:
-        raise ValueError(f"`learning_rate` must be positive, got {learning_rate}")
-
-
 def _has_kernel(parameters: Sequence[nn.Parameter]) -> bool:
     """On other devices, and of sharded parameters, not every optimiser has."""
     return all(

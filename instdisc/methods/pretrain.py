@@ -14,18 +14,20 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
+from instdisc.checks import instance
 from instdisc.distributed import broadcast, world_size
 from instdisc.models import Backbone, MomentumEncoder, as_backbone
 from instdisc.types import About, InputSpec
 from instdisc.version import __version__
 
-from .batch import check_views, global_batch
+from .arguments import check_arguments
+from .batch import ValidationBatches, check_views, global_batch
 from .batch_norm import BatchNormMode, BatchNormPolicy
 from .classes import check_classes
 from .compiled import CompiledPasses
 from .finite import FiniteWatch
 from .objectives import Objective, weighted_sum
-from .optimizer import OptimizerName, check_optimizer, clips_gradients, make_optimizer
+from .optimizer import OptimizerName, clips_gradients, make_optimizer
 from .schedule import Schedule, check_schedule, learning_rate_factor
 
 
@@ -94,11 +96,11 @@ class PretrainModule(LightningModule):
         compile: bool = False,
     ) -> None:
         super().__init__()
+        check_arguments(PretrainModule.__init__, locals())
+        for name, objective in objectives.items():
+            instance(f"objectives[{name!r}]", objective, Objective, "an Objective")
         if not objectives:
             raise ValueError("`objectives` must name at least one objective, got none")
-        check_optimizer(optimizer, learning_rate)
-        if reference_batch is not None and reference_batch < 1:
-            raise ValueError(f"`reference_batch` must be positive, got {reference_batch}")
         check_schedule(schedule, warmup, milestones)
         self.backbone = as_backbone(backbone)
         self.backbone.origin = About(method=type(self).__name__, pretraining=type(self).__name__)
@@ -129,6 +131,7 @@ class PretrainModule(LightningModule):
         self._rate_scale = 1.0
         self._batch_size: int | None = None
         self._finite = FiniteWatch()
+        self._validation = ValidationBatches()
         self._random_state: Tensor | None = None
         # Equal on all processes by construction: spare DDP the broadcast of 32 MB each step.
         self._ddp_params_and_buffers_to_ignore = [
@@ -154,7 +157,7 @@ class PretrainModule(LightningModule):
         return recipe
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
-        images, labels = batch[0], batch[1]
+        images, labels = batch[0], batch[1].long()
         objectives = self._objectives()
         num_queries = max(objective.num_queries for objective in objectives.values())
         # A replay writes over the gradients of the one before, and over what DDP still sends.
@@ -181,8 +184,10 @@ class PretrainModule(LightningModule):
         self, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> dict[str, Tensor]:
         """Features of the first view, for the callbacks that watch the run."""
-        images, labels, indices = batch
-        return {"features": self(images[0]), "labels": labels, "indices": indices}
+        images, labels, indices = self._validation.read(
+            batch, batch_idx, dataloader_idx, self._channels
+        )
+        return {"features": self(images), "labels": labels, "indices": indices}
 
     def configure_optimizers(self) -> Any:
         optimizer = make_optimizer(
@@ -240,7 +245,7 @@ class PretrainModule(LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         objectives = self._objectives().values()
-        self._batch_size = check_views(batch, objectives, self._batch_size)
+        self._batch_size = check_views(batch, objectives, self._batch_size, self._channels)
         # Looking at labels on a GPU would wait for it: there, only now and then.
         if batch[1].device.type == "cpu" or batch_idx == 0 or self._logs_now():
             for objective in objectives:
@@ -280,6 +285,11 @@ class PretrainModule(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._random_state = checkpoint.get("instdisc", {}).get("random_state")
+
+    @property
+    def _channels(self) -> int:
+        channels: int = self.backbone.spec.get("in_chans", 3)
+        return channels
 
     def _objectives(self) -> dict[str, Objective]:
         return dict(self.objectives.items())  # type: ignore[arg-type]

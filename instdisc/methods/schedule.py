@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import bisect
+import functools
 import math
 from collections.abc import Sequence
 from typing import Literal
 
+from instdisc.checks import arguments, not_negative, share, whole
+
 Schedule = Literal["cosine", "step", "constant"]
 
 WARMUP_START = 0.01
+_below_one = functools.partial(share, one=False)
 
 
 def learning_rate_factor(
-    step: int,
+    step: float,
     num_steps: int,
     *,
     schedule: Schedule = "cosine",
@@ -47,6 +51,8 @@ def learning_rate_factor(
         >>> [learning_rate_factor(step, 10, schedule="step") for step in (5, 6, 8)]
         [1.0, 0.1, 0.01]
     """
+    arguments(learning_rate_factor, locals(), step=not_negative, num_steps=whole, warmup=_below_one)
+    check_schedule(schedule, warmup, milestones)
     warmup_steps = round(warmup * num_steps)
     if step < warmup_steps:
         return WARMUP_START + (1 - WARMUP_START) * step / warmup_steps

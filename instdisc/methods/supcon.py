@@ -8,6 +8,7 @@ from instdisc.losses import SupConLoss
 from instdisc.models import Backbone, as_backbone
 from instdisc.models.projector import ProjectorKind
 
+from .arguments import check_arguments
 from .batch_norm import BatchNormMode
 from .objectives import Contrast, QueueDtype
 from .optimizer import OptimizerName
@@ -66,6 +67,7 @@ class SupConModule(PretrainModule):
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
+        check_arguments(SupConModule.__init__, locals())
         backbone = as_backbone(backbone)
         supcon = Contrast(
             backbone.dim,

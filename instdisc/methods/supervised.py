@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from instdisc.models import Backbone, as_backbone
 
+from .arguments import check_arguments
 from .batch_norm import BatchNormMode
 from .objectives import Classification
 from .optimizer import OptimizerName
@@ -54,6 +55,7 @@ class SupervisedModule(PretrainModule):
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
+        check_arguments(SupervisedModule.__init__, locals())
         backbone = as_backbone(backbone)
         super().__init__(
             backbone,

@@ -12,6 +12,7 @@ import timm
 from timm.models.resnet import ResNet
 from torch import Tensor, nn
 
+from instdisc.checks import FLOATS, arguments, dtype, refuse, shape
 from instdisc.types import About, InputSpec
 
 from .identity import fixed_size, hash_weights, published_input
@@ -74,12 +75,8 @@ class Backbone(nn.Module):
         **timm_options: Any,
     ) -> None:
         super().__init__()
-        if not timm.is_model(name):
-            near = timm.list_models(f"*{name[:6]}*")[:5]
-            raise ValueError(
-                f"`name` must be a timm model, got {name!r}. "
-                + (f"Near it: {', '.join(near)}." if near else "See timm.list_models().")
-            )
+        arguments(Backbone.__init__, locals())
+        _check_model("name", name)
         self.name = name
         self.stem = stem
         self.timm_options = timm_options
@@ -114,6 +111,7 @@ class Backbone(nn.Module):
         Returns:
             ``(B, dim)``.
         """
+        self._check(images)
         features: Tensor = self.net(images)
         return features
 
@@ -126,6 +124,7 @@ class Backbone(nn.Module):
         Returns:
             Tensors ``(B, widths[i], H / strides[i], W / strides[i])``.
         """
+        self._check(images)
         net: Any = self.net
         maps: list[Tensor] = net.forward_intermediates(
             images, indices=self._stage_positions, intermediates_only=True
@@ -177,6 +176,16 @@ class Backbone(nn.Module):
             )
         return origin.update(about)
 
+    def _check(self, images: Tensor) -> None:
+        # Types and shapes alone: nothing waits for the device.
+        if not isinstance(images, Tensor) or images.dtype not in FLOATS:
+            remedy = "Divide pixels by 255 and normalise them, as the views of ViewData are."
+            dtype("images", images, FLOATS, remedy=remedy)
+        channels = self.timm_options.get("in_chans", 3)
+        if images.ndim != 4 or images.shape[1] != channels or 0 in images.shape:
+            shape("images", images, ("B", channels, "H", "W"))
+            refuse("images", "at least one image", images)
+
     def _hash(self) -> str:
         kind = type(self)
         if kind is Backbone:
@@ -197,6 +206,7 @@ def as_backbone(backbone: str | Backbone) -> Backbone:
         TypeError: if it is neither.
     """
     if isinstance(backbone, str):
+        _check_model("backbone", backbone)
         return Backbone(backbone)
     if isinstance(backbone, Backbone):
         return backbone
@@ -204,6 +214,14 @@ def as_backbone(backbone: str | Backbone) -> Backbone:
         f"`backbone` must be a timm name or a Backbone, got {type(backbone).__name__}. "
         "Wrap a network of your own as a timm model, or subclass Backbone."
     )
+
+
+def _check_model(argument: str, name: str) -> None:
+    """Refuses a name that timm does not have, under the name of the user's argument."""
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name[:6]}*")[:5]
+        remedy = f"Near it: {', '.join(near)}." if near else "See timm.list_models()."
+        refuse(argument, "a timm model", name, remedy)
 
 
 def _change_stem(net: Any, name: str, stem: Stem) -> int:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import functools
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from instdisc.checks import arguments, instance, share
 
 
 class MomentumEncoder(nn.Module):
@@ -20,6 +23,7 @@ class MomentumEncoder(nn.Module):
         momentum: m, in [0, 1).
 
     Raises:
+        TypeError: if `encoder` is no module or `momentum` no number.
         ValueError: if `momentum` is outside [0, 1).
 
     Source:
@@ -37,8 +41,7 @@ class MomentumEncoder(nn.Module):
 
     def __init__(self, encoder: nn.Module, momentum: float = 0.999) -> None:
         super().__init__()
-        if not 0 <= momentum < 1:
-            raise ValueError(f"`momentum` must lie in [0, 1), got {momentum}")
+        arguments(MomentumEncoder.__init__, locals(), momentum=functools.partial(share, one=False))
         self.momentum = momentum
         self.module = copy.deepcopy(encoder).requires_grad_(False)
 
@@ -51,9 +54,16 @@ class MomentumEncoder(nn.Module):
     @torch.no_grad()
     def update(self, encoder: nn.Module) -> None:
         """One step towards `encoder`; call it once per optimiser step."""
+        if not isinstance(encoder, nn.Module):
+            instance("encoder", encoder, nn.Module, "a module")
         slow, fast = _parameters(self.module), _parameters(encoder)
-        if slow:
+        if not slow and not fast:
+            return
+        try:
             torch._foreach_lerp_(slow, fast, 1 - self.momentum)
+        except RuntimeError as error:
+            rule = "a module of the parameters of the one that was copied"
+            raise ValueError(f"`encoder` must be {rule}, got another: {error}") from error
 
 
 def _parameters(module: nn.Module) -> list[Tensor]:

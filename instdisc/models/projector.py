@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from instdisc.checks import FLOATS, arguments, dtype, shape, whole
+
 ProjectorKind = Literal["mlp", "linear"]
 
 
@@ -21,6 +23,7 @@ class Projector(nn.Module):
             ``"linear"`` (MoCo v1).
 
     Raises:
+        TypeError: if a width is no whole number.
         ValueError: if a width is not positive or `kind` is unknown.
 
     Source:
@@ -36,12 +39,8 @@ class Projector(nn.Module):
 
     def __init__(self, dim: int, projection_dim: int = 128, *, kind: ProjectorKind = "mlp") -> None:
         super().__init__()
-        if dim < 1 or projection_dim < 1:
-            raise ValueError(
-                f"`dim` and `projection_dim` must be positive, got {dim} and {projection_dim}"
-            )
-        if kind not in ("mlp", "linear"):
-            raise ValueError(f"`kind` must be 'mlp' or 'linear', got {kind!r}")
+        arguments(Projector.__init__, locals(), dim=whole, projection_dim=whole)
+        self.dim = dim
         hidden = [nn.Linear(dim, dim), nn.ReLU(inplace=True)] if kind == "mlp" else []
         self.layers = nn.Sequential(*hidden, nn.Linear(dim, projection_dim))
 
@@ -55,6 +54,10 @@ class Projector(nn.Module):
             ``(B, projection_dim)`` rows of length 1; float32 also under autocast, float64 for
             float64 features.
         """
+        if not isinstance(features, Tensor) or features.dtype not in FLOATS:
+            dtype("features", features, FLOATS)
+        if features.ndim != 2 or features.shape[1] != self.dim:
+            shape("features", features, ("B", self.dim))
         projected = self.layers(features)
         if projected.dtype != torch.float64:
             projected = projected.float()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from instdisc.checks import FLOATS, INTEGERS, arguments, dtype, refuse, shape, whole
 from instdisc.types import UNKNOWN_LABEL, Bank
 
 
@@ -28,6 +29,7 @@ class FeatureQueue(nn.Module):
             gradient by 0.1 %, or 1 % where the products are made in bfloat16 too.
 
     Raises:
+        TypeError: if `size` or `dim` is no whole number, or `dtype` no dtype.
         ValueError: if `size` or `dim` is not positive, or `dtype` holds no fractions.
 
     Example:
@@ -44,13 +46,10 @@ class FeatureQueue(nn.Module):
 
     def __init__(self, size: int, dim: int, *, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        if size < 1 or dim < 1:
-            raise ValueError(f"`size` and `dim` must be positive, got {size} and {dim}")
+        arguments(FeatureQueue.__init__, locals(), size=whole, dim=whole)
         if not dtype.is_floating_point:
-            raise ValueError(
-                f"`dtype` must be a floating-point type, got {dtype}. Use torch.float32 or "
-                "torch.bfloat16."
-            )
+            remedy = "Use torch.float32 or torch.bfloat16."
+            refuse("dtype", "a floating-point type", dtype, remedy)
         self.register_buffer("features", F.normalize(torch.randn(size, dim), dim=1).to(dtype))
         self.register_buffer("labels", torch.full((size,), UNKNOWN_LABEL))
         self.register_buffer("pushed", torch.zeros((), dtype=torch.int64))
@@ -69,19 +68,20 @@ class FeatureQueue(nn.Module):
             labels: ``(N,)`` int64; ``-1`` where the class is unknown.
 
         Raises:
+            TypeError: if `features` are no floats or `labels` no whole numbers.
             ValueError: if the shapes do not fit each other or the queue.
         """
+        dtype("features", features, FLOATS)
+        dtype("labels", labels, INTEGERS)
+        shape("features", features, ("N", self.features.shape[1]))
         count = len(features)
-        if features.shape[1:] != self.features.shape[1:] or labels.shape != (count,):
-            raise ValueError(
-                f"`features` must be (N, {self.features.shape[1]}) and `labels` (N,), "
-                f"got {tuple(features.shape)} and {tuple(labels.shape)}"
-            )
+        if labels.shape != (count,):
+            refuse("labels", f"({count},), a label for each row of `features`", labels)
         kept = min(count, self.size)
         steps = torch.arange(count - kept, count, device=self.pushed.device)
         rows = (self.pushed + steps) % self.size  # (kept,)
         self.features.index_copy_(0, rows, features[count - kept :].to(self.features.dtype))
-        self.labels.index_copy_(0, rows, labels[count - kept :])
+        self.labels.index_copy_(0, rows, labels[count - kept :].to(self.labels.dtype))
         self.pushed += count
 
     def bank(self) -> Bank:

@@ -5,6 +5,7 @@ Legend: B batch, C channels, H x W image size.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from instdisc.checks import refuse, share, whole
+from instdisc.checks import arguments, choice, refuse, share, whole
 
 _DROPPED_SIDE = 5
 
@@ -72,12 +73,19 @@ class ResNet12(nn.Module):
         drop_block_rate: float = 0.0,
     ) -> None:
         super().__init__()
+        arguments(
+            ResNet12.__init__,
+            locals(),
+            num_classes=functools.partial(whole, at_least=0),
+            in_chans=whole,
+            channels=whole,
+            drop_rate=share,
+            drop_block_rate=share,
+        )
+        choice("global_pool", global_pool, ["avg", "max", "avgmax", "catavgmax", ""])
         if len(channels) != 4:
             refuse("channels", "a width for each of 4 stages", tuple(channels))
-        for width in channels:
-            whole("channels", width)
-        self.drop_rate = share("drop_rate", drop_rate)
-        share("drop_block_rate", drop_block_rate)
+        self.drop_rate = drop_rate
         self.feature_info: list[dict[str, Any]] = []
         before = in_chans
         for number, width in enumerate(channels):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from instdisc import checks
 from instdisc.losses import ContrastiveLoss
 from instdisc.types import UNKNOWN_LABEL, Bank
 
@@ -42,6 +43,7 @@ def check_loss(loss: ContrastiveLoss) -> None:
         >>> from instdisc.losses import ExemplarLoss
         >>> check_loss(ExemplarLoss(temperature=0.2))
     """
+    checks.arguments(check_loss, locals())
     if not isinstance(loss, ContrastiveLoss):
         raise TypeError(f"`loss` must be a ContrastiveLoss, got {type(loss).__name__}")
     _check(

@@ -14,6 +14,7 @@ import torch
 import torch.multiprocessing as multiprocessing
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.methods import PretrainModule
 from instdisc.types import Views
 
@@ -42,6 +43,7 @@ def check_two_processes(modules: Sequence[PretrainModule], batches: Sequence[Vie
     Raises:
         AssertionError: if a module's two processes disagree with its one.
     """
+    checks.arguments(check_two_processes, locals())
     batches = list(batches)[:_STEPS]
     with tempfile.TemporaryDirectory() as folder:
         job = Path(folder) / "job.pt"

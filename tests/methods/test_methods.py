@@ -54,6 +54,23 @@ def test_battery(name):
     check_method(methods()[name], two_processes=False)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "method",
+    [
+        instdisc.MoCoModule,
+        instdisc.ExemplarModule,
+        instdisc.SupConModule,
+        instdisc.SupervisedModule,
+        instdisc.CrossEntropyMoCoModule,
+        instdisc.CrossEntropySupConModule,
+        instdisc.SupConMoCoModule,
+    ],
+)
+def test_battery_with_the_defaults(method):
+    check_method(method("test_resnet"), two_processes=False)
+
+
 @pytest.mark.parametrize("name", ["moco", "supcon_moco"])
 def test_battery_with_a_vit(name):
     check_method(methods("test_vit")[name], two_processes=False)

@@ -54,7 +54,9 @@ class TestMomentumEncoder:
 
     @pytest.mark.parametrize("momentum", [-0.1, 1.0])
     def test_bad_momentum(self, momentum):
-        with pytest.raises(ValueError, match=r"`momentum` must lie in \[0, 1\), got"):
+        with pytest.raises(
+            ValueError, match="`momentum` must be a finite number of at least 0 and below 1, got"
+        ):
             MomentumEncoder(nn.Linear(1, 1), momentum)
 
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 import torch
 
+from instdisc import checks
+
 from ..images.source import ImageSubset
 from .agriculture import CROPDISEASE, DEEPWEEDS
 from .celeba import CELEBA
@@ -71,6 +73,7 @@ class CatalogImages(ImageSubset):
         split: str = "train",
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
+        checks.arguments(CatalogImages.__init__, locals())
         if name not in CATALOG:
             raise ValueError(f"`name` must be one of {', '.join(CATALOG)}, got {name!r}")
         if on_unreadable not in ("raise", "skip"):

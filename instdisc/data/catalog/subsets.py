@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.checks import whole
 
 from ..images.folders import ImageFolder
@@ -47,6 +48,9 @@ class StratifiedSubset(ImageSubset):
         per_class: int | None = None,
         seed: int = 0,
     ) -> None:
+        checks.arguments(
+            StratifiedSubset.__init__, locals(), per_class=checks.whole, seed=checks.count
+        )
         if (share is None) == (per_class is None):
             raise ValueError(
                 f"give either `share` or `per_class`, got share={share}, per_class={per_class}"
@@ -87,6 +91,7 @@ class RandomSubset(ImageSubset):
     """
 
     def __init__(self, images: ImageSource | str | Path, count: int, *, seed: int = 0) -> None:
+        checks.arguments(RandomSubset.__init__, locals(), count=checks.whole, seed=checks.count)
         source = _as_source(images)
         whole("count", count, at_least=1, at_most=len(source))
         whole("seed", seed, at_least=0)
@@ -114,6 +119,7 @@ class ClassSubset(ImageSubset):
     """
 
     def __init__(self, images: ImageSource | str | Path, classes: Sequence[str] | int) -> None:
+        checks.arguments(ClassSubset.__init__, locals())
         source = _as_source(images)
         if isinstance(classes, int):
             if not 0 < classes <= len(source.classes):

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from instdisc import checks
+
 from .source import ImageSource
 
 
@@ -48,6 +50,7 @@ class ImageArray(ImageSource):
         name: str,
         names: Sequence[str] | None = None,
     ) -> None:
+        checks.arguments(ImageArray.__init__, locals())
         if pixels.ndim != 4 or pixels.shape[1] != 3 or pixels.dtype != torch.uint8:
             raise ValueError(
                 f"`pixels` must be (N, 3, H, W) torch.uint8, got {tuple(pixels.shape)} "

@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
+from instdisc import checks
+
 from .contents import Keys, file_keys
 from .decoding import decode_file
 from .packed import PackedPaths
@@ -57,10 +59,12 @@ class ImageFiles(ImageSource):
         name: str | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
+        checks.arguments(ImageFiles.__init__, locals())
         if on_unreadable not in ("raise", "skip"):
             raise ValueError(f"`on_unreadable` must be 'raise' or 'skip', got {on_unreadable!r}")
         if not len(paths):
             raise ValueError(f"`paths` must name at least one image below {root}, got none")
+        checks.dtype("labels", labels, checks.INTEGERS)
         if labels.shape != (len(paths),):
             raise ValueError(f"`labels` must be ({len(paths)},), got {tuple(labels.shape)}")
         if int(labels.max()) >= len(classes) or int(labels.min()) < -1:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 
+from instdisc import checks
 from instdisc.types import UNKNOWN_LABEL
 
 from .files import SUFFIXES, ImageFiles
@@ -59,6 +60,7 @@ class ImageFolder(ImageFiles):
         on_unreadable: Literal["raise", "skip"] = "raise",
         index: str | Path | bool = True,
     ) -> None:
+        checks.arguments(ImageFolder.__init__, locals())
         root = Path(root)
         if not root.is_dir():
             raise FileNotFoundError(f"`root` must be a folder of images, got {str(root)!r}")

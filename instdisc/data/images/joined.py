@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from instdisc import checks
+
 from .files import ImageFiles
 from .folders import ImageFolder
 
@@ -33,6 +35,7 @@ def join_folders(root: str | Path, names: Sequence[str]) -> ImageFiles:
         >>> list(join_folders(root, ["train", "test"]).paths)
         ['train/cat/1.png', 'test/cat/1.png']
     """
+    checks.arguments(join_folders, locals())
     folders = [ImageFolder(Path(root) / name) for name in names]
     odd = [set(folders[0].classes) ^ set(folder.classes) for folder in folders]
     for name, differing in zip(names, odd, strict=True):

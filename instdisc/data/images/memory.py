@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from instdisc import checks
+
 from .source import ImageSource
 
 _PROBES = 64  # images read to estimate the size of all
@@ -42,6 +44,7 @@ class ImagesInMemory(ImageSource):
     """
 
     def __init__(self, images: ImageSource) -> None:
+        checks.arguments(ImagesInMemory.__init__, locals())
         probes = range(0, len(images), max(1, len(images) // _PROBES))
         sizes = [images.fetch(index)[1].numel() for index in probes]
         check_memory(sum(sizes) * len(images) // max(1, len(sizes)), _free_memory(), images.name)

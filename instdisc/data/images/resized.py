@@ -16,6 +16,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from instdisc import checks
+
 from .copy_ledger import CopyLedger, Made
 from .decoding import decode_file
 from .files import ImageFiles
@@ -79,6 +81,13 @@ def resize_copy(
         >>> copy.path(0).name, copy.read(0).shape
         ('1.png.jpg', torch.Size([3, 240, 320]))
     """
+    checks.arguments(
+        resize_copy,
+        locals(),
+        short_side=checks.whole,
+        quality=checks.whole,
+        num_threads=checks.whole,
+    )
     if not isinstance(images, ImageFiles):
         raise TypeError(
             "`images` must be images in files (ImageFiles, ImageFolder), "

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.checks import whole
 
 from ..left_out import say_once
@@ -63,6 +64,7 @@ def split_per_class(images: ImageSource, share: float = 0.7, *, seed: int = 0) -
         >>> split.train.labels.bincount().tolist(), split.test.labels.bincount().tolist()
         ([14, 14], [6, 6])
     """
+    checks.arguments(split_per_class, locals(), seed=checks.count)
     if not 0 < share < 1:
         raise ValueError(f"`share` must be above 0 and below 1, got {share}")
     if seed < 0:
@@ -160,6 +162,7 @@ def write_split(split: ImageSplit, file: str | Path) -> None:
         >>> len(read_split(file, scenes).train)
         28
     """
+    checks.arguments(write_split, locals())
     parts = {part: image_names(images) for part, images in split._asdict().items()}
     _check_disjoint(parts, "`split`")
     content = {"format": _FORMAT, "set": split.train.name, **parts}
@@ -180,6 +183,7 @@ def read_split(file: str | Path, images: ImageSource) -> ImageSplit:
         ValueError: if it is not a split file, names an image that `images` does not hold (then it
             says which), or names one twice.
     """
+    checks.arguments(read_split, locals())
     content = _read_json(Path(file))
     _check_disjoint(content, str(file))
     position = {name: index for index, name in enumerate(image_names(images))}
@@ -204,6 +208,7 @@ def image_names(images: ImageSource) -> list[str]:
         >>> image_names(Scenes(3, image_size=32))
         ['0', '1', '2']
     """
+    checks.arguments(image_names, locals())
     return images.image_names()
 
 

@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 
 import torch
 
+from instdisc import checks
+
 from .columns import column_names as column_names
 from .columns import read_columns
 from .files import ImageFiles
@@ -60,12 +62,18 @@ class ImageTable(ImageFiles):
         name: str | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
+        checks.arguments(ImageTable.__init__, locals())
         table = Path(table)
         root = table.parent if root is None else Path(root)
         if not table.is_file():
             raise FileNotFoundError(f"`table` must be a CSV file, got {str(table)!r}")
         if not root.is_dir():
             raise FileNotFoundError(f"`root` must be the folder of the images, got {str(root)!r}")
+        asked = {"image": image, "label": label, **({} if only is None else {"only": only[0]})}
+        there = column_names(table)
+        for argument, column in asked.items():
+            if column not in there and not refuses_header(there):
+                checks.refuse(argument, f"a column of {table.name}, {there[:10]}", column)
         columns = [image, label, label if only is None else only[0]]
         rows = [_Row(line, *values) for line, values in read_columns(table, columns)]
         listed = ListedFiles(root, table)

@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from instdisc import checks
+
 from ..catalog import CATALOG
 from ..catalog.celeba import MAFL_TEST, PARTITIONS, split_names
 from ..catalog.layout import (
@@ -73,6 +75,7 @@ class CelebALandmarks(LandmarkFiles):
     def __init__(
         self, root: str | Path, split: str = "mafl_train", *, aligned: bool = True
     ) -> None:
+        checks.arguments(CelebALandmarks.__init__, locals())
         root = Path(root)
         splits = (*MAFL_SPLITS, *_CELEBA.splits)
         if split not in splits:

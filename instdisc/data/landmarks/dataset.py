@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, NoReturn
 import torch
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.types import LandmarkBatch
 
 from ..images.splits import image_names
@@ -72,6 +73,7 @@ class LandmarkDataset(ViewDataset):
     def __init__(
         self, images: LandmarkSource, policy: ViewPolicy, *, crop: Crop = "image", seed: int = 0
     ) -> None:
+        checks.arguments(LandmarkDataset.__init__, locals(), seed=checks.count)
         if not isinstance(images, LandmarkSource):
             raise TypeError(f"`images` must be a LandmarkSource, got {type(images).__name__}")
         if not isinstance(policy.frame, SquareFrame):
@@ -178,6 +180,7 @@ class LandmarkFinisher:
     """
 
     def __init__(self, policy: ViewPolicy) -> None:
+        checks.arguments(LandmarkFinisher.__init__, locals())
         self._finish = ViewFinisher([policy])
 
     def __call__(self, raw: RawLandmarks) -> LandmarkBatch:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from instdisc import checks
 from instdisc.checks import choice
 
 from ..views.dataset import IMAGENET_MEAN
@@ -61,6 +62,7 @@ class SquareFrame(Frame):
         interpolation: Literal["bilinear", "bicubic"] = "bilinear",
         mean: Sequence[float] = IMAGENET_MEAN,
     ) -> None:
+        checks.arguments(SquareFrame.__init__, locals(), size=checks.whole)
         if size < 1:
             raise ValueError(f"`size` must be a positive number of pixels, got {size}")
         if not margin > -0.5:

@@ -13,6 +13,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.checks import refuse
 from instdisc.types import InputSpec, LandmarkBatch
 
@@ -98,6 +99,14 @@ class LandmarkData(LightningDataModule):
         seed: int = 0,
         seen: InputSpec | None = None,
     ) -> None:
+        checks.arguments(
+            LandmarkData.__init__,
+            locals(),
+            image_size=checks.whole,
+            batch_size=checks.whole,
+            num_workers=checks.count,
+            seed=checks.count,
+        )
         super().__init__()
         if batch_size < 2:
             raise ValueError(f"`batch_size` must be at least 2, for batch norm, got {batch_size}")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 
+from instdisc import checks
 from instdisc.checks import choice, refuse
 
 from ..images.columns import column_names, read_columns
@@ -87,6 +88,7 @@ def open_landmarks(
         >>> len(open_landmarks("scenes", part="test"))
         500
     """
+    checks.arguments(open_landmarks, locals())
     options = {
         "layout": layout,
         "unit": unit,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from instdisc import checks
+
 from ..images.contents import Keys
 from ..scenes import Scenes
 from .layouts import SCENE_5
@@ -26,6 +28,7 @@ class SceneLandmarks(LandmarkSource):
     """
 
     def __init__(self, scenes: Scenes) -> None:
+        checks.arguments(SceneLandmarks.__init__, locals())
         self.scenes = scenes
         self.name = "scenes"
         self.layout = SCENE_5

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from instdisc import checks
+
 from ..images.contents import Keys, as_keys, hash_parts
 from ..images.files import ImageFiles
 from ..images.packed import PackedPaths
@@ -111,6 +113,7 @@ class LandmarkFiles(ImageFiles, LandmarkSource):
         name: str | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
+        checks.arguments(LandmarkFiles.__init__, locals())
         unknown = torch.full((len(paths),), -1, dtype=torch.int64)
         super().__init__(root, paths, unknown, name=name, on_unreadable=on_unreadable)
         if points.ndim != 3 or points.shape[0] != len(self) or points.shape[2] not in (2, 3):

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from instdisc import checks
+
 from ..images.contents import Keys
 from ..images.source import ImageSubset
 from ..images.splits import draw_positions, image_names
@@ -36,6 +38,7 @@ class LandmarkSubset(ImageSubset, LandmarkSource):
     images: LandmarkSource
 
     def __init__(self, images: LandmarkSource, positions: Tensor) -> None:
+        checks.arguments(LandmarkSubset.__init__, locals())
         super().__init__(images, positions)
         self.layout = images.layout
 
@@ -92,6 +95,7 @@ def split_landmarks(
         >>> len(train), test.positions
         (7, tensor([2, 4, 8]))
     """
+    checks.arguments(split_landmarks, locals(), num_test=checks.whole, seed=checks.count)
     names = image_names(images)
     number = {name: row for row, name in enumerate(dict.fromkeys(names))}
     _, test = draw_positions(len(number), num_test, seed=seed, name=images.name)

@@ -12,6 +12,7 @@ from typing import Literal
 
 import torch
 
+from instdisc import checks
 from instdisc.checks import choice, finite
 
 from ..images.columns import column_names, read_columns, require_columns
@@ -94,6 +95,7 @@ class LandmarkTable(LandmarkFiles):
         name: str | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
+        checks.arguments(LandmarkTable.__init__, locals())
         table = Path(table)
         root = table.parent if root is None else Path(root)
         choice("unit", unit, (None, "pixel", "share"))

@@ -10,6 +10,7 @@ from unicodedata import normalize
 import numpy as np
 import torch
 
+from instdisc import checks
 from instdisc.checks import refuse
 from instdisc.types import Objects
 
@@ -69,6 +70,7 @@ class COCOObjects(ObjectFiles):
         name: str | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
+        checks.arguments(COCOObjects.__init__, locals())
         path = Path(annotations)
         if not path.is_file():
             raise FileNotFoundError(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from instdisc import checks
 from instdisc.checks import whole
 from instdisc.types import ObjectBatch, Objects
 
@@ -82,6 +83,7 @@ class ObjectDataset(Dataset):
         training: bool = True,
         multiple: int = 32,
     ) -> None:
+        checks.arguments(ObjectDataset.__init__, locals(), seed=checks.count, multiple=checks.whole)
         whole("seed", seed, at_least=0, at_most=2**32 - 1)
         whole("multiple", multiple)
         self.source = source

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DistributedSampler
 
+from instdisc import checks
 from instdisc.checks import whole
 from instdisc.distributed import rank, world_size
 
@@ -54,6 +55,13 @@ class ObjectLoader(ResumableLoader):
         num_workers: int = 0,
         pin_memory: bool = False,
     ) -> None:
+        checks.arguments(
+            ObjectLoader.__init__,
+            locals(),
+            batch_size=checks.whole,
+            iterations=checks.whole,
+            num_workers=checks.count,
+        )
         whole("batch_size", batch_size)
         if iterations is not None:
             whole("iterations", iterations)

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from pytorch_lightning import LightningDataModule
 
+from instdisc import checks
 from instdisc.checks import refuse, whole
 from instdisc.types import InputSpec
 
@@ -73,6 +74,16 @@ class ObjectData(LightningDataModule):
         skip_empty: bool = False,
         multiple: int = 32,
     ) -> None:
+        checks.arguments(
+            ObjectData.__init__,
+            locals(),
+            batch_size=checks.whole,
+            iterations=checks.whole,
+            test_batch_size=checks.whole,
+            num_workers=checks.count,
+            seed=checks.count,
+            multiple=checks.whole,
+        )
         super().__init__()
         for name, value in (
             ("batch_size", batch_size),

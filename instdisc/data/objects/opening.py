@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from instdisc import checks
+
 from ..images.listing import list_folder, matching
 from ..images.splits import say_drawn
 from ..layout import Layout, Part, open_by_layout
@@ -64,6 +66,7 @@ def open_objects(
         >>> len(scenes), scenes.masks
         (100, True)
     """
+    checks.arguments(open_objects, locals())
     source = open_by_layout(name, root, part=part, layouts=LAYOUTS, masks=masks)
     assert isinstance(source, ObjectSource)
     return source

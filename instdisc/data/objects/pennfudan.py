@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.types import Objects
 
 from ..catalog.layout import first_folder, require_folder
@@ -59,6 +60,7 @@ class PennFudan(ObjectFiles):
         name: str | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
+        checks.arguments(PennFudan.__init__, locals())
         root = Path(root)
         if not root.is_dir():
             raise FileNotFoundError(f"`root` must be the folder with PedMasks/, got {str(root)!r}")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from instdisc import checks
 from instdisc.checks import refuse, share, whole
 from instdisc.types import Objects
 
@@ -61,6 +62,13 @@ class ObjectPolicy:
         flip: float = 0.5,
         per_batch: bool = False,
     ) -> None:
+        checks.arguments(
+            ObjectPolicy.__init__,
+            locals(),
+            short_sides=checks.whole,
+            longest_side=checks.whole,
+            flip=checks.share,
+        )
         if not len(short_sides):
             refuse("short_sides", "a list of numbers of pixels", list(short_sides))
         for side in short_sides:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.types import Objects
 
 from ..images.contents import Keys
@@ -27,6 +28,7 @@ class SceneObjects(ObjectSource):
     """
 
     def __init__(self, scenes: Scenes) -> None:
+        checks.arguments(SceneObjects.__init__, locals())
         count = len(scenes)
         self.scenes = scenes
         self.name = scenes.name

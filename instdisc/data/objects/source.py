@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.checks import all_finite
 from instdisc.types import Objects
 
@@ -159,6 +160,7 @@ class ObjectSubset(ObjectSource):
     """
 
     def __init__(self, source: ObjectSource, positions: Tensor) -> None:
+        checks.arguments(ObjectSubset.__init__, locals())
         if not len(positions):
             raise ValueError(f"`positions` must name at least one image of {source.name!r}")
         check_positions(positions, source)
@@ -216,6 +218,7 @@ class JoinedObjects(ObjectSource):
     """
 
     def __init__(self, sources: Sequence[ObjectSource], *, name: str | None = None) -> None:
+        checks.arguments(JoinedObjects.__init__, locals())
         if not sources:
             raise ValueError("`sources` must hold at least one source, got none")
         first = sources[0]

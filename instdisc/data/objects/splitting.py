@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from instdisc import checks
+
 from ..images.splits import draw_positions
 from .source import ObjectSource, ObjectSubset
 
@@ -28,5 +30,6 @@ def split_objects(
         >>> len(train), test.image_ids
         (7, [2, 4, 8])
     """
+    checks.arguments(split_objects, locals(), num_test=checks.whole, seed=checks.count)
     train, test = draw_positions(len(source), num_test, seed=seed, name=source.name)
     return ObjectSubset(source, train), ObjectSubset(source, test)

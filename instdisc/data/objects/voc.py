@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from instdisc import checks
 from instdisc.checks import refuse
 
 from ..catalog.layout import contents, first_folder
@@ -84,6 +85,7 @@ class VOCObjects(ObjectFiles):
         name: str | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
+        checks.arguments(VOCObjects.__init__, locals())
         root = Path(root)
         if not root.is_dir():
             raise FileNotFoundError(

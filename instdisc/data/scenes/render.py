@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from instdisc import checks
+
 from ..images.contents import Keys, as_keys, hash_parts
 from ..images.source import ImageSource, check_positions
 from .factors import Factor, object_factors, scene_factors
@@ -83,6 +85,16 @@ class Scenes(ImageSource):
         split: str = "train",
         seed: int = 0,
     ) -> None:
+        checks.arguments(
+            Scenes.__init__,
+            locals(),
+            num_images=checks.whole,
+            image_size=checks.whole,
+            num_categories=checks.whole,
+            first_category=checks.count,
+            max_others=checks.count,
+            seed=checks.count,
+        )
         _check_range("num_images", num_images, 1, None)
         _check_range("image_size", image_size, 32, LARGEST)
         _check_range("num_categories", num_categories, 2, len(CATEGORIES))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from instdisc import checks
 from instdisc.checks import whole
 from instdisc.types import SegmentBatch
 
@@ -62,6 +63,7 @@ class SegmentDataset(Dataset):
     def __init__(
         self, segments: SegmentSource, policy: SegmentPolicy | None = None, *, seed: int = 0
     ) -> None:
+        checks.arguments(SegmentDataset.__init__, locals(), seed=checks.count)
         if not len(segments):
             raise ValueError("`segments` must hold at least one image, got none")
         whole("seed", seed, at_least=0, at_most=2**32 - 1)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.checks import finite, share
 
 from ..views.draws import Draws
@@ -53,6 +54,13 @@ class PhotometricDistortion(PhotometricStep):
         saturation: float = 0.5,
         hue: float = 18 / 180,
     ) -> None:
+        checks.arguments(
+            PhotometricDistortion.__init__,
+            locals(),
+            brightness=checks.share,
+            contrast=checks.share,
+            saturation=checks.share,
+        )
         share("brightness", brightness)
         share("contrast", contrast)
         share("saturation", saturation)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.checks import choice
 from instdisc.types import IGNORED_CLASS
 
@@ -73,6 +74,7 @@ class SegmentFiles(SegmentSource):
         name: str | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
+        checks.arguments(SegmentFiles.__init__, locals())
         choice("on_unreadable", on_unreadable, ("raise", "skip"))
         if not len(images) or len(images) != len(masks):
             raise ValueError(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from instdisc import checks
 from instdisc.checks import refuse
 
 from .classes import Classes, read_classes
@@ -55,6 +56,7 @@ class SegmentFolder(SegmentFiles):
         name: str | None = None,
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
+        checks.arguments(SegmentFolder.__init__, locals())
         pictures, truths = Path(images), Path(masks)
         paired = pair_files(pictures, truths)
         if isinstance(classes, str | Path):

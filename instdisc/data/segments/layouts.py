@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from instdisc import checks
 from instdisc.checks import choice
 from instdisc.types import IGNORED_CLASS
 
@@ -105,6 +106,7 @@ class Cityscapes(SegmentFiles):
     def __init__(
         self, root: str | Path, *, split: str = "train", on_unreadable: Unreadable = "raise"
     ) -> None:
+        checks.arguments(Cityscapes.__init__, locals())
         _check_split(split, ("train", "val"))
         folder = _require(Path(root), f"leftImg8bit/{split}", "Cityscapes")
         names, others = list_files(folder)
@@ -153,6 +155,7 @@ class CamVid(SegmentFiles):
     def __init__(
         self, root: str | Path, *, split: str = "train", on_unreadable: Unreadable = "raise"
     ) -> None:
+        checks.arguments(CamVid.__init__, locals())
         _check_split(split, ("train", "val", "test"))
         folder = _require(Path(root), split, "CamVid")
         names, others = list_files(folder)
@@ -201,6 +204,7 @@ class VOCSegmentation(SegmentFiles):
         year: int = 2012,
         on_unreadable: Unreadable = "raise",
     ) -> None:
+        checks.arguments(VOCSegmentation.__init__, locals(), year=checks.whole)
         _check_split(split, ("train", "val", "trainval", "trainaug"))
         root = inside(inside(Path(root), "VOCdevkit"), f"VOC{year}")
         _require(root, "JPEGImages", "PASCAL VOC")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningDataModule
 
+from instdisc import checks
 from instdisc.checks import whole
 from instdisc.types import InputSpec
 
@@ -72,6 +73,18 @@ class SegmentData(LightningDataModule):
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
+        checks.arguments(
+            SegmentData.__init__,
+            locals(),
+            crop_size=checks.whole,
+            short_side=checks.whole,
+            flip=checks.share,
+            max_share=checks.share,
+            batch_size=checks.whole,
+            test_batch_size=checks.whole,
+            num_workers=checks.count,
+            seed=checks.count,
+        )
         super().__init__()
         if test is None:
             if isinstance(train, SegmentSource):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from instdisc import checks
 from instdisc.checks import choice, refuse
 
 from ..catalog.layout import contents
@@ -74,6 +75,7 @@ def open_segments(
         >>> open_segments("scenes", part="test").name
         'scenes'
     """
+    checks.arguments(open_segments, locals())
     choice("part", part, ("all", "train", "val", "test"))
     place = locate(name, root, LAYOUTS)
     if not place.known and place.path.is_dir() and not kinds_of(place.path, None, LAYOUTS):

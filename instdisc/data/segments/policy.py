@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from instdisc import checks
 from instdisc.checks import finite, positive, refuse, share, whole
 from instdisc.types import IGNORED_CLASS
 
@@ -74,6 +75,14 @@ class SegmentPolicy:
         max_share: float = 1.0,
         photometric: Sequence[PhotometricStep] = (),
     ) -> None:
+        checks.arguments(
+            SegmentPolicy.__init__,
+            locals(),
+            crop_size=checks.whole,
+            short_side=checks.whole,
+            flip=checks.share,
+            max_share=checks.share,
+        )
         sides = (crop_size, crop_size) if isinstance(crop_size, int) else tuple(crop_size)
         if len(sides) != 2:
             refuse("crop_size", "a side, or height and width", crop_size)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from instdisc import checks
+
 from ..images.contents import Keys
 from ..images.source import no_labels
 from ..scenes import Scenes
@@ -25,6 +27,7 @@ class SceneSegments(SegmentSource):
     """
 
     def __init__(self, scenes: Scenes) -> None:
+        checks.arguments(SceneSegments.__init__, locals())
         self.scenes = scenes
         self.name = scenes.name
         self.classes = ["background", *scenes.classes]

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from instdisc import checks
+
 from ..images.contents import Keys, as_keys, hash_parts
 from ..images.source import ImageSource, check_positions
 
@@ -121,6 +123,7 @@ class SegmentSubset(SegmentSource):
     """
 
     def __init__(self, segments: SegmentSource, positions: Tensor) -> None:
+        checks.arguments(SegmentSubset.__init__, locals())
         check_positions(positions, segments)
         self.segments = segments
         self.positions = positions
@@ -183,6 +186,7 @@ def class_colors(num_classes: int) -> Tensor:
         >>> class_colors(4).tolist()
         [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0]]
     """
+    checks.arguments(class_colors, locals(), num_classes=checks.whole)
     classes = torch.arange(num_classes)
     colors = torch.zeros(num_classes, 3, dtype=torch.int64)
     for place in range(8):

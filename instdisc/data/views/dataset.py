@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from instdisc import checks
+
 from ..images.memory import ImagesInMemory
 from ..images.source import ImageSource
 from .draws import Draws
@@ -58,6 +60,10 @@ class ViewPolicy:
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
     ) -> None:
+        checks.arguments(ViewPolicy.__init__, locals(), flip=checks.share, std=checks.positive)
+        for name, numbers in (("mean", mean), ("std", std)):
+            if len(numbers) != 3:
+                checks.refuse(name, "three numbers, one for each channel", numbers)
         self.frame = frame
         self.photometric = tuple(photometric)
         self.flip = check_chance(flip)
@@ -176,6 +182,7 @@ class ViewDataset(Dataset):
         seed: int = 0,
         cut: bool = True,
     ) -> None:
+        checks.arguments(ViewDataset.__init__, locals(), seed=checks.count)
         if not len(images):
             raise ValueError("`images` must hold at least one image, got none")
         if not policies:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from instdisc import gpu
+from instdisc import checks, gpu
 from instdisc.heap import keep_freed_blocks
 from instdisc.types import Views
 
@@ -52,6 +52,11 @@ class ViewFinisher:
         dtype: torch.dtype = torch.float32,
         compile: bool = False,
     ) -> None:
+        checks.arguments(ViewFinisher.__init__, locals())
+        if not policies:
+            checks.refuse("policies", "a policy for each view", policies)
+        if not dtype.is_floating_point:
+            checks.refuse("dtype", "a floating-point type", dtype)
         self.policies = tuple(policies)
         self.dtype = dtype
         self.compile = compile

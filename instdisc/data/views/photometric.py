@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from instdisc import checks
+
 from .draws import Draws
 from .jitter import (
     FORMS,
@@ -119,6 +121,14 @@ class ColorJitter(PhotometricStep):
     def __init__(
         self, brightness: float, contrast: float, saturation: float, hue: float, *, p: float = 0.8
     ) -> None:
+        checks.arguments(
+            ColorJitter.__init__,
+            locals(),
+            brightness=checks.share,
+            contrast=checks.share,
+            saturation=checks.share,
+            p=checks.share,
+        )
         strengths = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
         for name, value in strengths.items():
             if not 0 <= value <= 1:
@@ -166,6 +176,7 @@ class RandomGrayscale(PhotometricStep):
     compiles = False  # too little to do
 
     def __init__(self, p: float = 0.2) -> None:
+        checks.arguments(RandomGrayscale.__init__, locals(), p=checks.share)
         self.p = check_chance(p)
 
     def draw(self, draws: Draws) -> np.ndarray:
@@ -204,6 +215,13 @@ class GaussianBlur(PhotometricStep):
     neutral = (0.0,)
 
     def __init__(self, low: float = 0.1, high: float = 2.0, *, p: float = 0.5) -> None:
+        checks.arguments(
+            GaussianBlur.__init__,
+            locals(),
+            low=checks.positive,
+            high=checks.positive,
+            p=checks.share,
+        )
         if not 0 < low <= high:
             raise ValueError(f"`low` and `high` must satisfy 0 < low <= high, got {low}, {high}")
         self.low, self.high = low, high
@@ -247,6 +265,7 @@ class RandomSolarize(PhotometricStep):
     compiles = False  # too little to do
 
     def __init__(self, p: float = 0.2, *, threshold: float = 0.5) -> None:
+        checks.arguments(RandomSolarize.__init__, locals(), p=checks.share, threshold=checks.share)
         if not 0 <= threshold <= 1:
             raise ValueError(f"`threshold` must lie in [0, 1], got {threshold}")
         self.p = check_chance(p)

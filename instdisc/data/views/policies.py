@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from instdisc.checks import whole
+from instdisc import checks
 from instdisc.types import InputSpec
 
 from .dataset import ViewPolicy
-from .frames import CenterCrop, RandomResizedCrop
+from .frames import CenterCrop, RandomResizedCrop, check_scale
 from .photometric import (
     ColorJitter,
     GaussianBlur,
@@ -67,9 +67,8 @@ def view_policy(
         >>> [type(step).__name__ for step in view_policy("moco_v1").photometric]
         ['RandomGrayscale', 'ColorJitter']
     """
-    if name not in POLICIES:
-        raise ValueError(f"`name` must be one of {', '.join(POLICIES)}, got {name!r}")
-    _check_image_size(image_size)
+    checks.arguments(view_policy, locals(), image_size=checks.whole)
+    checks.choice("name", name, POLICIES)
     policy, seen = POLICIES[name](image_size), seen or InputSpec()
     if scale is not None and not isinstance(policy.frame, RandomResizedCrop):
         raise ValueError(f"`scale` is of a random crop, and the policy {name!r} has none")
@@ -107,8 +106,15 @@ def multi_crop(
         >>> [policy.frame.size for policy in multi_crop(num_small=2)]
         [224, 224, 96, 96]
     """
-    if num_small < 0:
-        raise ValueError(f"`num_small` must not be negative, got {num_small}")
+    checks.arguments(
+        multi_crop,
+        locals(),
+        image_size=checks.whole,
+        small_size=checks.whole,
+        num_small=checks.count,
+    )
+    check_scale("scale", scale)
+    check_scale("small_scale", small_scale)
     large = view_policy(name, image_size, scale=scale)
     small = view_policy(name, small_size, scale=small_scale)
     return [large] * 2 + [small] * num_small
@@ -138,9 +144,9 @@ def evaluation_policy(
         >>> evaluation_policy().frame.resize, evaluation_policy(32).frame.resize
         (256, 32)
     """
+    checks.arguments(evaluation_policy, locals(), image_size=checks.whole, resize=checks.whole)
     seen = InputSpec() if seen is None else seen
     size = seen.size if image_size is None else image_size
-    _check_image_size(size)
     if resize is None:
         resize = round(size / seen.crop) if size > _STORED else size
     frame = CenterCrop(
@@ -159,13 +165,10 @@ def describe_view(policy: ViewPolicy) -> dict[str, Any]:
         >>> describe_view(evaluation_policy(32))["frame"]
         'CenterCrop'
     """
+    checks.arguments(describe_view, locals())
     frame = {name: value for name, value in vars(policy.frame).items() if name[0] != "_"}
     normal = {"mean": list(policy.mean), "std": list(policy.std)}
     return {"frame": type(policy.frame).__name__, **frame, **normal}
-
-
-def _check_image_size(image_size: int) -> None:
-    whole("image_size", image_size)
 
 
 def _cropped(size: int, *steps: PhotometricStep) -> ViewPolicy:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from instdisc import gpu
+from instdisc.checks import arguments, whole
 
 from .arithmetic import normalize_by_arithmetic
 from .chunks import normalize_chunks
@@ -48,8 +49,7 @@ def split_batch_norm(module: nn.Module, groups: int) -> nn.Module:
         >>> net(torch.tensor([0.0, 2.0, 10.0, 12.0]).view(4, 1, 1, 1)).flatten().detach().round()
         tensor([-1.,  1., -1.,  1.])
     """
-    if groups < 1:
-        raise ValueError(f"`groups` must be at least 1, got {groups}")
+    arguments(split_batch_norm, locals(), groups=whole)
     norms = {
         name: norm
         for name, norm in module.named_modules()
@@ -124,13 +124,16 @@ def check_groups(inputs: Tensor, groups: int) -> None:
     """
     if len(inputs) % groups:
         raise ValueError(
-            f"a batch of {len(inputs)} cannot be normalised in {groups} equal groups. "
-            "Change the batch size or `batch_norm_groups`, and drop the last, smaller batch."
+            f"`batch_norm_groups` must divide the batch, but a batch of {len(inputs)} cannot be "
+            f"normalised in {groups} equal groups. Change the batch size or `batch_norm_groups`, "
+            "and drop the last, smaller batch."
         )
     if len(inputs) == groups and math.prod(inputs.shape[2:]) == 1:
         raise ValueError(
-            f"a batch of {len(inputs)} in {groups} groups has 1 value per channel, and batch norm "
-            "needs more than 1 value per channel when training. Use fewer `batch_norm_groups`."
+            f"`batch_norm_groups` must leave several images to a group, but a batch of "
+            f"{len(inputs)} in {groups} groups has 1 value per channel, and batch norm needs more "
+            "than 1 value per channel when training. Use fewer `batch_norm_groups`, or a larger "
+            "`batch_size`."
         )
 
 

@@ -1,0 +1,68 @@
+"""Losses."""
+
+import torch
+from torch.nn import functional as F
+
+from instdisc import Bank
+from instdisc.losses import SupConLoss
+
+from ..calls import Call
+from ..sorts import LABELS, OBJECT, optional, tensor
+
+LOSSES = (
+    "ContrastiveLoss",
+    "ExemplarLoss",
+    "InstanceDiscriminationLoss",
+    "SameClassNegativesLoss",
+    "SupConLoss",
+)
+
+
+def unit(rows: int) -> torch.Tensor:
+    return F.normalize(torch.arange(1.0, rows * 8 + 1).view(rows, 8).sin(), dim=1)
+
+
+def bank() -> Bank:
+    return Bank(unit(16), torch.arange(16) % 4)
+
+
+def batch() -> dict:
+    return {"query": unit(4), "key": unit(4), "bank": bank(), "labels": torch.arange(4)}
+
+
+FEATURES = tensor().also(width=lambda good: good[:, 1:], rows=lambda good: good[1:])
+
+CALLS = [
+    *(Call(f"instdisc.losses.{name}", lambda: {"temperature": 0.1}) for name in LOSSES),
+    Call(
+        "instdisc.losses.ContrastiveLoss:forward",
+        batch,
+        {
+            "query": FEATURES,
+            "key": optional(FEATURES),
+            "bank": OBJECT.also(
+                pair=lambda good: ("a", "b"),
+                features_of_another_width=lambda good: Bank(good.features[:, 1:], good.labels),
+                features_of_one_dimension=lambda good: Bank(good.features[:, 0], good.labels),
+                whole_features=lambda good: Bank(good.features.long(), good.labels),
+                too_few_labels=lambda good: Bank(good.features, good.labels[1:]),
+                float_labels=lambda good: Bank(good.features, good.labels.float()),
+                column_of_labels=lambda good: Bank(good.features, good.labels[:, None]),
+                no_tensors=lambda good: Bank(None, None),
+            ),
+            "labels": LABELS.also(
+                other_length=lambda good: good[1:], names=lambda good: ["a", "b", "c", "d"]
+            ),
+        },
+        says={"query": "query"},
+        function=lambda: SupConLoss(0.1).forward,
+    ),
+    Call(
+        "instdisc.losses.same_class",
+        lambda: {"labels": torch.arange(4), "bank_labels": torch.arange(16)},
+        {
+            "labels": tensor(torch.int64, empty=True).also(names=lambda good: ["a"]),
+            "bank_labels": tensor(torch.int64, empty=True).also(names=lambda good: ["a"]),
+        },
+    ),
+]
