@@ -46,7 +46,6 @@ class OnlineLinearProbe(Callback):
         checks.arguments(
             OnlineLinearProbe.__init__,
             locals(),
-            num_classes=checks.whole,
             learning_rate=checks.positive,
         )
         self.num_classes = checks.whole("num_classes", num_classes, at_least=2)

@@ -354,7 +354,7 @@ def test_arguments_out_of_range(arguments, message):
 
 @pytest.mark.parametrize("value", [64.0, "64", True, None])
 def test_arguments_of_another_type(value):
-    with pytest.raises(TypeError, match="`image_size` must be an int"):
+    with pytest.raises(TypeError, match="`image_size` must be a whole number, got"):
         Scenes(10, image_size=value)
 
 

@@ -347,7 +347,7 @@ def test_moco_v2_has_the_statistics_of_lightlys():
         ),
         (
             lambda: ViewDataset(Noise(), [view_policy("zhao_f")], seed=-1),
-            r"`seed` must be a whole number of at least 0, got -1",
+            r"`seed` must be a whole number of at least 0 and at most 4294967295, got -1",
         ),
     ],
 )
