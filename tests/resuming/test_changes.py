@@ -137,6 +137,7 @@ def test_a_run_of_steps_reads_its_schedule_at_the_images_of_its_steps(tmp_path):
         assert event[4][0] == pytest.approx(0.015 * (1 + math.cos(math.pi * share)), rel=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
 def test_a_loader_that_is_not_ours_keeps_its_steps(tmp_path):
     class Plain(instdisc.ViewData):
         def train_dataloader(self):
