@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -170,8 +171,15 @@ class RunSettings:
 
 
 def _json(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """As a checkpoint and a recipe hold them: a tuple is a list there."""
-    values: dict[str, Any] = json.loads(json.dumps(dict(settings), default=str))
+    """As a checkpoint and a recipe hold them: a tuple is a list there.
+
+    What JSON cannot hold, as an object that a class of the user's takes, is left out: whether it
+    is another than before nobody can tell.
+    """
+    values = {}
+    for name, value in settings.items():
+        with suppress(TypeError, ValueError):
+            values[name] = json.loads(json.dumps(value))
     return values
 
 
