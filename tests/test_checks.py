@@ -1,5 +1,7 @@
 """Arguments are refused by name, rule, value and remedy; numbers of every library are taken."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -113,6 +115,28 @@ def test_device():
         checks.device("device", "gpu")
     with pytest.raises(TypeError, match="`device`"):
         checks.device("device", 0)
+
+
+@pytest.mark.parametrize(
+    ("count", "value", "message"),
+    [
+        (
+            0,
+            "cuda",
+            "`device` must be a device of this machine, got 'cuda'. torch sees none ",
+        ),
+        (0, torch.device("cuda:1"), "got 'cuda:1'. torch sees none here. Take 'cpu'."),
+        (2, "cuda:2", "got 'cuda:2'. torch sees 2 of them here. Take a lower number, or 'cuda'."),
+    ],
+)
+def test_a_device_that_the_machine_lacks(count, value, message, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        checks.device("device", value)
+    if count:
+        assert checks.device("device", "cuda:1") == torch.device("cuda:1")
+        assert checks.device("device", "cuda") == torch.device("cuda")
 
 
 def test_long_values_are_cut():

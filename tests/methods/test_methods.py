@@ -54,6 +54,23 @@ def test_battery(name):
     check_method(methods()[name], two_processes=False)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "method",
+    [
+        instdisc.MoCoModule,
+        instdisc.ExemplarModule,
+        instdisc.SupConModule,
+        instdisc.SupervisedModule,
+        instdisc.CrossEntropyMoCoModule,
+        instdisc.CrossEntropySupConModule,
+        instdisc.SupConMoCoModule,
+    ],
+)
+def test_battery_with_the_defaults(method):
+    check_method(method("test_resnet"), two_processes=False)
+
+
 @pytest.mark.parametrize("name", ["moco", "supcon_moco"])
 def test_battery_with_a_vit(name):
     check_method(methods("test_vit")[name], two_processes=False)
@@ -242,11 +259,11 @@ def test_lightlys_loader_is_a_loader_of_views():
 def test_bad_arguments():
     make = instdisc.MoCoModule
     for arguments, match in [
-        ({"version": "v3"}, "`version` must be 'v1' or 'v2', got 'v3'"),
-        ({"temperature": 0.0}, "`temperature` must be positive, got 0.0"),
-        ({"optimizer": "rmsprop"}, "`optimizer` must be 'sgd', 'lars' or 'adamw'"),
-        ({"learning_rate": 0.0}, "`learning_rate` must be positive"),
-        ({"reference_batch": 0}, "`reference_batch` must be positive"),
+        ({"version": "v3"}, "`version` must be one of 'v1', 'v2', got 'v3'"),
+        ({"temperature": 0.0}, "`temperature` must be a finite number above 0, got 0.0"),
+        ({"optimizer": "rmsprop"}, "`optimizer` must be one of 'sgd', 'lars', 'adamw'"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be a finite number above 0"),
+        ({"reference_batch": 0}, "`reference_batch` must be a whole number of at least 1"),
         ({"schedule": "linear"}, "`schedule` must be 'cosine', 'step' or 'constant'"),
         ({"warmup": 5}, r"`warmup` is a share of the run and must lie in \[0, 1\), got 5"),
         ({"milestones": (120, 160)}, "`milestones` are shares of the run"),
@@ -278,7 +295,9 @@ def test_bad_batches():
         fit(methods()["exemplar"], [Views(images, torch.full_like(labels, -1), indices)])
     with pytest.raises(ValueError, match="needs 2 views of each image, got 1"):
         fit(methods()["moco"], [Views(images[:1], labels, indices)])
-    with pytest.raises(TypeError, match=r"one tensor \(8, 3, 32, 32\) where the views should be"):
+    with pytest.raises(
+        TypeError, match=r"a batch must be .sequence of views, labels, ...., got one tensor .8, 3,"
+    ):
         fit(methods()["moco"], [(images[0], labels)])
     with pytest.raises(ValueError, match="cannot be normalised in 8 equal groups"):
         fit(instdisc.MoCoModule("test_resnet", queue_size=40), make_batches(1, 12, 32))
