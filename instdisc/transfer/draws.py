@@ -29,14 +29,10 @@ class StepDraws:
         >>> def numbers(step):
         ...     with draws.at(step):
         ...         return torch.rand(2).tolist()
-        >>> numbers(0) == numbers(1), numbers(0) == numbers(0)
-        (False, False)
-        >>> again = StepDraws(seed=1)  # a second batch of one step has draws of its own
-        >>> with again.at(0):
-        ...     first = torch.rand(2).tolist()
+        >>> first, second = numbers(0), numbers(0)  # two batches of one step
         >>> draws = StepDraws(seed=1)
-        >>> numbers(0) == first
-        True
+        >>> [numbers(0) == first, numbers(0) == second, first == second]
+        [True, True, False]
     """
 
     def __init__(self, seed: int = 0) -> None:
