@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import inspect
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,6 +36,7 @@ from sharing import share_batch, steps_per_epoch
 
 from instdisc.callbacks import NewestCheckpoint
 from instdisc.callbacks.keeper import save_whole
+from instdisc.loggers import log_picture
 from instdisc.report import results_table
 from instdisc.transfer import store_run
 from instdisc.types import About, Record
@@ -236,6 +238,12 @@ class TaskCLI(RunCLI):
             )
             rich.print(results_table(records, rows="results"))
         return records
+
+    def show(self, pictures: Sequence[Path]) -> None:
+        """Hands files to the loggers that show pictures, by their names; on the first process."""
+        for path in pictures:
+            step = self.trainer.global_step
+            log_picture(self.trainer.loggers, path.stem, path, step=step)
 
 
 def _kind(default: Callback) -> type:
