@@ -41,6 +41,8 @@ def quiet_trainer(
         steps: to train instead of `epochs`; the test is left to the caller.
         callbacks: more of them.
     """
+    if devices == []:
+        refuse("devices", "a number of devices, 'auto', or a list of at least one", devices)
     schedule: dict[str, Any]
     if steps is not None:
         schedule = {

@@ -42,7 +42,7 @@ from .corruptions import CORRUPTIONS, corrupt
 from .strengths import SEVERITIES
 
 
-@checked_call(thumbnail=thumbnail_side)
+@checked_call()
 def evaluate_corruptions(
     backbone: Backbone,
     train: ImageSource,
