@@ -190,22 +190,6 @@ class Backbone(nn.Module):
         return {"name": self.name, "stem": self.stem, **self.timm_options}
 
 
-def as_backbone(backbone: str | Backbone) -> Backbone:
-    """A name becomes a freshly initialised `Backbone`; a `Backbone` stays itself.
-
-    Raises:
-        TypeError: if it is neither.
-    """
-    if isinstance(backbone, str):
-        return Backbone(backbone)
-    if isinstance(backbone, Backbone):
-        return backbone
-    raise TypeError(
-        f"`backbone` must be a timm name or a Backbone, got {type(backbone).__name__}. "
-        "Wrap a network of your own as a timm model, or subclass Backbone."
-    )
-
-
 def _change_stem(net: Any, name: str, stem: Stem) -> int:
     """Changes the first layers of `net` in place; returns by how much every stride shrinks."""
     if stem not in ("imagenet", "no_pool", "cifar"):
