@@ -161,8 +161,7 @@ def gather_uneven(tensor: Tensor) -> Tensor:
 
 
 def _check_tensor(name: str, value: Tensor) -> None:
-    if not isinstance(value, Tensor):
-        instance(name, value, Tensor, "a tensor")
+    instance(name, value, Tensor, "a tensor")
 
 
 def _check_rows(name: str, value: Tensor) -> None:

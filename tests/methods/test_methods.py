@@ -264,22 +264,24 @@ def test_bad_arguments():
         ({"optimizer": "rmsprop"}, "`optimizer` must be one of 'sgd', 'lars', 'adamw'"),
         ({"learning_rate": 0.0}, "`learning_rate` must be a finite number above 0"),
         ({"reference_batch": 0}, "`reference_batch` must be a whole number of at least 1"),
-        ({"schedule": "linear"}, "`schedule` must be 'cosine', 'step' or 'constant'"),
+        ({"schedule": "linear"}, "`schedule` must be one of 'cosine', 'step', 'constant', None"),
         ({"warmup": 5}, r"`warmup` is a share of the run and must lie in \[0, 1\), got 5"),
         ({"milestones": (120, 160)}, "`milestones` are shares of the run"),
-        ({"batch_norm": "none"}, "`batch_norm` must be 'shuffled', 'plain' or 'sync'"),
-        ({"batch_norm_groups": 0}, "`batch_norm_groups` must be at least 1"),
-        ({"momentum": 1.0}, "`momentum` must lie in"),
+        ({"batch_norm": "none"}, "`batch_norm` must be one of 'shuffled', 'plain', 'sync'"),
+        ({"batch_norm_groups": 0}, "`batch_norm_groups` must be a whole number of at least 1"),
+        ({"momentum": 1.0}, "`momentum` must be a finite number of at least 0 and below 1"),
     ]:
         with pytest.raises(ValueError, match=match):
             make("test_resnet", queue_size=8, **arguments)
     with pytest.raises(ValueError, match="`objectives` must name at least one objective"):
         instdisc.PretrainModule("test_resnet", {})
-    with pytest.raises(ValueError, match="`num_classes` must be at least 2, got 1"):
+    with pytest.raises(
+        ValueError, match="`num_classes` must be a whole number of at least 2, got 1"
+    ):
         instdisc.SupervisedModule("test_resnet", num_classes=1)
-    with pytest.raises(ValueError, match="`negatives` must be 'all' or 'same_class'"):
+    with pytest.raises(ValueError, match="`negatives` must be one of 'all', 'same_class'"):
         instdisc.CrossEntropyMoCoModule("test_resnet", negatives="some", queue_size=8)
-    with pytest.raises(ValueError, match="`weight` must not be negative, got -1"):
+    with pytest.raises(ValueError, match="`contrast_weight` must be a finite number of at least 0"):
         instdisc.CrossEntropyMoCoModule("test_resnet", contrast_weight=-1, queue_size=8)
 
 
