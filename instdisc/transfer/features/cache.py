@@ -24,7 +24,7 @@ from instdisc.data import (
     image_names,
 )
 from instdisc.models import Backbone
-from instdisc.types import About
+from instdisc.types import About, ImageSize
 
 from .extract import Features, Precision, extract_features, features_about
 
@@ -37,7 +37,7 @@ def cached_features(
     images: ImageSource,
     *,
     folder: str | Path,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     batch_size: int = 256,
     num_workers: int = 0,
     device: str | torch.device = "cpu",

@@ -24,7 +24,7 @@ from instdisc.data import (
     image_names,
 )
 from instdisc.models import Backbone
-from instdisc.types import About
+from instdisc.types import About, ImageSize
 
 from .frozen import frozen
 from .rows import Rows
@@ -67,7 +67,7 @@ def extract_features(
     backbone: Backbone,
     images: ImageSource,
     *,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     batch_size: int = 256,
     num_workers: int = 0,
     device: str | torch.device = "cpu",
@@ -79,7 +79,8 @@ def extract_features(
     Args:
         backbone: used in eval mode on `device`; its mode and device are restored.
         images: whose features.
-        image_size: side of the view in pixels; ``None``: at which the backbone was trained. See
+        image_size: side of the view in pixels, or its height and width; ``None``: at which the
+            backbone was trained. See
             `evaluation_policy`, like normalisation and interpolation, which are the backbone's.
         batch_size: images at once.
         num_workers: processes that read.
@@ -119,7 +120,7 @@ def extract_stages(
     backbone: Backbone,
     images: ImageSource,
     *,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     batch_size: int = 256,
     num_workers: int = 0,
     device: str | torch.device = "cpu",
