@@ -171,8 +171,11 @@ class ViewLoader(ResumableLoader):
         device: torch.device | str = "cpu",
         finish: Callable[[Any], Views] | None = None,
     ) -> None:
+        # Images with masks come as a data set of another class.
+        checks.instance("dataset", dataset, Dataset, "a data set of views")
+        others = {name: value for name, value in locals().items() if name != "dataset"}
         checks.arguments(
-            ViewLoader.__init__, locals(), batch_size=checks.whole, num_workers=checks.count
+            ViewLoader.__init__, others, batch_size=checks.whole, num_workers=checks.count
         )
         device = checks.device("device", device)
         if not (raw or finish or dataset.cut):

@@ -80,7 +80,9 @@ def test_bad_input():
         Backbone("test_vit", stem="no_pool")
     with pytest.raises(ValueError, match=r"`stem`='cifar' needs a ResNet whose stem is one conv"):
         Backbone("resnet10t", stem="cifar")
-    with pytest.raises(ValueError, match="`stem` must be 'imagenet', 'no_pool' or 'cifar'"):
+    with pytest.raises(
+        ValueError, match="`stem` must be one of 'imagenet', 'no_pool', 'cifar', got 'small'"
+    ):
         Backbone("resnet18", stem="small")
     with pytest.raises(TypeError, match="`backbone` must be a timm name or a Backbone, got Linear"):
         as_backbone(torch.nn.Linear(1, 1))

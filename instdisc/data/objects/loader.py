@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.utils.data import DistributedSampler
 
 from instdisc import checks
-from instdisc.checks import whole
 from instdisc.distributed import rank, world_size
 
 from ..loader import ResumableLoader
@@ -62,9 +61,6 @@ class ObjectLoader(ResumableLoader):
             iterations=checks.whole,
             num_workers=checks.count,
         )
-        whole("batch_size", batch_size)
-        if iterations is not None:
-            whole("iterations", iterations)
         super().__init__(
             dataset,
             batch_size,

@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 
 from instdisc import checks
-from instdisc.checks import refuse, whole
+from instdisc.checks import refuse
 from instdisc.types import InputSpec
 
 from ..left_out import say_left_out
@@ -85,12 +85,6 @@ class ObjectData(LightningDataModule):
             multiple=checks.whole,
         )
         super().__init__()
-        for name, value in (
-            ("batch_size", batch_size),
-            ("iterations", iterations),
-            ("test_batch_size", test_batch_size),
-        ):
-            whole(name, value)
         if test is None and isinstance(train, ObjectSource):
             refuse("test", "given where `train` is a source", test)
         if not isinstance(train, ObjectSource):

@@ -10,7 +10,6 @@ import torch
 from pytorch_lightning import LightningDataModule
 
 from instdisc import checks
-from instdisc.checks import whole
 from instdisc.types import InputSpec
 
 from ..layout import Part
@@ -90,8 +89,6 @@ class SegmentData(LightningDataModule):
             if isinstance(train, SegmentSource):
                 raise ValueError("`test` must be given where `train` is a SegmentSource, got None")
             test = train
-        whole("batch_size", batch_size)
-        whole("test_batch_size", test_batch_size)
         self.train = _as_source(train, root, "train")
         self.test = _as_source(test, root, "test")
         if list(self.train.classes) != list(self.test.classes):

@@ -42,6 +42,8 @@ def write_image(path: Path, size: tuple[int, int] = (16, 12)) -> None:
 for part in ("first", "second"):
     for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
         write_image(ROOT / part / name)
+for i in range(10):
+    write_image(ROOT / "eurosat" / "2750" / f"class{i}" / "1.png")
 (ROOT / "table.csv").write_text("image,label\nfirst/a/1.png,a\nfirst/b/1.png,b\n")
 
 
@@ -114,6 +116,7 @@ CALLS = [
         "instdisc.data.ImageSubset",
         lambda: {"images": array(), "positions": torch.arange(2)},
         {"positions": POSITIONS},
+        raises={"positions": IndexError},
     ),
     Call("instdisc.data.image_names", lambda: {"images": array()}),
     Call(
@@ -208,8 +211,8 @@ CALLS = [
         lambda: {"num_images": 4},
         {
             "image_size": whole(32),
-            "num_categories": whole(2, 10),
-            "first_category": whole(0, 0),
+            "num_categories": whole(2, 20),
+            "first_category": whole(0, 10),
             "max_others": whole(0, 8),
             "split": CHOICE,
         },
@@ -249,7 +252,7 @@ CALLS = [
 
 EXEMPT = {
     "instdisc.data.CatalogEntry": "a record of what is in the package; users read it",
-    "instdisc.data.EpisodeProtocol": "a plain tuple of published numbers; draw_episodes checks them",
+    "instdisc.data.EpisodeProtocol": "a plain tuple of published numbers",
     "instdisc.data.Episodes": "a plain tuple that draw_episodes makes",
     "instdisc.data.ImageSource": "an abstract class without arguments",
     "instdisc.data.ImageSplit": "a plain tuple that splits are handed out in",
