@@ -13,7 +13,7 @@ from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 from instdisc import checks
-from instdisc.types import Views
+from instdisc.types import ImageSize, Views
 
 from .batches.coded import CodedDataset
 from .images.folders import ImageFolder
@@ -24,6 +24,7 @@ from .views.dataset import RawViews, UncutViews, ViewDataset, ViewPolicy
 from .views.finish import ViewFinisher
 from .views.policies import POLICIES, evaluation_policy, view_policy
 from .views.resample import cut_boxes
+from .views.sizes import plain
 
 Keep = Literal["nothing", "memory", "device"]
 
@@ -45,7 +46,8 @@ class ViewData(LightningDataModule):
         test_images: likewise; labelled images to watch the run with.
         policy: a name for `view_policy`, a `ViewPolicy` of your own, or one of these for each view
             (see `multi_crop`).
-        image_size: side of a view in pixels; for a policy by name, and for the plain views.
+        image_size: side of a view in pixels, or its height and width; for a policy by name, and
+            for the plain views.
         batch_size: images per process and step.
         num_views: views per image; ``None`` for two, or for as many as `policy` lists.
         num_workers: processes that read and cut.
@@ -82,7 +84,7 @@ class ViewData(LightningDataModule):
         test_images: ImageSource | str | Path | None = None,
         *,
         policy: str | ViewPolicy | Sequence[str | ViewPolicy] = "moco_v2",
-        image_size: int = 224,
+        image_size: ImageSize = 224,
         batch_size: int = 256,
         num_views: int | None = None,
         num_workers: int = 0,
@@ -122,7 +124,7 @@ class ViewData(LightningDataModule):
                 f"`images` {list(self.images.classes)[:5]}...: they must be the same"
             )
         self.policies = _policies(policy, num_views, image_size)
-        self.image_size = image_size
+        self.image_size = plain(image_size)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
@@ -133,11 +135,11 @@ class ViewData(LightningDataModule):
             self.images = ImagesInMemory(self.images)
             if self.test_images is not None:
                 self.test_images = ImagesInMemory(self.test_images)
-        plain = [evaluation_policy(image_size)]
+        centre = [evaluation_policy(image_size)]
         self._finish = ViewFinisher(
             self.policies, dtype=getattr(torch, dtype), compile=compile_views
         )
-        self._finish_plain = ViewFinisher(plain, dtype=getattr(torch, dtype))
+        self._finish_plain = ViewFinisher(centre, dtype=getattr(torch, dtype))
         self._stack: Tensor | None = None  # the images, on the device
 
     @property
@@ -253,7 +255,9 @@ def _converts(trainer: Any) -> bool:
 
 
 def _policies(
-    policy: str | ViewPolicy | Sequence[str | ViewPolicy], num_views: int | None, image_size: int
+    policy: str | ViewPolicy | Sequence[str | ViewPolicy],
+    num_views: int | None,
+    image_size: ImageSize,
 ) -> list[ViewPolicy]:
     for name in [policy] if isinstance(policy, str | ViewPolicy) else policy:
         if isinstance(name, str):
