@@ -22,6 +22,8 @@ _REMEDY = "The loader has an order of its own: set `shuffle`."
 class EpochSampler(DistributedSampler):
     """Yields ``(epoch, index)``, batch by batch; process r takes its block of each global batch.
 
+    In order, as for a test, it takes every W-th image from r instead, which may be one more.
+
     A `DistributedSampler` by name, so that Lightning leaves it in place. Rank and world are
     asked for when an epoch begins, since a loader may be made before the processes meet.
 
@@ -89,7 +91,7 @@ class EpochSampler(DistributedSampler):
     def _share(self, part: list[int]) -> list[int]:
         if self.shuffle:
             return share_of(part[: len(part) // world_size() * world_size()])
-        return share_of(part)
+        return part[rank() :: world_size()]
 
 
 class OrderedSampler(EpochSampler, SequentialSampler):
@@ -110,15 +112,14 @@ def is_made_again(sampler: Sampler | None, batch_sampler: object) -> bool:
 
 
 def share_of(rows: list[Any]) -> list[Any]:
-    """The block of this process in the rows of all; the first processes have one more, if need be.
+    """The block of this process in the rows of all.
 
     Args:
-        rows: of all processes.
+        rows: of all processes, as many of each.
 
     Example:
         >>> share_of([3, 1, 2])  # the only process
         [3, 1, 2]
     """
-    size, more = divmod(len(rows), world_size())
-    first = rank() * size + min(rank(), more)
-    return rows[first : first + size + (rank() < more)]
+    size = len(rows) // world_size()
+    return rows[rank() * size : (rank() + 1) * size]

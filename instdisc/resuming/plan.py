@@ -65,6 +65,8 @@ class Plan(NamedTuple):
         pace, done = self.pace, step - self.steps
         first = self._rest()
         first_steps = _ceil(self.batches_left * pace.batch / pace.window)
+        if done == math.inf:
+            return math.inf
         if done < first_steps:
             return self.images + done * pace.window
         epochs, more = (

@@ -59,6 +59,7 @@ CHANGES = [  # step of the stop, before, after
     (4, {}, {"batch": 2, "accumulate": 2}),  # the same step
     (2, {"accumulate": 2}, {"batch": 8}),
     (3, {"accumulate": 3}, {"accumulate": 2, "batch": 2}),
+    (18, {}, {"epochs": 4}),  # it was at its end
     (9, {"limit_train_batches": 4}, {"limit_train_batches": 2, "batch": 8}),
 ]
 
@@ -163,3 +164,20 @@ def test_a_loader_that_is_not_ours_keeps_its_steps(tmp_path):
     with pytest.warns(UserWarning, match="your dataloader is not resumable"):
         larger = train(lambda: made(batch=6), tmp_path / "larger", every=1, ckpt_path=path)
     assert larger.trainer.global_step == 3 + 2 + 4 + 4  # 12 images are left: two batches
+
+
+@pytest.mark.parametrize("step", [2, 6, 9])
+def test_a_checkpoint_that_counts_batches_goes_on(tmp_path, step):
+    expected = train(make, tmp_path / "whole", every=1)
+    train(make, tmp_path / "stopped", every=1, stop=Stop(step + 1))
+    path = tmp_path / "stopped" / "last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    assert checkpoint["global_step"] == step
+    # As release 0.1.0 wrote it.
+    del checkpoint["instdisc_position"]
+    (loader,) = checkpoint["loops"]["fit_loop"]["state_dict"]["combined_loader"]
+    assert loader.pop("images") == 4 * (step % 6 or 6)
+    loader["batches"] = step % 6 or 6
+    torch.save(checkpoint, path)
+    found = train(make, tmp_path / "stopped", every=1, ckpt_path=str(path))
+    assert_same(found, expected)

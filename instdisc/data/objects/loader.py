@@ -163,8 +163,8 @@ class StepSampler(DistributedSampler):
         size = self.batch_size * world_size()
         if self.iterations is None:
             for first in range(skip, self.num_images, size):
-                rows = list(range(first, min(first + size, self.num_images)))
-                yield from ((0, index, 0) for index in share_of(rows))
+                rows = range(first, min(first + size, self.num_images))
+                yield from ((0, index, 0) for index in rows[rank() :: world_size()])
             return
         before = self.first_place(self.epoch)
         for done in range(skip, self.num_images - size + 1, size):
