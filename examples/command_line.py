@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import inspect
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,9 +32,11 @@ from pytorch_lightning.callbacks import (
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from screen import RunProgressBar, RunSummary, leave_adverts_out
+from sharing import share_batch, steps_per_epoch
 
 from instdisc.callbacks import NewestCheckpoint
 from instdisc.callbacks.keeper import save_whole
+from instdisc.loggers import log_picture
 from instdisc.report import results_table
 from instdisc.transfer import store_run
 from instdisc.types import About, Record
@@ -140,11 +143,17 @@ class RunCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()
-        if self.config.global_batch is None:
-            return
+        if self.config.global_batch is not None:
+            self._share_step(self.config.global_batch)
+        if self.config.trainer.log_every_n_steps is None:
+            # Not longer than an epoch, of which else nothing but the loss would be logged.
+            steps = steps_per_epoch(self.trainer, self.datamodule)
+            self.trainer.log_every_n_steps = min(self.trainer.log_every_n_steps, max(1, steps))
+
+    def _share_step(self, images: int) -> None:
         devices = self.trainer.world_size
         self.datamodule.batch_size, parts = share_batch(
-            self.config.global_batch,
+            images,
             devices,
             batch_size=self._batch_size,
             parts=self.trainer.accumulate_grad_batches,
@@ -154,8 +163,8 @@ class RunCLI(LightningCLI):
         remark = self.divide_step(devices, parts)
         if self.trainer.is_global_zero:
             print(
-                f"A step has {self.config.global_batch} images: {devices} device(s) x {parts} "
-                f"part(s) x {self.datamodule.batch_size}. {remark}".rstrip()
+                f"A step has {images} images: {devices} device(s) x {parts} part(s) x "
+                f"{self.datamodule.batch_size}. {remark}".rstrip()
             )
 
     def divide_step(self, devices: int, parts: int) -> str:
@@ -230,54 +239,11 @@ class TaskCLI(RunCLI):
             rich.print(results_table(records, rows="results"))
         return records
 
-
-def share_batch(
-    images: int, devices: int, *, batch_size: int | None = None, parts: int = 1
-) -> tuple[int, int]:
-    """How the images of a step are shared, exactly.
-
-    Args:
-        images: of a step, of all devices together.
-        devices: that share them.
-        batch_size: images that a device is to hold at once; ``None`` for all of its share.
-        parts: into which the step is divided, one computed after another; 1 for as few as
-            `batch_size` allows.
-
-    Returns:
-        Images that a device holds at once, and the number of parts.
-
-    Raises:
-        ValueError: if the shares would not be equal, or `parts` and `batch_size` do not agree.
-
-    Example:
-        >>> share_batch(256, 8), share_batch(256, 1, batch_size=64)
-        ((32, 1), (64, 4))
-    """
-    for name, value in (("global_batch", images), ("data.batch_size", batch_size)):
-        if value is not None and value < 1:
-            raise ValueError(f"`{name}` must be positive, got {value}")
-    if batch_size is None:
-        if images % (devices * parts):
-            raise ValueError(
-                f"`global_batch`={images} cannot be shared equally by {devices} device(s) x "
-                f"{parts} part(s). Take a number of --trainer.devices that divides it, or another "
-                "--global_batch, which is then not the published one."
-            )
-        return images // (devices * parts), parts
-    if images % (devices * batch_size):
-        raise ValueError(
-            f"`global_batch`={images} is no multiple of {devices} device(s) x "
-            f"`data.batch_size`={batch_size}. Take a `data.batch_size` that divides the share of a "
-            "device, or another --global_batch, which is then not the published one."
-        )
-    needed = images // (devices * batch_size)
-    if parts not in (1, needed):
-        raise ValueError(
-            f"`trainer.accumulate_grad_batches`={parts} does not agree with `global_batch`="
-            f"{images} and `data.batch_size`={batch_size} on {devices} device(s), which need "
-            f"{needed}. Give one of the two."
-        )
-    return batch_size, needed
+    def show(self, pictures: Sequence[Path]) -> None:
+        """Hands files to the loggers that show pictures, by their names; on the first process."""
+        for path in pictures:
+            step = self.trainer.global_step
+            log_picture(self.trainer.loggers, path.stem, path, step=step)
 
 
 def _kind(default: Callback) -> type:

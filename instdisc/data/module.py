@@ -13,7 +13,6 @@ from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 from instdisc import checks
-from instdisc.checks import choice
 from instdisc.types import Views
 
 from .batches.coded import CodedDataset
@@ -23,7 +22,7 @@ from .images.source import ImageSource, ImageSubset
 from .loader import ViewLoader
 from .views.dataset import RawViews, UncutViews, ViewDataset, ViewPolicy
 from .views.finish import ViewFinisher
-from .views.policies import evaluation_policy, view_policy
+from .views.policies import POLICIES, evaluation_policy, view_policy
 from .views.resample import cut_boxes
 
 Keep = Literal["nothing", "memory", "device"]
@@ -106,20 +105,15 @@ class ViewData(LightningDataModule):
             max_bank=checks.whole,
         )
         super().__init__()
-        if keep not in ("nothing", "memory", "device"):
-            raise ValueError(f"`keep` must be 'nothing', 'memory' or 'device', got {keep!r}")
-        choice("decode", decode, ("workers", "device"))
         if decode == "device" and (keep != "nothing" or not num_workers):
             raise ValueError(
                 "`decode`='device' needs `keep`='nothing' and `num_workers` of at least 1, got "
                 f"{keep!r} and {num_workers}"
             )
-        if dtype not in ("float32", "bfloat16"):
-            raise ValueError(f"`dtype` must be 'float32' or 'bfloat16', got {dtype!r}")
-        if max_bank is not None and max_bank < 1:
-            raise ValueError(f"`max_bank` must be positive or None, got {max_bank}")
-        self.images = _as_source(images, on_unreadable)
-        self.test_images = None if test_images is None else _as_source(test_images, on_unreadable)
+        self.images = _as_source("images", images, on_unreadable)
+        self.test_images = (
+            None if test_images is None else _as_source("test_images", test_images, on_unreadable)
+        )
         if self.test_images is not None and list(self.test_images.classes) != list(
             self.images.classes
         ):
@@ -231,12 +225,12 @@ class ViewData(LightningDataModule):
 
     def _loader(self, views: ViewDataset, *, training: bool) -> ViewLoader:
         device, finish = torch.device("cpu"), None
-        # Elsewhere nothing works beside the network, and Lightning brings raw batches as well;
-        # but in bf16-true and the like it would round the numbers that views are made by.
-        if self.trainer is not None and self.trainer.strategy.root_device.type == "cuda":
+        # On the CPU nothing works beside the network, and Lightning brings raw batches as well; but
+        # not those of a loader that leaves its data module, and in bf16-true and the like it would
+        # round the numbers that views are made by.
+        if self.trainer is not None:
             device = self.trainer.strategy.root_device
-            finish = self._finish_training if training else self._finish_plain
-        elif self.trainer is not None and _converts(self.trainer):
+        if self.trainer is None or device.type == "cuda" or _converts(self.trainer):
             finish = self._finish_training if training else self._finish_plain
         return ViewLoader(
             views,
@@ -246,7 +240,7 @@ class ViewData(LightningDataModule):
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available(),
             raw=finish is None,
-            device=device,
+            device="cpu" if finish is None else device,
             finish=finish,
         )
 
@@ -261,8 +255,9 @@ def _converts(trainer: Any) -> bool:
 def _policies(
     policy: str | ViewPolicy | Sequence[str | ViewPolicy], num_views: int | None, image_size: int
 ) -> list[ViewPolicy]:
-    if num_views is not None and num_views < 1:
-        raise ValueError(f"`num_views` must be positive, got {num_views}")
+    for name in [policy] if isinstance(policy, str | ViewPolicy) else policy:
+        if isinstance(name, str):
+            checks.choice("policy", name, POLICIES)
     if isinstance(policy, str | ViewPolicy):
         policy = view_policy(policy, image_size) if isinstance(policy, str) else policy
         return [policy] * (2 if num_views is None else num_views)
@@ -275,8 +270,10 @@ def _policies(
 
 
 def _as_source(
-    images: ImageSource | str | Path, on_unreadable: Literal["raise", "skip"]
+    name: str, images: ImageSource | str | Path, on_unreadable: Literal["raise", "skip"]
 ) -> ImageSource:
     if isinstance(images, ImageSource):
         return images
+    if not Path(images).is_dir():
+        raise FileNotFoundError(f"`{name}` must be a folder of images, got {str(images)!r}")
     return ImageFolder(images, on_unreadable=on_unreadable)

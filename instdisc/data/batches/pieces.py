@@ -144,6 +144,8 @@ class PieceLoader:
         self._made.clear()
         self._number = 0
         self._orders.begin(epoch, start)
+        if _misses_workers(self._loader):
+            _let_go(self._loader)  # all of them: new ones begin
         self._pieces = iter(self._loader)  # waits for what the workers still write
         if self._page_lock:
             self._slots.page_lock()  # after the workers were started, which cannot use it
@@ -152,7 +154,16 @@ class PieceLoader:
         assert self._pieces is not None
         pieces = self._made[self._number]
         while len(pieces) < self._orders.num_pieces:
-            piece = next(self._pieces)
+            try:
+                piece = next(self._pieces)
+            except RuntimeError as error:
+                if not _misses_workers(self._loader):
+                    raise
+                raise RuntimeError(
+                    f"a worker of the data loader ended while it made a batch: {error}. Most often "
+                    "the system kills one for want of memory: take fewer `num_workers`. The next "
+                    "epoch or run begins with new workers."
+                ) from error
             if piece.number >= 0:
                 self._made[piece.number].append(piece)
         for piece in sorted(self._made.pop(self._number), key=lambda piece: piece.end):
@@ -201,6 +212,12 @@ def _error() -> ExceptionWrapper:
 
 def _let_go(loader: Any) -> None:
     loader._iterator = None  # its workers end with it
+
+
+def _misses_workers(loader: Any) -> bool:
+    """Whether a worker of a loader was killed."""
+    workers = getattr(loader._iterator, "_workers", ())
+    return any(not worker.is_alive() for worker in workers)
 
 
 def _prepare(worker: int) -> None:

@@ -19,7 +19,7 @@ from ..images.memory import ImagesInMemory
 from ..images.source import ImageSource
 from .draws import Draws
 from .frames import Frame
-from .photometric import PhotometricStep, check_chance
+from .photometric import PhotometricStep
 from .resample import cut_boxes
 from .step_results import check_images, draw_colours
 
@@ -61,9 +61,12 @@ class ViewPolicy:
         std: Sequence[float] = IMAGENET_STD,
     ) -> None:
         checks.arguments(ViewPolicy.__init__, locals(), flip=checks.share, std=checks.positive)
+        for name, numbers in (("mean", mean), ("std", std)):
+            if len(numbers) != 3:
+                checks.refuse(name, "three numbers, one for each channel", numbers)
         self.frame = frame
         self.photometric = tuple(photometric)
-        self.flip = check_chance(flip)
+        self.flip = flip
         self.mean = tuple(mean)
         self.std = tuple(std)
 
@@ -179,13 +182,12 @@ class ViewDataset(Dataset):
         seed: int = 0,
         cut: bool = True,
     ) -> None:
-        checks.arguments(ViewDataset.__init__, locals(), seed=checks.count)
+        checks.arguments(ViewDataset.__init__, locals())
         if not len(images):
             raise ValueError("`images` must hold at least one image, got none")
         if not policies:
             raise ValueError("`policies` must name a policy for each view, got none")
-        if not 0 <= seed < 2**32:
-            raise ValueError(f"`seed` must lie in [0, 2**32), got {seed}")
+        checks.whole("seed", seed, at_least=0, at_most=2**32 - 1)
         stacked = isinstance(images, ImagesInMemory) and images.stack is not None
         bilinear = all(policy.frame.interpolation == "bilinear" for policy in policies)
         if not cut and not (stacked and bilinear):

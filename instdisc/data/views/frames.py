@@ -17,7 +17,6 @@ from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as TF
 
 from instdisc import checks
-from instdisc.checks import choice
 
 from .draws import Draws
 
@@ -101,10 +100,8 @@ class RandomResizedCrop(Frame):
 
     def __init__(self, size: int, scale: tuple[float, float] = (0.2, 1.0)) -> None:
         checks.arguments(RandomResizedCrop.__init__, locals(), size=checks.whole)
-        self.size = _check_size(size)
-        if not 0 < scale[0] <= scale[1] <= 1:
-            raise ValueError(f"`scale` must satisfy 0 < low <= high <= 1, got {scale}")
-        self.scale = scale
+        self.size = size
+        self.scale = check_scale("scale", scale)
 
     def draw(self, draws: Draws) -> np.ndarray:
         # Where the box lies, then the tries: share of the area and logarithm of width / height.
@@ -179,8 +176,8 @@ class CenterCrop(Frame):
         interpolation: Literal["bilinear", "bicubic"] = "bilinear",
     ) -> None:
         checks.arguments(CenterCrop.__init__, locals(), size=checks.whole, resize=checks.whole)
-        self.size = _check_size(size)
-        self.interpolation = choice("interpolation", interpolation, ("bilinear", "bicubic"))
+        self.size = size
+        self.interpolation = interpolation
         if resize < size:
             raise ValueError(f"`resize` must be at least `size`={size}, got {resize}")
         self.resize = resize
@@ -210,7 +207,12 @@ class CenterCrop(Frame):
         return Box(starts[0], starts[1], sides[0], sides[1], False)
 
 
-def _check_size(size: int) -> int:
-    if size < 1:
-        raise ValueError(f"`size` must be a positive number of pixels, got {size}")
-    return size
+def check_scale(name: str, scale: tuple[float, float]) -> tuple[float, float]:
+    """Returns the smallest and the largest share of an image that a crop takes.
+
+    Raises:
+        ValueError: if they are no shares, or do not rise.
+    """
+    if not 0 < scale[0] <= scale[1] <= 1:
+        checks.refuse(name, "such that 0 < low <= high <= 1", scale)
+    return scale

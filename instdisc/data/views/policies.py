@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from instdisc import checks
-from instdisc.checks import whole
 from instdisc.types import InputSpec
 
 from .dataset import ViewPolicy
-from .frames import CenterCrop, RandomResizedCrop
+from .frames import CenterCrop, RandomResizedCrop, check_scale
 from .photometric import (
     ColorJitter,
     GaussianBlur,
@@ -69,9 +68,7 @@ def view_policy(
         ['RandomGrayscale', 'ColorJitter']
     """
     checks.arguments(view_policy, locals(), image_size=checks.whole)
-    if name not in POLICIES:
-        raise ValueError(f"`name` must be one of {', '.join(POLICIES)}, got {name!r}")
-    _check_image_size(image_size)
+    checks.choice("name", name, POLICIES)
     policy, seen = POLICIES[name](image_size), seen or InputSpec()
     if scale is not None and not isinstance(policy.frame, RandomResizedCrop):
         raise ValueError(f"`scale` is of a random crop, and the policy {name!r} has none")
@@ -116,8 +113,8 @@ def multi_crop(
         small_size=checks.whole,
         num_small=checks.count,
     )
-    if num_small < 0:
-        raise ValueError(f"`num_small` must not be negative, got {num_small}")
+    check_scale("scale", scale)
+    check_scale("small_scale", small_scale)
     large = view_policy(name, image_size, scale=scale)
     small = view_policy(name, small_size, scale=small_scale)
     return [large] * 2 + [small] * num_small
@@ -150,7 +147,6 @@ def evaluation_policy(
     checks.arguments(evaluation_policy, locals(), image_size=checks.whole, resize=checks.whole)
     seen = InputSpec() if seen is None else seen
     size = seen.size if image_size is None else image_size
-    _check_image_size(size)
     if resize is None:
         resize = round(size / seen.crop) if size > _STORED else size
     frame = CenterCrop(
@@ -173,10 +169,6 @@ def describe_view(policy: ViewPolicy) -> dict[str, Any]:
     frame = {name: value for name, value in vars(policy.frame).items() if name[0] != "_"}
     normal = {"mean": list(policy.mean), "std": list(policy.std)}
     return {"frame": type(policy.frame).__name__, **frame, **normal}
-
-
-def _check_image_size(image_size: int) -> None:
-    whole("image_size", image_size)
 
 
 def _cropped(size: int, *steps: PhotometricStep) -> ViewPolicy:

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.checks import checked_call, choice, whole
 from instdisc.data import (
     ImageSource,
@@ -189,7 +190,8 @@ def _read(
 ) -> tuple[list[Tensor], Tensor, list[str]]:
     """What `compute` makes of one view of each image, in order; labels; names."""
     whole("batch_size", batch_size)
-    on_gpu, half = torch.device(device).type == "cuda", precision == "bf16-mixed"
+    device = checks.device("device", device)
+    on_gpu, half = device.type == "cuda", precision == "bf16-mixed"
     views = ViewDataset(images, [policy])
     finish = ViewFinisher(views.policies, dtype=torch.bfloat16 if half else torch.float32)
     loader = ViewLoader(
@@ -204,7 +206,7 @@ def _read(
     tables, labels, positions = list[Rows](), Rows(), Rows()
     with frozen(backbone, device, channels_last=on_gpu):
         for batch in loader:
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 rows = compute(batch.images[0])
             tables = tables or [Rows() for _ in rows]
             for table, part in zip(tables, rows, strict=True):

@@ -35,7 +35,7 @@ from instdisc.types import About, InputSpec
 from ..intervals import share_record
 from ..labelled import count_classes
 from ..linear.grid import ISLAM_GRID, islam_test_policy
-from ..linear.heads import Recipe
+from ..linear.heads import Recipe, check_grid
 from ..provenance import about_run, former_keywords
 from ..scores import score_records
 from ..training import accelerator_device, quiet_trainer
@@ -129,8 +129,7 @@ def finetune(
         ['top-1', 'mean per class', 'ECE', ..., 'top-1, best epoch']
     """
     start = time.perf_counter()
-    grid = [Recipe(*recipe) for recipe in grid]
-    _check(grid, epochs=epochs, tune_epochs=tune_epochs, test_every=test_every)
+    check_grid(grid)
     if last_stages is not None and not 0 <= last_stages <= len(backbone.stages):
         raise ValueError(
             f"`last_stages` must be 0 to {len(backbone.stages)}, the stages of {backbone.name!r}, "
@@ -268,18 +267,3 @@ def _accuracy(outputs: Outputs) -> float:
     if not bool(outputs.logits.isfinite().all()):
         return -math.inf
     return float((outputs.logits.argmax(1) == outputs.labels).double().mean())
-
-
-def _check(grid: Sequence[Recipe], **numbers: int) -> None:
-    for name, number in numbers.items():
-        if number < 1:
-            raise ValueError(f"`{name}` must be positive, got {number}")
-    if not grid:
-        raise ValueError("`grid` must hold at least one recipe, got none")
-    for recipe in grid:
-        # Batch norm needs two images.
-        if not (recipe.learning_rate > 0 and recipe.batch_size > 1 and recipe.weight_decay >= 0):
-            raise ValueError(
-                "`grid` must have positive rates, batches of at least 2 and weight decays of at "
-                f"least 0, got {recipe}"
-            )

@@ -23,7 +23,7 @@ from ..labelled import count_classes
 from ..provenance import checked, former_keywords
 from ..scores import score_records
 from ..tuning import labelled_sets, tuning_split
-from .heads import LinearHeads, Recipe, Training, train_heads
+from .heads import LinearHeads, Recipe, Training, check_grid, train_heads
 
 ISLAM_GRID = tuple(
     Recipe(learning_rate, batch_size, weight_decay)
@@ -108,6 +108,7 @@ def evaluate_linear_grid(
     """
     start = time.perf_counter()
     check_milestones(milestones)
+    check_grid(grid)
     image_size = backbone.input.size if image_size is None else image_size
     train, test = labelled_sets(train, test, share=share, per_class=per_class, seed=seed)
     num_classes = count_classes(train.labels, train.classes, "train")
