@@ -278,7 +278,7 @@ class Module(pl.LightningModule):
         self.settings = RunSettings({"rates": rates}, {})
 
     def training_step(self, batch, batch_idx):
-        return self.head(self.body(batch)).square().mean()
+        return self.head(self.body(batch[0])).square().mean()
 
     def configure_optimizers(self):
         groups = [
@@ -323,7 +323,7 @@ def test_groups_keep_their_own_rates(tmp_path, scheduler):
             self.decays = [group["weight_decay"] for group in groups]
 
     path, make = tmp_path / "a.ckpt", SCHEDULERS[scheduler]
-    batches = [torch.ones(1, 2) for _ in range(6)]
+    batches = [(torch.ones(1, 2), torch.zeros(1)) for _ in range(6)]
     first, rest = Rates(), Rates()
     with suppress(Killed):
         fit(Module((0.1, 1.0), 0.0, make), batches, first, Kill(path, 3))
