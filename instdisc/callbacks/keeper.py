@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins import TorchCheckpointIO
@@ -21,8 +22,9 @@ class NewestCheckpoint(ModelCheckpoint):
     points to the new one, removes that link before it sets it again, and forgets files that it was
     killed before removing. Here a new file is written whole (`WholeCheckpointIO`), then
     ``last.ckpt`` is switched to it in one operation, then the old file goes: whenever the run is
-    killed, ``last.ckpt`` is whole. The next run removes what the killed one left: old checkpoints
-    that this callback wrote, and files that were not finished.
+    killed, ``last.ckpt`` is whole. Where a training ends, by itself or because it was told to stop,
+    its last step is kept too, whatever the interval. The next run removes what a killed one left:
+    old checkpoints that this callback wrote, and files that were not finished.
 
     Only files that this callback wrote are removed, that from which the run went on included;
     those of other callbacks in the same folder stay.
@@ -68,6 +70,7 @@ class NewestCheckpoint(ModelCheckpoint):
         )
         self._written: list[str] = []  # names of files, the newest last
         self._linked = ""  # the path that the link points to
+        self._kept_step = 0  # when that was
 
     @property
     def state_key(self) -> str:
@@ -112,11 +115,21 @@ class NewestCheckpoint(ModelCheckpoint):
         super().on_validation_end(trainer, pl_module)
         self._keep_newest(trainer)
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_end(trainer, pl_module)
+        step = trainer.global_step
+        if trainer.fast_dev_run or not step or step == self._kept_step:
+            return
+        place = {"epoch": torch.tensor(trainer.current_epoch), "step": torch.tensor(step)}
+        self.best_model_path = self.format_checkpoint_name(place)
+        trainer.save_checkpoint(self.best_model_path)
+        self._keep_newest(trainer)
+
     def _keep_newest(self, trainer: Trainer) -> None:
         """Links a checkpoint that is there since now, then removes those before it."""
         if self.best_model_path == self._linked:
             return
-        self._linked = self.best_model_path
+        self._linked, self._kept_step = self.best_model_path, trainer.global_step
         newest = Path(self.best_model_path).name
         link = self._folder / f"{self.CHECKPOINT_NAME_LAST}{self.FILE_EXTENSION}"
         if trainer.is_global_zero:
