@@ -161,8 +161,7 @@ def gather_uneven(tensor: Tensor) -> Tensor:
 
 
 def _check_tensor(name: str, value: Tensor) -> None:
-    if not isinstance(value, Tensor):
-        instance(name, value, Tensor, "a tensor")
+    instance(name, value, Tensor, "a tensor")
 
 
 def _check_rows(name: str, value: Tensor) -> None:
@@ -171,7 +170,7 @@ def _check_rows(name: str, value: Tensor) -> None:
         refuse(name, "a tensor of rows", value)
 
 
-def _check_tensors(tensors: Iterable[Tensor]) -> Iterable[Tensor]:
+def _check_tensors(tensors: object) -> list[Tensor]:
     """Each tensor, once it is known that all are some."""
     if not isinstance(tensors, Iterable) or isinstance(tensors, str | Mapping):
         refuse("tensors", "several tensors", tensors, kind=TypeError)

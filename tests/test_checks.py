@@ -1,12 +1,16 @@
 """Arguments are refused by name, rule, value and remedy; numbers of every library are taken."""
 
 import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 
 from instdisc import checks
+from instdisc.checks import arguments, positive, share
 
 NAN, INF = float("nan"), float("inf")
 
@@ -142,3 +146,66 @@ def test_a_device_that_the_machine_lacks(count, value, message, monkeypatch):
 def test_long_values_are_cut():
     with pytest.raises(ValueError, match=r"x{50,}\.\.\.$"):
         checks.choice("x", "x" * 1000, ["a"])
+
+
+class TestArguments:
+    """`arguments` checks a call by its signature."""
+
+    @staticmethod
+    def call(
+        size: int = 1,
+        rate: float = 0.1,
+        *,
+        on: bool = False,
+        mode: Literal["a", "b"] = "a",
+        path: str | Path | None = None,
+        shares: Sequence[float] = (0.5,),
+        pair: tuple[int, int] = (1, 2),
+        labels: torch.Tensor | None = None,
+        every: Callable[[int], int] | None = None,
+    ) -> None:
+        arguments(TestArguments.call, locals(), rate=positive, shares=share)
+
+    @pytest.mark.parametrize(
+        "good",
+        [
+            {"size": np.int64(3), "rate": np.float32(0.5)},
+            {"rate": 1, "on": np.True_, "mode": "b", "path": Path("x")},
+            {"shares": [0, 1], "pair": [3, 4], "labels": torch.zeros(2), "every": abs},
+            {"shares": np.array([0.5, 0.5])},
+        ],
+    )
+    def test_what_fits(self, good):
+        self.call(**good)
+
+    @pytest.mark.parametrize(
+        ("bad", "error", "message"),
+        [
+            ({"size": 1.0}, TypeError, "`size` must be a whole number, got 1.0"),
+            ({"size": True}, TypeError, "`size` must be a whole number, got True"),
+            ({"size": None}, TypeError, "`size` must be a whole number, got None"),
+            ({"rate": "0.2"}, TypeError, "`rate` must be a finite number, got '0.2'"),
+            ({"rate": float("nan")}, ValueError, "`rate` must be a finite number, got nan"),
+            ({"rate": 0}, ValueError, "`rate` must be a finite number above 0, got 0"),
+            ({"on": 1}, TypeError, "`on` must be True or False, got 1"),
+            ({"mode": "c"}, ValueError, "`mode` must be one of 'a', 'b', got 'c'"),
+            ({"mode": 3}, TypeError, "`mode` must be one of 'a', 'b', got 3"),
+            ({"path": 3}, TypeError, "`path` must be a text, a Path or None, got 3"),
+            ({"shares": 0.5}, TypeError, "`shares` must be a sequence of numbers, got 0.5"),
+            ({"shares": "ab"}, TypeError, "`shares` must be a sequence of numbers, got 'ab'"),
+            ({"shares": (0.5, 2)}, ValueError, r"`shares\[1\]` must be a finite .* got 2"),
+            ({"pair": (1,)}, TypeError, "`pair` must be 2 whole numbers, got .1,."),
+            ({"labels": [1]}, TypeError, "`labels` must be a tensor or None, got .1."),
+            ({"every": 3}, TypeError, "`every` must be a function or None, got 3"),
+        ],
+    )
+    def test_what_does_not(self, bad, error, message):
+        with pytest.raises(error, match=message):
+            self.call(**bad)
+
+    def test_a_rule_of_no_argument_is_our_mistake(self):
+        def call(size: int) -> None:
+            arguments(call, locals(), length=positive)
+
+        with pytest.raises(AssertionError, match="no such arguments"):
+            call(1)

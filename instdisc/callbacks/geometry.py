@@ -55,7 +55,7 @@ class GeometryMonitor(Callback):
         checks.arguments(
             GeometryMonitor.__init__, locals(), every=checks.whole, max_images=checks.whole
         )
-        self.every = checks.whole("every", every)
+        self.every = every
         self.max_images = checks.whole("max_images", max_images, at_least=4)
         # Of any width, which the first features say.
         self._rows = ImageRows(

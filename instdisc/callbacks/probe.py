@@ -46,11 +46,10 @@ class OnlineLinearProbe(Callback):
         checks.arguments(
             OnlineLinearProbe.__init__,
             locals(),
-            num_classes=checks.whole,
             learning_rate=checks.positive,
         )
         self.num_classes = checks.whole("num_classes", num_classes, at_least=2)
-        self.learning_rate = checks.positive("learning_rate", learning_rate)
+        self.learning_rate = learning_rate
         self._head: nn.Linear | None = None
         self._optimizer: torch.optim.Optimizer | None = None
         self._restored: dict[str, Any] | None = None

@@ -97,7 +97,7 @@ def _read_torch(path: Path) -> tuple[State, dict[str, Any]]:
         reason = str(error).partition("\n")[0]
         if isinstance(error, pickle.UnpicklingError) and "nsupported global" in str(error):
             raise ValueError(
-                f"{path} is a pickle with more than weights: it names {_culprit(error)}, and to "
+                f"{path} is a pickle with more than weights: it names {culprit(error)}, and to "
                 "read that could run code, so nothing of it was read. If it is your own, write the "
                 "weights alone where you made it, by torch.save(module.state_dict(), new_path) "
                 "or instdisc.export_backbone(module, 'new.safetensors'); if not, ask its maker to."
@@ -120,7 +120,7 @@ def _read_torch(path: Path) -> tuple[State, dict[str, Any]]:
     return stored, {} if stored is content else content
 
 
-def _culprit(error: Exception) -> str:
+def culprit(error: Exception) -> str:
     """The class or function that a pickle names; torch and pickle wrap it in advice."""
     named = re.search(r"nsupported global: (?:GLOBAL )?([\w.]+)", str(error))
     return named[1] if named else "a class or function"

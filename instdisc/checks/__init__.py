@@ -21,7 +21,6 @@ from .files import output_file as output_file
 from .files import output_folder as output_folder
 from .files import picture_file as picture_file
 from .form import refuse as refuse
-from .names import from_zero as from_zero
 from .names import local_device as local_device
 from .names import within as within
 from .numbers import count as count

@@ -11,20 +11,9 @@ from .choices import choice
 from .choices import device as device_of_torch
 from .files import arrays_file
 from .form import refuse
-from .numbers import finite, not_negative, positive, share, whole
+from .numbers import count, finite, not_negative, positive, share, whole
 
 _SEEDS = 2**63  # as many as a generator of torch takes
-
-
-def from_zero(name: str, value: Any) -> Any:
-    """A whole number of at least 0.
-
-    Example:
-        >>> from_zero("num_workers", -1)
-        Traceback (most recent call last):
-        ValueError: `num_workers` must be a whole number of at least 0, got -1
-    """
-    return whole(name, value, at_least=0)
 
 
 def within(
@@ -111,7 +100,7 @@ _POSITIVE = ("temperature", "learning_rate", "tol", "tolerance", "strength", "he
 
 MEANINGS: dict[str, Rule] = {
     **dict.fromkeys(_COUNTS, whole),
-    **dict.fromkeys(("num_workers", "thumbnail", "warmup", "freeze_parts", "hidden"), from_zero),
+    **dict.fromkeys(("num_workers", "thumbnail", "warmup", "freeze_parts", "hidden"), count),
     **dict.fromkeys(_POSITIVE, positive),
     **dict.fromkeys(("weight_decay", "seconds"), not_negative),
     **dict.fromkeys(("min_score", "flip"), share),

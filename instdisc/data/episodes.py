@@ -209,17 +209,12 @@ def draw_episodes(
     checks.arguments(
         draw_episodes,
         locals(),
-        ways=checks.whole,
         shots=checks.whole,
         queries=checks.whole,
         episodes=checks.whole,
         seed=checks.count,
     )
-    if ways < 2 or min(shots, queries, episodes) < 1 or seed < 0:
-        raise ValueError(
-            "`ways` must be at least 2, `shots`, `queries` and `episodes` at least 1 and `seed` "
-            f"not negative, got {ways}, {shots}, {queries}, {episodes} and {seed}"
-        )
+    checks.whole("ways", ways, at_least=2)
     check_labels(labels, classes)
     present = [int(label) for label in labels.unique() if label >= 0]
     if len(present) < ways:
@@ -248,13 +243,18 @@ def check_labels(labels: Tensor, classes: Sequence[str]) -> None:
     Raises:
         ValueError: names the image.
     """
+    checks.dtype("labels", labels, checks.INTEGERS)
+    checks.shape("labels", labels, ("N",))
+    if not len(labels):
+        checks.refuse("labels", "of at least one image", labels)
     outside = labels < -1
     if classes:
         outside = outside | (labels >= len(classes))
     if outside.any():
         first = int(outside.nonzero()[0])
         rule = f"-1 to {len(classes) - 1}" if classes else "-1 (unknown) or above"
-        raise ValueError(f"`labels` must be {rule}, got {int(labels[first])} for image {first}")
+        of = f" (there are {len(classes)} `classes`)" if classes else ""
+        raise ValueError(f"`labels` must be {rule}, got {int(labels[first])} for image {first}{of}")
 
 
 def _check_sizes(

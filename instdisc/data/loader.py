@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from instdisc import checks
 from instdisc.distributed import world_size
@@ -20,7 +20,7 @@ from .batches.coded import CodedDataset, CodedForm
 from .batches.delivery import Delivery
 from .batches.orders import Keys
 from .batches.pieces import PieceLoader, SharedBatch
-from .sampling import EpochSampler
+from .sampling import EpochSampler, OrderedSampler, is_made_again
 from .views.dataset import ViewDataset
 from .views.finish import ViewFinisher
 
@@ -62,6 +62,18 @@ class ResumableLoader(DataLoader):
             generator=torch.Generator().manual_seed(seed),
         )
         self._images_done = 0
+        # With a batch sampler of ours in it, Lightning would make the loader for `predict` again
+        # around one of its own, with another batch size.
+        self._batch_sampler = self.batch_sampler
+        object.__setattr__(self, "batch_sampler", None)
+
+    @property
+    def _auto_collation(self) -> bool:
+        return True
+
+    @property
+    def _index_sampler(self) -> Any:
+        return self._batch_sampler
 
     @property
     def images_per_epoch(self) -> int:
@@ -79,9 +91,9 @@ class ResumableLoader(DataLoader):
 
     def batches(self) -> Iterator[Any]:
         """The batches of the epoch that the sampler stands at; counted when they are handed out."""
-        return map(self.finish, super().__iter__())
+        return map(self.hand_out, super().__iter__())
 
-    def finish(self, batch: Any) -> Any:
+    def hand_out(self, batch: Any) -> Any:
         """What is handed out for a batch that a worker made."""
         return batch
 
@@ -120,26 +132,6 @@ def _as_it_is(batch: Any) -> Any:
     return batch  # the data set makes whole batches
 
 
-class PredictLoader:
-    """The batches of a loader, for ``Trainer.predict``.
-
-    Into a `DataLoader` Lightning would put a sampler of its own there, which a loader of whole
-    batches cannot take; this it leaves as it is.
-
-    Args:
-        loader: gives each image once.
-    """
-
-    def __init__(self, loader: DataLoader) -> None:
-        self._loader = loader
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._loader)
-
-    def __len__(self) -> int:
-        return len(self._loader)
-
-
 class ViewLoader(ResumableLoader):
     """Batches of views, `Views` by `Views`.
 
@@ -163,12 +155,16 @@ class ViewLoader(ResumableLoader):
         device: where the views are finished and handed out.
         finish: makes `Views` of what the data set makes, on `device`; ``None`` for
             ``ViewFinisher(dataset.policies)``.
+        sampler: for Lightning, which makes a loader again for ``Trainer(overfit_batches=)`` and
+            ``Trainer.predict``: then the images come in order, and for ``predict`` all of them.
+        batch_sampler: likewise; ``None``.
 
     Raises:
         ValueError: if `batch_size` is not positive, or exceeds the images of a process while
             `drop_last` is set: not one batch would come; if the data set leaves its views uncut
             and neither `raw` nor `finish` is set; or if `raw` is set together with `finish` or
-            with another `device` than the CPU.
+            with another `device` than the CPU; or if `sampler` or `batch_sampler` is not
+            Lightning's.
 
     Example:
         >>> from instdisc.data import Scenes, view_policy
@@ -192,13 +188,16 @@ class ViewLoader(ResumableLoader):
         raw: bool = False,
         device: torch.device | str = "cpu",
         finish: Callable[[Any], Views] | None = None,
+        sampler: Sampler | None = None,
+        batch_sampler: None = None,
     ) -> None:
+        # Images with masks come as a data set of another class.
+        checks.instance("dataset", dataset, Dataset, "a data set of views")
+        others = {name: value for name, value in locals().items() if name != "dataset"}
         checks.arguments(
-            ViewLoader.__init__, locals(), batch_size=checks.whole, num_workers=checks.count
+            ViewLoader.__init__, others, batch_size=checks.whole, num_workers=checks.count
         )
-        device = torch.device(device)
-        if batch_size < 1:
-            raise ValueError(f"`batch_size` must be positive, got {batch_size}")
+        device = checks.device("device", device)
         if not (raw or finish or dataset.cut):
             raise ValueError("`raw` must be True, or `finish` set, for a data set with `cut`=False")
         if raw and (finish is not None or device.type != "cpu"):
@@ -211,21 +210,26 @@ class ViewLoader(ResumableLoader):
                 "`num_workers` must be at least 1 and `raw` False for files that the device "
                 f"decodes, got {num_workers} and {raw}"
             )
-        sampler = EpochSampler(dataset, batch_size, seed=dataset.seed, shuffle=shuffle)
-        if drop_last and batch_size > len(sampler):
+        if is_made_again(sampler, batch_sampler):
+            shuffle, drop_last = False, drop_last and not isinstance(sampler, EpochSampler)
+        keys = (EpochSampler if shuffle else OrderedSampler)(
+            dataset, batch_size, seed=dataset.seed, shuffle=shuffle
+        )
+        if drop_last and batch_size > len(keys):
             raise ValueError(
-                f"`batch_size`={batch_size} exceeds the {len(sampler)} images of this process: "
+                f"`batch_size`={batch_size} exceeds the {len(keys)} images of this process: "
                 "with drop_last=True not one batch would come. Make the batch smaller."
             )
         super().__init__(
             dataset,
             batch_size,
-            sampler=sampler,
+            sampler=keys,
             seed=dataset.seed,
             drop_last=drop_last,
             num_workers=num_workers,
             pin_memory=pin_memory or device.type == "cuda",
         )
+        self.raw, self.device, self.finish = raw, device, finish  # to be made again
         self._delivery = None if raw else Delivery(device, finish or ViewFinisher(dataset.policies))
         self._pieces: PieceLoader | None = None
 

@@ -13,8 +13,7 @@ from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 from instdisc import checks
-from instdisc.checks import choice
-from instdisc.types import Views
+from instdisc.types import ImageSize, Views
 
 from .batches.coded import CodedDataset
 from .images.folders import ImageFolder
@@ -23,8 +22,9 @@ from .images.source import ImageSource, ImageSubset
 from .loader import ViewLoader
 from .views.dataset import RawViews, UncutViews, ViewDataset, ViewPolicy
 from .views.finish import ViewFinisher
-from .views.policies import evaluation_policy, view_policy
+from .views.policies import POLICIES, evaluation_policy, view_policy
 from .views.resample import cut_boxes
+from .views.sizes import plain
 
 Keep = Literal["nothing", "memory", "device"]
 
@@ -46,7 +46,8 @@ class ViewData(LightningDataModule):
         test_images: likewise; labelled images to watch the run with.
         policy: a name for `view_policy`, a `ViewPolicy` of your own, or one of these for each view
             (see `multi_crop`).
-        image_size: side of a view in pixels; for a policy by name, and for the plain views.
+        image_size: side of a view in pixels, or its height and width; for a policy by name, and
+            for the plain views.
         batch_size: images per process and step.
         num_views: views per image; ``None`` for two, or for as many as `policy` lists.
         num_workers: processes that read and cut.
@@ -83,7 +84,7 @@ class ViewData(LightningDataModule):
         test_images: ImageSource | str | Path | None = None,
         *,
         policy: str | ViewPolicy | Sequence[str | ViewPolicy] = "moco_v2",
-        image_size: int = 224,
+        image_size: ImageSize = 224,
         batch_size: int = 256,
         num_views: int | None = None,
         num_workers: int = 0,
@@ -106,20 +107,15 @@ class ViewData(LightningDataModule):
             max_bank=checks.whole,
         )
         super().__init__()
-        if keep not in ("nothing", "memory", "device"):
-            raise ValueError(f"`keep` must be 'nothing', 'memory' or 'device', got {keep!r}")
-        choice("decode", decode, ("workers", "device"))
         if decode == "device" and (keep != "nothing" or not num_workers):
             raise ValueError(
                 "`decode`='device' needs `keep`='nothing' and `num_workers` of at least 1, got "
                 f"{keep!r} and {num_workers}"
             )
-        if dtype not in ("float32", "bfloat16"):
-            raise ValueError(f"`dtype` must be 'float32' or 'bfloat16', got {dtype!r}")
-        if max_bank is not None and max_bank < 1:
-            raise ValueError(f"`max_bank` must be positive or None, got {max_bank}")
-        self.images = _as_source(images, on_unreadable)
-        self.test_images = None if test_images is None else _as_source(test_images, on_unreadable)
+        self.images = _as_source("images", images, on_unreadable)
+        self.test_images = (
+            None if test_images is None else _as_source("test_images", test_images, on_unreadable)
+        )
         if self.test_images is not None and list(self.test_images.classes) != list(
             self.images.classes
         ):
@@ -128,7 +124,7 @@ class ViewData(LightningDataModule):
                 f"`images` {list(self.images.classes)[:5]}...: they must be the same"
             )
         self.policies = _policies(policy, num_views, image_size)
-        self.image_size = image_size
+        self.image_size = plain(image_size)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
@@ -139,11 +135,11 @@ class ViewData(LightningDataModule):
             self.images = ImagesInMemory(self.images)
             if self.test_images is not None:
                 self.test_images = ImagesInMemory(self.test_images)
-        plain = [evaluation_policy(image_size)]
+        centre = [evaluation_policy(image_size)]
         self._finish = ViewFinisher(
             self.policies, dtype=getattr(torch, dtype), compile=compile_views
         )
-        self._finish_plain = ViewFinisher(plain, dtype=getattr(torch, dtype))
+        self._finish_plain = ViewFinisher(centre, dtype=getattr(torch, dtype))
         self._stack: Tensor | None = None  # the images, on the device
 
     @property
@@ -231,12 +227,12 @@ class ViewData(LightningDataModule):
 
     def _loader(self, views: ViewDataset, *, training: bool) -> ViewLoader:
         device, finish = torch.device("cpu"), None
-        # Elsewhere nothing works beside the network, and Lightning brings raw batches as well;
-        # but in bf16-true and the like it would round the numbers that views are made by.
-        if self.trainer is not None and self.trainer.strategy.root_device.type == "cuda":
+        # On the CPU nothing works beside the network, and Lightning brings raw batches as well; but
+        # not those of a loader that leaves its data module, and in bf16-true and the like it would
+        # round the numbers that views are made by.
+        if self.trainer is not None:
             device = self.trainer.strategy.root_device
-            finish = self._finish_training if training else self._finish_plain
-        elif self.trainer is not None and _converts(self.trainer):
+        if self.trainer is None or device.type == "cuda" or _converts(self.trainer):
             finish = self._finish_training if training else self._finish_plain
         return ViewLoader(
             views,
@@ -246,7 +242,7 @@ class ViewData(LightningDataModule):
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available(),
             raw=finish is None,
-            device=device,
+            device="cpu" if finish is None else device,
             finish=finish,
         )
 
@@ -259,10 +255,13 @@ def _converts(trainer: Any) -> bool:
 
 
 def _policies(
-    policy: str | ViewPolicy | Sequence[str | ViewPolicy], num_views: int | None, image_size: int
+    policy: str | ViewPolicy | Sequence[str | ViewPolicy],
+    num_views: int | None,
+    image_size: ImageSize,
 ) -> list[ViewPolicy]:
-    if num_views is not None and num_views < 1:
-        raise ValueError(f"`num_views` must be positive, got {num_views}")
+    for name in [policy] if isinstance(policy, str | ViewPolicy) else policy:
+        if isinstance(name, str):
+            checks.choice("policy", name, POLICIES)
     if isinstance(policy, str | ViewPolicy):
         policy = view_policy(policy, image_size) if isinstance(policy, str) else policy
         return [policy] * (2 if num_views is None else num_views)
@@ -275,8 +274,10 @@ def _policies(
 
 
 def _as_source(
-    images: ImageSource | str | Path, on_unreadable: Literal["raise", "skip"]
+    name: str, images: ImageSource | str | Path, on_unreadable: Literal["raise", "skip"]
 ) -> ImageSource:
     if isinstance(images, ImageSource):
         return images
+    if not Path(images).is_dir():
+        raise FileNotFoundError(f"`{name}` must be a folder of images, got {str(images)!r}")
     return ImageFolder(images, on_unreadable=on_unreadable)

@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch.utils.data import DistributedSampler
+from torch.utils.data import DistributedSampler, Sampler, SequentialSampler
 
+from instdisc.checks import refuse
 from instdisc.distributed import rank, world_size
 
 from .batches.orders import Keys
+
+_REMEDY = "The loader has an order of its own: set `shuffle`."
 
 
 class EpochSampler(DistributedSampler):
@@ -87,6 +90,23 @@ class EpochSampler(DistributedSampler):
         if self.shuffle:
             return share_of(part[: len(part) // world_size() * world_size()])
         return share_of(part)
+
+
+class OrderedSampler(EpochSampler, SequentialSampler):
+    """One without shuffling, which Lightning sees by its name."""
+
+
+def is_made_again(sampler: Sampler | None, batch_sampler: object) -> bool:
+    """Whether Lightning makes a loader again: with an order of its own, or with that loader's.
+
+    Raises:
+        ValueError: if a sampler is neither.
+    """
+    if batch_sampler is not None:
+        refuse("batch_sampler", "None", batch_sampler, _REMEDY)
+    if not isinstance(sampler, SequentialSampler | DistributedSampler | None):
+        refuse("sampler", "None", sampler, _REMEDY)
+    return sampler is not None
 
 
 def share_of(rows: list[Any]) -> list[Any]:

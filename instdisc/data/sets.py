@@ -45,6 +45,7 @@ def open_set(
         128
     """
     checks.arguments(open_set, locals())
+    checks.choice("kind", kind, list(dict.fromkeys(layout.kind for layout in LAYOUTS)))
     layouts = [layout for layout in LAYOUTS if layout.kind == kind]
     return open_by_layout(name, root, part=part, layouts=layouts)
 

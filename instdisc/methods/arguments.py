@@ -11,7 +11,7 @@ from instdisc.checks import arguments, not_negative, positive, share, whole
 
 _below_one = functools.partial(share, one=False)
 
-_RULES = {
+_RULES: dict[str, Callable[[str, Any], Any]] = {
     "num_classes": functools.partial(whole, at_least=2),
     "temperature": positive,
     "projection_dim": whole,

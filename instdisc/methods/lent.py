@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import pickle
 import zipfile
 from pathlib import Path
 from types import MethodType
@@ -14,6 +15,7 @@ import timm
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from instdisc.checkpoint.read import culprit
 from instdisc.models import Backbone
 from instdisc.models.form import Form
 
@@ -66,11 +68,12 @@ class LentBackboneModule(LightningModule):
     ) -> Self:
         """Lightning's, but the backbone is built as the checkpoint says if it is not in `kwargs`.
 
-        `weights_only` is True by default where the file holds nothing that could run code.
+        Raises:
+            ValueError: if the file names classes that could run code and `weights_only` is not
+                False.
         """
-        made, is_plain = _read(checkpoint_path, weights_only)
-        if weights_only is None and is_plain:
-            weights_only = True
+        weights_only = weights_only is not False
+        made = _load(checkpoint_path, weights_only=weights_only)
         if _wants_backbone(cls, made, kwargs):
             kwargs["backbone"] = Backbone(**made["instdisc"]["backbone"])
         module: Self = super().load_from_checkpoint(
@@ -121,30 +124,27 @@ class _EndOfRun(Callback):
             pl_module._give_back()
 
 
-def _read(source: str | Path | IO[bytes], weights_only: bool | None) -> tuple[dict[str, Any], bool]:
-    """A checkpoint, and whether it was read without running anything that it holds."""
-    if weights_only is not False:
-        try:
-            return _load(source, weights_only=True), True
-        except Exception:  # torch.load raises almost anything; what there is to say, Lightning says
-            if weights_only:
-                return {}, True
-    return _load(source, weights_only=False), False
-
-
 def _load(source: str | Path | IO[bytes], *, weights_only: bool) -> dict[str, Any]:
     options: dict[str, Any] = {"map_location": "cpu", "weights_only": weights_only}
-    if not isinstance(source, str | Path):
-        start = source.tell()
-        try:
+    try:
+        if not isinstance(source, str | Path):
+            start = source.tell()
             content = torch.load(source, **options)
-        finally:
             source.seek(start)
-    elif Path(source).is_file():
-        content = torch.load(source, mmap=zipfile.is_zipfile(source), **options)
-    else:
-        with fsspec.open(str(source), "rb") as file:
-            content = torch.load(file, **options)
+        elif Path(source).is_file():
+            content = torch.load(source, mmap=zipfile.is_zipfile(source), **options)
+        else:
+            with fsspec.open(str(source), "rb") as file:
+                content = torch.load(file, **options)
+    except pickle.UnpicklingError as error:
+        if "nsupported global" not in str(error):
+            raise
+        name = culprit(error)
+        raise ValueError(
+            f"`checkpoint_path` must hold weights and plain settings, but {source} names {name}, "
+            "and to read that could run code. If you know it as harmless, allow it: "
+            f"torch.serialization.add_safe_globals([{name}])"
+        ) from error
     return content if isinstance(content, dict) else {}
 
 

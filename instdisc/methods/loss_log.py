@@ -76,6 +76,7 @@ class LossLog:
         trainer.logged_metrics.update({name: torch.tensor(x) for name, x in losses.items()})
         for logger in trainer.loggers:
             logger.log_metrics({**losses, "epoch": trainer.current_epoch}, step=number)
+            logger.save()
 
     def begin_validation(self, module: LightningModule) -> None:
         """Shows monitors the means so far; for ``on_validation_start``, within a training."""

@@ -22,6 +22,7 @@ from instdisc.types import InputSpec
 from .arguments import check_arguments
 from .batch import ValidationBatches, check_views
 from .batch_norm import BatchNormMode, BatchNormPolicy
+from .classes import check_classes
 from .compiled import CompiledPasses
 from .loss_log import LossLog
 from .objectives import Objective, weighted_sum
@@ -70,8 +71,8 @@ class PretrainModule(RunModule):
 
     Raises:
         ValueError: if an argument is out of range; in training, if a batch does not suit the
-            objectives (one view where two are needed, a missing label, a queue shorter than the
-            global batch).
+            objectives (one view where two are needed, a missing label, one class alone where two
+            are compared, a queue shorter than the global batch).
         FileNotFoundError: see `open_backbone`.
         TypeError: if `backbone` is no `Backbone`, file or name, or a batch is not
             ``(sequence of views, labels)``.
@@ -189,6 +190,12 @@ class PretrainModule(RunModule):
         )
         return {"features": self(images), "labels": labels, "indices": indices}
 
+    def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+        """Features of the first view, ``(B, dim)``."""
+        images, _, _ = self._validation.read(batch, batch_idx, dataloader_idx, self._channels)
+        features: Tensor = self(images)
+        return features
+
     def setup(self, stage: str) -> None:
         super().setup(stage)
         for net in (self.backbone, self.momentum_backbone):
@@ -198,6 +205,7 @@ class PretrainModule(RunModule):
                 self.batch_norm.prepare(net, self.trainer.strategy.root_device.type)
 
     def on_fit_start(self) -> None:
+        self.settings.check_optimizers(self)
         self._passes.begin_run()
         self.backbone.origin = trained_from(type(self).__name__, self.start)
         # Whoever uses the backbone later shows it images as it sees them now.
@@ -206,6 +214,11 @@ class PretrainModule(RunModule):
         if all(hasattr(first, name) for name in ("frame", "mean", "std")):  # a ViewPolicy
             self.backbone.input = InputSpec(first.frame.size, tuple(first.mean), tuple(first.std))
         broadcast(buffer for name, buffer in self.named_buffers() if ".queue." in name)
+
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        name = type(self).__name__
+        check_classes(name, self.trainer.train_dataloader, self._objectives().values())
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         objectives = self._objectives().values()

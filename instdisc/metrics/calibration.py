@@ -174,6 +174,9 @@ def negative_log_likelihood(
     checks.positive("temperature", temperature)
     checks.dtype("logits", logits, checks.FLOATS)
     checks.all_finite("logits", logits, row="image")
+    if logits.shape[:-1] != labels.shape:
+        rule = f"a tensor (..., N, C) whose N are those of `labels`, {tuple(labels.shape)}"
+        checks.refuse("logits", rule, logits)
     scaled = logits.double() / temperature
     values = scaled.logsumexp(-1) - _of_label("logits", scaled, labels)
     return values if reduction == "none" else values.mean(-1)

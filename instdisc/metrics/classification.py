@@ -216,3 +216,4 @@ def _check_predictions(predictions: Tensor, labels: Tensor) -> None:
     checks.dtype("labels", labels, WHOLE)
     check_pairs("predictions", predictions, "labels", labels)
     check_classes("labels", labels)
+    check_classes("predictions", predictions)

@@ -87,16 +87,21 @@ def check_pairs(name: str, values: Tensor, truth_name: str, truth: Tensor) -> Te
     return values
 
 
-def check_confidences(confidences: Tensor, hits: Tensor) -> Tensor:
+def check_confidences(confidences: Tensor, hits: Tensor, name: str = "hits") -> Tensor:
     """Probabilities ``(..., N)`` of predictions that `hits` ``(..., N)`` calls right or wrong.
+
+    Args:
+        confidences: the probabilities.
+        hits: what each of them is compared with.
+        name: of that argument.
 
     Raises:
         TypeError: if `hits` are not bool.
         ValueError: if there is no image, the shapes differ, or a confidence is NaN or lies outside
             [0, 1].
     """
-    checks.dtype("hits", hits, torch.bool, remedy="Compare predictions with labels.")
-    check_pairs("confidences", confidences, "hits", hits)
+    checks.dtype(name, hits, torch.bool, remedy="Compare predictions with labels.")
+    check_pairs("confidences", confidences, name, hits)
     checks.dtype("confidences", confidences, checks.FLOATS)
     outside = ~((confidences >= 0) & (confidences <= 1.0 + 1e-5))
     if outside.any():

@@ -66,7 +66,8 @@ def knn_scores(
     if not len(bank):
         checks.refuse("bank", "of at least one row", bank)
     width = bank.shape[1]
-    check_features("features", checks.shape("features", features, ("N", width)))
+    remedy = f"The rows of `bank` are {width} numbers wide."
+    check_features("features", checks.shape("features", features, ("N", width), remedy=remedy))
     checks.shape("bank_labels", bank_labels, (len(bank),))
     check_classes("bank_labels", bank_labels, num_classes)
     check_directions("features", features)

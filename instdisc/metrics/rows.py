@@ -89,6 +89,8 @@ class ImageTable:
 
     @checked_call()
     def __init__(self, columns: Mapping[str, Tensor]) -> None:
+        for name, column in columns.items():
+            checks.instance(f"columns[{name!r}]", column, Tensor, "a tensor")
         self._columns = dict(columns)
 
     def __getitem__(self, name: str) -> Tensor:

@@ -66,8 +66,7 @@ class MomentumEncoder(nn.Module):
     @torch.no_grad()
     def update(self, encoder: nn.Module) -> None:
         """One step towards `encoder`; call it once per optimiser step."""
-        if not isinstance(encoder, nn.Module):
-            instance("encoder", encoder, nn.Module, "a module")
+        instance("encoder", encoder, nn.Module, "a module")
         slow, fast = _parameters(self.module), _parameters(encoder)
         if not slow and not fast:
             return

@@ -41,8 +41,7 @@ class RunPosition:
         self._loaded: dict[str, Any] | None = None
         self._plan: Plan | None = None
         self._start = Progress(0, 0, False, False)  # where the plan begins
-        # The step and the images at which the run took the pace that it has, if it changed.
-        self._changed_at: tuple[int, int] | None = None
+        self._changed = False  # whether steps before had other images
 
     def begin(self, module: LightningModule) -> None:
         """Takes up the run; for ``on_train_start``, when Lightning has loaded the data."""
@@ -55,7 +54,7 @@ class RunPosition:
             return
         if not trainer.global_step or plan is None:
             plan = Plan(trainer.global_step, 0, 0, pace.epoch_batches, 0, pace)
-            self._changed_at = None
+            self._changed = False
         self._start = Progress(trainer.current_epoch, 0, False, False)
         self._plan = Plan(
             trainer.global_step,
@@ -77,15 +76,10 @@ class RunPosition:
             share of the images that were seen, times `num_steps`.
         """
         plan = self._plan
-        if plan is None or self._changed_at is None or self.num_steps == math.inf:
+        if plan is None or not self._changed or self.num_steps == math.inf:
             return done
-        steps, images = self._changed_at
-        end = plan.steps + plan.steps_left
-        whole = plan.images_at(end)
-        # The last step of an epoch may see fewer images: the same to each, so that 1 is the end.
-        per_step = (whole - images) / (end - steps) if end > steps else 0.0
-        share = (images + (done - steps) * per_step) / whole
-        return min(share, 1.0) * self.num_steps
+        whole = plan.images_at(plan.steps + plan.steps_left)
+        return min(plan.images_at(done) / whole, 1.0) * self.num_steps
 
     def save(self, module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Puts itself into a checkpoint; for ``on_save_checkpoint``."""
@@ -107,14 +101,14 @@ class RunPosition:
             "images": int(plan.images_at(checkpoint["global_step"])),
             "epoch_images": int(min(images + batches * pace.batch, pace.epoch_images)),
             "pace": tuple(pace),
-            "changed_at": self._changed_at,
+            "changed": self._changed,
             "whole": plan.images_at(plan.steps + plan.steps_left),
             "gradients": read_gradients(module) if progress.open else {},
         }
 
     def load(self, checkpoint: Mapping[str, Any]) -> None:
         """Becomes that of a checkpoint, if it has one; for ``on_load_checkpoint``."""
-        self._plan = self._changed_at = None
+        self._plan, self._changed = None, False
         self._loaded = (
             {
                 _KEY: checkpoint.get(_KEY),
@@ -149,10 +143,9 @@ class RunPosition:
         self._start = start
         steps_left = count_steps_left(trainer, pace, progress.epoch, left)
         self._plan = Plan(trainer.global_step, seen, epoch_images, left, steps_left, pace)
-        self._changed_at = saved["changed_at"] if saved is not None else None
-        if seen and pace[:4] != earlier[:4]:
-            self._changed_at = trainer.global_step, seen
+        self._changed = seen > 0 and pace[:4] != earlier[:4]
         if saved is not None:
+            self._changed |= saved["changed"]
             _say_what_changed(self._plan, earlier, saved["whole"])
 
 

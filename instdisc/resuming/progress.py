@@ -82,7 +82,7 @@ def set_progress(module: LightningModule, progress: Progress, num_left: float) -
     trainer: Any = module.trainer
     fit, epochs = trainer.fit_loop, trainer.fit_loop.epoch_loop
     batches = progress.batches + progress.open
-    within = progress.complete or batches > 0
+    within = progress.complete or batches > 0 or num_left != fit.max_batches
     for counts in (fit.epoch_progress.total, fit.epoch_progress.current):
         counts.ready = counts.started = progress.epoch + within
         counts.processed = counts.completed = progress.epoch

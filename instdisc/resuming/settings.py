@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -56,6 +57,7 @@ class RunSettings:
         self.changes: list[Change] = []
         self._groups: OptimizerGroups | None = None
         self._trainer: dict[str, Any] = {}
+        self._optimizers: list[str] = []  # their classes
         self._before: dict[str, Any] | None = None  # of the checkpoint, until the run goes on
 
     @property
@@ -84,12 +86,31 @@ class RunSettings:
         """
         self._groups = OptimizerGroups(optimizer)
 
+    def check_optimizers(self, module: LightningModule) -> None:
+        """Refuses an optimiser that cannot go on where another stopped; for ``on_fit_start``.
+
+        By then the optimisers are made, and Lightning has not put back their state.
+
+        Raises:
+            ValueError: if it is of another class; names both.
+        """
+        if self._before is None or module.trainer.ckpt_path is None:
+            return
+        now, then = _classes(module.trainer), self._before.get("optimizers")
+        if then and then != now:
+            raise ValueError(
+                f"`configure_optimizers` must make what the run began with, {', '.join(then)}, "
+                f"when it goes on from a checkpoint, got {', '.join(now)}. Return {then[0]} "
+                "again, or begin a new run."
+            )
+
     def begin(self, module: LightningModule) -> None:
         """Lets what is configured now hold for the rest of the run, and says what changed.
 
         For ``on_train_start``: by then Lightning has put back the optimiser's groups as they were.
         """
         self._trainer = _trainer_settings(module.trainer)
+        self._optimizers = _classes(module.trainer)
         before = self._before if module.trainer.ckpt_path is not None else None
         self._before = None
         step = module.trainer.global_step
@@ -118,6 +139,7 @@ class RunSettings:
             "free": _json(self.free),
             "fixed": _json(self.fixed),
             "trainer": self._trainer,
+            "optimizers": self._optimizers,
             "groups": None if self._groups is None else self._groups.settings,
             "changes": self.recorded(),
         }
@@ -149,9 +171,20 @@ class RunSettings:
 
 
 def _json(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """As a checkpoint and a recipe hold them: a tuple is a list there."""
-    values: dict[str, Any] = json.loads(json.dumps(dict(settings), default=str))
+    """As a checkpoint and a recipe hold them: a tuple is a list there.
+
+    What JSON cannot hold, as an object that a class of the user's takes, is left out: whether it
+    is another than before nobody can tell.
+    """
+    values = {}
+    for name, value in settings.items():
+        with suppress(TypeError, ValueError):
+            values[name] = json.loads(json.dumps(value))
     return values
+
+
+def _classes(trainer: Any) -> list[str]:
+    return [type(optimizer).__name__ for optimizer in trainer.optimizers]
 
 
 def _trainer_settings(trainer: Any) -> dict[str, Any]:

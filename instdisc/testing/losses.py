@@ -44,8 +44,6 @@ def check_loss(loss: ContrastiveLoss) -> None:
         >>> check_loss(ExemplarLoss(temperature=0.2))
     """
     checks.arguments(check_loss, locals())
-    if not isinstance(loss, ContrastiveLoss):
-        raise TypeError(f"`loss` must be a ContrastiveLoss, got {type(loss).__name__}")
     _check(
         type(loss).forward is ContrastiveLoss.forward,
         "`forward` is overridden: override `positives` and `negatives` instead",

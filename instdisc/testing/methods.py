@@ -28,7 +28,7 @@ def check_method(
     module: PretrainModule,
     *,
     image_size: int = 32,
-    batch_size: int = 8,
+    batch_size: int | None = None,
     two_processes: bool = True,
 ) -> None:
     """Checks that a method trains, resumes, accumulates and refuses as `PretrainModule` promises.
@@ -45,16 +45,21 @@ def check_method(
     Args:
         module: an untrained method of at least 4 classes; it is copied, not changed.
         image_size: side of the images in pixels.
-        batch_size: B; even, and its half divisible by the groups of a shuffled batch norm.
+        batch_size: B; even, and so that each group of a shuffled batch norm gets several images.
+            By default the smallest of at least 8.
         two_processes: also compare one process with two (takes some seconds to start them).
 
     Raises:
         AssertionError: if the method breaks a promise; the message says which.
         TypeError: if `module` is no `PretrainModule`.
+        ValueError: if `batch_size` does not suit the groups of its batch norm.
     """
     checks.arguments(check_method, locals(), image_size=checks.whole, batch_size=checks.whole)
-    if not isinstance(module, PretrainModule):
-        raise TypeError(f"`module` must be a PretrainModule, got {type(module).__name__}")
+    least = _least_batch(module)
+    batch_size = max(8, least) if batch_size is None else batch_size
+    if batch_size % least:
+        remedy = f"The groups of `batch_norm_groups`={module.batch_norm.groups} are of 2 or more."
+        checks.refuse("batch_size", f"a multiple of {least}", batch_size, remedy)
     batches = make_batches(4, batch_size, image_size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -65,6 +70,12 @@ def check_method(
         _check_bad_batches(module, batches)
         if two_processes:
             check_two_processes([module], batches)
+
+
+def _least_batch(module: PretrainModule) -> int:
+    """Two images for each group, or for each of two processes."""
+    grouped = module.batch_norm.mode == "shuffled"
+    return 2 * max(1, module.batch_norm.groups) if grouped else 2
 
 
 class _Recorder(Callback):

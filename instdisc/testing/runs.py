@@ -75,6 +75,15 @@ class _Batches(DataLoader):
             self._done += 1
             yield self.dataset[self._done - 1]
 
+    @property
+    def batch_size(self) -> int:
+        """Of the ready batches; what a method scales its learning rate by."""
+        return len(self.dataset[0][1])
+
+    @batch_size.setter
+    def batch_size(self, value: int | None) -> None:
+        """Torch's is None for batches that are ready."""
+
     def state_dict(self) -> dict[str, int]:
         return {"done": self._done}
 

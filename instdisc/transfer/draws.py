@@ -29,14 +29,10 @@ class StepDraws:
         >>> def numbers(step):
         ...     with draws.at(step):
         ...         return torch.rand(2).tolist()
-        >>> numbers(0) == numbers(1), numbers(0) == numbers(0)
-        (False, False)
-        >>> again = StepDraws(seed=1)  # a second batch of one step has draws of its own
-        >>> with again.at(0):
-        ...     first = torch.rand(2).tolist()
+        >>> first, second = numbers(0), numbers(0)  # two batches of one step
         >>> draws = StepDraws(seed=1)
-        >>> numbers(0) == first
-        True
+        >>> [numbers(0) == first, numbers(0) == second, first == second]
+        [True, True, False]
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -49,7 +45,8 @@ class StepDraws:
         if not self._loaded:
             # Of one process: so the checkpoint, which is one, holds that of all.
             self.seed = module.trainer.strategy.broadcast(torch.initial_seed())
-        self._loaded, self._place = False, (-1, 0)
+            self._place = (-1, 0)
+        self._loaded = False
 
     @contextmanager
     def at(self, step: int, process: int = 0, device: torch.device | str = "cpu") -> Iterator[None]:
@@ -75,14 +72,16 @@ class StepDraws:
                 generator.set_state(state)
 
     def save(self, checkpoint: dict[str, Any]) -> None:
-        """Puts the seed into a checkpoint; for ``on_save_checkpoint``."""
-        checkpoint[_KEY] = {"seed": self.seed}
+        """Puts itself into a checkpoint; for ``on_save_checkpoint``."""
+        # The place, too: a step that accumulates goes on with its next batch.
+        checkpoint[_KEY] = {"seed": self.seed, "place": list(self._place)}
 
     def load(self, checkpoint: Mapping[str, Any]) -> None:
-        """Takes the seed of a checkpoint, if it has one; for ``on_load_checkpoint``."""
+        """Becomes those of a checkpoint, if it has any; for ``on_load_checkpoint``."""
         stored = checkpoint.get(_KEY)
         if stored is not None:
-            self.seed, self._loaded = stored["seed"], True
+            step, number = stored["place"]
+            self.seed, self._place, self._loaded = stored["seed"], (step, number), True
 
 
 def _generators(device: torch.device) -> list[torch.Generator]:

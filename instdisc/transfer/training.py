@@ -41,6 +41,8 @@ def quiet_trainer(
         steps: to train instead of `epochs`; the test is left to the caller.
         callbacks: more of them.
     """
+    if devices == []:
+        refuse("devices", "a number of devices, 'auto', or a list of at least one", devices)
     schedule: dict[str, Any]
     if steps is not None:
         schedule = {
@@ -111,21 +113,17 @@ def batch_per_process(batch_size: int, processes: int, *, images: int | None = N
 
 
 def check_precision(trainer: Trainer) -> None:
-    """Refuses to train or test in a precision that rounds what the batches hold.
+    """Refuses a precision that converts what boxes, points and colours are computed from.
 
     Raises:
         ValueError: for ``"16-true"``, ``"bf16-true"`` and ``"64-true"``.
     """
-    precision = str(trainer.precision)
-    if precision in ("16-true", "bf16-true"):
-        raise ValueError(
-            f"`precision`={precision!r} rounds the truth in the batches and the statistics of "
-            "batch norm, too. Give 'bf16-mixed', which computes in 16 bits and keeps these."
-        )
-    if precision == "64-true":
-        raise ValueError(
-            f"`precision`={precision!r} is of no use here: images come in 8 bits and are "
-            "normalised in float32. Give '32-true'."
+    if str(trainer.precision) in ("bf16-true", "16-true", "64-true"):
+        refuse(
+            "precision",
+            "'32-true', 'bf16-mixed' or '16-mixed' of the Trainer",
+            str(trainer.precision),
+            "Boxes, points and colours are computed in float32.",
         )
 
 

@@ -74,7 +74,13 @@ class Documented(Call):
     """
 
     def __post_init__(self) -> None:
-        self.make = lambda: example_of(self.resolve())
+        if self.make is dict:
+            self.make = lambda: example_of(self.resolve())
+        taken = {name for name, *_ in read_arguments(self.resolve())}
+        self.raises = {
+            **{name: FileNotFoundError for name in ("path", "root", "folder") if name in taken},
+            **self.raises,
+        }
 
     def all_sorts(self) -> dict[str, Sort]:
         chosen: dict[str, Sort] = {}
@@ -101,18 +107,23 @@ def documented(
         without: arguments that are not tried.
         **sorts_of: see `Call`.
     """
-    calls: list[Call] = []
-    for name in names:
-        taken = {each for each, *_ in read_arguments(resolve(f"{package}.{name}"))}
-        chosen = {**dict.fromkeys(without), **sorts_of}
-        calls.append(
-            Documented(
-                f"{package}.{name}",
-                sorts={each: sort for each, sort in chosen.items() if each in taken},
-                raises=_files(taken),
-            )
+    chosen = {**dict.fromkeys(without), **sorts_of}
+    return [
+        Documented(
+            f"{package}.{name}",
+            sorts={
+                each: chosen[each]
+                for each, *_ in read_arguments(resolve(f"{package}.{name}"))
+                if each in chosen
+            },
         )
-    return calls
+        for name in names
+    ]
+
+
+def written(name: str, make: Callable[[], dict[str, Any]], **sorts_of: Sort | None) -> Call:
+    """The specification of a callable without an example, by a call of it that works."""
+    return Documented(name, make, sorts_of)
 
 
 def example_of(function: Callable[..., Any]) -> dict[str, Any]:
@@ -139,10 +150,6 @@ def example_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 class _CaughtError(Exception):
     pass
-
-
-def _files(taken: Iterable[str]) -> dict[str, type[Exception]]:
-    return {name: FileNotFoundError for name in taken if name in ("path", "root", "folder")}
 
 
 def _read(name: str, annotation: Any, default: Any, good: Any, where: str) -> Sort:

@@ -28,7 +28,7 @@ def public_callables(package: str) -> Iterator[tuple[str, Any]]:
     """(dotted name, object) of the classes and functions that a package shows."""
     for name, value in vars(importlib.import_module(package)).items():
         is_callable = inspect.isclass(value) or inspect.isfunction(value)
-        if is_callable and not name.startswith("_") and value.__module__.startswith("instdisc"):
+        if is_callable and not name.startswith("_") and value.__module__.startswith(package):
             yield f"{package}.{name}", value
 
 

@@ -220,7 +220,7 @@ def test_a_loader_trains_a_module_without_a_datamodule():
 @pytest.mark.parametrize(
     ("batch_size", "message"),
     [
-        (0, "`batch_size` must be positive, got 0"),
+        (0, "`batch_size` must be a whole number of at least 1, got 0"),
         (23, "`batch_size`=23 exceeds the 22 images of this process"),
     ],
 )

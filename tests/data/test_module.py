@@ -112,14 +112,13 @@ def test_bank_holds_at_most_so_many_images():
 @pytest.mark.parametrize("num_views", [1, 3])
 def test_any_number_of_views(num_views):
     data = ViewData(scenes(), image_size=16, batch_size=8, num_views=num_views)
-    raw = next(iter(data.train_dataloader()))
-    assert len(raw.views) == len(raw.numbers) == num_views
+    assert len(next(iter(data.train_dataloader())).images) == num_views
 
 
 def test_a_policy_of_ones_own():
     data = ViewData(scenes(), policy=view_policy("zhao_f", 24), image_size=16, batch_size=8)
-    assert next(iter(data.train_dataloader())).views[0].shape == (8, 3, 24, 24)
-    assert next(iter(data.plain_loader(data.images))).views[0].shape == (8, 3, 16, 16)
+    assert next(iter(data.train_dataloader())).images[0].shape == (8, 3, 24, 24)
+    assert next(iter(data.plain_loader(data.images))).images[0].shape == (8, 3, 16, 16)
 
 
 def test_a_policy_for_each_view():
@@ -221,19 +220,25 @@ def test_other_batches_pass_through():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_views": 0}, "`num_views` must be positive, got 0"),
+        ({"num_views": 0}, "`num_views` must be a whole number of at least 1, got 0"),
         ({"policy": []}, "`policy` lists 0 policies"),
         ({"policy": ["moco_v2"], "num_views": 2}, "`policy` lists 1 policies, .* got 2"),
-        ({"keep": "gpu"}, "`keep` must be 'nothing', 'memory' or 'device', got 'gpu'"),
+        ({"keep": "gpu"}, "`keep` must be one of 'nothing', 'memory', 'device', got 'gpu'"),
         ({"decode": "gpu"}, "`decode` must be .*'workers'.*'device'.* got 'gpu'"),
         ({"decode": "device"}, "`decode`='device' needs .* got 'nothing' and 0"),
         (
             {"decode": "device", "keep": "memory", "num_workers": 2},
             "`decode`='device' needs .* got 'memory' and 2",
         ),
-        ({"dtype": "float16"}, "`dtype` must be 'float32' or 'bfloat16', got 'float16'"),
-        ({"max_bank": 0}, "`max_bank` must be positive or None, got 0"),
-        ({"policy": "moco"}, "`name` must be one of"),
+        (
+            {"dtype": "float16"},
+            "`dtype` must be one of 'float32', 'bfloat16', got 'float16'. Did you mean",
+        ),
+        ({"max_bank": 0}, "`max_bank` must be a whole number of at least 1, got 0"),
+        (
+            {"policy": "moco"},
+            "`policy` must be one of 'zhao_f', 'zhao_fr', 'zhao_frc', 'zhao_frcg',",
+        ),
         ({"image_size": 0}, "`image_size` must be a whole number of at least 1, got 0"),
         (
             {"test_images": Scenes(5, image_size=32, first_category=3)},
@@ -249,13 +254,13 @@ def test_bad_arguments(options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 0}, "`batch_size` must be positive, got 0"),
+        ({"batch_size": 0}, "`batch_size` must be a whole number of at least 1, got 0"),
         ({"batch_size": 21}, "`batch_size`=21 exceeds the 20 images"),
         (
             {"decode": "device", "num_workers": 1},
             "`decode`='device' needs a Trainer on a CUDA GPU, got no Trainer",
         ),
-        ({"seed": -1}, r"`seed` must lie in \[0, 2\*\*32\), got -1"),
+        ({"seed": -1}, r"`seed` must be a whole number of at least 0, got -1"),
     ],
 )
 def test_bad_arguments_that_its_loaders_refuse(options, message):

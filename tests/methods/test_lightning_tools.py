@@ -194,9 +194,10 @@ def test_learning_rate_finder_suggests_and_gives_all_back(tmp_path):
         def training_step(self, batch, batch_idx):
             outputs = super().training_step(batch, batch_idx)
             losses.append(float(outputs["loss"].detach()))
+            rates.append(self.trainer.optimizers[0].param_groups[0]["lr"])
             return outputs
 
-    losses, data = [], make_data()
+    losses, rates, data = [], [], make_data()
     settings = {"queue_size": 256, "batch_norm_groups": 2, "learning_rate": 0.5, "warmup": 0.3}
     torch.manual_seed(0)
     module = Searched("test_resnet", **settings)
@@ -205,7 +206,8 @@ def test_learning_rate_finder_suggests_and_gives_all_back(tmp_path):
     finder = Tuner(trainer).lr_find(
         module, datamodule=data, min_lr=1e-5, max_lr=10.0, num_training=60, update_attr=False
     )
-    assert finder.results["lr"][0] == 1e-5
+    assert rates[0] == finder.results["lr"][0] == 1e-5
+    assert rates == sorted(rates)
     assert 1e-3 < finder.suggestion() < 10.0
     # With the random keys of a new queue the loss would begin low and rise as they are replaced.
     assert min(losses[:20]) > 0.8 * max(losses[:20])
@@ -330,6 +332,40 @@ def test_backbone_finetuning(tmp_path):
     first = heads[8] * 0.1
     expected = [first] * 8 + [2 * first] * 8
     assert [pair[1] for pair in rates.rates[8:]] == pytest.approx(expected)
+
+
+def test_backbone_finetuning_goes_on(tmp_path):
+    """Killed after the backbone joined, and with another weight decay."""
+
+    class Killed(Exception):
+        pass
+
+    class Groups(pl.Callback):
+        def __init__(self, last=99):
+            self.groups, self.last = [], last
+
+        def on_train_batch_start(self, trainer, *rest):
+            groups = trainer.optimizers[0].param_groups
+            self.groups.append([(group["lr"], group["weight_decay"]) for group in groups])
+
+        def on_train_batch_end(self, trainer, *rest):
+            if trainer.global_step == self.last:
+                trainer.save_checkpoint(tmp_path / "a.ckpt")
+                raise Killed
+
+    def run(groups, ckpt_path=None, **settings):
+        unfreeze = BackboneFinetuning(1, lambda epoch: 2.0, should_align=False, train_bn=False)
+        trainer = make_trainer(tmp_path, unfreeze, groups, max_epochs=2)
+        trainer.fit(moco(**settings), make_data(), ckpt_path=ckpt_path)
+
+    whole, rest = Groups(), Groups()
+    run(whole)
+    with pytest.raises(Killed):
+        run(Groups(11))
+    run(rest, tmp_path / "a.ckpt", weight_decay=0.5)
+    expected = [[(rate, 0.5) for rate, _ in groups] for groups in whole.groups[11:]]
+    assert rest.groups == expected
+    assert len(expected[0]) == 2
 
 
 def test_learning_rate_monitor(tmp_path):

@@ -54,6 +54,23 @@ def test_battery(name):
     check_method(methods()[name], two_processes=False)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "method",
+    [
+        instdisc.MoCoModule,
+        instdisc.ExemplarModule,
+        instdisc.SupConModule,
+        instdisc.SupervisedModule,
+        instdisc.CrossEntropyMoCoModule,
+        instdisc.CrossEntropySupConModule,
+        instdisc.SupConMoCoModule,
+    ],
+)
+def test_battery_with_the_defaults(method):
+    check_method(method("test_resnet"), two_processes=False)
+
+
 @pytest.mark.parametrize("name", ["moco", "supcon_moco"])
 def test_battery_with_a_vit(name):
     check_method(methods("test_vit")[name], two_processes=False)
@@ -242,27 +259,29 @@ def test_lightlys_loader_is_a_loader_of_views():
 def test_bad_arguments():
     make = instdisc.MoCoModule
     for arguments, match in [
-        ({"version": "v3"}, "`version` must be 'v1' or 'v2', got 'v3'"),
-        ({"temperature": 0.0}, "`temperature` must be positive, got 0.0"),
-        ({"optimizer": "rmsprop"}, "`optimizer` must be 'sgd', 'lars' or 'adamw'"),
-        ({"learning_rate": 0.0}, "`learning_rate` must be positive"),
-        ({"reference_batch": 0}, "`reference_batch` must be positive"),
-        ({"schedule": "linear"}, "`schedule` must be 'cosine', 'step' or 'constant'"),
+        ({"version": "v3"}, "`version` must be one of 'v1', 'v2', got 'v3'"),
+        ({"temperature": 0.0}, "`temperature` must be a finite number above 0, got 0.0"),
+        ({"optimizer": "rmsprop"}, "`optimizer` must be one of 'sgd', 'lars', 'adamw'"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be a finite number above 0"),
+        ({"reference_batch": 0}, "`reference_batch` must be a whole number of at least 1"),
+        ({"schedule": "linear"}, "`schedule` must be one of 'cosine', 'step', 'constant', None"),
         ({"warmup": 5}, r"`warmup` is a share of the run and must lie in \[0, 1\), got 5"),
         ({"milestones": (120, 160)}, "`milestones` are shares of the run"),
-        ({"batch_norm": "none"}, "`batch_norm` must be 'shuffled', 'plain' or 'sync'"),
-        ({"batch_norm_groups": 0}, "`batch_norm_groups` must be at least 1"),
-        ({"momentum": 1.0}, "`momentum` must lie in"),
+        ({"batch_norm": "none"}, "`batch_norm` must be one of 'shuffled', 'plain', 'sync'"),
+        ({"batch_norm_groups": 0}, "`batch_norm_groups` must be a whole number of at least 1"),
+        ({"momentum": 1.0}, "`momentum` must be a finite number of at least 0 and below 1"),
     ]:
         with pytest.raises(ValueError, match=match):
             make("test_resnet", queue_size=8, **arguments)
     with pytest.raises(ValueError, match="`objectives` must name at least one objective"):
         instdisc.PretrainModule("test_resnet", {})
-    with pytest.raises(ValueError, match="`num_classes` must be at least 2, got 1"):
+    with pytest.raises(
+        ValueError, match="`num_classes` must be a whole number of at least 2, got 1"
+    ):
         instdisc.SupervisedModule("test_resnet", num_classes=1)
-    with pytest.raises(ValueError, match="`negatives` must be 'all' or 'same_class'"):
+    with pytest.raises(ValueError, match="`negatives` must be one of 'all', 'same_class'"):
         instdisc.CrossEntropyMoCoModule("test_resnet", negatives="some", queue_size=8)
-    with pytest.raises(ValueError, match="`weight` must not be negative, got -1"):
+    with pytest.raises(ValueError, match="`contrast_weight` must be a finite number of at least 0"):
         instdisc.CrossEntropyMoCoModule("test_resnet", contrast_weight=-1, queue_size=8)
 
 
@@ -278,7 +297,9 @@ def test_bad_batches():
         fit(methods()["exemplar"], [Views(images, torch.full_like(labels, -1), indices)])
     with pytest.raises(ValueError, match="needs 2 views of each image, got 1"):
         fit(methods()["moco"], [Views(images[:1], labels, indices)])
-    with pytest.raises(TypeError, match=r"one tensor \(8, 3, 32, 32\) where the views should be"):
+    with pytest.raises(
+        TypeError, match=r"a batch must be .sequence of views, labels, ...., got one tensor .8, 3,"
+    ):
         fit(methods()["moco"], [(images[0], labels)])
     with pytest.raises(ValueError, match="cannot be normalised in 8 equal groups"):
         fit(instdisc.MoCoModule("test_resnet", queue_size=40), make_batches(1, 12, 32))

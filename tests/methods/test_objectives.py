@@ -49,7 +49,7 @@ def test_trains_in_bfloat16_throughout(queue_dtype):
 
 def test_bad_queue_dtype():
     with pytest.raises(
-        ValueError, match="`queue_dtype` must be 'float32' or 'bfloat16', got 'int8'"
+        ValueError, match="`queue_dtype` must be one of 'float32', 'bfloat16', got 'int8'"
     ):
         Contrast(8, InstanceDiscriminationLoss(0.2), queue_size=8, queue_dtype="int8")
 

@@ -177,6 +177,23 @@ def test_own_optimizer_goes_on_as_lightning_restores_it(tmp_path):
     assert names == {"max_epochs"}
 
 
+def test_another_own_optimizer_is_refused_by_both_names(tmp_path):
+    class Mine(instdisc.MoCoModule):
+        kind = "SGD"
+
+        def configure_optimizers(self):
+            return getattr(torch.optim, self.kind)(_trained(self), 0.1)
+
+    path = tmp_path / "a.ckpt"
+    batches = make_batches(2, 8, 32)
+    fit(Mine("test_resnet", queue_size=64, batch_norm_groups=2), batches).save_checkpoint(path)
+    module = Mine("test_resnet", queue_size=64, batch_norm_groups=2)
+    module.kind = "AdamW"
+    message = "`configure_optimizers` must make what the run began with, SGD, .* got AdamW"
+    with pytest.raises(ValueError, match=message):
+        fit(module, batches, max_epochs=2, ckpt_path=path)
+
+
 def test_manual_optimization_with_two_optimizers():
     class Mine(instdisc.MoCoModule):
         def __init__(self):

@@ -54,7 +54,9 @@ class TestMomentumEncoder:
 
     @pytest.mark.parametrize("momentum", [-0.1, 1.0])
     def test_bad_momentum(self, momentum):
-        with pytest.raises(ValueError, match=r"`momentum` must lie in \[0, 1\), got"):
+        with pytest.raises(
+            ValueError, match="`momentum` must be a finite number of at least 0 and below 1, got"
+        ):
             MomentumEncoder(nn.Linear(1, 1), momentum)
 
 
@@ -116,15 +118,15 @@ class TestFeatureQueue:
         assert int(queue.pushed) == 20
 
     def test_bad_input(self):
-        with pytest.raises(ValueError, match="`size` and `dim` must be positive, got 0 and 2"):
+        with pytest.raises(ValueError, match="`size` must be a whole number of at least 1, got 0"):
             FeatureQueue(0, 2)
         with pytest.raises(
             ValueError, match="`dtype` must be a floating-point type, got torch.int8"
         ):
             FeatureQueue(4, 2, dtype=torch.int8)
-        with pytest.raises(ValueError, match=r"`features` must be \(N, 2\)"):
+        with pytest.raises(ValueError, match=r"`features` must be a tensor \(N, 2\)"):
             FeatureQueue(4, 2).push(torch.ones(3, 3), torch.arange(3))
-        with pytest.raises(ValueError, match=r"`labels` \(N,\)"):
+        with pytest.raises(ValueError, match=r"`labels` must be \(3,\), a label for each row"):
             FeatureQueue(4, 2).push(torch.ones(3, 2), torch.arange(2))
 
 
@@ -145,7 +147,7 @@ class TestProjector:
         torch.testing.assert_close(projection.norm(dim=1), torch.ones(4))
 
     def test_bad_input(self):
-        with pytest.raises(ValueError, match="`kind` must be 'mlp' or 'linear', got 'deep'"):
+        with pytest.raises(ValueError, match="`kind` must be one of 'mlp', 'linear', got 'deep'"):
             Projector(4, 4, kind="deep")
-        with pytest.raises(ValueError, match="must be positive, got 4 and 0"):
+        with pytest.raises(ValueError, match="`projection_dim` must be a whole number"):
             Projector(4, 0)

@@ -71,6 +71,7 @@ class Run(NamedTuple):
     module: pl.LightningModule
     trainer: pl.Trainer
     history: History
+    ended: bool
 
 
 def train(make, folder, *, stop=None, every=None, ckpt_path=None, callbacks=(), **options) -> Run:
@@ -104,9 +105,11 @@ def train(make, folder, *, stop=None, every=None, ckpt_path=None, callbacks=(), 
         },
         callbacks=[Killer(stop), history, *callbacks, keeper],
     )
+    ended = False
     with suppress(Stopped):
         trainer.fit(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
-    return Run(module, trainer, history)
+        ended = True
+    return Run(module, trainer, history, ended)
 
 
 def train_with_stops(make, folder, stops, **options) -> Run:
@@ -114,6 +117,8 @@ def train_with_stops(make, folder, stops, **options) -> Run:
     path = None
     for stop in (*stops, None):
         run = train(make, folder, stop=stop, ckpt_path=path, **options)
+        if run.ended:  # it does not come by the stop
+            break
         last = folder / "last.ckpt"
         path = str(last) if last.exists() else None
     return run

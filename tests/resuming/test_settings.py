@@ -195,6 +195,42 @@ def test_a_checkpoint_of_another_run_may_be_read(tmp_path):
     Mine.load_from_checkpoint(path, backbone="test_resnet", learning_rate=0.5)
 
 
+def test_a_checkpoint_of_release_0_1_goes_on(tmp_path):
+    """It has no settings but the recipe."""
+    path = tmp_path / "a.ckpt"
+    begin(path)
+    old = torch.load(path, weights_only=True)
+    for name in ("run_settings", "instdisc_position"):
+        del old[name]
+    del old["instdisc"]["losses"], old["instdisc"]["recipe"]["changes"]
+    torch.save(old, path)
+    module = moco(learning_rate=0.003, weight_decay=0.5)
+    watch = go_on(path, module)
+    assert watch.values("lr") == [0.003] * 5
+    assert watch.values("weight_decay") == [0.5] * 5
+    assert [tuple(change.values()) for change in module.recipe["changes"]] == [
+        (3, "learning_rate", 0.03, 0.003),
+        (3, "weight_decay", 1e-4, 0.5),
+    ]
+    with pytest.raises(ValueError, match="`queue_size` must stay .* 64, .* got 32"):
+        go_on(path, moco(queue_size=32))
+
+
+def test_objects_among_the_settings_are_no_changes(tmp_path):
+    class Mine(instdisc.MoCoModule):
+        def __init__(self, thing, margin):
+            super().__init__("test_resnet", schedule="constant", **SMALL)
+            self.save_hyperparameters()
+
+    path = tmp_path / "a.ckpt"
+    begin(path, Mine(Mine, 1.0))
+    module = Mine(object(), 2.0)
+    go_on(path, module)
+    assert [tuple(change.values()) for change in module.recipe["changes"]] == [
+        (3, "margin", 1.0, 2.0)
+    ]
+
+
 def test_a_subclass_with_another_hook_goes_on(tmp_path):
     class Mine(instdisc.MoCoModule):
         pass

@@ -400,3 +400,11 @@ def test_two_processes_find_what_one_finds(tmp_path, monkeypatch):
         assert one["image"].tolist() == two["image"].tolist()
         for column in one.keys() - {"image"}:
             np.testing.assert_allclose(one[column], two[column], atol=1e-3)
+
+
+@pytest.mark.parametrize("room", [Detection, Segmentation, Landmarks])
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true", "64-true"])
+def test_precisions_that_round_the_truth_are_refused(room, precision, tmp_path):
+    module, run = room.module(Backbone("test_resnet")), {**room.trainer, "precision": precision}
+    with pytest.raises(ValueError, match=f"`precision` must be .*'bf16-mixed'.* got '{precision}'"):
+        trainer(tmp_path, **run).fit(module, datamodule=room.data())

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from instdisc import checks
-from instdisc.checks import checked_call, from_zero
+from instdisc.checks import checked_call
 from instdisc.data import ObjectSource
 from instdisc.records import Run
 from instdisc.transfer import save_predictions
@@ -32,7 +32,7 @@ from .tiles import error_tiles
 GAINS = (*TIDE_TYPES, "FalsePos", "FalseNeg")
 
 
-@checked_call(num_resamples=from_zero)
+@checked_call(num_resamples=checks.count)
 def diagnose(
     predictions: Mapping[str, np.ndarray],
     images: ObjectSource,

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from instdisc import checks
-from instdisc.checks import checked_call, from_zero
+from instdisc.checks import checked_call
 from instdisc.data import ObjectSource
 from instdisc.metrics import Interval, bootstrap_interval
 from instdisc.records import Run
@@ -29,7 +29,7 @@ LEVEL = 0.95
 RESAMPLES = 400
 
 
-@checked_call(num_resamples=from_zero)
+@checked_call(num_resamples=checks.count)
 def tide_records(
     detections: Sequence[Detections],
     images: ObjectSource,
@@ -85,7 +85,7 @@ def tide_records(
     return tide_lines(result, tide_intervals(result, num_resamples, seed), run, num_resamples)
 
 
-@checked_call(num_resamples=from_zero)
+@checked_call(num_resamples=checks.count)
 def hoiem_records(
     detections: Sequence[Detections],
     images: ObjectSource,

@@ -121,10 +121,16 @@ def tide(
         >>> result.average_precision, result.gains["Loc"], result.counts["Loc"]
         (0.0, 1.0, 1)
     """
+    _check_thresholds(threshold, background)
     overlaps = find_overlaps(
         detections, objects, num_classes=num_classes, kind=kind, most=most, least=background
     )
     return tide_of(overlaps, threshold=threshold, background=background)
+
+
+def _check_thresholds(threshold: float, background: float) -> None:
+    checks.finite("threshold", threshold, above=0, at_most=1)
+    checks.finite("background", background, above=0, below=threshold)
 
 
 @checked_call()
@@ -136,8 +142,8 @@ def tide_of(overlaps: Overlaps, *, threshold: float = 0.5, background: float = 0
         threshold: see `tide`.
         background: see `tide`.
     """
-    checks.finite("threshold", threshold, above=0, at_most=1)
-    checks.finite("background", background, above=0, at_least=overlaps.least, below=threshold)
+    _check_thresholds(threshold, background)
+    checks.finite("background", background, at_least=overlaps.least)
     o = overlaps
     counts, same = o.counts[o.object], o.same
     match = o.match(counts & same & (o.iou >= threshold))

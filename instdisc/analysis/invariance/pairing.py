@@ -65,7 +65,8 @@ def pair_factors(
     for name, factors in (("train_factors", train), ("test_factors", test)):
         checks.instance(name, factors, Mapping, "a mapping of names to tensors")
     if set(train) != set(test) or not train:
-        checks.refuse("test_factors", f"the factors {sorted(train)}, at least one", sorted(test))
+        rule = f"the factors of `train_factors`, {sorted(train)}, at least one"
+        checks.refuse("test_factors", rule, sorted(test))
     for name in train:
         _check(name, train[name], num_train, test[name], num_test)
     pairs = {name: _pair(name, train[name].cpu(), test[name].cpu()) for name in train}

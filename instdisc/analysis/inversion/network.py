@@ -74,6 +74,8 @@ class SkipNetwork(nn.Module):
         super().__init__()
         if not len(seeds):
             checks.refuse("seeds", "a list of at least one", list(seeds))
+        for side in size:
+            checks.whole("size", side)
         if recipe.canvas(size) != tuple(size):
             step = 2 ** len(recipe.channels)
             checks.refuse("size", f"multiples of {step}", size, "See PriorRecipe.canvas.")

@@ -14,7 +14,14 @@ from instdisc.checks import checked_call
 LEAST_CELLS = 4  # side of the smallest map: 256 px halved six times
 
 
-@checked_call()
+@checked_call(
+    filled=["channels", "kernels"],
+    channels=checks.whole,
+    kernels=checks.whole,
+    skip_channels=checks.count,
+    input_channels=checks.whole,
+    input_scale=checks.positive,
+)
 class PriorRecipe(NamedTuple):
     """The network of a deep image prior, and its training.
 

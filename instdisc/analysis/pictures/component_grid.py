@@ -25,13 +25,20 @@ from .components import align_components, principal_components
 from .maps import large_enough, stage_maps, stages_of_all
 from .sheet import Sheet, need_arrays
 from .stage_sheet import stage_sheet
-from .subjects import about_subject, check_backbones, class_names, policies_of, thumbnails
+from .subjects import (
+    about_subject,
+    check_backbones,
+    class_names,
+    policies_of,
+    thumbnail_side,
+    thumbnails,
+)
 
 _MOST_STAGES = 4
 _FEWEST_CELLS = 4
 
 
-@checked_call()
+@checked_call(thumbnail=thumbnail_side)
 def compare_components(
     backbones: Mapping[str, Backbone],
     test: ImageSource,

@@ -25,11 +25,11 @@ from instdisc.types import About, Record
 from .mistake_records import image_places, top_record
 from .mistake_rows import class_text
 from .mistakes import Predictions, confident_errors
-from .subjects import thumbnails
+from .subjects import thumbnail_side, thumbnails
 from .tile_sheet import Tile, TileRow, tile_sheet
 
 
-@checked_call()
+@checked_call(thumbnail=thumbnail_side)
 def evaluate_errors(
     predictions: Predictions,
     test: ImageSource,

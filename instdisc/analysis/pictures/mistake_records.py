@@ -23,10 +23,10 @@ from instdisc.transfer.provenance import checked
 from instdisc.types import About, Record
 
 from .mistakes import Predictions, check_rows, confident_errors, disagreements, matched_rows
-from .subjects import about_pair, thumbnails
+from .subjects import about_pair, thumbnail_side, thumbnails
 
 
-@checked_call()
+@checked_call(thumbnail=thumbnail_side)
 def compare_predictions(
     predictions: Mapping[str, Predictions],
     test: ImageSource,

@@ -26,12 +26,19 @@ from instdisc.types import About, Record
 from .choose import choose_images
 from .neighbours import neighbours
 from .sheet import RIGHT, WIDEST, WRONG, Sheet, need_arrays
-from .subjects import about_subject, check_backbones, class_names, policies_of, thumbnails
+from .subjects import (
+    about_subject,
+    check_backbones,
+    class_names,
+    policies_of,
+    thumbnail_side,
+    thumbnails,
+)
 
 Arrays = Mapping[str, np.ndarray]
 
 
-@checked_call()
+@checked_call(thumbnail=thumbnail_side)
 def compare_neighbours(
     backbones: Mapping[str, Backbone],
     test: ImageSource,

@@ -23,7 +23,7 @@ from instdisc.data import (
 )
 from instdisc.models import Backbone
 from instdisc.transfer.provenance import about_run, checked
-from instdisc.types import About
+from instdisc.types import About, ImageSize
 
 
 def check_backbones(backbones: Mapping[str, Backbone], *, at_least: int = 1) -> list[str]:
@@ -66,6 +66,17 @@ def about_pair(names: tuple[str, str], test: ImageSource, about: About | None) -
     return whose._replace(method=f"{names[0]} and {names[1]}")
 
 
+def thumbnail_side(name: str, side: int) -> int:
+    """A rule: the side of a thumbnail in pixels, 0 for none.
+
+    Example:
+        >>> thumbnail_side("thumbnail", 600)
+        Traceback (most recent call last):
+        ValueError: `thumbnail` must be a whole number of at least 0 and at most 512, got 600
+    """
+    return checks.whole(name, side, at_least=0, at_most=512)
+
+
 @checked_call()
 def thumbnails(
     images: ImageSource, positions: Tensor, side: int, policy: ViewPolicy | None = None
@@ -91,7 +102,11 @@ def thumbnails(
         >>> thumbnails(Scenes(4, image_size=32), torch.tensor([2, 0]), 16).shape
         (2, 16, 16, 3)
     """
-    checks.whole("thumbnail", side, at_least=0, at_most=512)
+    thumbnail_side("side", side)
+    checks.dtype("positions", checks.shape("positions", positions, ("M",)), torch.int64)
+    if len(positions) and not 0 <= int(positions.min()) <= int(positions.max()) < len(images):
+        rule = f"positions in `images`, 0 to {len(images) - 1}"
+        checks.refuse("positions", rule, positions.tolist())
     pictures = np.zeros((len(positions), side, side, 3), np.uint8)
     if not side:
         return pictures
@@ -116,7 +131,11 @@ def _scaled(frame: Frame, side: int) -> Frame:
     assert isinstance(frame, CenterCrop)  # that of every `evaluation_policy`
     return CenterCrop(
         side,
-        resize=max(side, round(side * frame.resize / frame.size)),
+        resize=max(side, round(side * _longer(frame.resize) / _longer(frame.size))),
         keep_aspect=frame.keep_aspect,
         interpolation=frame.interpolation,
     )
+
+
+def _longer(size: ImageSize) -> int:
+    return size if isinstance(size, int) else max(size)

@@ -96,7 +96,7 @@ class _Ranked(NamedTuple):
 
 def _rank(confidences: Tensor, outliers: Tensor) -> _Ranked:
     checks.dtype("outliers", outliers, torch.bool)
-    check_confidences(confidences, outliers)
+    check_confidences(confidences, outliers, "outliers")
     counts = outliers.sum(-1)
     if bool(((counts == 0) | (counts == outliers.shape[-1])).any()):
         checks.refuse("outliers", "some images and not all", outliers)

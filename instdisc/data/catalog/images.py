@@ -76,8 +76,6 @@ class CatalogImages(ImageSubset):
         checks.arguments(CatalogImages.__init__, locals())
         if name not in CATALOG:
             raise ValueError(f"`name` must be one of {', '.join(CATALOG)}, got {name!r}")
-        if on_unreadable not in ("raise", "skip"):
-            raise ValueError(f"`on_unreadable` must be 'raise' or 'skip', got {on_unreadable!r}")
         self.entry = CATALOG[name]
         images = self.entry.open(root, split)
         super().__init__(images, torch.arange(len(images)))

@@ -55,12 +55,8 @@ class StratifiedSubset(ImageSubset):
             raise ValueError(
                 f"give either `share` or `per_class`, got share={share}, per_class={per_class}"
             )
-        if share is not None and not 0 < share <= 1:
-            raise ValueError(f"`share` must be above 0 and at most 1, got {share}")
-        if per_class is not None and per_class < 1:
-            raise ValueError(f"`per_class` must be at least 1, got {per_class}")
-        if seed < 0:
-            raise ValueError(f"`seed` must not be negative, got {seed}")
+        if share is not None:
+            checks.share("share", share, zero=False)
         source = _as_source(images)
         if per_class is not None:
             _check_counts(source, per_class)
@@ -94,7 +90,6 @@ class RandomSubset(ImageSubset):
         checks.arguments(RandomSubset.__init__, locals(), count=checks.whole, seed=checks.count)
         source = _as_source(images)
         whole("count", count, at_least=1, at_most=len(source))
-        whole("seed", seed, at_least=0)
         order = torch.from_numpy(np.argsort(np.random.PCG64(seed).random_raw(len(source))))
         super().__init__(source, order[:count].sort().values)
 
@@ -168,4 +163,8 @@ def _draw(labels: Tensor, share: float | None, per_class: int | None, seed: int)
 
 
 def _as_source(images: ImageSource | str | Path) -> ImageSource:
-    return images if isinstance(images, ImageSource) else ImageFolder(images)
+    if isinstance(images, ImageSource):
+        return images
+    if not Path(images).is_dir():
+        raise FileNotFoundError(f"`images` must be a folder of images, got {str(images)!r}")
+    return ImageFolder(images)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .text import read_text
@@ -56,6 +56,24 @@ def require_columns(table: Path, header: Sequence[str], columns: Sequence[str]) 
             + ". Part its columns by commas, not by semicolons."
             * parted
         )
+
+
+def require_asked(table: Path, asked: Mapping[str, str]) -> None:
+    """Refuses a column that is not there under the argument that asks for it.
+
+    Args:
+        table: the file.
+        asked: columns by the names of the arguments.
+
+    Raises:
+        ValueError: names the argument and the first row.
+    """
+    header = column_names(table)
+    for argument, column in asked.items():
+        try:
+            require_columns(table, header, [column])
+        except ValueError as error:
+            raise ValueError(f"`{argument}` must be a column, but {error}") from error
 
 
 def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:

@@ -60,10 +60,9 @@ class ImageFiles(ImageSource):
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
         checks.arguments(ImageFiles.__init__, locals())
-        if on_unreadable not in ("raise", "skip"):
-            raise ValueError(f"`on_unreadable` must be 'raise' or 'skip', got {on_unreadable!r}")
         if not len(paths):
             raise ValueError(f"`paths` must name at least one image below {root}, got none")
+        checks.dtype("labels", labels, checks.INTEGERS)
         if labels.shape != (len(paths),):
             raise ValueError(f"`labels` must be ({len(paths)},), got {tuple(labels.shape)}")
         if int(labels.max()) >= len(classes) or int(labels.min()) < -1:

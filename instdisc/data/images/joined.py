@@ -36,6 +36,13 @@ def join_folders(root: str | Path, names: Sequence[str]) -> ImageFiles:
         ['train/cat/1.png', 'test/cat/1.png']
     """
     checks.arguments(join_folders, locals())
+    if not names:
+        checks.refuse("names", "the names of folders, at least one", names)
+    for name in names:
+        if not (Path(root) / name).is_dir():
+            raise FileNotFoundError(
+                f"`names` must be folders in `root`={str(root)!r}, got {name!r}, which is not there"
+            )
     folders = [ImageFolder(Path(root) / name) for name in names]
     odd = [set(folders[0].classes) ^ set(folder.classes) for folder in folders]
     for name, differing in zip(names, odd, strict=True):

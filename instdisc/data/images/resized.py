@@ -85,23 +85,12 @@ def resize_copy(
         resize_copy,
         locals(),
         short_side=checks.whole,
-        quality=checks.whole,
         num_threads=checks.whole,
     )
-    if not isinstance(images, ImageFiles):
-        raise TypeError(
-            "`images` must be images in files (ImageFiles, ImageFolder), "
-            f"got {type(images).__name__}"
-        )
-    if short_side < 1:
-        raise ValueError(f"`short_side` must be at least 1, got {short_side}")
-    if not 1 <= quality <= 100:
-        raise ValueError(f"`quality` must lie in 1 to 100, got {quality}")
+    checks.whole("quality", quality, at_most=100)
     if num_threads is None:
         affine = getattr(os, "sched_getaffinity", None)  # Linux only
         num_threads = len(affine(0)) if affine else os.cpu_count() or 1
-    if num_threads < 1:
-        raise ValueError(f"`num_threads` must be at least 1, got {num_threads}")
     target = Path(target)
     paths = list(images._paths)
     names = _copy_names(images, paths)

@@ -188,7 +188,17 @@ class ImageSubset(ImageSource):
 
 
 def check_positions(positions: Tensor, images: ImageSource) -> None:
-    """Raises an IndexError if a position lies outside a source."""
+    """Refuses positions ``(N,)`` that are no whole numbers, none, or outside a source.
+
+    Raises:
+        TypeError: if they are no tensor of whole numbers.
+        ValueError: if there are none, or they have another shape.
+        IndexError: if one lies outside.
+    """
+    checks.dtype("positions", positions, checks.INTEGERS)
+    checks.shape("positions", positions, ("N",))
+    if not len(positions):
+        checks.refuse("positions", f"at least one image of {images.name!r}", positions)
     outside = positions[(positions < 0) | (positions >= len(images))]
     if len(outside):
         raise IndexError(f"`positions` must lie in 0 to {len(images) - 1}, got {int(outside[0])}")

@@ -65,10 +65,7 @@ def split_per_class(images: ImageSource, share: float = 0.7, *, seed: int = 0) -
         ([14, 14], [6, 6])
     """
     checks.arguments(split_per_class, locals(), seed=checks.count)
-    if not 0 < share < 1:
-        raise ValueError(f"`share` must be above 0 and below 1, got {share}")
-    if seed < 0:
-        raise ValueError(f"`seed` must not be negative, got {seed}")
+    checks.share("share", share, zero=False, one=False)
     labels = images.labels.numpy()
     if (labels < 0).any():
         raise ValueError(

@@ -10,8 +10,7 @@ import torch
 
 from instdisc import checks
 
-from .columns import column_names as column_names
-from .columns import read_columns
+from .columns import read_columns, require_asked
 from .files import ImageFiles
 from .listed import ListedFiles
 
@@ -69,6 +68,8 @@ class ImageTable(ImageFiles):
             raise FileNotFoundError(f"`table` must be a CSV file, got {str(table)!r}")
         if not root.is_dir():
             raise FileNotFoundError(f"`root` must be the folder of the images, got {str(root)!r}")
+        asked = {"image": image, "label": label, **({} if only is None else {"only": only[0]})}
+        require_asked(table, asked)
         columns = [image, label, label if only is None else only[0]]
         rows = [_Row(line, *values) for line, values in read_columns(table, columns)]
         listed = ListedFiles(root, table)

@@ -74,15 +74,11 @@ class LandmarkDataset(ViewDataset):
         self, images: LandmarkSource, policy: ViewPolicy, *, crop: Crop = "image", seed: int = 0
     ) -> None:
         checks.arguments(LandmarkDataset.__init__, locals(), seed=checks.count)
-        if not isinstance(images, LandmarkSource):
-            raise TypeError(f"`images` must be a LandmarkSource, got {type(images).__name__}")
         if not isinstance(policy.frame, SquareFrame):
             raise TypeError(
                 f"`policy` must have a SquareFrame, got {type(policy.frame).__name__}: a view's "
                 "shape must be that of the face"
             )
-        if crop not in ("image", "box", "points"):
-            raise ValueError(f"`crop` must be 'image', 'box' or 'points', got {crop!r}")
         super().__init__(images, [policy], seed=seed)
         if crop == "box" and images.box(0) is None:
             raise ValueError(

@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc import checks
-from instdisc.checks import choice
 
 from ..views.dataset import IMAGENET_MEAN
 from ..views.draws import Draws
@@ -52,6 +51,8 @@ class SquareFrame(Frame):
         torch.Size([3, 32, 32])
     """
 
+    size: int
+
     def __init__(
         self,
         size: int,
@@ -63,16 +64,13 @@ class SquareFrame(Frame):
         mean: Sequence[float] = IMAGENET_MEAN,
     ) -> None:
         checks.arguments(SquareFrame.__init__, locals(), size=checks.whole)
-        if size < 1:
-            raise ValueError(f"`size` must be a positive number of pixels, got {size}")
-        if not margin > -0.5:
-            raise ValueError(f"`margin` must be above -0.5, where nothing is left, got {margin}")
-        if not 0 <= scale < 1:
-            raise ValueError(f"`scale` must lie in [0, 1), got {scale}")
-        if not 0 <= shift < 1:
-            raise ValueError(f"`shift` must lie in [0, 1), got {shift}")
+        if len(mean) != 3:
+            checks.refuse("mean", "three numbers, one for each channel", mean)
+        checks.finite("margin", margin, above=-0.5, remedy="At -0.5 nothing is left.")
+        checks.share("scale", scale, one=False)
+        checks.share("shift", shift, one=False)
         self.size = size
-        self.interpolation = choice("interpolation", interpolation, ("bilinear", "bicubic"))
+        self.interpolation = interpolation
         self._padding = [round(255 * part) for part in mean]
         self.margin = margin
         self.scale = scale

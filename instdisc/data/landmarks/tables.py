@@ -13,9 +13,8 @@ from typing import Literal
 import torch
 
 from instdisc import checks
-from instdisc.checks import choice, finite
 
-from ..images.columns import column_names, read_columns, require_columns
+from ..images.columns import column_names, read_columns, require_asked
 from ..images.listed import ListedFiles
 from ..left_out import say_left_out
 from .columns import PointColumns, order_points, point_columns
@@ -98,14 +97,14 @@ class LandmarkTable(LandmarkFiles):
         checks.arguments(LandmarkTable.__init__, locals())
         table = Path(table)
         root = table.parent if root is None else Path(root)
-        choice("unit", unit, (None, "pixel", "share"))
-        if offset is not None:
-            finite("offset", offset)
         absent = parse_missing(missing)
         if not table.is_file():
             raise FileNotFoundError(f"`table` must be a CSV file, got {str(table)!r}")
         if not root.is_dir():
             raise FileNotFoundError(f"`root` must be the folder of the images, got {str(root)!r}")
+        require_asked(table, {"image": image, **({} if only is None else {"only": only[0]})})
+        for column in ignore:
+            require_asked(table, {"ignore": column})
         columns = _columns(table, image, {*ignore, *(() if only is None else only[:1])})
         layout = _layout(layout, len(columns.points), table)
         rows = _Rows(root, table, image, columns, layout, absent, only)
@@ -192,7 +191,6 @@ class _Rows:
 
 def _columns(table: Path, image: str, passed: set[str]) -> PointColumns:
     names = column_names(table)
-    require_columns(table, names, [image])
     try:
         columns = point_columns([name for name in names if name not in {image, *passed}])
     except ValueError as error:

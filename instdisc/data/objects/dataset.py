@@ -85,7 +85,6 @@ class ObjectDataset(Dataset):
     ) -> None:
         checks.arguments(ObjectDataset.__init__, locals(), seed=checks.count, multiple=checks.whole)
         whole("seed", seed, at_least=0, at_most=2**32 - 1)
-        whole("multiple", multiple)
         self.source = source
         self.policy = policy
         self.seed = seed

@@ -10,14 +10,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DistributedSampler
+from torch.utils.data import DistributedSampler, Sampler, SequentialSampler
 
 from instdisc import checks
-from instdisc.checks import whole
 from instdisc.distributed import rank, world_size
 
 from ..loader import ResumableLoader
-from ..sampling import share_of
+from ..sampling import is_made_again, share_of
 from .dataset import ObjectDataset
 
 
@@ -37,9 +36,15 @@ class ObjectLoader(ResumableLoader):
         iterations: steps per epoch; ``None`` for one pass over all images in order, to test.
         num_workers: processes that read and resize; 0 does it in the main process.
         pin_memory: page-locked batches for a faster copy to a GPU.
+        shuffle: whether the images of the steps come in a random order; else in that of the data
+            set, and each epoch begins anew.
+        sampler: for Lightning, which makes a loader again for ``Trainer(overfit_batches=)`` and
+            ``Trainer.predict``: then the images come in order.
+        batch_sampler: likewise; ``None``.
 
     Raises:
-        ValueError, TypeError: if `batch_size` or `iterations` is not positive.
+        ValueError, TypeError: if `batch_size` or `iterations` is not positive, or if `sampler` or
+            `batch_sampler` is not Lightning's.
 
     Example:
         >>> from instdisc.data import ObjectPolicy, SceneObjects, Scenes
@@ -56,6 +61,9 @@ class ObjectLoader(ResumableLoader):
         iterations: int | None = None,
         num_workers: int = 0,
         pin_memory: bool = False,
+        shuffle: bool = True,
+        sampler: Sampler | None = None,
+        batch_sampler: None = None,
     ) -> None:
         checks.arguments(
             ObjectLoader.__init__,
@@ -64,19 +72,20 @@ class ObjectLoader(ResumableLoader):
             iterations=checks.whole,
             num_workers=checks.count,
         )
-        whole("batch_size", batch_size)
-        if iterations is not None:
-            whole("iterations", iterations)
+        shuffle = shuffle and not is_made_again(sampler, batch_sampler) and iterations is not None
+        self.iterations = iterations
         super().__init__(
             dataset,
             batch_size,
-            sampler=StepSampler(dataset, batch_size, iterations),
+            sampler=(StepSampler if shuffle else OrderedStepSampler)(
+                dataset, batch_size, iterations, shuffle=shuffle
+            ),
             num_workers=num_workers,
             pin_memory=pin_memory,
             seed=dataset.seed,
         )
 
-    def finish(self, batch: Any) -> Any:
+    def hand_out(self, batch: Any) -> Any:
         return batch.unpack()
 
     def state_dict(self) -> dict[str, int]:
@@ -100,13 +109,21 @@ class StepSampler(DistributedSampler):
         dataset: whose images are drawn.
         batch_size: B.
         iterations: steps; ``None`` for one pass in order.
+        shuffle: whether the order of the steps' images is random.
 
     Attributes:
         skip: how many images of all processes the next pass, and only that, leaves out.
     """
 
-    def __init__(self, dataset: ObjectDataset, batch_size: int, iterations: int | None) -> None:
-        super().__init__(dataset, num_replicas=1, rank=0, seed=dataset.seed)
+    def __init__(
+        self,
+        dataset: ObjectDataset,
+        batch_size: int,
+        iterations: int | None,
+        *,
+        shuffle: bool = True,
+    ) -> None:
+        super().__init__(dataset, num_replicas=1, rank=0, seed=dataset.seed, shuffle=shuffle)
         self.batch_size = batch_size
         self.iterations = iterations
         self.skip = 0
@@ -123,7 +140,9 @@ class StepSampler(DistributedSampler):
         return self.iterations * self.batch_size * world_size()
 
     def first_place(self, epoch: int) -> int:
-        """How many images come before an epoch, in all epochs together."""
+        """How many images come before an epoch, in all epochs together; in order none."""
+        if not self.shuffle:
+            return 0
         if self._mark is None or epoch < self._mark[0]:
             return epoch * self.num_images
         marked, place, count = self._mark
@@ -165,8 +184,14 @@ class StepSampler(DistributedSampler):
         return share_of(drawn)
 
     def _image(self, epoch: int, place: int) -> int:
+        if not self.shuffle:
+            return place
         if self._order[0] != epoch:
             # Not seed + epoch: then run 1 would repeat run 0 one epoch later.
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
             self._order = epoch, torch.randperm(len(self._shapes), generator=generator)
         return int(self._order[1][place])
+
+
+class OrderedStepSampler(StepSampler, SequentialSampler):
+    """One without shuffling, which Lightning sees by its name."""

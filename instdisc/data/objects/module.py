@@ -8,11 +8,10 @@ import torch
 from pytorch_lightning import LightningDataModule
 
 from instdisc import checks
-from instdisc.checks import refuse, whole
+from instdisc.checks import refuse
 from instdisc.types import InputSpec
 
 from ..left_out import say_left_out
-from ..loader import PredictLoader
 from .dataset import ObjectDataset
 from .loader import ObjectLoader
 from .opening import open_objects
@@ -85,12 +84,6 @@ class ObjectData(LightningDataModule):
             multiple=checks.whole,
         )
         super().__init__()
-        for name, value in (
-            ("batch_size", batch_size),
-            ("iterations", iterations),
-            ("test_batch_size", test_batch_size),
-        ):
-            whole(name, value)
         if test is None and isinstance(train, ObjectSource):
             refuse("test", "given where `train` is a source", test)
         if not isinstance(train, ObjectSource):
@@ -133,8 +126,8 @@ class ObjectData(LightningDataModule):
     def test_dataloader(self) -> ObjectLoader:
         return self._loader(self._test_set, self.test_batch_size, None)
 
-    def predict_dataloader(self) -> PredictLoader:
-        return PredictLoader(self.test_dataloader())
+    def predict_dataloader(self) -> ObjectLoader:
+        return self.test_dataloader()
 
     def _loader(
         self, dataset: ObjectDataset, batch_size: int, iterations: int | None

@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
 from instdisc import checks
-from instdisc.checks import refuse, share, whole
+from instdisc.checks import refuse, whole
 from instdisc.types import Objects
 
 from ..views.draws import Draws
@@ -71,8 +71,6 @@ class ObjectPolicy:
         )
         if not len(short_sides):
             refuse("short_sides", "a list of numbers of pixels", list(short_sides))
-        for side in short_sides:
-            whole("short_sides", side)
         whole(
             "longest_side",
             longest_side,
@@ -81,7 +79,7 @@ class ObjectPolicy:
         )
         self.short_sides = tuple(short_sides)
         self.longest_side = longest_side
-        self.flip = share("flip", flip)
+        self.flip = flip
         self.per_batch = per_batch
 
     def for_test(self) -> ObjectPolicy:

@@ -161,8 +161,6 @@ class ObjectSubset(ObjectSource):
 
     def __init__(self, source: ObjectSource, positions: Tensor) -> None:
         checks.arguments(ObjectSubset.__init__, locals())
-        if not len(positions):
-            raise ValueError(f"`positions` must name at least one image of {source.name!r}")
         check_positions(positions, source)
         self.source = source
         self.positions = positions

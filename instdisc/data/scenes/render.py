@@ -85,24 +85,16 @@ class Scenes(ImageSource):
         split: str = "train",
         seed: int = 0,
     ) -> None:
-        checks.arguments(
-            Scenes.__init__,
-            locals(),
-            num_images=checks.whole,
-            image_size=checks.whole,
-            num_categories=checks.whole,
-            first_category=checks.count,
-            max_others=checks.count,
-            seed=checks.count,
+        checks.arguments(Scenes.__init__, locals())
+        checks.whole("num_images", num_images, at_least=1)
+        checks.whole("image_size", image_size, at_least=32, at_most=LARGEST)
+        checks.whole("num_categories", num_categories, at_least=2, at_most=len(CATEGORIES))
+        checks.whole(
+            "first_category", first_category, at_least=0, at_most=len(CATEGORIES) - num_categories
         )
-        _check_range("num_images", num_images, 1, None)
-        _check_range("image_size", image_size, 32, LARGEST)
-        _check_range("num_categories", num_categories, 2, len(CATEGORIES))
-        _check_range("first_category", first_category, 0, len(CATEGORIES) - num_categories)
-        _check_range("max_others", max_others, 0, 8)
-        _check_range("seed", seed, 0, 2**32 - 1)
-        if split not in SPLITS:
-            raise ValueError(f"`split` must be one of {SPLITS}; got {split!r}")
+        checks.whole("max_others", max_others, at_least=0, at_most=8)
+        checks.whole("seed", seed, at_least=0, at_most=2**32 - 1)
+        checks.choice("split", split, SPLITS)
         self.name = "scenes"
         self.image_size = image_size
         self.first_category = first_category
@@ -248,11 +240,3 @@ class Scenes(ImageSource):
 def _columns(rows: list[dict[str, Factor]]) -> dict[str, Tensor]:
     """Whole numbers are classes and stay so; all others become float64."""
     return {name: torch.from_numpy(np.array([row[name] for row in rows])) for name in rows[0]}
-
-
-def _check_range(name: str, value: int, least: int, most: int | None) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"`{name}` must be an int; got {value!r}")
-    if value < least or (most is not None and value > most):
-        rule = f"at least {least}" if most is None else f"within {least} ... {most}"
-        raise ValueError(f"`{name}` must be {rule}; got {value}")

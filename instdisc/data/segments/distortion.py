@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
-from instdisc.checks import finite, share
+from instdisc.checks import finite
 
 from ..views.draws import Draws
 from ..views.operators import hue
@@ -61,9 +61,6 @@ class PhotometricDistortion(PhotometricStep):
             contrast=checks.share,
             saturation=checks.share,
         )
-        share("brightness", brightness)
-        share("contrast", contrast)
-        share("saturation", saturation)
         finite("hue", hue, at_least=0, at_most=0.5)
         self.brightness, self.contrast, self.saturation = brightness, contrast, saturation
         self.hue = hue

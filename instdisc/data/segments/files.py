@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from instdisc import checks
-from instdisc.checks import choice
 from instdisc.types import IGNORED_CLASS
 
 from ..images.contents import Keys, file_keys
@@ -75,7 +74,6 @@ class SegmentFiles(SegmentSource):
         on_unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
         checks.arguments(SegmentFiles.__init__, locals())
-        choice("on_unreadable", on_unreadable, ("raise", "skip"))
         if not len(images) or len(images) != len(masks):
             raise ValueError(
                 f"`images` and `masks` must name the same number of files below {root}, at least "
@@ -89,6 +87,8 @@ class SegmentFiles(SegmentSource):
         self.paths = list(images)
         self.mask_paths = list(masks)
         self.ids = None if ids is None else dict(ids)
+        if colors is not None and len(colors) != len(self.classes):
+            checks.refuse("colors", f"one for each of {len(self.classes)} classes", colors)
         self._table = class_table(len(self.classes), ids)
         self._colors = None if colors is None else torch.tensor(colors, dtype=torch.uint8)
 

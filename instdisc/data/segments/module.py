@@ -10,11 +10,10 @@ import torch
 from pytorch_lightning import LightningDataModule
 
 from instdisc import checks
-from instdisc.checks import whole
 from instdisc.types import InputSpec
 
 from ..layout import Part
-from ..loader import PredictLoader, ViewLoader
+from ..loader import ViewLoader
 from .dataset import RawSegments, SegmentDataset
 from .distortion import PhotometricDistortion
 from .opening import open_segments
@@ -90,8 +89,6 @@ class SegmentData(LightningDataModule):
             if isinstance(train, SegmentSource):
                 raise ValueError("`test` must be given where `train` is a SegmentSource, got None")
             test = train
-        whole("batch_size", batch_size)
-        whole("test_batch_size", test_batch_size)
         self.train = _as_source(train, root, "train")
         self.test = _as_source(test, root, "test")
         if list(self.train.classes) != list(self.test.classes):
@@ -151,8 +148,8 @@ class SegmentData(LightningDataModule):
     def test_dataloader(self) -> ViewLoader:
         return self.val_dataloader()
 
-    def predict_dataloader(self) -> PredictLoader:
-        return PredictLoader(self.val_dataloader())
+    def predict_dataloader(self) -> ViewLoader:
+        return self.val_dataloader()
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         return batch.finish(self.policy) if isinstance(batch, RawSegments) else batch

@@ -80,7 +80,6 @@ def open_segments(
     place = locate(name, root, LAYOUTS)
     if not place.known and place.path.is_dir() and not kinds_of(place.path, None, LAYOUTS):
         _refuse_folder(place.path)
-    choice("on_unreadable", on_unreadable, ("raise", "skip"))
     opened = open_by_layout(name, root, part=part, layouts=LAYOUTS, on_unreadable=on_unreadable)
     assert isinstance(opened, SegmentSource)
     opened.on_unreadable = on_unreadable

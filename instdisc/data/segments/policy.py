@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc import checks
-from instdisc.checks import finite, positive, refuse, share, whole
+from instdisc.checks import finite, positive, refuse, share
 from instdisc.types import IGNORED_CLASS
 
 from ..views.dataset import IMAGENET_MEAN
 from ..views.draws import Draws
-from ..views.photometric import PhotometricStep, check_chance
+from ..views.photometric import PhotometricStep
 from ..views.step_results import check_images, draw_colours
 
 PADDING_COLOR = tuple(round(255 * mean) for mean in IMAGENET_MEAN)  # about 0 when normalised
@@ -86,19 +86,15 @@ class SegmentPolicy:
         sides = (crop_size, crop_size) if isinstance(crop_size, int) else tuple(crop_size)
         if len(sides) != 2:
             refuse("crop_size", "a side, or height and width", crop_size)
-        for side in sides:
-            whole("crop_size", side)
         if len(scale) != 2:
             refuse("scale", "the smallest and the largest factor", scale)
         positive("scale", scale[0])
         finite("scale", scale[1], at_least=scale[0])
-        if short_side is not None:
-            whole("short_side", short_side)
         share("max_share", max_share, zero=False)
         self.crop_size: tuple[int, int] = (int(sides[0]), int(sides[1]))
         self.scale = (float(scale[0]), float(scale[1]))
         self.short_side = short_side
-        self.flip = check_chance(flip)
+        self.flip = flip
         self.max_share = max_share
         self.photometric = tuple(photometric)
 

@@ -53,6 +53,10 @@ class ViewFinisher:
         compile: bool = False,
     ) -> None:
         checks.arguments(ViewFinisher.__init__, locals())
+        if not policies:
+            checks.refuse("policies", "a policy for each view", policies)
+        if not dtype.is_floating_point:
+            checks.refuse("dtype", "a floating-point type", dtype)
         self.policies = tuple(policies)
         self.dtype = dtype
         self.compile = compile

@@ -129,15 +129,10 @@ class ColorJitter(PhotometricStep):
             saturation=checks.share,
             p=checks.share,
         )
-        strengths = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
-        for name, value in strengths.items():
-            if not 0 <= value <= 1:
-                raise ValueError(f"`{name}` must lie in [0, 1], got {value}")
-        if not 0 <= hue <= 0.5:
-            raise ValueError(f"`hue` must lie in [0, 0.5], got {hue}")
+        checks.finite("hue", hue, at_least=0, at_most=0.5)
         self.strengths = (brightness, contrast, saturation)
         self.hue = hue
-        self.p = check_chance(p)
+        self.p = p
 
     def draw(self, draws: Draws) -> np.ndarray:
         jittered = draws.chance(self.p)
@@ -177,7 +172,7 @@ class RandomGrayscale(PhotometricStep):
 
     def __init__(self, p: float = 0.2) -> None:
         checks.arguments(RandomGrayscale.__init__, locals(), p=checks.share)
-        self.p = check_chance(p)
+        self.p = p
 
     def draw(self, draws: Draws) -> np.ndarray:
         return draws.chance(self.p)[:, None]
@@ -222,10 +217,10 @@ class GaussianBlur(PhotometricStep):
             high=checks.positive,
             p=checks.share,
         )
-        if not 0 < low <= high:
-            raise ValueError(f"`low` and `high` must satisfy 0 < low <= high, got {low}, {high}")
+        if low > high:
+            checks.refuse("low", f"at most `high`={high}", low)
         self.low, self.high = low, high
-        self.p = check_chance(p)
+        self.p = p
 
     def draw(self, draws: Draws) -> np.ndarray:
         blurred = draws.chance(self.p)
@@ -266,9 +261,7 @@ class RandomSolarize(PhotometricStep):
 
     def __init__(self, p: float = 0.2, *, threshold: float = 0.5) -> None:
         checks.arguments(RandomSolarize.__init__, locals(), p=checks.share, threshold=checks.share)
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"`threshold` must lie in [0, 1], got {threshold}")
-        self.p = check_chance(p)
+        self.p = p
         self.threshold = threshold
 
     def draw(self, draws: Draws) -> np.ndarray:
@@ -277,14 +270,3 @@ class RandomSolarize(PhotometricStep):
     def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
         inverted = (numbers[:, :, None, None] > 0) & (images >= self.threshold)
         return torch.where(inverted, 1 - images, images)
-
-
-def check_chance(p: float) -> float:
-    """Returns `p`.
-
-    Raises:
-        ValueError: if it lies outside [0, 1].
-    """
-    if not 0 <= p <= 1:
-        raise ValueError(f"`p` is a chance and must lie in [0, 1], got {p}")
-    return p

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc import checks
-from instdisc.checks import checked_call, from_zero
+from instdisc.checks import checked_call
 
 from ..bootstrap import draw_images, percentiles
 from ..intervals import Interval, check_level
@@ -46,7 +46,7 @@ class DetectionMatches:
             of the precision over the recall.
     """
 
-    @checked_call(num_images=from_zero)
+    @checked_call(num_images=checks.count)
     def __init__(
         self,
         *,

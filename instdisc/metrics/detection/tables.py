@@ -52,6 +52,8 @@ class ImageList:
     @checked_call()
     def __init__(self, images: Iterable[ImageResults]) -> None:
         self._images = list(images)
+        for place, image in enumerate(self._images):
+            checks.instance(f"images[{place}]", image, ImageResults, "an ImageResults")
 
     def __len__(self) -> int:
         return len(self._images)

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 
-from instdisc.checks import checked_call, from_zero, whole
+from instdisc.checks import checked_call, count, whole
 from instdisc.data import ObjectData, ObjectPolicy, ObjectSource
 from instdisc.data.objects.policy import VOC_SHORT_SIDES
 from instdisc.models import Backbone
@@ -32,7 +32,7 @@ from .sets import choose_masks
 
 
 @former_keywords
-@checked_call(follow_batch=whole, precise_batches=from_zero, longest_side=whole)
+@checked_call(follow_batch=whole, precise_batches=count, longest_side=whole)
 def detect(
     backbone: Backbone,
     train: ObjectSource,
@@ -177,7 +177,7 @@ def detect(
     )
 
 
-@checked_call(num_pictures=from_zero)
+@checked_call(num_pictures=count)
 def save_run(
     module: DetectionModule, data: ObjectData, folder: str | Path, *, num_pictures: int = 8
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from instdisc.checks import checked_call
+from instdisc.checks import checked_call, positive, refuse, whole
 
 from ...models import Backbone
 from ...types import Detections, Objects
@@ -21,7 +21,7 @@ from .body import check_backbone, freeze
 from .matching import as_truth
 from .neck_c4 import C4Neck
 from .neck_fpn import FPNNeck
-from .norms import NORMS, Norm, set_norm
+from .norms import Norm, set_norm
 from .proposals import ProposalCounts, ProposalNetwork
 from .roi_heads import RoIHeads
 
@@ -75,7 +75,7 @@ class Detector(nn.Module):
         (4, None)
     """
 
-    @checked_call()
+    @checked_call(counts=whole, anchor_sizes=positive, max_detections=whole, chunk=whole)
     def __init__(
         self,
         backbone: Backbone,
@@ -86,7 +86,7 @@ class Detector(nn.Module):
         norm: Norm = "sync",
         freeze_parts: int = 0,
         anchor_sizes: Sequence[float] | None = None,
-        counts: ProposalCounts | None = None,
+        counts: ProposalCounts | Sequence[int] | None = None,
         regions_per_image: int = 512,
         max_detections: int = 100,
         min_score: float = 0.05,
@@ -94,20 +94,8 @@ class Detector(nn.Module):
     ) -> None:
         super().__init__()
         check_backbone(backbone)
-        for name, value in (
-            ("num_classes", num_classes),
-            ("regions_per_image", regions_per_image),
-            ("max_detections", max_detections),
-            ("chunk", chunk),
-        ):
-            if value < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {value}")
-        if neck not in ("c4", "fpn"):
-            raise ValueError(f"`neck` must be 'c4' or 'fpn', got {neck!r}")
-        if norm not in NORMS:
-            raise ValueError(f"`norm` must be one of {', '.join(NORMS)}, got {norm!r}")
-        if counts is not None and min(counts) < 1:
-            raise ValueError(f"`counts` must be at least 1 each, got {counts}")
+        if counts is not None and len(counts) != len(ProposalCounts._fields):
+            refuse("counts", f"{len(ProposalCounts._fields)} numbers", counts)
         self.spec: dict[str, Any] = {
             "num_classes": num_classes,
             "masks": masks,

@@ -82,7 +82,7 @@ def export_detector(
     """
     check_statistics(mean, std)
     for number in category_ids:
-        checks.from_zero("category_ids", number)
+        checks.count("category_ids", number)
     path = checks.output_file("path", path)
     count = detector.spec["num_classes"]
     if not len(classes) == len(category_ids) == count:

@@ -23,7 +23,7 @@ from instdisc.data import (
     image_names,
 )
 from instdisc.models import Backbone
-from instdisc.types import About
+from instdisc.types import About, ImageSize
 from instdisc.writing import write_whole
 
 from .extract import Features, Precision, extract_features, features_about
@@ -38,7 +38,7 @@ def cached_features(
     images: ImageSource,
     *,
     folder: str | Path,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     batch_size: int = 256,
     num_workers: int = 0,
     device: str | torch.device = "cpu",

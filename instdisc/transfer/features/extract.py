@@ -25,7 +25,7 @@ from instdisc.data import (
     image_names,
 )
 from instdisc.models import Backbone
-from instdisc.types import About
+from instdisc.types import About, ImageSize
 
 from .frozen import frozen
 from .rows import Rows
@@ -70,7 +70,7 @@ def extract_features(
     backbone: Backbone,
     images: ImageSource,
     *,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     batch_size: int = 256,
     num_workers: int = 0,
     device: str | torch.device = "cpu",
@@ -82,7 +82,8 @@ def extract_features(
     Args:
         backbone: used in eval mode on `device`; its mode and device are restored.
         images: whose features.
-        image_size: side of the view in pixels; ``None``: at which the backbone was trained. See
+        image_size: side of the view in pixels, or its height and width; ``None``: at which the
+            backbone was trained. See
             `evaluation_policy`, like normalisation and interpolation, which are the backbone's.
         batch_size: images at once.
         num_workers: processes that read.
@@ -123,7 +124,7 @@ def extract_stages(
     backbone: Backbone,
     images: ImageSource,
     *,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     batch_size: int = 256,
     num_workers: int = 0,
     device: str | torch.device = "cpu",

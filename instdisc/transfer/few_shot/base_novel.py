@@ -14,6 +14,7 @@ from instdisc.types import About, Record
 
 from ..features.extract import Features
 from ..knn import evaluate_knn
+from ..labelled import check_table, check_widths, count_classes, labelled_features
 from ..linear.logistic import evaluate_linear
 from ..provenance import checked, former_keywords
 from .frozen import Classifier, evaluate_few_shot
@@ -76,6 +77,12 @@ def evaluate_base_and_novel(
     if readout not in ("linear", "knn"):
         raise ValueError(f"`readout` must be 'linear' or 'knn', got {readout!r}")
     evaluate = evaluate_linear if readout == "linear" else evaluate_knn
+    check_table(base_train, "base_train")
+    check_table(base_validation, "base_validation")
+    check_widths(base_train, base_validation, ("base_train", "base_validation"))
+    num_classes = count_classes(base_train.labels, (), "base_train")
+    base_train = labelled_features(base_train, num_classes, "base_train")
+    base_validation = labelled_features(base_validation, num_classes, "base_validation")
     whose, beside = novel.about.update(checked(about)), None
     if predictions is not None:
         path = Path(predictions)

@@ -30,12 +30,12 @@ from instdisc.data import (
 )
 from instdisc.models import Backbone
 from instdisc.records import Run
-from instdisc.types import About, InputSpec
+from instdisc.types import About, ImageSize, InputSpec
 
 from ..intervals import share_record
 from ..labelled import count_classes
 from ..linear.grid import ISLAM_GRID, islam_test_policy
-from ..linear.heads import Recipe
+from ..linear.heads import Recipe, check_grid
 from ..provenance import about_run, former_keywords
 from ..scores import score_records
 from ..training import accelerator_device, quiet_trainer
@@ -52,7 +52,7 @@ def finetune(
     test: ImageSource,
     *,
     seed: int = 0,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     grid: Sequence[Recipe] = ISLAM_GRID,
     tune_epochs: int = 20,
     epochs: int = 50,
@@ -81,8 +81,8 @@ def finetune(
         train: the training set.
         test: the test set, of the same classes.
         seed: of the labels that are kept, the split, the classifier, the order and the crops.
-        image_size: side of the views in pixels; ``None``: at which the backbone was trained. Their
-            normalisation is the backbone's.
+        image_size: side of the views in pixels, or their height and width; ``None``: at which the
+            backbone was trained. Their normalisation is the backbone's.
         grid: the recipes to choose from. A batch is that of all devices together; one larger than
             the set becomes the set. Images that do not fill a batch wait for another epoch.
         tune_epochs: for the choice, with each recipe.
@@ -129,8 +129,7 @@ def finetune(
         ['top-1', 'mean per class', 'ECE', ..., 'top-1, best epoch']
     """
     start = time.perf_counter()
-    grid = [Recipe(*recipe) for recipe in grid]
-    _check(grid, epochs=epochs, tune_epochs=tune_epochs, test_every=test_every)
+    check_grid(grid)
     if last_stages is not None and not 0 <= last_stages <= len(backbone.stages):
         raise ValueError(
             f"`last_stages` must be 0 to {len(backbone.stages)}, the stages of {backbone.name!r}, "
@@ -230,7 +229,7 @@ def _run(
     recipe: Recipe,
     train: ImageSource,
     test: ImageSource,
-    image_size: int,
+    image_size: ImageSize,
     seen: InputSpec,
     num_workers: int,
     seed: int,
@@ -268,18 +267,3 @@ def _accuracy(outputs: Outputs) -> float:
     if not bool(outputs.logits.isfinite().all()):
         return -math.inf
     return float((outputs.logits.argmax(1) == outputs.labels).double().mean())
-
-
-def _check(grid: Sequence[Recipe], **numbers: int) -> None:
-    for name, number in numbers.items():
-        if number < 1:
-            raise ValueError(f"`{name}` must be positive, got {number}")
-    if not grid:
-        raise ValueError("`grid` must hold at least one recipe, got none")
-    for recipe in grid:
-        # Batch norm needs two images.
-        if not (recipe.learning_rate > 0 and recipe.batch_size > 1 and recipe.weight_decay >= 0):
-            raise ValueError(
-                "`grid` must have positive rates, batches of at least 2 and weight decays of at "
-                f"least 0, got {recipe}"
-            )

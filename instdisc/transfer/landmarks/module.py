@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import warnings
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from pytorch_lightning import LightningModule
@@ -99,8 +99,9 @@ class LandmarkModule(LightningModule):
         self.backbone = copy.deepcopy(open_backbone(backbone)).cpu()
         self.history = History(self.backbone)
         self.layout = layout
-        self.image_size = self.history.seen.size if image_size is None else image_size
-        whole("image_size", self.image_size)
+        side = self.history.seen.size if image_size is None else image_size
+        whole("image_size", side, remedy="Landmarks are found in square views.")
+        self.image_size = cast(int, side)
         self.spec = {"head": head, "grid": grid, "hidden": hidden if head == "mlp" else None}
         self.grid = grid
         self.frozen = frozen

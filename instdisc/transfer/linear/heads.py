@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from instdisc import checks
 from instdisc.checks import checked_call
 from instdisc.data import ImageSource, ViewDataset, ViewLoader, ViewPolicy
 from instdisc.models import Backbone
@@ -35,6 +36,26 @@ class Recipe(NamedTuple):
     learning_rate: float
     batch_size: int
     weight_decay: float
+
+
+def check_grid(grid: Sequence[Recipe]) -> None:
+    """Refuses recipes that cannot be trained.
+
+    Raises:
+        TypeError, ValueError: names the number, e.g. `grid[0].learning_rate`.
+
+    Example:
+        >>> check_grid([Recipe(0.1, 8, 0.0)._replace(batch_size=1)])
+        Traceback (most recent call last):
+        ValueError: `grid[0].batch_size` must be a whole number of at least 2, got 1. Batch norm
+        needs two images.
+    """
+    for place, recipe in enumerate(checks.filled("grid", grid)):
+        name = f"grid[{place}]"
+        remedy = "Batch norm needs two images."
+        checks.positive(f"{name}.learning_rate", recipe.learning_rate)
+        checks.whole(f"{name}.batch_size", recipe.batch_size, at_least=2, remedy=remedy)
+        checks.finite(f"{name}.weight_decay", recipe.weight_decay, at_least=0)
 
 
 class Training(NamedTuple):

@@ -86,7 +86,7 @@ def sliding_logits(
         >>> torch.allclose(mean, images[:, :2])
         True
     """
-    checks.dtype("images", checks.shape("images", images, ("B", 3, "H", "W")), checks.FLOATS)
+    checks.dtype("images", checks.shape("images", images, ("B", "C", "H", "W")), checks.FLOATS)
     if not images.numel():
         checks.refuse("images", "of at least one image and one pixel", images)
     if any(down > side for down, side in zip(step, window, strict=True)):

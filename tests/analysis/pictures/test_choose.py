@@ -85,5 +85,5 @@ def test_thumbnails_show_the_images():
 
 def test_thumbnails_of_a_wrong_size_are_refused():
     for side in (-1, 513):
-        with pytest.raises(ValueError, match="`thumbnail` must be a whole number"):
+        with pytest.raises(ValueError, match="`side` must be a whole number"):
             thumbnails(make_images([0]), torch.tensor([0]), side)

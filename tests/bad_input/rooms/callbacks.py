@@ -5,14 +5,14 @@ from instdisc import Scenes
 from ..calls import Call
 from ..sorts import OBJECT, POSITIVE, number, sequence, whole
 
-SCENES = Scenes(8, image_size=32)
+SCENES = Scenes(16, image_size=32, num_categories=2)
 MEAN = sequence(number()).also(two=(0.5, 0.5))
 STD = sequence(POSITIVE).also(two=(0.5, 0.5), zero=(0.5, 0.0, 0.5))
 
 CALLS = [
     Call(
         "instdisc.callbacks.FewShotAccuracy",
-        lambda: {"images": SCENES},
+        lambda: {"images": SCENES, "queries": 1, "shots": (1,), "ways": 2},
         {"images": OBJECT.also(empty={}), "shots": sequence(whole(1)), "ways": whole(2)},
     ),
     Call("instdisc.callbacks.GeometryMonitor", dict, {"max_images": whole(4)}),

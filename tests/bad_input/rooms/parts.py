@@ -13,7 +13,7 @@ TENSORS = sequence(OBJECT.without("tensor"), empty=True)
 
 
 def moco() -> MoCoModule:
-    return MoCoModule(Backbone("test_resnet"), queue_size=16, batch_norm_groups=1)
+    return MoCoModule(Backbone("test_resnet"), queue_size=16, batch_norm_groups=2)
 
 
 CALLS = [

@@ -35,7 +35,7 @@ CALLS = [
     Call("instdisc.data.RandomResizedCrop", lambda: {"size": 32}, {"scale": SCALE}),
     Call(
         "instdisc.data.ColorJitter",
-        lambda: dict(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1),
+        lambda: {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1},
         {
             **dict.fromkeys(["brightness", "contrast", "saturation"], SHARE),
             "hue": number(at_least=0, at_most=0.5),

@@ -218,7 +218,9 @@ def test_classes_mixed_with_loose_images(folder):
 
 
 def test_unknown_choice(folder):
-    with pytest.raises(ValueError, match="`on_unreadable` must be 'raise' or 'skip', got 'warn'"):
+    with pytest.raises(
+        ValueError, match="`on_unreadable` must be one of 'raise', 'skip', got 'warn'"
+    ):
         ImageFolder(folder, on_unreadable="warn")
 
 

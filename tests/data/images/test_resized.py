@@ -282,10 +282,13 @@ def test_skip_leaves_out_counts_and_names(source, target, caplog):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"short_side": 0}, "`short_side` must be at least 1, got 0"),
-        ({"quality": 0}, "`quality` must lie in 1 to 100, got 0"),
-        ({"quality": 101}, "`quality` must lie in 1 to 100, got 101"),
-        ({"num_threads": 0}, "`num_threads` must be at least 1, got 0"),
+        ({"short_side": 0}, "`short_side` must be a whole number of at least 1, got 0"),
+        ({"quality": 0}, "`quality` must be a whole number of at least 1 and at most 100, got 0"),
+        (
+            {"quality": 101},
+            "`quality` must be a whole number of at least 1 and at most 100, got 101",
+        ),
+        ({"num_threads": 0}, "`num_threads` must be a whole number of at least 1, got 0"),
     ],
 )
 def test_numbers_outside_their_range(source, target, options, message):

@@ -75,9 +75,9 @@ def test_draw_is_the_same_for_all_time():
 @pytest.mark.parametrize(
     ("labels", "share", "seed", "message"),
     [
-        ([0, 0], 1.0, 0, "`share` must be above 0 and below 1, got 1.0"),
-        ([0, 0], 0, 0, "`share` must be above 0 and below 1, got 0"),
-        ([0, 0], 0.7, -1, "`seed` must not be negative, got -1"),
+        ([0, 0], 1.0, 0, "`share` must be a finite number above 0 and below 1, got 1.0"),
+        ([0, 0], 0, 0, "`share` must be a finite number above 0 and below 1, got 0"),
+        ([0, 0], 0.7, -1, "`seed` must be a whole number of at least 0, got -1"),
         ([0, -1, -1], 0.7, 0, "all have a label, got 'array' with 2 that have none, '1' first"),
         ([0, 0, 1], 0.7, 0, "the class 'class 1' of 'array' has 1 images, too few"),
         ([0, 0, 1, 1], 0.3, 0, "the class 'class 0' of 'array' has 2 images, too few"),

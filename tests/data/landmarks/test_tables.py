@@ -63,7 +63,7 @@ def test_missing(cells, missing, table):
         (["a.png,inf,2,9,8"], {"missing": "empty"}, "line 2 .* 'x0' is 'inf'; it must be a number"),
         (["a.png,5,6,9,8"], {"missing": "none"}, "`missing` must be 'empty' or a pair .*'none'"),
         (["a.png,5,6,9,8"], {"missing": "1,2,3"}, "`missing` must be 'empty' or a pair"),
-        (["a.png,5,6,9,8"], {"missing": (0, 0)}, "`missing` must be 'empty' or a pair"),
+        (["a.png,5,6,9,8"], {"missing": ("0",)}, "`missing` must be 'empty' or a pair"),
     ],
 )
 def test_what_looks_missing(rows, options, message, table):
@@ -104,7 +104,11 @@ def test_shares_of_an_image_that_is_skipped(table, tmp_path):
         (["a.png,0.2,0.5,0.7,0.5", "b.png,-1,-1,1,0.3"], {}, "shares of the .*unit='share'"),
         (["a.png,0.2,0.5,0,0"], {"missing": "0,0"}, "shares of the .*unit='share'"),
         (["a.png,5,6,9,8"], {"unit": "share"}, "line 2 .* far outside 0 to 1.*unit='pixel'"),
-        (["a.png,5,6,9,8"], {"unit": "percent"}, "`unit` must be one of None, 'pixel', 'share'"),
+        (
+            ["a.png,5,6,9,8"],
+            {"unit": "percent"},
+            "`unit` must be one of 'pixel', 'share', None, got 'percent'",
+        ),
         (["a.png,5,6,9,8"], {"offset": float("nan")}, "`offset` must be a finite number, got nan"),
     ],
 )

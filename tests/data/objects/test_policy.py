@@ -103,7 +103,7 @@ def test_tests_are_at_the_largest_side_without_chance():
     ("options", "message"),
     [
         ({"short_sides": []}, "`short_sides` must be a list of numbers of pixels, got"),
-        ({"short_sides": [0]}, "`short_sides` must be a whole number of at least 1, got 0"),
+        ({"short_sides": [0]}, "`short_sides.0.` must be a whole number of at least 1, got 0"),
         ({"longest_side": 700}, "`longest_side` must be a whole number of at least 800, got 700"),
         ({"flip": 1.5}, "`flip` must be .* at most 1, got 1.5"),
         ({"flip": float("nan")}, "`flip` must be a finite number"),

@@ -61,7 +61,9 @@ def test_bad_subsets_and_joins():
     scenes = SceneObjects(Scenes(6, image_size=48))
     with pytest.raises(IndexError, match="`positions` must lie in 0 to 5, got 6"):
         ObjectSubset(scenes, torch.tensor([0, 6]))
-    with pytest.raises(ValueError, match="`positions` must name at least one image"):
+    with pytest.raises(
+        ValueError, match="`positions` must be at least one image of 'scenes', got .0,. torch.int64"
+    ):
         ObjectSubset(scenes, torch.tensor([], dtype=torch.int64))
     with pytest.raises(ValueError, match="at least one source, got none"):
         JoinedObjects([])

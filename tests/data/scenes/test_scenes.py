@@ -315,15 +315,36 @@ def test_patterns_are_grey_levels_that_vary(pattern):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_images": 0}, "`num_images` must be at least 1; got 0"),
-        ({"image_size": 31}, "`image_size` must be within 32 ... 512; got 31"),
-        ({"image_size": 513}, "`image_size` must be within 32 ... 512; got 513"),
-        ({"num_categories": 1}, "`num_categories` must be within 2 ... 20; got 1"),
-        ({"num_categories": 21}, "`num_categories` must be within 2 ... 20; got 21"),
-        ({"first_category": 11}, "`first_category` must be within 0 ... 10; got 11"),
-        ({"max_others": -1}, "`max_others` must be within 0 ... 8; got -1"),
-        ({"seed": -1}, "`seed` must be within 0 ... 4294967295; got -1"),
-        ({"split": "dev"}, "`split` must be one of .*; got 'dev'"),
+        ({"num_images": 0}, "`num_images` must be a whole number of at least 1, got 0"),
+        (
+            {"image_size": 31},
+            "`image_size` must be a whole number of at least 32 and at most 512, got 31",
+        ),
+        (
+            {"image_size": 513},
+            "`image_size` must be a whole number of at least 32 and at most 512, got 513",
+        ),
+        (
+            {"num_categories": 1},
+            "`num_categories` must be a whole number of at least 2 and at most 20, got 1",
+        ),
+        (
+            {"num_categories": 21},
+            "`num_categories` must be a whole number of at least 2 and at most 20, got",
+        ),
+        (
+            {"first_category": 11},
+            "`first_category` must be a whole number of at least 0 and at most 10, got",
+        ),
+        (
+            {"max_others": -1},
+            "`max_others` must be a whole number of at least 0 and at most 8, got -1",
+        ),
+        (
+            {"seed": -1},
+            "`seed` must be a whole number of at least 0 and at most 4294967295, got -1",
+        ),
+        ({"split": "dev"}, "`split` must be one of 'train', 'val', 'test', got 'dev'"),
     ],
 )
 def test_arguments_out_of_range(arguments, message):
@@ -333,7 +354,7 @@ def test_arguments_out_of_range(arguments, message):
 
 @pytest.mark.parametrize("value", [64.0, "64", True, None])
 def test_arguments_of_another_type(value):
-    with pytest.raises(TypeError, match="`image_size` must be an int"):
+    with pytest.raises(TypeError, match="`image_size` must be a whole number, got"):
         Scenes(10, image_size=value)
 
 

@@ -178,13 +178,13 @@ def test_whole_images_are_padded_to_the_largest_of_a_batch():
         ({"scale": (2.0, 1.0)}, "`scale` must be a finite number of at least 2, got 1.0"),
         (
             {"scale": (0.5, float("inf"))},
-            "`scale` must be a finite number of at least 0.5, got inf",
+            "`scale.1.` must be a finite number, got inf",
         ),
         ({"scale": (1.0,)}, "`scale` must be the smallest and the largest factor"),
         ({"scale": (0.0, 1.0)}, "`scale` must be a finite number above 0, got 0.0"),
         ({"short_side": 0}, "`short_side` must be a whole number of at least 1, got 0"),
         ({"max_share": 0.0}, "`max_share` must be a finite number above 0 and at most 1"),
-        ({"flip": 2.0}, "`p` is a chance"),
+        ({"flip": 2.0}, "`flip` must be a finite number of at least 0 and at most 1, got 2.0"),
     ],
 )
 def test_bad_policies(options, message):

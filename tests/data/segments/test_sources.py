@@ -199,7 +199,7 @@ def test_bad_pairs_can_be_skipped(pairs, caplog):
     [
         ({"classes": ["a"]}, ValueError, "`classes` must name 2 to 254 classes, got 1"),
         ({"classes": ["a", "a"]}, ValueError, "`classes` must differ, got 'a' 2 times"),
-        ({"classes": "ab"}, TypeError, "`classes` must be a list of names, got the string 'ab'"),
+        ({"classes": "ab"}, TypeError, "`classes` must be a sequence of texts, got 'ab'"),
         ({"ids": {3: 2}}, ValueError, "`ids` must lead to a class, 0 to 1, or to 255"),
         ({"ids": {-1: 0}}, ValueError, "`ids` must be a whole number .* at most 65535, got -1"),
         ({"on_unreadable": "hope"}, ValueError, "`on_unreadable` must be one of 'raise', 'skip'"),

@@ -282,17 +282,44 @@ def test_a_step_that_need_not_have_an_order_says_nothing(extra):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ColorJitter(1.5, 0, 0, 0), r"`brightness` must lie in \[0, 1\], got 1.5"),
-        (lambda: ColorJitter(0, -0.1, 0, 0), r"`contrast` must lie in \[0, 1\], got -0.1"),
-        (lambda: ColorJitter(0, 0, float("nan"), 0), r"`saturation` must lie in \[0, 1\], got nan"),
-        (lambda: ColorJitter(0, 0, 0, 0.6), r"`hue` must lie in \[0, 0.5\], got 0.6"),
-        (lambda: ColorJitter(0, 0, 0, 0, p=1.1), r"`p` is a chance .* got 1.1"),
-        (lambda: RandomGrayscale(-1), r"`p` is a chance .* got -1"),
-        (lambda: GaussianBlur(0.0, 1.0), r"0 < low <= high, got 0.0, 1.0"),
-        (lambda: GaussianBlur(2.0, 1.0), r"0 < low <= high, got 2.0, 1.0"),
-        (lambda: RandomSolarize(1.5), r"`p` is a chance .* got 1.5"),
-        (lambda: RandomSolarize(threshold=2), r"`threshold` must lie in \[0, 1\], got 2"),
-        (lambda: GaussianBlur(p=2), r"`p` is a chance .* got 2"),
+        (
+            lambda: ColorJitter(1.5, 0, 0, 0),
+            r"`brightness` must be a finite number of at least 0 and at most 1, got 1.5",
+        ),
+        (
+            lambda: ColorJitter(0, -0.1, 0, 0),
+            r"`contrast` must be a finite number of at least 0 and at most 1, got -0.1",
+        ),
+        (
+            lambda: ColorJitter(0, 0, float("nan"), 0),
+            r"`saturation` must be a finite number, got nan",
+        ),
+        (
+            lambda: ColorJitter(0, 0, 0, 0.6),
+            r"`hue` must be a finite number of at least 0 and at most 0.5, got 0.6",
+        ),
+        (
+            lambda: ColorJitter(0, 0, 0, 0, p=1.1),
+            r"`p` must be a finite number of at least 0 and at most 1, got 1.1",
+        ),
+        (
+            lambda: RandomGrayscale(-1),
+            r"`p` must be a finite number of at least 0 and at most 1, got -1",
+        ),
+        (lambda: GaussianBlur(0.0, 1.0), r"`low` must be a finite number above 0, got 0.0"),
+        (lambda: GaussianBlur(2.0, 1.0), r"`low` must be at most `high`=1.0, got 2.0"),
+        (
+            lambda: RandomSolarize(1.5),
+            r"`p` must be a finite number of at least 0 and at most 1, got 1.5",
+        ),
+        (
+            lambda: RandomSolarize(threshold=2),
+            r"`threshold` must be a finite number of at least 0 and at most 1, got 2",
+        ),
+        (
+            lambda: GaussianBlur(p=2),
+            r"`p` must be a finite number of at least 0 and at most 1, got 2",
+        ),
     ],
 )
 def test_bad_arguments(make, message):

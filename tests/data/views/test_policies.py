@@ -116,13 +116,19 @@ def test_multi_crop_is_one_policy_in_two_sizes():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: view_policy("moco"), r"`name` must be one of zhao_f, .* got 'moco'"),
+        (
+            lambda: view_policy("moco"),
+            r"`name` must be one of 'zhao_f', 'zhao_fr', 'zhao_frc', 'zhao_frcg',",
+        ),
         (lambda: view_policy("moco_v2", 0), r"`image_size` must be a whole .* got 0"),
         (
             lambda: view_policy("zhao_f", scale=(0.1, 1)),
             r"`scale` is of a random .* 'zhao_f'",
         ),
-        (lambda: multi_crop(num_small=-1), r"`num_small` must not be negative, got -1"),
+        (
+            lambda: multi_crop(num_small=-1),
+            r"`num_small` must be a whole number of at least 0, got -1",
+        ),
         (lambda: evaluation_policy(-1), r"`image_size` must be a whole .* got -1"),
         (lambda: evaluation_policy(224, resize=200), r"`resize` must be at least .* got 200"),
     ],

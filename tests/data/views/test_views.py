@@ -320,12 +320,21 @@ def test_moco_v2_has_the_statistics_of_lightlys():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: RandomResizedCrop(0), r"`size` must be a positive .* got 0"),
-        (lambda: RandomResizedCrop(8, (0.5, 0.2)), r"`scale` must satisfy .* got \(0.5, 0.2\)"),
-        (lambda: RandomResizedCrop(8, (0.0, 0.2)), r"`scale` must satisfy .* got \(0.0, 0.2\)"),
-        (lambda: CenterCrop(0, resize=4), r"`size` must be a positive .* got 0"),
+        (lambda: RandomResizedCrop(0), r"`size` must be a whole number of at least 1, got 0"),
+        (
+            lambda: RandomResizedCrop(8, (0.5, 0.2)),
+            r"`scale` must be such that 0 < low <= high <= 1, got .0.5, 0.2.",
+        ),
+        (
+            lambda: RandomResizedCrop(8, (0.0, 0.2)),
+            r"`scale` must be such that 0 < low <= high <= 1, got .0.0, 0.2.",
+        ),
+        (lambda: CenterCrop(0, resize=4), r"`size` must be a whole number of at least 1, got 0"),
         (lambda: CenterCrop(8, resize=4), r"`resize` must be at least `size`=8, got 4"),
-        (lambda: ViewPolicy(CenterCrop(8, resize=8), flip=1.5), r"`p` is a chance .* got 1.5"),
+        (
+            lambda: ViewPolicy(CenterCrop(8, resize=8), flip=1.5),
+            r"`flip` must be a finite number of at least 0 and at most 1, got 1.5",
+        ),
         (lambda: ViewDataset(Noise(0), [view_policy("zhao_f")]), r"`images` must hold at least"),
         (lambda: ViewDataset(Noise(), []), r"`policies` must name a policy"),
         (
@@ -338,7 +347,7 @@ def test_moco_v2_has_the_statistics_of_lightlys():
         ),
         (
             lambda: ViewDataset(Noise(), [view_policy("zhao_f")], seed=-1),
-            r"`seed` must lie in \[0, 2\*\*32\), got -1",
+            r"`seed` must be a whole number of at least 0 and at most 4294967295, got -1",
         ),
     ],
 )

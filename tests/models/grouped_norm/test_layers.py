@@ -208,7 +208,9 @@ class TestSplitBatchNorm:
         assert int(norm.num_batches_tracked) == 3
 
     def test_bad_input(self):
-        with pytest.raises(ValueError, match="`groups` must be at least 1, got 0"):
+        with pytest.raises(
+            ValueError, match="`groups` must be a whole number of at least 1, got 0"
+        ):
             split_batch_norm(nn.BatchNorm2d(2), 0)
         mixed = nn.Sequential(nn.BatchNorm2d(2), nn.BatchNorm3d(2))
         with pytest.raises(TypeError, match="'1' a BatchNorm3d, which cannot be split"):

@@ -50,7 +50,7 @@ def test_every_norm_of_the_detector_is_of_the_kind(norm, kind):
 
 
 def test_unknown_norm():
-    with pytest.raises(ValueError, match="`norm` must be one of frozen, plain, sync, got 'group'"):
+    with pytest.raises(ValueError, match="`norm` must be one of 'frozen', 'plain', 'sync', got"):
         set_norm(nn.BatchNorm2d(2), "group")
 
 

@@ -110,7 +110,7 @@ def test_bad_input():
     with pytest.raises(ValueError, match="must begin at 0 .* got -1 to 3"):
         fit_episode_logistic(features, labels - 1)
     for options in ({"strength": 0.0}, {"tolerance": -1.0}, {"max_iter": 1}):
-        with pytest.raises(ValueError, match=f"`{[*options][0]}` must be a "):
+        with pytest.raises(ValueError, match=f"`{next(iter(options))}` must be a "):
             fit_episode_logistic(features, labels, **options)
     features[1, 7, 3] = float("nan")
     with pytest.raises(ValueError, match="those of image 7 of episode 1 are not"):

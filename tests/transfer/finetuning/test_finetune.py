@@ -244,19 +244,22 @@ GOOD = Recipe(0.1, 4, 0.0)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 0}, "`epochs` must be positive, got 0"),
-        ({"tune_epochs": 0}, "`tune_epochs` must be positive, got 0"),
-        ({"test_every": 0}, "`test_every` must be positive, got 0"),
-        ({"grid": []}, "`grid` must hold at least one recipe, got none"),
-        ({"grid": [GOOD._replace(learning_rate=0.0)]}, "`learning_rate` must be a finite"),
-        ({"grid": [Recipe(0.1, 1, 0.0)]}, "batches of at least 2"),
-        ({"grid": [GOOD._replace(weight_decay=-1.0)]}, "`weight_decay` must be a finite"),
+        ({"epochs": 0}, "`epochs` must be a whole number of at least 1"),
+        ({"tune_epochs": 0}, "`tune_epochs` must be a whole number of"),
+        ({"test_every": 0}, "`test_every` must be a whole number of"),
+        ({"grid": []}, "`grid` must be a list of at least one"),
+        ({"grid": [GOOD._replace(learning_rate=0.0)]}, r"`grid\[0\].learning_rate` must be"),
+        (
+            {"grid": [Recipe(0.1, 1, 0.0)]},
+            r"`grid\[0\].batch_size` must be a whole number of at least 2",
+        ),
+        ({"grid": [GOOD._replace(weight_decay=-1.0)]}, r"`grid\[0\].weight_decay` must be"),
         ({"last_stages": 5}, "`last_stages` must be 0 to 4, the stages of 'test_resnet'"),
         ({"image_size": 0}, "`image_size` must be a whole number of at least 1"),
-        ({"share": 0.0}, "`share` must be above 0"),
+        ({"share": 0.0}, "`share` must be a finite number above 0"),
         ({"share": 0.5, "per_class": 1}, "`share` and `per_class` exclude each other"),
         ({"per_class": 13}, r"`per_class` .* got 13; 2 classes of 'colours' .* 'red' \(12\)"),
-        ({"per_class": 0}, "`per_class` must be at least 1, got 0"),
+        ({"per_class": 0}, "`per_class` must be a whole number"),
     ],
 )
 def test_bad_arguments(options, message):

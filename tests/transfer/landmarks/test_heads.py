@@ -76,7 +76,7 @@ def test_regression_begins_at_the_mean_shape():
         mean = torch.rand(5, 2)
         head.start_at(mean)
         assert (head.points(head(torch.randn(64, 16))).mean(0) - mean).abs().max() < 0.05
-    with pytest.raises(ValueError, match="`hidden` must not be negative, got -1"):
+    with pytest.raises(ValueError, match="`hidden` must be a whole number of at least 0"):
         RegressionHead(4, 3, hidden=-1)
 
 

@@ -146,8 +146,8 @@ def test_backbone_is_copied():
     ("options", "message"),
     [
         ({"num_classes": 1}, "`num_classes` must be at least 2, got 1"),
-        ({"width": 0}, "`width` must be positive, got 0"),
-        ({"head": "unet"}, "`head` must be 'deeplab' or 'fcn', got 'unet'"),
+        ({"width": 0}, "`width` must be a whole number of at least 1"),
+        ({"head": "unet"}, "`head` must be one of 'deeplab', 'fcn', got 'unet'"),
         ({"dropout": 1.0}, r"`dropout` must lie in \[0, 1\)"),
         ({"head": "fcn", "dropout": 0.1}, "be 0 for the head 'fcn', got 0.1"),
     ],
@@ -155,5 +155,5 @@ def test_backbone_is_copied():
 def test_bad_networks(options, message):
     with pytest.raises(ValueError, match=message):
         SegmentationNet(Backbone("test_resnet"), **{"num_classes": 3, **options})
-    with pytest.raises(ValueError, match="`first_block` must be 'before' or 'own'"):
+    with pytest.raises(ValueError, match="`first_block` must be one of 'before', 'own'"):
         dilate(Backbone("test_resnet"), 16, first_block="after")

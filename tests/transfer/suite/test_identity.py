@@ -158,7 +158,7 @@ def test_objects_of_users_are_data_and_checkpoints(suite, backbone):
     assert [(r.dataset, r.method, r.n) for r in one] == [("scenes", "test_resnet", 12)]
     named = suite({"mine": (train, test), "all": scenes})
     assert [(r.dataset, r.n) for r in named] == [("mine", 40), ("all", 12)]
-    with pytest.raises(TypeError, match="`data_sets` must be names, .* got dict"):
+    with pytest.raises(TypeError, match="`data_sets` must be a sequence of .* got"):
         suite([{"a": 1}])
     with pytest.raises(TypeError, match="`data_sets` must be a list or a mapping"):
         suite("pets")

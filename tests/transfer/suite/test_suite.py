@@ -344,7 +344,7 @@ def test_devices_as_lightning_names_them():
         ({"options": {"knn": {"k": -3}}}, ValueError, "of 'knn': `k` must be .* got -3"),
         ({"options": {"knn": {"k": "3"}}}, TypeError, "of 'knn': `k` must be .* got '3'"),
         ({"options": {"knn": {"temperature": float("nan")}}}, TypeError, "must be JSON values"),
-        ({"tasks": "knn"}, TypeError, "`tasks` must be a list of names"),
+        ({"tasks": "knn"}, TypeError, "`tasks` must be a sequence of texts"),
         ({"image_size": 0}, ValueError, "`image_size` must be a whole number .* got 0"),
         ({"batch_size": 0}, ValueError, "`batch_size` must be .* got 0"),
         ({"precision": "half"}, ValueError, "`precision` must be one of .* got 'half'"),
