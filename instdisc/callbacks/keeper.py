@@ -118,7 +118,8 @@ class NewestCheckpoint(ModelCheckpoint):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_end(trainer, pl_module)
         step = trainer.global_step
-        if trainer.fast_dev_run or not step or step == self._kept_step:
+        trial = trainer.fast_dev_run  # type: ignore[attr-defined]
+        if trial or not step or step == self._kept_step:
             return
         place = {"epoch": torch.tensor(trainer.current_epoch), "step": torch.tensor(step)}
         self.best_model_path = self.format_checkpoint_name(place)
