@@ -35,7 +35,8 @@ class NewestCheckpoint(ModelCheckpoint):
         every_n_train_steps: likewise, in optimiser steps.
 
     Raises:
-        TypeError, ValueError: if a number is no whole number of at least 1, or both are set.
+        TypeError, ValueError: if `dirpath` is no path, a number no whole number of at least 1, or
+            both numbers are set.
 
     Example:
         >>> NewestCheckpoint("runs/moco/checkpoints", every_n_train_steps=500).every_n_epochs
@@ -49,6 +50,8 @@ class NewestCheckpoint(ModelCheckpoint):
         every_n_epochs: int | None = None,
         every_n_train_steps: int | None = None,
     ) -> None:
+        if dirpath is not None:
+            checks.instance("dirpath", dirpath, (str, Path), "the path of a folder")
         for name, value in (
             ("every_n_epochs", every_n_epochs),
             ("every_n_train_steps", every_n_train_steps),
