@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins import TorchCheckpointIO
@@ -21,8 +22,9 @@ class NewestCheckpoint(ModelCheckpoint):
     points to the new one, removes that link before it sets it again, and forgets files that it was
     killed before removing. Here a new file is written whole (`WholeCheckpointIO`), then
     ``last.ckpt`` is switched to it in one operation, then the old file goes: whenever the run is
-    killed, ``last.ckpt`` is whole. The next run removes what the killed one left: old checkpoints
-    that this callback wrote, and files that were not finished.
+    killed, ``last.ckpt`` is whole. Where a training ends, by itself or because it was told to stop,
+    its last step is kept too, whatever the interval. The next run removes what a killed one left:
+    old checkpoints that this callback wrote, and files that were not finished.
 
     Only files that this callback wrote are removed, that from which the run went on included;
     those of other callbacks in the same folder stay.
@@ -33,7 +35,8 @@ class NewestCheckpoint(ModelCheckpoint):
         every_n_train_steps: likewise, in optimiser steps.
 
     Raises:
-        TypeError, ValueError: if a number is no whole number of at least 1, or both are set.
+        TypeError, ValueError: if `dirpath` is no path, a number no whole number of at least 1, or
+            both numbers are set.
 
     Example:
         >>> NewestCheckpoint("runs/moco/checkpoints", every_n_train_steps=500).every_n_epochs
@@ -47,6 +50,8 @@ class NewestCheckpoint(ModelCheckpoint):
         every_n_epochs: int | None = None,
         every_n_train_steps: int | None = None,
     ) -> None:
+        if dirpath is not None:
+            checks.instance("dirpath", dirpath, (str, Path), "the path of a folder")
         for name, value in (
             ("every_n_epochs", every_n_epochs),
             ("every_n_train_steps", every_n_train_steps),
@@ -68,6 +73,7 @@ class NewestCheckpoint(ModelCheckpoint):
         )
         self._written: list[str] = []  # names of files, the newest last
         self._linked = ""  # the path that the link points to
+        self._kept_step = 0  # when that was
 
     @property
     def state_key(self) -> str:
@@ -112,11 +118,22 @@ class NewestCheckpoint(ModelCheckpoint):
         super().on_validation_end(trainer, pl_module)
         self._keep_newest(trainer)
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_end(trainer, pl_module)
+        step = trainer.global_step
+        trial = trainer.fast_dev_run  # type: ignore[attr-defined]
+        if trial or not step or step == self._kept_step:
+            return
+        place = {"epoch": torch.tensor(trainer.current_epoch), "step": torch.tensor(step)}
+        self.best_model_path = self.format_checkpoint_name(place)
+        trainer.save_checkpoint(self.best_model_path)
+        self._keep_newest(trainer)
+
     def _keep_newest(self, trainer: Trainer) -> None:
         """Links a checkpoint that is there since now, then removes those before it."""
         if self.best_model_path == self._linked:
             return
-        self._linked = self.best_model_path
+        self._linked, self._kept_step = self.best_model_path, trainer.global_step
         newest = Path(self.best_model_path).name
         link = self._folder / f"{self.CHECKPOINT_NAME_LAST}{self.FILE_EXTENSION}"
         if trainer.is_global_zero:

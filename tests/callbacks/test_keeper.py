@@ -191,6 +191,18 @@ def test_by_steps(tmp_path):
     assert type(trainer.strategy.checkpoint_io) is WholeCheckpointIO
 
 
+@pytest.mark.parametrize("every", [1000, 4, 3])
+def test_the_last_step_is_kept_and_gone_on_from(every, tmp_path):
+    expected = fit(tmp_path / "whole", epochs=5)[1].line.weight
+    fit(tmp_path / "run", keeper=NewestCheckpoint(tmp_path / "run", every_n_train_steps=every))
+    (name, last) = names(tmp_path / "run")
+    assert (name[-11:], last) == ("step=6.ckpt", "last.ckpt")
+    assert torch.load(tmp_path / "run" / last)["global_step"] == 6
+    trainer, module = fit(tmp_path / "run", epochs=5, start="last")
+    assert trainer.global_step == 10
+    assert torch.equal(module.line.weight, expected)
+
+
 def test_a_way_of_ones_own_to_write_stays(tmp_path):
     class Mine(TorchCheckpointIO):
         pass

@@ -98,6 +98,16 @@ def test_what_changed_is_said(pretrain, capsys):
     assert cli.trainer.global_step == 6
 
 
+def test_a_run_that_ended_between_two_checkpoints_grows(pretrain, tmp_path):
+    every = ["--trainer.callbacks+=instdisc.callbacks.NewestCheckpoint"]
+    every += ["--trainer.callbacks.every_n_train_steps=3"]
+    pretrain(*every)
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt")["global_step"] == 4
+    cli = pretrain(*every, "--ckpt_path=last", "--trainer.max_epochs=3")
+    assert (cli.trainer.global_step, cli.trainer.current_epoch) == (12, 3)
+    assert int(cli.model.objectives["contrast"].queue.pushed) == 3 * 32
+
+
 def test_changed_settings(tmp_path):
     changed_settings = importlib.import_module("going_on").changed_settings
     written = tmp_path / "config.yaml"
