@@ -44,7 +44,8 @@ def used():
     """A backbone with everything set as no function would set it by itself."""
     torch.manual_seed(0)
     backbone = Backbone("test_resnet")
-    split_batch_norm(backbone.net.layer1, 2)
+    # As within a run; no batch here divides by it, so that copies must train without.
+    split_batch_norm(backbone.net.layer1, 7)
     backbone.net.layer2.eval()
     backbone.net.layer3.requires_grad_(False)
     backbone.net.layer4.to(memory_format=torch.channels_last)
@@ -112,7 +113,7 @@ def test_a_change_is_noticed():
         lambda b: b.requires_grad_(True),
         lambda b: b.to(memory_format=torch.channels_last),
         lambda b: b.net.layer4.register_forward_hook(lambda *_: None),
-        lambda b: b(torch.zeros(2, 3, 32, 32)),
+        lambda b: b(torch.zeros(7, 3, 32, 32)),
         lambda b: next(b.parameters()).data.add_(1),
         lambda b: b.half(),
     ):

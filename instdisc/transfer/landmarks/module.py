@@ -21,7 +21,7 @@ from instdisc.data import LandmarkData, LandmarkLayout
 from instdisc.data.landmarks.dataset import to_image
 from instdisc.metrics import ImageRows, LandmarkErrors, image_errors
 from instdisc.metrics.rows import empty_rows
-from instdisc.models import Backbone
+from instdisc.models import Backbone, split_batch_norm
 from instdisc.types import LandmarkBatch
 
 from ..finetuning.module import frozen_names
@@ -118,6 +118,7 @@ class LandmarkModule(LightningModule):
         super().__init__()
         _check(head, grid, frozen, learning_rate, backbone_learning_rate, weight_decay)
         self.backbone = copy.deepcopy(open_backbone(backbone)).cpu()
+        split_batch_norm(self.backbone, 1)  # a run under way may have split it
         self.history = History(self.backbone)
         self.layout = layout
         self.image_size = self.history.seen.size if image_size is None else image_size

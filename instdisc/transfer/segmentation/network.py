@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torchvision.models.segmentation.deeplabv3 import ASPP
 from torchvision.models.segmentation.fcn import FCNHead
 
-from instdisc.models import Backbone
+from instdisc.models import Backbone, split_batch_norm
 
 from .dilation import dilate
 
@@ -89,6 +89,7 @@ class SegmentationNet(nn.Module):
             )
         # In full precision, with every weight free, wherever and however it was used before.
         self.backbone = copy.deepcopy(backbone).cpu().requires_grad_(True)
+        split_batch_norm(self.backbone, 1)  # a run under way may have split it
         dilate(self.backbone, output_stride, first_block="before" if head == "deeplab" else "own")
         dim = self.backbone.widths[-1]
         if head == "deeplab":
