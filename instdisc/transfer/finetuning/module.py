@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from instdisc.data import ViewFinisher, evaluation_policy
 from instdisc.data.views.dataset import RawViews
 from instdisc.metrics import ImageRows
-from instdisc.models import Backbone
+from instdisc.models import Backbone, split_batch_norm
 from instdisc.types import Views
 
 from ..training import check_precision
@@ -66,6 +66,7 @@ class FineTuner(LightningModule):
     ) -> None:
         super().__init__()
         self.backbone = copy.deepcopy(backbone).cpu().requires_grad_(True)
+        split_batch_norm(self.backbone, 1)  # a run under way may have split it
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.epochs = epochs

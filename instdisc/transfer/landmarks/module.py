@@ -20,7 +20,7 @@ from instdisc.checks import checked_call, refuse, whole
 from instdisc.data import LandmarkData, LandmarkLayout
 from instdisc.data.landmarks.dataset import to_image
 from instdisc.metrics import image_errors
-from instdisc.models import Backbone
+from instdisc.models import Backbone, split_batch_norm
 from instdisc.resuming import RunPosition, RunSettings
 from instdisc.types import LandmarkBatch
 
@@ -97,6 +97,7 @@ class LandmarkModule(LightningModule):
         super().__init__()
         check_arguments(head, grid, frozen, learning_rate, backbone_learning_rate, weight_decay)
         self.backbone = copy.deepcopy(open_backbone(backbone)).cpu()
+        split_batch_norm(self.backbone, 1)  # a run under way may have split it
         self.history = History(self.backbone)
         self.layout = layout
         side = self.history.seen.size if image_size is None else image_size
