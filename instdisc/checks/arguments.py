@@ -10,6 +10,8 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from .choices import choice
 from .form import refuse
 from .kinds import Kind, join_words, read_kinds
@@ -79,7 +81,7 @@ def _check(name: str, value: Any, kinds: list[Kind], rule: Rule | None) -> None:
         words = join_words(kinds)
         refuse(name, "a finite number" if words == "a number" else words, value, kind=TypeError)
     if rule is not None and value is not None:  # first: it tells the bounds, too
-        listed = isinstance(value, Sequence) and not isinstance(value, str)
+        listed = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
         (every(rule) if listed else rule)(name, value)
     _check_finite(name, value)
 

@@ -163,7 +163,7 @@ def _at_least_float32(tensor: Tensor) -> Tensor:
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
-# Each step of a training passes here: these look at types and shapes alone, in a microsecond, and
+# Each step of a training passes here: these look at types and shapes alone, wait for nothing, and
 # put together a message only for what is wrong.
 
 

@@ -44,6 +44,12 @@ def check_two_processes(modules: Sequence[PretrainModule], batches: Sequence[Vie
         AssertionError: if a module's two processes disagree with its one.
     """
     checks.arguments(check_two_processes, locals())
+    for number, batch in enumerate(batches):
+        checks.instance(f"batches[{number}]", batch, Views, "Views")
+    if not modules:
+        checks.refuse("modules", "at least one method", modules)
+    if len(batches) < _STEPS or any(len(batch.labels) % 2 for batch in batches):
+        checks.refuse("batches", f"at least {_STEPS} of an even size", len(batches))
     batches = list(batches)[:_STEPS]
     with tempfile.TemporaryDirectory() as folder:
         job = Path(folder) / "job.pt"

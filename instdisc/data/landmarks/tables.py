@@ -103,8 +103,6 @@ class LandmarkTable(LandmarkFiles):
         if not root.is_dir():
             raise FileNotFoundError(f"`root` must be the folder of the images, got {str(root)!r}")
         require_asked(table, {"image": image, **({} if only is None else {"only": only[0]})})
-        for column in ignore:
-            require_asked(table, {"ignore": column})
         columns = _columns(table, image, {*ignore, *(() if only is None else only[:1])})
         layout = _layout(layout, len(columns.points), table)
         rows = _Rows(root, table, image, columns, layout, absent, only)

@@ -134,7 +134,7 @@ CALLS = [
             "table": FOLDER,
             "image": TEXT.also(no_column="picture"),
             **TABLE,
-            "ignore": sequence(TEXT, empty=True).also(no_column=["z"]),
+            "ignore": sequence(TEXT, empty=True),
             "only": optional(sequence(TEXT)).also(three=("a", "b", "c"), no_column=("part", "a")),
         },
         raises={**ABSENT, "table": FileNotFoundError},
