@@ -20,7 +20,15 @@ from typing import Any, NamedTuple
 import torch
 from filelock import FileLock, Timeout
 
-from .checks import checked_call, finite, refuse
+from .checks import (
+    checked_call,
+    finite,
+    input_file,
+    instance,
+    output_file,
+    refuse,
+    text,
+)
 from .types import About, Record
 from .version import __version__
 
@@ -133,13 +141,13 @@ def append_records(records: Iterable[Record], path: str | Path) -> None:
         OSError: if the file cannot be written.
         ValueError: if a number of a record is not finite; then nothing is written.
     """
-    lines = "".join(record.to_json() + "\n" for record in records)
+    lines = "".join(_line(record) for record in records)
     path = Path(path)
     with _locked(path):
         _append(path, lines)
 
 
-@checked_call()
+@checked_call(key=text)
 def append_job(records: Sequence[Record], path: str | Path, key: str) -> list[Record]:
     """Adds the records of a run, unless they stand in the file already.
 
@@ -167,7 +175,7 @@ def append_job(records: Sequence[Record], path: str | Path, key: str) -> list[Re
     return marked
 
 
-@checked_call()
+@checked_call(path=input_file)
 def read_records(path: str | Path) -> list[Record]:
     """Every record of a file, of this release or an earlier one.
 
@@ -194,7 +202,7 @@ def read_records(path: str | Path) -> list[Record]:
     return kept
 
 
-@checked_call()
+@checked_call(path=output_file)
 def read_jobs(path: str | Path) -> dict[str, list[Record]]:
     """The records of every run that was written whole, by its key.
 
@@ -205,6 +213,10 @@ def read_jobs(path: str | Path) -> dict[str, list[Record]]:
         ValueError: if a line is no record; names it.
     """
     return _jobs(_parse(Path(path))) if Path(path).exists() else {}
+
+
+def _line(record: Record) -> str:
+    return instance("records", record, Record, "records").to_json() + "\n"
 
 
 def _jobs(records: Iterable[Record]) -> dict[str, list[Record]]:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
-from .checks import checked_call
+from .checks import checked_call, count, positive, whole
 
 _NOTHING: Mapping[str, Any] = {}  # plain, so that what holds it can be pickled and copied
 UNKNOWN_LABEL = -1
@@ -148,7 +148,7 @@ class LandmarkBatch(NamedTuple):
 ImageSize = int | tuple[int, int]  # the side of a square in pixels, or height and width
 
 
-@checked_call()
+@checked_call(size=whole, std=positive, crop=positive)
 class InputSpec(NamedTuple):
     """How a backbone was trained to see images; whatever uses it shows them so.
 
@@ -172,7 +172,7 @@ class InputSpec(NamedTuple):
     crop: float = 0.875
 
 
-@checked_call()
+@checked_call(parameters=count)
 class About(NamedTuple):
     """Whose result something is, and on what; it travels with backbones and features.
 
@@ -210,7 +210,7 @@ class About(NamedTuple):
         return {name: value for name, value in self._asdict().items() if value}
 
 
-@checked_call()
+@checked_call(n=count, parameters=count, job_records=count)
 class Record(NamedTuple):
     """One result: what a task hands to a report, one JSON line each.
 

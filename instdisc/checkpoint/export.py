@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from instdisc.checks import checked_call, choice, refuse
+from instdisc.checks import checked_call, choice, input_file, output_file, refuse
 from instdisc.models import Backbone
 from instdisc.version import __version__
 from instdisc.writing import write_whole
@@ -86,7 +86,9 @@ def export_backbone(
         'torchvision'
     """
     choice("format", format, get_args(Format))
-    path = Path(path)
+    if isinstance(source, str | Path):
+        source = input_file("source", source)
+    path = output_file("path", path)
     if path.suffix.lower() in _TELLING.difference(_SUFFIXES[format]):
         refuse(
             "path",

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import timm
 
-from instdisc.checks import checked_call
+from instdisc.checks import checked_call, input_file
 from instdisc.models.identity import input_from_json
 from instdisc.types import InputSpec
 
@@ -45,7 +45,7 @@ class CheckpointInfo(NamedTuple):
     input: InputSpec | None = None
 
 
-@checked_call()
+@checked_call(path=input_file)
 def describe_checkpoint(path: str | Path) -> CheckpointInfo:
     """Says how a file was made, without building the backbone.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from instdisc.checks import checked_call, instance
+from instdisc.checks import checked_call, input_file, instance
 from instdisc.models import Backbone
 from instdisc.models.identity import published_input
 from instdisc.types import About
@@ -19,7 +19,7 @@ from .layouts import BARE, Recognised, State, named_inside, plain_resnet, within
 from .read import some
 
 
-@checked_call()
+@checked_call(path=input_file)
 def load_backbone(
     path: str | Path,
     name: str | None = None,

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import timm
 
-from instdisc.checks import checked_call
 from instdisc.models import Backbone
 
 from .load import load_backbone
 
 
-@checked_call()
 def open_backbone(source: Backbone | str | Path) -> Backbone:
     """A backbone as it is, from its file, with published weights, or with random ones by its name.
 

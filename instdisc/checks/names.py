@@ -94,13 +94,19 @@ _COUNTS = (
     *("batch_size", "image_size", "num_resamples", "num_classes", "num_images"),
     *("num_errors", "num_views", "max_iter", "k", "epochs", "tune_epochs", "num_bins", "bin_size"),
     *("num_points", "max_images", "steps", "width", "ways", "queries", "test_every", "per_class"),
-    *("short_side", "output_stride", "regions_per_image", "per_type"),
+    *(
+        "short_side",
+        "output_stride",
+        "regions_per_image",
+    ),
 )
 _POSITIVE = ("temperature", "learning_rate", "tol", "tolerance", "strength", "head_rate")
 
 MEANINGS: dict[str, Rule] = {
     **dict.fromkeys(_COUNTS, whole),
-    **dict.fromkeys(("num_workers", "thumbnail", "warmup", "freeze_parts", "hidden"), count),
+    **dict.fromkeys(
+        ("num_workers", "thumbnail", "per_type", "warmup", "freeze_parts", "hidden"), count
+    ),
     **dict.fromkeys(_POSITIVE, positive),
     **dict.fromkeys(("weight_decay", "seconds"), not_negative),
     **dict.fromkeys(("min_score", "flip"), share),

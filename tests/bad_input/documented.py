@@ -27,7 +27,7 @@ SHARE = sorts.SHARE
 NAMES: dict[str, Sort] = {
     **dict.fromkeys(
         ["num_resamples", "num_errors", "max_iter", "epochs", "tune_epochs", "steps",
-         "num_bins", "bin_size", "num_points", "width", "test_every", "per_type", "severity",
+         "num_bins", "bin_size", "num_points", "width", "test_every", "severity",
          "output_stride", "regions_per_image", "max_detections", "chunk", "grid", "crop_size",
          "lidar_images", "num_queries", "at_once", "num_pictures", "stride", "channels", "most",
          "side", "num_batches", "precise_batches", "shown_distances", "severities", "iterations",
@@ -37,8 +37,8 @@ NAMES: dict[str, Sort] = {
         WHOLE,
     ),
     **dict.fromkeys(
-        ["freeze_parts", "thumbnail", "hidden", "warmup", "only_a", "only_b", "indices", "stage",
-         "stages",
+        ["freeze_parts", "per_type", "thumbnail", "hidden", "warmup", "only_a", "only_b", "indices",
+         "stage", "stages",
          "seeds", "last_stages", "parameters", "job_records", "ignored", "category_ids"], FROM_ZERO
     ),
     **dict.fromkeys(
@@ -97,7 +97,7 @@ class Documented(Call):
 
 
 def documented(
-    package: str, *names: str, without: Iterable[str] = (), **sorts_of: Sort | None
+    package: str, /, *names: str, without: Iterable[str] = (), **sorts_of: Sort | None
 ) -> list[Call]:
     """Specifications of callables by their examples.
 
@@ -121,7 +121,7 @@ def documented(
     ]
 
 
-def written(name: str, make: Callable[[], dict[str, Any]], **sorts_of: Sort | None) -> Call:
+def written(name: str, make: Callable[[], dict[str, Any]], /, **sorts_of: Sort | None) -> Call:
     """The specification of a callable without an example, by a call of it that works."""
     return Documented(name, make, sorts_of)
 

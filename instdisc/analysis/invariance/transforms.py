@@ -41,7 +41,7 @@ class Transform(NamedTuple):
     most: float = math.inf
 
 
-@checked_call()
+@checked_call(strength=checks.not_negative)
 def transform_images(
     images: Tensor, name: str, strength: float, positions: Tensor | None = None
 ) -> Tensor:

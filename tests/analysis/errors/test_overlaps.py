@@ -147,7 +147,7 @@ def test_more_that_is_refused(sets):
         find_overlaps(detections, objects, num_classes=4, kind="boxes")
     with pytest.raises(ValueError, match="`most` must be a whole number"):
         find_overlaps(detections, objects, num_classes=4, most=0)
-    with pytest.raises(TypeError, match=r"`detections\[0\]` must be Detections or Objects"):
+    with pytest.raises(TypeError, match="`detections` must be a sequence of Detections"):
         find_overlaps([None, *detections[1:]], objects, num_classes=4)
     with pytest.raises(ValueError, match=r"`objects` must be at least one that is neither"):
         find_overlaps([detections[0]], [objects_of([[0, 0, 1, 1]], [0], [0])], num_classes=4)

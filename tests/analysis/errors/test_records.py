@@ -267,7 +267,7 @@ def test_predictions_that_are_refused(scenes):
 
 def test_options_that_are_refused(scenes):
     kept = kept_of(noisy(scenes), scenes)
-    with pytest.raises(TypeError, match="`about` must be an instdisc"):
+    with pytest.raises(TypeError, match="`about` must be an About"):
         diagnose(kept, scenes, about="MoCo")
     with pytest.raises(ValueError, match="`num_resamples` must be"):
         tide_records(noisy(scenes), scenes, num_resamples=-1)

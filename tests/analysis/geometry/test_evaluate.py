@@ -205,7 +205,7 @@ def test_transferability(backbone, images, tmp_path, caplog, monkeypatch):
 
 
 def test_wrong_input_is_named(backbone, images):
-    with pytest.raises(ValueError, match="`stages` must be .* at most 4, got 5"):
+    with pytest.raises(ValueError, match="`stages?` must be .* at most 4, got 5"):
         evaluate_geometry(backbone, images, image_size=32, stages=[5])
     with pytest.raises(ValueError, match="`max_images` must be a whole number of at least 4"):
         evaluate_geometry(backbone, images, image_size=32, max_images=3)

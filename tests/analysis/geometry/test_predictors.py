@@ -243,7 +243,7 @@ def test_wrong_input_is_named():
         ValueError, match="`records` must be of one `higher_is_better` for 'RankMe'"
     ):
         predictors([*records, records[0]._replace(higher_is_better=False)])
-    with pytest.raises(TypeError, match="`source` must be a list of names of sets, got 'tiny'"):
+    with pytest.raises(TypeError, match="`source` must be a Collection, got 'tiny'"):
         predictors(records, source="tiny")
     with pytest.raises(ValueError, match="`num_resamples` must be a whole number of at least 1"):
         predictors(records, num_resamples=0)
@@ -255,7 +255,7 @@ def test_wrong_input_is_named():
 
 
 def test_results_are_a_list_of_patterns():
-    with pytest.raises(TypeError, match="`results` must be a list of patterns of tasks, got 'knn'"):
+    with pytest.raises(TypeError, match="`results` must be a sequence of texts, got 'knn'"):
         predictors([], results="knn")
 
 

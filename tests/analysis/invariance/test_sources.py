@@ -140,7 +140,7 @@ def test_sets_that_know_nothing_are_refused():
         factors_of("train", ImagesInMemory(Scenes(4, image_size=32)))
     with pytest.raises(TypeError, match="`train` must be a set of images, got 3"):
         factors_of("train", 3)
-    with pytest.raises(TypeError, match="`source` must be a set of images with boxes"):
+    with pytest.raises(TypeError, match="`source` must be an ObjectSource"):
         object_factors(Plain())
     with pytest.raises(TypeError, match="`source` must be a set of images with points"):
         landmark_factors(Plain())

@@ -182,7 +182,7 @@ def test_sigmoid_of_the_original():
 def test_refuses_no_seed_and_a_size_between():
     with pytest.raises(ValueError, match=r"`seeds` must be a list of at least one"):
         SkipNetwork(SMALL, (32, 32), seeds=[])
-    with pytest.raises(TypeError, match="`seeds` must be a whole number"):
+    with pytest.raises(TypeError, match="`seeds` must be a sequence of whole numbers"):
         SkipNetwork(SMALL, (32, 32), seeds=[0.5])
     with pytest.raises(ValueError, match=r"`size` must be multiples of 8, got \(30, 32\)"):
         SkipNetwork(SMALL, (30, 32))

@@ -57,11 +57,11 @@ def test_images_are_named():
     ("shown", "kind", "message"),
     [
         ([], ValueError, "`shown` must be a list of at least one position or name"),
-        ("0.png", ValueError, "`shown` must be a list of at least one position or name"),
+        ("0.png", TypeError, "`shown` must be a sequence of whole numbers or texts"),
         (["x.png"], ValueError, "among the images of 'small', got 'x.png'. Its first image"),
         ([4], ValueError, "at most 3, got 4. 'small' holds 4 images."),
         ([0, "0.png"], ValueError, "images that differ, got '0.png'. It is named twice."),
-        ([0.5], TypeError, "`shown` must be a whole number"),
+        ([0.5], TypeError, "`shown` must be a sequence of whole numbers"),
     ],
 )
 def test_what_is_not_there_is_refused(shown, kind, message):

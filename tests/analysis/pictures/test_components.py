@@ -85,7 +85,7 @@ def test_maps_of_another_size_are_aligned():
 
 
 def test_other_images_are_not_aligned():
-    with pytest.raises(ValueError, match=r"`scores` must be a tensor \(3, h, w, 3\)"):
+    with pytest.raises(ValueError, match=r"`scores` must be a tensor of 3 rows like"):
         align_components(torch.zeros(2, 4, 4, 3), torch.zeros(3, 4, 4, 3))
     with pytest.raises(ValueError, match=r"`reference` must be a tensor \(M, h, w, 3\)"):
         align_components(torch.zeros(2, 4, 4, 3), torch.zeros(2, 4, 4, 2))
@@ -115,7 +115,7 @@ def test_stage_components_are_those_of_the_maps():
 
 def test_a_stage_that_is_not_there_is_refused():
     backbone, images = Backbone("test_resnet"), Scenes(3, image_size=64)
-    with pytest.raises(ValueError, match="`stages` must be .* at most 4, got 5"):
+    with pytest.raises(ValueError, match="`stages?` must be .* at most 4, got 5"):
         stage_components(backbone, images, stage=5, image_size=64)
 
 

@@ -118,7 +118,7 @@ def test_predictions_that_do_not_fit_are_refused():
         compare_predictions({"a": A, "b": fewer}, TEST)
     with pytest.raises(ValueError, match="`predictions` must be of at least one classifier"):
         compare_predictions({}, TEST)
-    with pytest.raises(TypeError, match="`predictions` must be a mapping of names"):
+    with pytest.raises(TypeError, match="`predictions` must be a mapping"):
         compare_predictions([A], TEST)
     with pytest.raises(ValueError, match=r"`predictions\['a'\]` must be with the column 'label'"):
         compare_predictions({"a": {"image": A["image"]}}, TEST)

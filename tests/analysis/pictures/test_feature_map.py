@@ -122,7 +122,7 @@ def test_distances_within_a_map_stay():
 
 
 def test_maps_of_other_images_are_not_aligned():
-    with pytest.raises(ValueError, match="They must be of the same images"):
+    with pytest.raises(ValueError, match="`points` must be a tensor of 4 rows like `reference`"):
         align_map(torch.zeros(3, 2), torch.zeros(4, 2))
     with pytest.raises(ValueError, match="`reference` must be finite, got nan in image 0"):
         align_map(torch.zeros(3, 2), torch.full((3, 2), torch.nan))

@@ -49,10 +49,14 @@ def test_cells(location, cell):
 @pytest.mark.parametrize(
     ("location", "kind", "message"),
     [
-        ((0.5, 1.5), ValueError, "`location` must be a finite number of at least 0 and at most 1"),
+        (
+            (0.5, 1.5),
+            ValueError,
+            "`location` must be a finite number of at least 0 and at most 1",
+        ),
         ((0.5,), TypeError, "`location` must be a pair x, y"),
-        ("ab", TypeError, "`location` must be a pair x, y"),
-        ((0.5, "a"), TypeError, "`location` must be a finite number"),
+        ("ab", TypeError, "`location` must be a sequence of numbers"),
+        ((0.5, "a"), TypeError, "`location` must be a sequence of numbers"),
     ],
 )
 def test_other_places_are_refused(location, kind, message):

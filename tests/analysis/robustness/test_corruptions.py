@@ -247,9 +247,9 @@ def test_the_smallest_images_and_none(corruption):
 def test_what_is_no_list_and_no_index():
     images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     for names in (None, "fog", 3):
-        with pytest.raises(ValueError, match="`names` must be a list of at least one"):
+        with pytest.raises(TypeError, match="`names` must be a sequence of texts"):
             corruptions(images, names)
-    with pytest.raises(ValueError, match="`severities` must be a list of at least one"):
+    with pytest.raises(TypeError, match="`severities` must be a sequence of whole numbers"):
         corruptions(images, ["fog"], severities=3)
     with pytest.raises(TypeError, match="`indices` must be of torch.int64"):
         corrupt(images, "fog", indices=torch.zeros(2))

@@ -73,7 +73,7 @@ def test_refusals():
         evaluate_last_stages(backbone, TRAIN, TEST, last_stages=[5])
     with pytest.raises(ValueError, match="`last_stages` must be at least one number, each once"):
         evaluate_last_stages(backbone, TRAIN, TEST, last_stages=[1, 1])
-    with pytest.raises(TypeError, match="`last_stages` must be a list of numbers, or None, got 2"):
+    with pytest.raises(TypeError, match="`last_stages` must be a sequence of whole numbers"):
         evaluate_last_stages(backbone, TRAIN, TEST, last_stages=2)
     with pytest.raises(ValueError, match="`arrays` must be the arrays of at least one checkpoint"):
         last_stages_figure({})

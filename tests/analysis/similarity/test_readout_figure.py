@@ -66,7 +66,7 @@ def test_refusals():
     with pytest.raises(ValueError, match="`x` must be of one dataset, got.*Add the data set"):
         readout_figure(both)
     assert readout_figure(both, x=("readout", "top-1", "voc"))
-    with pytest.raises(ValueError, match="`x` must be \\(task, metric\\)"):
+    with pytest.raises(TypeError, match="`x` must be a sequence of texts"):
         readout_figure(READOUT, x="readout")
     with pytest.raises(TypeError, match="`records` must be a list of records"):
         readout_figure([{"task": "readout"}])

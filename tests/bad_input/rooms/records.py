@@ -1,0 +1,119 @@
+"""Records and their files, reports, checkpoints, and the types that cross borders."""
+
+import tempfile
+from pathlib import Path
+
+from instdisc import Backbone
+from instdisc.checkpoint import export_backbone
+from instdisc.records import append_records
+from instdisc.types import About, Record
+
+from .. import sorts
+from ..calls import Call
+from ..documented import documented, written
+from ..sorts import OBJECT, number, optional, sequence, whole
+
+RECORDS = OBJECT.without("list", "mapping", "tensor").also(numbers=[3], none=[None])
+FILLED = RECORDS.also(empty=[])
+TEXT = sorts.TEXT
+PATH = sorts.PATH.also(folder="/")
+
+
+def records() -> list[Record]:
+    return [Record("knn", "scenes", "top-1", 71.5, method="MoCo")]
+
+
+def folder() -> Path:
+    return Path(tempfile.mkdtemp())
+
+
+def file() -> Path:
+    path = folder() / "results.jsonl"
+    append_records(records(), path)
+    return path
+
+
+def checkpoint() -> Path:
+    return export_backbone(Backbone("test_resnet"), folder() / "net.safetensors")
+
+
+CALLS: list[Call] = [
+    *documented("instdisc.types", "InputSpec", std=sequence(sorts.POSITIVE), crop=sorts.POSITIVE),
+    *documented(
+        "instdisc.types",
+        "Record",
+        view=OBJECT.without("mapping"),
+        settings=OBJECT.without("mapping"),
+        versions=OBJECT.without("mapping"),
+        low=optional(number()),
+        high=optional(number()),
+        n=whole(0),
+    ),
+    *documented("instdisc.types", "About", view=OBJECT.without("mapping")),
+    written(
+        "instdisc.records.Run",
+        lambda: {"about": About()},
+        settings=OBJECT.without("mapping"),
+        device=TEXT,
+    ),
+    *documented("instdisc.records", "device_name"),
+    written(
+        "instdisc.records.append_records",
+        lambda: {"records": records(), "path": folder() / "a.jsonl"},
+        records=RECORDS,
+        path=PATH,
+    ),
+    written(
+        "instdisc.records.append_job",
+        lambda: {"records": records(), "path": folder() / "a.jsonl", "key": "a"},
+        records=sequence(OBJECT, empty=True),
+        path=PATH,
+        key=TEXT.also(empty=""),
+    ),
+    written(
+        "instdisc.records.read_records",
+        lambda: {"path": file()},
+        path=PATH.also(missing="none-such.jsonl"),
+    ),
+    written("instdisc.records.read_jobs", lambda: {"path": file()}, path=PATH),
+    *documented("instdisc.report", "results_table", records=FILLED),
+    *documented("instdisc.report", "published_lines", records=RECORDS),
+    *documented("instdisc.report", "published_values"),
+    *documented(
+        "instdisc.report", "write_table", records=FILLED, path=PATH.also(suffix="table.xyz")
+    ),
+    written(
+        "instdisc.report.results_figure",
+        lambda: {"records": records(), "path": folder() / "a.png"},
+        records=FILLED,
+        path=PATH.also(suffix="figure.xyz"),
+    ),
+    *documented(
+        "instdisc.checkpoint",
+        "export_backbone",
+        source=OBJECT.without("text").also(missing="none-such"),
+    ),
+    written(
+        "instdisc.checkpoint.load_backbone",
+        lambda: {"path": checkpoint()},
+        path=PATH.also(missing="none-such.pt"),
+        name=optional(TEXT),
+        options=optional(OBJECT),
+    ),
+    written(
+        "instdisc.checkpoint.describe_checkpoint",
+        lambda: {"path": checkpoint()},
+        path=PATH.also(missing="none-such.pt"),
+    ),
+    *documented("instdisc.checkpoint", "open_backbone"),
+]
+# "backbone" is what modules and tasks call the argument of `open_backbone`.
+for call in CALLS:
+    call.raises = {**call.raises, "source": FileNotFoundError, "path": OSError}
+CALLS[-1].says = {"source": "backbone"}
+EXEMPT = {
+    "instdisc.checkpoint.CheckpointInfo": "a result that `describe_checkpoint` gives back",
+    "instdisc.report.Published": "a row of our own table of published numbers",
+    "instdisc.records.finite": "a check of `instdisc.checks`, imported here",
+    "instdisc.records.refuse": "a check of `instdisc.checks`, imported here",
+}
