@@ -68,22 +68,9 @@ class History:
             self.training["changes"] = settings.recorded()
 
     def show(self, module: LightningModule) -> None:
-        """Tells a data module of this library how the backbone sees images.
-
-        Raises:
-            ValueError: if the Trainer is set to a `precision` that converts what boxes, points and
-                colours are computed from.
-        """
+        """Tells a data module of this library how the backbone sees images."""
         # `module.trainer` raises where there is none, as when a module is read from its file.
-        trainer: Any = module._trainer
-        if trainer is not None and trainer.precision in ("bf16-true", "16-true", "64-true"):
-            refuse(
-                "precision",
-                "'32-true', 'bf16-mixed' or '16-mixed' of the Trainer",
-                trainer.precision,
-                "Boxes, points and colours are computed in float32.",
-            )
-        data: Any = getattr(trainer, "datamodule", None)
+        data: Any = getattr(module._trainer, "datamodule", None)
         if hasattr(data, "show_as"):
             data.show_as(self.seen)
 

@@ -156,8 +156,8 @@ class DetectionModule(LightningModule):
             {"backbone": backbone.spec, **{name: spec[name] for name in fixed}},
         )
         self.normalise = Normaliser(self.history.seen)
-        asked = {"mean": mean, "std": std}
-        self._asked = {name: tuple(row) for name, row in asked.items() if row is not None}
+        asked = (("mean", mean), ("std", std))
+        self._asked = {name: tuple(row) for name, row in asked if row is not None}
         self._see(**self._asked)
 
     @property
@@ -269,11 +269,9 @@ class DetectionModule(LightningModule):
     def configure_optimizers(self) -> Any:
         others, norms = split_weights(self.detector)
         groups: list[dict[str, Any]] = [{"params": others}, {"params": norms, "weight_decay": 0.0}]
+        rule = {"lr": self.learning_rate, "momentum": self.momentum}
         optimizer = torch.optim.SGD(
-            [group for group in groups if group["params"]],
-            self.learning_rate,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
+            [group for group in groups if group["params"]], **rule, weight_decay=self.weight_decay
         )
         return configure_course(self, optimizer)
 
