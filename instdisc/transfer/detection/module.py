@@ -269,7 +269,7 @@ class DetectionModule(LightningModule):
     def configure_optimizers(self) -> Any:
         others, norms = split_weights(self.detector)
         groups: list[dict[str, Any]] = [{"params": others}, {"params": norms, "weight_decay": 0.0}]
-        rule = {"lr": self.learning_rate, "momentum": self.momentum}
+        rule: dict[str, Any] = {"lr": self.learning_rate, "momentum": self.momentum}
         optimizer = torch.optim.SGD(
             [group for group in groups if group["params"]], **rule, weight_decay=self.weight_decay
         )
