@@ -365,7 +365,7 @@ def test_no_code_of_a_file_is_run(tmp_path):
     trace = tmp_path / "trace"
     state = torchvision.models.resnet18().state_dict()
     torch.save({"state_dict": state, "callbacks": Trap(trace)}, tmp_path / "file")
-    with pytest.raises(ValueError, match=r"names pathlib[\w.]*, and .* could run code") as refusal:
+    with pytest.raises(ValueError, match=r"names .*, and .* could run code") as refusal:
         load_backbone(tmp_path / "file")
     assert "weights_only" not in str(refusal.value)
     assert not trace.exists()
