@@ -71,8 +71,9 @@ def free_settings(module: RunModule) -> dict[str, Any]:
     settings |= {name: getattr(module, name) for name in _OF_OPTIMIZER}
     settings["batch_norm"] = module.batch_norm.mode
     settings["batch_norm_groups"] = module.batch_norm.groups
-    if hasattr(module.momentum_backbone, "momentum"):  # anyone's encoder may stand there
-        settings["momentum"] = module.momentum_backbone.momentum
+    momentum = getattr(module.momentum_backbone, "momentum", None)  # anyone's may stand there
+    if momentum is not None:
+        settings["momentum"] = momentum
     left_out = set(fixed_settings(module))
     if not module.settings.keeps_optimizer:
         left_out |= set(_OF_OPTIMIZER)
