@@ -190,7 +190,7 @@ def test_a_resample_of_one_value_is_no_division_by_zero():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train": []}, "`train` must be a sequence of tensors or Features"),
+        ({"train": []}, "`train` must be a list of features, one per stage"),
         ({"train": rows()}, "`train` must be a sequence of tensors or Features"),
         ({"test": [rows(), rows()]}, "`test` must be of the same 1 stages as `train`"),
         ({"test": [rows(width=3)]}, r"`test\[0\]` must be a tensor \(M, 6\)"),
