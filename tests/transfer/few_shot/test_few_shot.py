@@ -173,7 +173,7 @@ def test_broken_features_name_the_image():
         ({"ways": 9}, "`ways`=9 needs at least 9 classes, got 8"),
         (
             {"classes": list("abcdefg")},
-            "`classes` must be the names of all classes of `features`, 8, got",
+            "`classes` must be the names of all classes of `features`, 8,",
         ),
     ],
 )
