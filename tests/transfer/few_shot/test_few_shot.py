@@ -193,5 +193,7 @@ def test_list_that_does_not_fit():
             evaluate_few_shot(features, **{"shots": [1], **options}, episodes=stored, **ABOUT)
     with pytest.raises(ValueError, match="drawn from a set with other labels"):
         evaluate_few_shot(overlapping(num_classes=9), shots=[1], episodes=stored, **ABOUT)
-    with pytest.raises(ValueError, match="must have a label for each, got 320 features and 319"):
+    with pytest.raises(
+        ValueError, match=r"`features.labels` must be a tensor \(320,\), got \(319,\)"
+    ):
         evaluate_few_shot(features._replace(labels=features.labels[1:]), **ABOUT)
