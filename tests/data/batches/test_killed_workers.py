@@ -30,7 +30,8 @@ def test_the_error_names_the_worker_and_the_next_epoch_is_whole():
     batches = iter(loader)
     next(batches)
     pid = kill_one()
-    with pytest.raises(RuntimeError, match=f"a worker of the data loader ended .*pid.* {pid}"):
+    # Where torch's handler of the signal speaks first, it names the worker, too.
+    with pytest.raises(RuntimeError, match=rf"[Ww]orker.*\b{pid}\b"):
         list(batches)
     indices = torch.cat([batch[2] for batch in loader])
     assert sorted(indices.tolist()) == list(range(64))
