@@ -62,6 +62,9 @@ class RateOfRun:
                 "a run without end has no schedule: set `max_epochs` or `max_steps` of the "
                 "Trainer, or schedule='constant' and warmup=0"
             )
+        if module.automatic_optimization:
+            # A second call of one Trainer's fit goes on counting with a new schedule.
+            schedule.last_epoch = module.global_step
         self._scale = 1.0
         if module.reference_batch is not None:
             self._scale = global_batch(module.trainer) / module.reference_batch

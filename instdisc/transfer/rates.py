@@ -59,7 +59,11 @@ class RunRates:
         """
         without_end = self._position.num_steps == float("inf") and not self._endless
         schedulers = [config.scheduler for config in module.trainer.lr_scheduler_configs]
-        if without_end and any(self.factor in getattr(s, "lr_lambdas", ()) for s in schedulers):
+        mine = [s for s in schedulers if self.factor in getattr(s, "lr_lambdas", ())]
+        for scheduler in mine:
+            # A second call of one Trainer's fit goes on counting with a new schedule.
+            scheduler.last_epoch = module.global_step
+        if without_end and mine:
             raise ValueError(
                 "a run without end has no schedule: set `max_epochs` or `max_steps` of the Trainer"
             )
