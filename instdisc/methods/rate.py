@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from instdisc.resuming import RateSchedule
+from instdisc.resuming import RateSchedule, refuse_override
 
 from .batch import global_batch
 from .schedule import learning_rate_factor
@@ -73,6 +73,8 @@ class RateOfRun:
         """The factor after `step` optimiser steps."""
         module, num_steps = self._module, self._module.position.num_steps
         if self._scale is None:
+            if step > 0:
+                refuse_override(module, "on_train_start")
             return 1.0
         if num_steps == math.inf:
             return self._scale

@@ -9,6 +9,7 @@ from typing import Any
 from pytorch_lightning import LightningModule
 
 from .gradients import read_gradients, set_gradients
+from .overriding import refuse_override
 from .plan import Pace, Plan, count_steps_left, read_pace
 from .progress import Progress, read_progress, set_progress
 
@@ -46,12 +47,18 @@ class RunPosition:
         self._changed = False  # whether steps before had other images
 
     def begin(self, module: LightningModule) -> None:
-        """Takes up the run; for ``on_train_start``, when Lightning has loaded the data."""
+        """Takes up the run; for ``on_train_start``, when Lightning has loaded the data.
+
+        Raises:
+            TypeError: if a class of the user's kept `load` from being called.
+        """
         trainer: Any = module.trainer
         self.num_steps = trainer.estimated_stepping_batches
         pace, before, plan = read_pace(trainer), self._loaded, self._plan
         self._loaded, self.changes = None, []
-        if before is not None and trainer.fit_loop.is_resuming:
+        if trainer.fit_loop.is_resuming and (before is not None or trainer.ckpt_path is not None):
+            if before is None:
+                refuse_override(module, "on_load_checkpoint")
             self._resume(module, pace, before)
             return
         if not trainer.global_step or plan is None:
@@ -94,7 +101,8 @@ class RunPosition:
     @property
     def within_epoch(self) -> bool:
         """Whether the run began, or went on, in the midst of an epoch."""
-        return self._plan is not None and self._plan.epoch_images > 0
+        plan = self._plan
+        return plan is not None and plan.epoch_images > 0 and plan.batches_left > 0
 
     def save(self, module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Puts itself into a checkpoint; for ``on_save_checkpoint``."""

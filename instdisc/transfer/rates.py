@@ -46,6 +46,11 @@ class RunRates:
         """By what the rates are multiplied after so many steps."""
         num_steps = self._position.num_steps
         if num_steps == float("inf") and not self._endless:  # not there before the run begins
+            if done > 0:
+                raise TypeError(
+                    "`on_train_start` must call that of its parent, without which the learning "
+                    "rate stays as it is. Write super().on_train_start() in it"
+                )
             return 1.0
         return self._rule(self._position.step(done), num_steps)
 

@@ -117,9 +117,9 @@ def test_it_is_said_what_the_schedule_makes_of_it(tmp_path, caplog):
     caplog.set_level("INFO")
     resumed(tmp_path, 2, {}, {"batch": 8})
     (line,) = [line for line in caplog.messages if "Goes on" in line]
-    assert line.startswith(
+    assert line == (
         "Goes on from step 2 (8 images, 11.1% of the run, 8 steps to come) with "
-        "`batch_size` 4 -> 8; images of a step 4 -> 8; the learning rate of the next step "
+        "`batch_size` 4 -> 8; images of a step 4 -> 8"
     )
     caplog.clear()
     resumed(tmp_path / "longer", 2, {}, {"epochs": 6})
