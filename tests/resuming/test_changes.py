@@ -4,6 +4,7 @@ import itertools
 import math
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
 import instdisc
@@ -13,14 +14,14 @@ from .battery import Stop, assert_same, train, train_with_stops
 IMAGES = 24
 
 
-def make(batch=4, accumulate=1, workers=0, epochs=3, **options):
+def make(batch=4, accumulate=1, workers=0, epochs=3, seed=3, images=IMAGES, **options):
     data = instdisc.ViewData(
-        instdisc.Scenes(IMAGES, image_size=32),
+        instdisc.Scenes(images, image_size=32),
         instdisc.Scenes(4, image_size=32, split="test"),
         image_size=16,
         batch_size=batch,
         num_workers=workers,
-        seed=3,
+        seed=seed,
     )
     module = instdisc.ExemplarModule("test_resnet", queue_size=48, batch_norm="plain")
     options = {"max_epochs": epochs, "accumulate_grad_batches": accumulate, **options}
@@ -115,16 +116,72 @@ def test_a_changed_run_is_stopped_as_any_other(tmp_path, step, before, after):
 def test_it_is_said_what_the_schedule_makes_of_it(tmp_path, caplog):
     caplog.set_level("INFO")
     resumed(tmp_path, 2, {}, {"batch": 8})
-    assert (
-        "resumed after 8 images, with 8 steps left; images of a step 4 -> 8: the schedule goes on "
-        "at 11.1% of the run"
-    ) in caplog.text
+    (line,) = [line for line in caplog.messages if "Goes on" in line]
+    assert line == (
+        "Goes on from step 2 (8 images, 11.1% of the run, 8 steps to come) with "
+        "`batch_size` 4 -> 8; images of a step 4 -> 8"
+    )
     caplog.clear()
     resumed(tmp_path / "longer", 2, {}, {"epochs": 6})
-    assert "images of the run 72 -> 144: the schedule goes on at 5.6% of the run" in caplog.text
+    assert "5.6% of the run" in caplog.text
+    assert "images of the run 72 -> 144" in caplog.text
     caplog.clear()
     train_with_stops(make, tmp_path / "as it was", [Stop(3)], every=1)
-    assert "resumed after" not in caplog.text
+    assert "Goes on" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "line"),
+    [("seed", 4, "`data_seed` 3 -> 4"), ("images", 30, "`num_images` 24 -> 30")],
+)
+def test_another_order_of_the_images_is_told(tmp_path, caplog, name, change, line):
+    caplog.set_level("INFO")
+    for step, within in ((2, True), (6, False)):
+        caplog.clear()
+        run = resumed(tmp_path / str(step), step, {}, {name: change})
+        assert line in caplog.text
+        assert ("some come twice" in caplog.text) == within
+        assert run.module.recipe["changes"][0]["after"] == change
+
+
+def test_a_second_fit_of_one_trainer_goes_on_with_the_schedule(tmp_path):
+    module, data, _ = make()
+    rates = []
+
+    class Watch(pl.Callback):
+        def on_train_batch_start(self, trainer, *rest):
+            rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        max_epochs=1,
+        callbacks=[Watch()],
+    )
+    trainer.fit(module, data)
+    trainer.fit_loop.max_epochs = 2
+    trainer.fit(module, data)
+    wanted = [0.015 * (1 + math.cos(math.pi * step / 12)) for step in range(6, 12)]
+    assert rates[6:] == pytest.approx(wanted)
+
+
+def test_another_run_of_a_module_does_not_name_the_changes_of_the_one_before(tmp_path):
+    module = resumed(tmp_path, 2, {}, {"batch": 8, "epochs": 1}).module
+    assert module.recipe["changes"]
+    _, data, _ = make()
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        max_epochs=1,
+    )
+    trainer.fit(module, data)
+    assert module.recipe["changes"] == []
 
 
 def test_a_run_of_steps_reads_its_schedule_at_the_images_of_its_steps(tmp_path):

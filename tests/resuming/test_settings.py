@@ -91,7 +91,7 @@ def test_a_changed_setting_holds_to_the_end(tmp_path, said, name, group_name, va
     change = {"step": 3, "name": name, "before": before, "after": value}
     assert change in module.recipe["changes"]
     (line,) = said
-    assert line.startswith("Goes on from step 3 with ")
+    assert line.startswith("Goes on from step 3 (")
     assert f"`{name}` {before} -> {value}" in line
 
 
