@@ -48,7 +48,10 @@ def finite(
     rule = "a finite number" + (f" {' and '.join(limits)}" if limits else "")
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         refuse(name, rule, value, remedy, kind=TypeError)
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an int beyond the floats
+        refuse(name, rule, value, remedy)
     if (
         not math.isfinite(number)
         or (above is not None and not number > above)

@@ -114,7 +114,7 @@ def test_a_changed_run_is_stopped_as_any_other(tmp_path, step, before, after):
 
 
 def test_it_is_said_what_the_schedule_makes_of_it(tmp_path, caplog):
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="pytorch_lightning")
     resumed(tmp_path, 2, {}, {"batch": 8})
     (line,) = [line for line in caplog.messages if "Goes on" in line]
     assert line == (
@@ -135,7 +135,7 @@ def test_it_is_said_what_the_schedule_makes_of_it(tmp_path, caplog):
     [("seed", 4, "`data_seed` 3 -> 4"), ("images", 30, "`num_images` 24 -> 30")],
 )
 def test_another_order_of_the_images_is_told(tmp_path, caplog, name, change, line):
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="pytorch_lightning")
     for step, within in ((2, True), (6, False)):
         caplog.clear()
         run = resumed(tmp_path / str(step), step, {}, {name: change})

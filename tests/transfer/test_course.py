@@ -127,7 +127,7 @@ def test_a_run_that_is_stopped_ends_as_the_run_that_was_not(room, stop, options,
 def test_what_a_resume_changes_holds_for_the_rest_and_is_recorded(room, tmp_path, caplog):
     run(room, stop=3, path=tmp_path / "it.ckpt")
     module, data = room(learning_rate=1e-4)
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="pytorch_lightning")
     _, rates = run(room, made=(module, data), resume=tmp_path / "it.ckpt", gradient_clip_val=5.0)
     _, slow = run(room, made=room(learning_rate=1e-4))
     assert rates == slow[-len(rates) :]

@@ -175,7 +175,7 @@ def test_records_say_whose_and_how(case):
 def test_about_overrides_and_nothing_else_may(case):
     (first, *_) = case.room.run_records(case.module, case.data, About("ours", dataset="v2"))
     assert (first.method, first.dataset, first.weights) == ("ours", "v2", case.records[0].weights)
-    with pytest.raises(TypeError, match="`about` must be an instdisc.types.About"):
+    with pytest.raises(TypeError, match="`about` must be an About or None"):
         case.room.run_records(case.module, case.data, "ours")
     with pytest.raises(ValueError, match="`data` must be what the Trainer tested `module` on"):
         case.room.run_records(case.module, type(case).data())

@@ -14,6 +14,7 @@ CALLS = [
         "instdisc.callbacks.FewShotAccuracy",
         lambda: {"images": SCENES, "queries": 1, "shots": (1,), "ways": 2},
         {"images": OBJECT.also(empty={}), "shots": sequence(whole(1)), "ways": whole(2)},
+        raises={"images": FileNotFoundError},
     ),
     Call("instdisc.callbacks.GeometryMonitor", dict, {"max_images": whole(4)}),
     Call(
