@@ -185,7 +185,7 @@ class TestArguments:
             ({"size": True}, TypeError, "`size` must be a whole number, got True"),
             ({"size": None}, TypeError, "`size` must be a whole number, got None"),
             ({"rate": "0.2"}, TypeError, "`rate` must be a finite number, got '0.2'"),
-            ({"rate": float("nan")}, ValueError, "`rate` must be a finite number, got nan"),
+            ({"rate": float("nan")}, ValueError, "`rate` must be a finite number above 0, got nan"),
             ({"rate": 0}, ValueError, "`rate` must be a finite number above 0, got 0"),
             ({"on": 1}, TypeError, "`on` must be True or False, got 1"),
             ({"mode": "c"}, ValueError, "`mode` must be one of 'a', 'b', got 'c'"),
