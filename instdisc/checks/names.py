@@ -36,8 +36,8 @@ def trainer_devices(name: str, value: Any) -> Any:
 
 
 def _count_or_list(name: str, value: Any) -> Any:
-    """How many there are to be, where a list of them may be given, too."""
-    return whole(name, value) if isinstance(value, int) else value
+    """How many there are to be; a list of things in its place is left alone, and its items."""
+    return whole(name, value) if isinstance(value, int) and not name.endswith("]") else value
 
 
 PRECISIONS = (

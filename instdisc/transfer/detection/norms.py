@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
+from instdisc.checks import choice
+
 Norm = Literal["frozen", "plain", "sync"]
 NORMS = ("frozen", "plain", "sync")
 
@@ -61,8 +63,7 @@ def set_norm(module: nn.Module, norm: Norm) -> nn.Module:
         >>> type(set_norm(nn.Sequential(nn.BatchNorm2d(4)), "frozen")[0]).__name__
         'FrozenBatchNorm'
     """
-    if norm not in NORMS:
-        raise ValueError(f"`norm` must be one of {', '.join(NORMS)}, got {norm!r}")
+    choice("norm", norm, NORMS)
     if norm == "plain":
         return module
     if norm == "sync":

@@ -1,5 +1,7 @@
 """Analyses: numbers and arrays of features, images, detections and records."""
 
+import torch
+
 from instdisc import Backbone, Scenes
 from instdisc.analysis import Number, Prediction, find_overlaps
 from instdisc.types import Record
@@ -7,7 +9,7 @@ from instdisc.types import Record
 from .. import sorts
 from ..calls import Call
 from ..documented import documented, written
-from ..sorts import OBJECT, number, optional, sequence, tensor, whole
+from ..sorts import OBJECT, optional, sequence, tensor, whole
 from .metrics import guess, true
 
 HERE = "instdisc.analysis"
@@ -80,15 +82,22 @@ CALLS: list[Call] = [
     *documented(HERE, "align_map", "align_components", "principal_components"),
     *documented(HERE, "neighbours", queries=OBJECT),
     *documented(HERE, "RidgePath"),
-    *documented(HERE, *FIGURES, classes=optional(sequence(sorts.choice()))),
+    *documented(
+        HERE,
+        *FIGURES,
+        classes=optional(sequence(sorts.choice())),
+        shown_distances=whole(0),
+    ),
     *documented(HERE, "readout_figure", x=sequence(sorts.choice()), y=sequence(sorts.choice())),
     *documented(HERE, "corrupt", images=PIXELS, corruption=sorts.choice(), severity=SEVERITY),
     *documented(HERE, "corruptions", images=PIXELS, severities=sequence(SEVERITY)),
     *documented(HERE, "corruption_strip", thumbnail=whole(1), severities=sequence(SEVERITY)),
     *documented(HERE, "corruption_errors", "mce"),
     *documented(HERE, "image_distances", lpips_weights=optional(OBJECT)),
-    *documented(HERE, "total_variation", images=tensor()),
-    *documented(HERE, "transform_images", images=PIXELS, name=sorts.choice()),
+    *documented(HERE, "total_variation", images=tensor(empty=True)),
+    *documented(
+        HERE, "transform_images", images=PIXELS, name=sorts.choice(), strength=sorts.NOT_NEGATIVE
+    ),
     *documented(HERE, "SkipNetwork"),
     *documented(HERE, "outlier_aupr", "outlier_auroc", "reliability"),
     *documented(HERE, "restrict_logits", logits=tensor(empty=True)),
@@ -105,9 +114,10 @@ CALLS: list[Call] = [
         similar=SIMILAR,
         expected=optional(sorts.POSITIVE),
     ),
-    *documented(HERE, "error_tiles", thumbnail=whole(1)),
+    *documented(HERE, "error_tiles"),
     *documented(HERE, "mcnemar_p_value", "disagreements", "confident_errors"),
-    *documented(HERE, "choose_images", "thumbnails", "whole_view", "match_classes"),
+    *documented(HERE, "choose_images", "whole_view", "match_classes"),
+    *documented(HERE, "thumbnails", side=whole(0, 512), positions=tensor(torch.int64, empty=True)),
     *documented(HERE, "object_factors", "landmark_factors"),
     *documented(HERE, "factor_probes", train_factors=OBJECT, test_factors=OBJECT),
     *documented(
@@ -126,7 +136,12 @@ CALLS: list[Call] = [
     written(
         f"{HERE}.PriorRecipe",
         lambda: {"channels": (8, 8), "kernels": (3, 3)},
-        input_scale=number(),
+        input_scale=sorts.POSITIVE,
+        skip_channels=whole(0),
     ),
-    written(f"{HERE}.draw_figures", lambda: {"kept": [], "folder": "."}),
+    written(
+        f"{HERE}.draw_figures",
+        lambda: {"kept": [], "folder": "."},
+        kept=sequence(OBJECT, empty=True),
+    ),
 ]

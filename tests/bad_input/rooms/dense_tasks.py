@@ -150,7 +150,7 @@ CALLS: list[Call] = [
     *documented(HERE, "landmark_records", errors=tensor()),
     written(
         f"{HERE}.curve_figure",
-        lambda: {"errors": {"a": torch.rand(4)}, "path": folder() / "curve.png"},
+        lambda: {"errors": {"a": torch.rand(4, 5)}, "path": folder() / "curve.png"},
         path=sorts.PATH.also(suffix="curve.xyz"),
         errors=OBJECT,
     ),
