@@ -144,6 +144,7 @@ def test_device():
             "`device` must be a device of this machine, got 'cuda'. torch sees none ",
         ),
         (0, torch.device("cuda:1"), "got 'cuda:1'. torch sees none here. Take 'cpu'."),
+        (0, "meta", "got 'meta'. torch sees none here. Take 'cpu'."),
         (2, "cuda:2", "got 'cuda:2'. torch sees 2 of them here. Take a lower number, or 'cuda'."),
     ],
 )

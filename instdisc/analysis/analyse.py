@@ -100,8 +100,6 @@ def analyse(
     for name in analyses:
         checks.choice("analyses", name, list(ANALYSES))
         checks.choice("analyses", name, list(TASKS), remedy=f"Add TASKS[{name!r}] = Task(...).")
-    checks.instance("thumbnails", thumbnails, bool, "True or False")
-    checks.instance("figures", figures, bool, "True or False")
     out = _folder(out)
     settings = {} if options is None else options
     if not thumbnails:

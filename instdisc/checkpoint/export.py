@@ -7,13 +7,13 @@ import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import safetensors.torch
 import torch
 from torch import nn
 
-from instdisc.checks import checked_call, choice, input_file, output_file, refuse
+from instdisc.checks import checked_call, input_file, output_file, refuse
 from instdisc.models import Backbone
 from instdisc.version import __version__
 from instdisc.writing import write_whole
@@ -85,7 +85,6 @@ def export_backbone(
         ...     describe_checkpoint(path).layout
         'torchvision'
     """
-    choice("format", format, get_args(Format))
     if isinstance(source, str | Path):
         source = input_file("source", source)
     path = output_file("path", path)

@@ -101,7 +101,7 @@ def inspect_checkpoint(
             f"{path} does not tell how it was made as instdisc's files do ({error!r}): it was "
             "damaged or edited. Export it again."
         ) from error
-    found = recognise(stored, names)
-    name = plain_resnet(found.state) or rest.get("arch")
+    recognised = recognise(stored, names)
+    name = plain_resnet(recognised.state) or rest.get("arch")
     spec = {"name": name} if isinstance(name, str) and timm.is_model(name) else {}
-    return CheckpointInfo(found.layout, spec, "", {}, ""), found
+    return CheckpointInfo(recognised.layout, spec, "", {}, ""), recognised

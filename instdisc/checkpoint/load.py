@@ -89,18 +89,18 @@ def load_with_info(
                 "`backbone` is the network itself: leave out `name` and `options`, got "
                 f"{name!r} and {options}"
             )
-    info, found = inspect_checkpoint(path, () if backbone is None else _named(backbone))
+    info, recognised = inspect_checkpoint(path, () if backbone is None else _named(backbone))
     if backbone is None:
-        filled = _build(path, _spec(path, info, found, name, options))
+        filled = _build(path, _spec(path, info, recognised, name, options))
     else:
         filled = backbone
         check_spec(path, info, filled)
-    state = _of_the_network(found, info, filled)
+    state = _of_the_network(recognised, info, filled)
     wanted = _named(filled)
     counters = [key for key in wanted if key.endswith("num_batches_tracked")]
     state = {key: torch.zeros_like(wanted[key]) for key in counters} | state
     spec = filled.spec if backbone is None else None
-    check_fit(path, info, wanted, state, found.strangers, spec=spec)
+    check_fit(path, info, wanted, state, recognised.strangers, spec=spec)
     for key, value in state.items():
         wanted[key].copy_(value)
     if info.input is not None:
@@ -131,20 +131,20 @@ def _named(backbone: Backbone) -> State:
     return named_inside({f"backbone.{key}": value for key, value in backbone.state_dict().items()})
 
 
-def _of_the_network(found: Recognised, info: CheckpointInfo, backbone: Backbone) -> State:
+def _of_the_network(recognised: Recognised, info: CheckpointInfo, backbone: Backbone) -> State:
     """Without the classifier that a foreign file may hold."""
     if info.layout in (*OWN_LAYOUTS, BARE):
-        return found.state
+        return recognised.state
     config = getattr(backbone.net, "pretrained_cfg", None) or {}
     heads = config.get("classifier") or ()
     heads = (heads,) if isinstance(heads, str) else tuple(heads)
-    return {key: value for key, value in found.state.items() if not within(key, heads)}
+    return {key: value for key, value in recognised.state.items() if not within(key, heads)}
 
 
 def _spec(
     path: Path,
     info: CheckpointInfo,
-    found: Recognised,
+    recognised: Recognised,
     name: str | None,
     options: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
@@ -158,22 +158,23 @@ def _spec(
         if name is not None and name != info.backbone["name"]:
             raise ValueError(another_architecture(path, info, name))
         return info.backbone
-    if any(".shortcut." in key for key in found.state):
+    if any(".shortcut." in key for key in recognised.state):
         raise ValueError(
             f"{path} holds lightly's own ResNet (ResNetGenerator), which is none of timm's: cut "
             "into nn.Sequential, as lightly's examples do, it has no ReLU after its first batch "
             "norm. Train one of torchvision's or timm's ResNets there."
         )
-    given = {} if name is None else {"name": name}
-    spec = {**info.backbone, **given, **(options or {})}
+    named = {} if name is None else {"name": name}
+    spec = {**info.backbone, **named, **(options or {})}
     if "name" not in spec:
         look = "cannot be recognised" if info.layout == "timm" else f"looks like {info.layout}'s"
         raise ValueError(
-            f"{path} {look}, and its keys do not tell the architecture: {some(list(found.state))}. "
+            f"{path} {look}, and its keys do not tell the architecture: "
+            f"{some(list(recognised.state))}. "
             "If it is one of timm's, give its `name`, e.g. 'vit_small_patch16_224'."
         )
-    conv = found.state.get("conv1.weight")
-    if plain_resnet(found.state) and conv is not None and conv.shape[-1] == 3:
+    conv = recognised.state.get("conv1.weight")
+    if plain_resnet(recognised.state) and conv is not None and conv.shape[-1] == 3:
         if info.layout == "solo-learn":
             raise ValueError(
                 f"{path} is solo-learn's ResNet for CIFAR, whose first convolution pads by 2. No "

@@ -150,12 +150,15 @@ def device(name: str, value: str | torch.device) -> torch.device:
 
 
 def _device_count(kind: str) -> int | None:
-    """How many devices of a kind torch can use; ``None`` where it does not say."""
+    """How many devices of a kind torch computes on: none on "meta"; ``None`` on the CPU, any."""
+    if kind == "cpu":
+        return None
     if kind == "cuda":
         return torch.cuda.device_count() if torch.cuda.is_available() else 0
     if kind == "mps":
         return int(torch.backends.mps.is_available())
-    return None
+    module: Any = getattr(torch, kind, None)
+    return int(module.device_count()) if hasattr(module, "device_count") else 0
 
 
 def _equal(value: object, option: object) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from instdisc.checks import arguments, instance, share
+from instdisc.checks import arguments, instance, within
 
 from .conversion import keeping
 
@@ -51,7 +50,7 @@ class MomentumEncoder(nn.Module):
 
     def __init__(self, encoder: nn.Module, momentum: float = 0.999) -> None:
         super().__init__()
-        arguments(MomentumEncoder.__init__, locals(), momentum=functools.partial(share, one=False))
+        arguments(MomentumEncoder.__init__, locals(), momentum=within(at_least=0, below=1))
         self.momentum = momentum
         self.module = copy.deepcopy(encoder).requires_grad_(False)
         self._apply(lambda tensor: tensor)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 
-from instdisc.checks import checked_call, refuse, whole
+from instdisc.checks import checked_call, refuse
 from instdisc.data import LandmarkData, LandmarkSource
 from instdisc.data.landmarks.dataset import Crop
 from instdisc.data.landmarks.module import Augment
@@ -116,7 +116,6 @@ def fit_landmarks(
     if predictions is not None:
         check_predictions(predictions)
     pictures = pictures_folder(pictures)
-    whole("epochs", epochs)
     if image_size is None:
         seen = backbone.input.size
         if not isinstance(seen, int):

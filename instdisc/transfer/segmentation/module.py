@@ -14,7 +14,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from instdisc.checkpoint import open_backbone
-from instdisc.checks import checked_call, finite, positive, whole
+from instdisc.checks import checked_call, finite, whole
 from instdisc.metrics import ImageRows, SegmentationResult, SegmentationScores
 from instdisc.metrics.rows import empty_rows
 from instdisc.models import Backbone
@@ -108,10 +108,6 @@ class Segmenter(LightningModule):
     ) -> None:
         super().__init__()
         check_schedule(schedule, power, least_rate, milestones)
-        positive("learning_rate", learning_rate)
-        positive("head_rate", head_rate)
-        finite("momentum", momentum, at_least=0, below=1)
-        finite("weight_decay", weight_decay, at_least=0)
         finite("auxiliary", auxiliary, at_least=0)
         if test_short_side is not None:
             whole("test_short_side", test_short_side)
