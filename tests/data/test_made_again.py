@@ -158,5 +158,5 @@ def test_other_samplers_are_refused(loader):
     sampler = RandomSampler(range(10))
     with pytest.raises(ValueError, match="`sampler` must be None, .* set `shuffle`"):
         loader(sampler=sampler)
-    with pytest.raises(ValueError, match="`batch_sampler` must be None"):
+    with pytest.raises(TypeError, match="`batch_sampler` must be None"):
         loader(batch_sampler=BatchSampler(sampler, 4, True))

@@ -194,7 +194,7 @@ def test_broken_weights_are_refused(scenes):
     broken = Backbone("test_resnet")
     with torch.no_grad():
         next(broken.parameters()).fill_(float("nan"))
-    with pytest.raises(ValueError, match=r"`features \[0\]` must be finite, got nan in image"):
+    with pytest.raises(ValueError, match=r"`features of stage 1` must be finite, got nan in image"):
         evaluate_factors(broken, *scenes, image_size=32)
 
 

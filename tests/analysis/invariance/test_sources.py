@@ -142,5 +142,5 @@ def test_sets_that_know_nothing_are_refused():
         factors_of("train", 3)
     with pytest.raises(TypeError, match="`source` must be an ObjectSource"):
         object_factors(Plain())
-    with pytest.raises(TypeError, match="`source` must be a set of images with points"):
+    with pytest.raises(TypeError, match="`source` must be a LandmarkSource"):
         landmark_factors(Plain())
