@@ -139,7 +139,8 @@ def test_a_longer_run_raises_the_rate_and_says_so(tmp_path, said):
     begin(path, moco(schedule="cosine", learning_rate=1.0), steps=6)
     go_on(path, moco(schedule="cosine", learning_rate=1.0), max_epochs=4)
     (line,) = said
-    assert "`max_epochs` 2 -> 4; the learning rate of the next step 0.1464 -> 0.6913" in line
+    assert "`max_epochs` 2 -> 4; images of the run " in line
+    assert "; the learning rate of the next step 0.1464 -> 0.6913" in line
 
 
 def test_changes_through_several_resumes(tmp_path):
