@@ -88,7 +88,7 @@ def _check(name: str, value: Any, kinds: list[Kind], rule: Rule | None) -> None:
 
 def _check_finite(name: str, value: Any) -> None:
     if isinstance(value, numbers.Integral):
-        if not -(2**63) <= value < 2**63:  # what tensors and their sizes hold
+        if not -(2**63) <= int(value) < 2**63:  # what tensors and their sizes hold
             refuse(name, "a whole number of at most 64 bits", value)
     elif isinstance(value, numbers.Real) and not math.isfinite(value):
         refuse(name, "a finite number", value)
