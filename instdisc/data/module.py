@@ -280,4 +280,7 @@ def _as_source(
         return images
     if not Path(images).is_dir():
         raise FileNotFoundError(f"`{name}` must be a folder of images, got {str(images)!r}")
-    return ImageFolder(images, on_unreadable=on_unreadable)
+    try:
+        return ImageFolder(images, on_unreadable=on_unreadable)
+    except ValueError as error:  # there the folder has another name
+        raise ValueError(str(error).replace("`root`", f"`{name}`")) from None

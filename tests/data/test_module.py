@@ -266,3 +266,8 @@ def test_bad_arguments(options, message):
 def test_bad_arguments_that_its_loaders_refuse(options, message):
     with pytest.raises(ValueError, match=message):
         ViewData(scenes(), **options).train_dataloader()
+
+
+def test_a_folder_is_refused_under_the_name_of_the_argument(tmp_path):
+    with pytest.raises(ValueError, match="`test_images` must be a folder of images, got"):
+        ViewData(Scenes(8, image_size=32), test_images=tmp_path, image_size=32)

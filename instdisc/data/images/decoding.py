@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 from torch import Tensor
 
@@ -107,6 +107,8 @@ def _open(file: bytes) -> Iterator[Image.Image]:
 def _by_pil(file: BytesIO | Path) -> Image.Image:
     try:
         return Image.open(file, formats=_FORMATS)
+    except UnidentifiedImageError as error:  # whose message is about our own buffer
+        raise ValueError("it is no image of a format that is read") from error
     except Image.DecompressionBombError as error:
         pixels = str(error).partition("(")[2].partition(")")[0]  # "3600000000 pixels"
         raise ValueError(

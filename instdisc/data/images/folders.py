@@ -78,7 +78,11 @@ class ImageFolder(ImageFiles):
         refuse_parts(root, found)
         empty = [name for name, files in found.items() if not len(files)]
         if not len(loose) and len(empty) == len(found):
-            raise ValueError(f"{root} holds no image ({', '.join(sorted(SUFFIXES))})")
+            kinds = ", ".join(sorted(SUFFIXES))
+            raise ValueError(
+                f"`root` must be a folder of images, got {str(root)!r}, which holds no image "
+                f"({kinds})"
+            )
         if empty:
             raise ValueError(
                 f"{len(empty)} class folders of {root} hold no image: "
