@@ -105,6 +105,7 @@ def test_every_image_comes_once_and_the_rate_is_that_of_its_share(tmp_path, step
     assert run.trainer.global_step == step + sum(steps_left)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("step", "before", "after"), [CHANGES[2], CHANGES[7], CHANGES[12]])
 def test_a_changed_run_is_stopped_as_any_other(tmp_path, step, before, after):
     expected = resumed(tmp_path / "whole", step, before, after)
