@@ -70,5 +70,5 @@ def test_refusals():
         readout_figure(READOUT, x="readout")
     with pytest.raises(TypeError, match="`records` must be a list of records"):
         readout_figure([{"task": "readout"}])
-    with pytest.raises(ValueError, match="`top-1 of MoCo` must be a finite number, got nan"):
+    with pytest.raises(ValueError, match="`value` must be a finite number, got nan"):
         readout_figure([record("MoCo", value=math.nan), READOUT[1], *DETECTION])
