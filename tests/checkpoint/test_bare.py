@@ -144,7 +144,7 @@ def test_what_does_not_fit_changes_nothing(make_backbone, tmp_path):
     torch.save(cifar.net.state_dict(), path)
     with pytest.raises(ValueError, match="does not fit `backbone`.* Missing keys: net.weight"):
         load_backbone(path, backbone=own)
-    with pytest.raises(TypeError, match="`backbone` must be a Backbone, got"):
+    with pytest.raises(TypeError, match="`backbone` must be a Backbone or None, got"):
         load_backbone(path, backbone=own.net)
     with pytest.raises(ValueError, match="`backbone` is the network itself: leave out `name`"):
         load_backbone(path, "resnet18", backbone=cifar)
