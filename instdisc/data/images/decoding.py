@@ -52,7 +52,7 @@ def decode_file(path: Path) -> Tensor:
         MemoryError: if there is not enough memory for it; names the file.
     """
     with _named("image", path):
-        file = path.read_bytes()
+        file = _read(path)
         if decode_jpeg is not None and file.startswith(_JPEG):
             header = read_header(file)
             if header is not None:  # else libjpeg might read another size there than PIL
@@ -80,7 +80,7 @@ def open_image(path: Path, what: str = "image") -> Iterator[Image.Image]:
     Raises:
         ValueError, MemoryError: as `decode_file`, for whatever goes wrong until the block ends.
     """
-    with _named(what, path), _open(path.read_bytes()) as opened:
+    with _named(what, path), _open(_read(path)) as opened:
         yield opened
 
 
@@ -92,6 +92,12 @@ def read_size(path: Path) -> tuple[int, int]:
     """
     with _named("image", path), _by_pil(path) as opened:
         return opened.height, opened.width
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file() and path.exists():  # a pipe would be waited for, for ever
+        raise ValueError("it is no regular file")
+    return path.read_bytes()
 
 
 @contextmanager

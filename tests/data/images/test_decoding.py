@@ -287,3 +287,15 @@ def test_a_run_skips_a_damaged_png_and_says_which(tmp_path, num_workers, caplog)
     assert len(batches) == 1
     if not num_workers:  # a worker logs on its own
         assert "b/3.png (the checksum of the bytes" in caplog.text
+
+
+def test_pipes_and_links_in_a_circle_are_files_that_cannot_be_read(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
+    os.mkfifo(tmp_path / "2.png")
+    os.symlink(tmp_path / "3.png", tmp_path / "3.png")
+    folder = ImageFolder(tmp_path)
+    assert folder.read(0).shape == (3, 8, 8)
+    with pytest.raises(ValueError, match=r"2\.png \(it is no regular file\)"):
+        folder.read(1)
+    with pytest.raises(ValueError, match=r"3\.png"):
+        folder.read(2)
