@@ -14,21 +14,29 @@ from __future__ import annotations
 
 import inspect
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import rich
+import yaml
+from going_on import changed_settings, checkpoints_folder, find_start
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import (
     LearningRateMonitor,
     ModelCheckpoint,
+    ModelSummary,
     ProgressBar,
-    RichProgressBar,
 )
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+from screen import RunProgressBar, RunSummary, leave_adverts_out
+from sharing import share_batch, steps_per_epoch
 
+from instdisc.callbacks import NewestCheckpoint
+from instdisc.callbacks.keeper import save_whole
+from instdisc.loggers import log_picture
 from instdisc.report import results_table
 from instdisc.transfer import store_run
 from instdisc.types import About, Record
@@ -91,20 +99,26 @@ class RunCLI(LightningCLI):
 
     def keeper(self, folder: Path) -> ModelCheckpoint:
         """The default keeper of checkpoints in `folder`."""
-        # A new file each time, then "last" as a link to it, then the old file goes: whenever the
-        # run is killed, a whole checkpoint is there.
-        steps = self.save_every
-        epochs = 1 if steps is None else None
-        return ModelCheckpoint(
-            folder, save_last="link", every_n_epochs=epochs, every_n_train_steps=steps
-        )
+        return NewestCheckpoint(folder, every_n_train_steps=self.save_every)
+
+    def start(self) -> str | None:
+        """The checkpoint to go on from, for ``Trainer.fit``; says what changed since."""
+        path = find_start(self.trainer, self.config.ckpt_path)
+        if path is not None and self.trainer.is_global_zero:
+            settings = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+            changes = changed_settings(
+                Path(self.trainer.default_root_dir) / "config.yaml", settings
+            )
+            since = f" Changed since: {', '.join(changes)}." if changes else ""
+            print(f"Going on from {path}.{since}")
+        return path
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument(
             "--ckpt_path",
             type=str | None,
             default=None,
-            help="Checkpoint to go on from; 'last' for the newest one in the run's folder.",
+            help="Checkpoint to go on from; 'last' for the newest whole one of the run.",
         )
         parser.add_argument(
             "--global_batch",
@@ -120,7 +134,7 @@ class RunCLI(LightningCLI):
         if self._batch_size is None:
             arguments = inspect.signature(self.datamodule_class).parameters
             self.config.data.batch_size = arguments["batch_size"].default
-        folder = Path(self.config.trainer.default_root_dir or ".") / "checkpoints"
+        folder = checkpoints_folder(self.config.trainer.default_root_dir)
         if self.config.ckpt_path is None and any(folder.glob("*.ckpt")):
             self.parser.error(
                 f"{folder} holds the checkpoints of a run already. Go on with it by "
@@ -129,11 +143,17 @@ class RunCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()
-        if self.config.global_batch is None:
-            return
+        if self.config.global_batch is not None:
+            self._share_step(self.config.global_batch)
+        if self.config.trainer.log_every_n_steps is None:
+            # Not longer than an epoch, of which else nothing but the loss would be logged.
+            steps = steps_per_epoch(self.trainer, self.datamodule)
+            self.trainer.log_every_n_steps = min(self.trainer.log_every_n_steps, max(1, steps))
+
+    def _share_step(self, images: int) -> None:
         devices = self.trainer.world_size
         self.datamodule.batch_size, parts = share_batch(
-            self.config.global_batch,
+            images,
             devices,
             batch_size=self._batch_size,
             parts=self.trainer.accumulate_grad_batches,
@@ -143,8 +163,8 @@ class RunCLI(LightningCLI):
         remark = self.divide_step(devices, parts)
         if self.trainer.is_global_zero:
             print(
-                f"A step has {self.config.global_batch} images: {devices} device(s) x {parts} "
-                f"part(s) x {self.datamodule.batch_size}. {remark}".rstrip()
+                f"A step has {images} images: {devices} device(s) x {parts} part(s) x "
+                f"{self.datamodule.batch_size}. {remark}".rstrip()
             )
 
     def divide_step(self, devices: int, parts: int) -> str:
@@ -158,9 +178,12 @@ class RunCLI(LightningCLI):
             settings.logger = self.loggers(root)
         defaults = self.watchers()
         if settings.enable_progress_bar is not False:
-            defaults.append(RichProgressBar())
+            defaults.append(RunProgressBar())
+        if settings.enable_model_summary is not False:
+            defaults.append(RunSummary())
+            settings.enable_model_summary = False  # Lightning's, which would say that ours is there
         if settings.enable_checkpointing is not False and not settings.fast_dev_run:
-            defaults.append(self.keeper(root / "checkpoints"))
+            defaults.append(self.keeper(checkpoints_folder(settings.default_root_dir)))
         given = settings.callbacks or []
         given = given if isinstance(given, list) else [given]
         settings.callbacks = given + [
@@ -168,7 +191,10 @@ class RunCLI(LightningCLI):
             for default in defaults
             if not any(isinstance(callback, _kind(default)) for callback in given)
         ]
-        return super().instantiate_trainer(**kwargs)
+        leave_adverts_out()
+        trainer = super().instantiate_trainer(**kwargs)
+        save_whole(trainer)
+        return trainer
 
 
 class TaskCLI(RunCLI):
@@ -193,7 +219,7 @@ class TaskCLI(RunCLI):
             room: `instdisc.transfer.detection`, ``segmentation`` or ``landmarks``.
         """
         start, trainer, data = time.perf_counter(), self.trainer, self.datamodule
-        trainer.fit(self.model, datamodule=data, ckpt_path=self.config.ckpt_path)
+        trainer.fit(self.model, datamodule=data, ckpt_path=self.start())
         if self.model.result is None:  # the last weights have not been tested
             trainer.validate(self.model, datamodule=data, verbose=False)
         records: list[Record] = room.run_records(
@@ -213,59 +239,17 @@ class TaskCLI(RunCLI):
             rich.print(results_table(records, rows="results"))
         return records
 
-
-def share_batch(
-    images: int, devices: int, *, batch_size: int | None = None, parts: int = 1
-) -> tuple[int, int]:
-    """How the images of a step are shared, exactly.
-
-    Args:
-        images: of a step, of all devices together.
-        devices: that share them.
-        batch_size: images that a device is to hold at once; ``None`` for all of its share.
-        parts: into which the step is divided, one computed after another; 1 for as few as
-            `batch_size` allows.
-
-    Returns:
-        Images that a device holds at once, and the number of parts.
-
-    Raises:
-        ValueError: if the shares would not be equal, or `parts` and `batch_size` do not agree.
-
-    Example:
-        >>> share_batch(256, 8), share_batch(256, 1, batch_size=64)
-        ((32, 1), (64, 4))
-    """
-    for name, value in (("global_batch", images), ("data.batch_size", batch_size)):
-        if value is not None and value < 1:
-            raise ValueError(f"`{name}` must be positive, got {value}")
-    if batch_size is None:
-        if images % (devices * parts):
-            raise ValueError(
-                f"`global_batch`={images} cannot be shared equally by {devices} device(s) x "
-                f"{parts} part(s). Take a number of --trainer.devices that divides it, or another "
-                "--global_batch, which is then not the published one."
-            )
-        return images // (devices * parts), parts
-    if images % (devices * batch_size):
-        raise ValueError(
-            f"`global_batch`={images} is no multiple of {devices} device(s) x "
-            f"`data.batch_size`={batch_size}. Take a `data.batch_size` that divides the share of a "
-            "device, or another --global_batch, which is then not the published one."
-        )
-    needed = images // (devices * batch_size)
-    if parts not in (1, needed):
-        raise ValueError(
-            f"`trainer.accumulate_grad_batches`={parts} does not agree with `global_batch`="
-            f"{images} and `data.batch_size`={batch_size} on {devices} device(s), which need "
-            f"{needed}. Give one of the two."
-        )
-    return batch_size, needed
+    def show(self, pictures: Sequence[Path]) -> None:
+        """Hands files to the loggers that show pictures, by their names; on the first process."""
+        for path in pictures:
+            step = self.trainer.global_step
+            log_picture(self.trainer.loggers, path.stem, path, step=step)
 
 
 def _kind(default: Callback) -> type:
-    """What takes its place: of progress bars there can be only one."""
-    return ProgressBar if isinstance(default, ProgressBar) else type(default)
+    """What takes its place: of some there is only one, whatever its class."""
+    kinds = (ProgressBar, ModelSummary, ModelCheckpoint)
+    return next((kind for kind in kinds if isinstance(default, kind)), type(default))
 
 
 def _seed(seed: bool | int) -> int:

@@ -3,10 +3,12 @@
 python examples/custom_method.py
 """
 
+from pathlib import Path
+
 import instdisc
+from instdisc.checkpoint import open_backbone
 from instdisc.losses import ContrastiveLoss, ExemplarLoss
 from instdisc.methods import Classification, Contrast
-from instdisc.models import as_backbone
 from instdisc.testing import check_method
 
 
@@ -15,7 +17,7 @@ class CrossEntropyExemplarModule(instdisc.PretrainModule):
 
     def __init__(
         self,
-        backbone: str | instdisc.Backbone = "resnet50",
+        backbone: str | Path | instdisc.Backbone = "resnet50",
         *,
         num_classes: int,
         contrast_weight: float = 0.5,
@@ -25,7 +27,7 @@ class CrossEntropyExemplarModule(instdisc.PretrainModule):
         learning_rate: float = 0.03,
         batch_norm_groups: int = 8,
     ) -> None:
-        backbone = as_backbone(backbone)
+        backbone = open_backbone(backbone)
         loss: ContrastiveLoss = ExemplarLoss(temperature)
         objectives = {
             "classes": Classification(backbone.dim, num_classes),

@@ -47,6 +47,7 @@ def main(args: list[str] | None = None) -> list[Record]:
     if cli.trainer.is_global_zero:
         folder = Path(cli.trainer.default_root_dir)
         save_run(cli.model, cli.datamodule, folder)
+        cli.show(sorted((folder / "pictures").glob("*.png")))
         print(f"The detector, its detections and pictures are in {folder}.")
     return records
 

@@ -40,7 +40,7 @@ def main(args: list[str] | None = None) -> list[Record]:
             module.precompute(data, trainer.strategy.root_device)
         records = cli.run(landmarks)
     if trainer.is_global_zero:
-        landmarks.save_pictures(module, data, trainer.default_root_dir)
+        cli.show(landmarks.save_pictures(module, data, trainer.default_root_dir))
         print(f"Records and pictures are in {trainer.default_root_dir}.")
     return records
 

@@ -51,7 +51,7 @@ from instdisc.callbacks import (
 def main(args: list[str] | None = None) -> PretrainCLI:
     """From the data to the exported backbone; `args` are the command line, ``None``: sys.argv."""
     cli = make_cli(args)
-    cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=cli.config.ckpt_path)
+    cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=cli.start())
     keeper = cli.trainer.checkpoint_callback
     kept = getattr(keeper, "last_model_path", "") or getattr(keeper, "best_model_path", "")
     if kept and cli.trainer.is_global_zero:

@@ -5,13 +5,16 @@ Legend: B rows on this process, W processes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed
 from torch import Tensor
 
 from instdisc.checks import INTEGERS, count, dtype, instance, refuse, shape
+
+_Value = TypeVar("_Value")
 
 
 def world_size() -> int:
@@ -96,6 +99,32 @@ def unshuffle(features: Tensor, order: Tensor) -> Tensor:
     dtype("order", order, INTEGERS)
     shape("order", order, (len(features) * world_size(),))
     return gather(features)[torch.argsort(order)[_own_rows(len(features))]]
+
+
+def from_first(compute: Callable[[], _Value]) -> _Value:
+    """What the first process computes, on every process; all of them must call it.
+
+    Args:
+        compute: called on rank 0 alone; its result can be pickled. An error of it is raised on
+            every process.
+
+    Example:
+        >>> from_first(lambda: 3)
+        3
+    """
+    if world_size() == 1:
+        return compute()
+    outcome: list[Any] = [None, None]
+    if rank() == 0:
+        try:
+            outcome[0] = compute()
+        except Exception as error:
+            outcome[1] = error
+    torch.distributed.broadcast_object_list(outcome, src=0)
+    if outcome[1] is not None:
+        raise outcome[1]
+    result: _Value = outcome[0]
+    return result
 
 
 @torch.no_grad()

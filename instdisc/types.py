@@ -145,23 +145,27 @@ class LandmarkBatch(NamedTuple):
     indices: Tensor
 
 
+ImageSize = int | tuple[int, int]  # the side of a square in pixels, or height and width
+
+
 @checked_call(size=whole, std=positive, crop=positive)
 class InputSpec(NamedTuple):
     """How a backbone was trained to see images; whatever uses it shows them so.
 
     Attributes:
-        size: side of the view in pixels.
+        size: side of the view in pixels; ``(height, width)`` where it is no square.
         mean: of the normalisation, per channel, for images in [0, 1].
         std: likewise.
         interpolation: ``"bilinear"`` or ``"bicubic"``, both with antialias.
-        crop: side of the view over the short side of the resized image: 0.875 is 224 of 256.
+        crop: side of the view over the short side of the resized image: 0.875 is 224 of 256; of
+            both sides where the view is no square.
 
     Example:
         >>> InputSpec().mean
         (0.485, 0.456, 0.406)
     """
 
-    size: int = 224
+    size: ImageSize = 224
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"

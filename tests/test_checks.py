@@ -1,5 +1,6 @@
 """Arguments are refused by name, rule, value and remedy; numbers of every library are taken."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -24,6 +25,20 @@ def test_numbers_of_any_library_pass_unchanged(value):
 def test_positive_refuses_what_is_not(value):
     with pytest.raises(ValueError, match=r"`rate` must be a finite number above 0, got"):
         checks.positive("rate", value)
+
+
+def test_an_int_beyond_the_floats_is_not_finite():
+    with pytest.raises(ValueError, match="`rate` must be a finite number above 0, got 1000"):
+        checks.positive("rate", 10**400)
+
+
+def test_whole_numbers_beyond_64_bits_are_refused():
+    def fill(size: int) -> None:
+        arguments(fill, locals(), size=checks.whole)
+
+    fill(2**63 - 1)
+    with pytest.raises(ValueError, match="`size` must be a whole number of at most 64 bits, got"):
+        fill(10**30)
 
 
 @pytest.mark.parametrize("value", ["0.2", True, None, [1], torch.tensor(1.0), 1 + 0j])
@@ -120,6 +135,29 @@ def test_device():
         checks.device("device", 0)
 
 
+@pytest.mark.parametrize(
+    ("count", "value", "message"),
+    [
+        (
+            0,
+            "cuda",
+            "`device` must be a device of this machine, got 'cuda'. torch sees none ",
+        ),
+        (0, torch.device("cuda:1"), "got 'cuda:1'. torch sees none here. Take 'cpu'."),
+        (0, "meta", "got 'meta'. torch sees none here. Take 'cpu'."),
+        (2, "cuda:2", "got 'cuda:2'. torch sees 2 of them here. Take a lower number, or 'cuda'."),
+    ],
+)
+def test_a_device_that_the_machine_lacks(count, value, message, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        checks.device("device", value)
+    if count:
+        assert checks.device("device", "cuda:1") == torch.device("cuda:1")
+        assert checks.device("device", "cuda") == torch.device("cuda")
+
+
 def test_long_values_are_cut():
     with pytest.raises(ValueError, match=r"x{50,}\.\.\.$"):
         checks.choice("x", "x" * 1000, ["a"])
@@ -162,7 +200,7 @@ class TestArguments:
             ({"size": True}, TypeError, "`size` must be a whole number, got True"),
             ({"size": None}, TypeError, "`size` must be a whole number, got None"),
             ({"rate": "0.2"}, TypeError, "`rate` must be a finite number, got '0.2'"),
-            ({"rate": float("nan")}, ValueError, "`rate` must be a finite number.*, got nan"),
+            ({"rate": float("nan")}, ValueError, "`rate` must be a finite .* above 0, got nan"),
             ({"rate": 0}, ValueError, "`rate` must be a finite number above 0, got 0"),
             ({"on": 1}, TypeError, "`on` must be True or False, got 1"),
             ({"mode": "c"}, ValueError, "`mode` must be one of 'a', 'b', got 'c'"),

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "instdisc"
 LEVELS = [
     {"version"},
     {"checks"},
-    {"types", "distributed", "heap", "gpu"},
+    {"types", "distributed", "heap", "gpu", "writing", "loggers"},
     {"resuming"},
     {"records"},
     {"data", "models", "losses", "metrics"},

@@ -64,6 +64,15 @@ def _cpu_views() -> dict[str, Row]:
             "whole views, 224 px from JPEG, per core", "benchmarks.views.whole_224", **few
         ),
         **{
+            f"decode_{form}_{size[0]}": Row(
+                f"decoding a {form.upper()} of {size[0]} x {size[1]} pixels, per core",
+                "benchmarks.decoding.files",
+                {"form": form, "size": size},
+                **few,
+            )
+            for form, size in (("png", (32, 32)), ("png", (500, 375)), ("jpeg", (500, 375)))
+        },
+        **{
             f"views_{size}": Row(
                 f"whole views, {size} px from memory, per core",
                 "benchmarks.views.from_memory",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from instdisc.transfer import (
     read_predictions,
     run_suite,
 )
+from instdisc.writing import write_whole
 
 from .analysis import NothingToDraw
 from .registry import ANALYSES
@@ -101,8 +100,6 @@ def analyse(
     for name in analyses:
         checks.choice("analyses", name, list(ANALYSES))
         checks.choice("analyses", name, list(TASKS), remedy=f"Add TASKS[{name!r}] = Task(...).")
-    checks.instance("thumbnails", thumbnails, bool, "True or False")
-    checks.instance("figures", figures, bool, "True or False")
     out = _folder(out)
     settings = {} if options is None else options
     if not thumbnails:
@@ -193,13 +190,7 @@ def _without_thumbnails(
 def _save(figure: Figure, path: Path) -> None:
     """Whole or not at all."""
     checks.instance("figure", figure, Figure, "a matplotlib Figure")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{uuid.uuid4().hex}.png")
-    try:
-        figure.savefig(partial, dpi=120)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, lambda file: figure.savefig(file, dpi=120))
 
 
 def _file_name(name: str, what: str) -> str:

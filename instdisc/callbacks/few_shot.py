@@ -225,6 +225,13 @@ def _checked_shots(shots: Sequence[int]) -> tuple[int, ...]:
     return counts
 
 
+def _open(entry: str | Path) -> ImageSource:
+    try:
+        return open_images(entry, part="all")
+    except FileNotFoundError as error:
+        raise FileNotFoundError(str(error).replace("`name`", "`images`")) from None
+
+
 def _opened(images: Images | Sequence[Images] | Mapping[str, Images]) -> dict[str, ImageSource]:
     """The sets by their names in the logs."""
     kinds, rule = (ImageSource, str, Path), "an ImageSource or what open_images opens, or several"
@@ -235,7 +242,7 @@ def _opened(images: Images | Sequence[Images] | Mapping[str, Images]) -> dict[st
     sets: dict[str, ImageSource] = {}
     for name, entry in named:
         checks.instance("images", entry, kinds, rule)
-        source = entry if isinstance(entry, ImageSource) else open_images(entry, part="all")
+        source = entry if isinstance(entry, ImageSource) else _open(entry)
         name = source.name if name is None else checks.instance("images", name, str, "named by str")
         if name in sets:
             checks.refuse("images", "of different names", name, "Name them: {'a': ..., 'b': ...}.")

@@ -8,17 +8,18 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
 from instdisc import checks
+from instdisc.loggers import log_picture
 
 
 class ViewPictures(Callback):
     """Saves the views of the first training batch as one picture, a row per image.
 
-    It goes to ``views.png`` in the run's folder, and to TensorBoard if that logs.
+    It goes to ``views.png`` in the run's folder, and to the loggers that show
+    pictures (`instdisc.loggers.log_picture`).
 
     Args:
         num_images: at most so many rows.
@@ -62,9 +63,7 @@ class ViewPictures(Callback):
         picture = self.picture(batch[0])
         folder.mkdir(parents=True, exist_ok=True)
         save_image(picture, folder / "views.png")
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image("views", picture, trainer.global_step)
+        log_picture(trainer.loggers, "views", picture, step=trainer.global_step)
 
     def picture(self, images: Sequence[Tensor]) -> Tensor:
         """The grid.

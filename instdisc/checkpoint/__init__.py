@@ -4,9 +4,10 @@ import warnings
 from pathlib import Path
 
 from .export import export_backbone as export_backbone
-from .load import CheckpointInfo as CheckpointInfo
-from .load import describe_checkpoint as describe_checkpoint
+from .info import CheckpointInfo as CheckpointInfo
+from .info import describe_checkpoint as describe_checkpoint
 from .load import load_backbone as load_backbone
+from .newest import newest_checkpoint as newest_checkpoint
 from .opening import open_backbone as open_backbone
 
 

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
-import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import safetensors.torch
 import torch
 from torch import nn
 
-from instdisc.checks import checked_call, choice, input_file, output_file, refuse
+from instdisc.checks import checked_call, input_file, output_file, refuse
 from instdisc.models import Backbone
 from instdisc.version import __version__
+from instdisc.writing import write_whole
 
-from .layouts import PLAIN_RESNETS, State, detectron2_name, plain_resnet
-from .load import CheckpointInfo, load_with_info
+from .fit import HARMLESS_OPTIONS
+from .info import CheckpointInfo
+from .layouts import PLAIN_RESNETS, State, detectron2_name, named_inside, plain_resnet
+from .load import load_with_info
+from .read import some
 
 Format = Literal["instdisc", "torchvision", "timm", "detectron2"]
 _TORCH = (".pth", ".pt", ".bin")
@@ -32,9 +34,6 @@ _SUFFIXES: dict[str, tuple[str, ...]] = {
     "detectron2": (".pkl",),
 }
 _TELLING = {suffix for suffixes in _SUFFIXES.values() for suffix in suffixes}
-
-# Options of timm's ResNets that change its training, not the network that a file describes.
-_HARMLESS_OPTIONS = {"zero_init_last", "drop_rate", "drop_path_rate", "drop_block_rate"}
 
 
 @checked_call()
@@ -86,7 +85,6 @@ def export_backbone(
         ...     describe_checkpoint(path).layout
         'torchvision'
     """
-    choice("format", format, get_args(Format))
     if isinstance(source, str | Path):
         source = input_file("source", source)
     path = output_file("path", path)
@@ -119,7 +117,7 @@ def export_backbone(
                 torch.save(state, buffer)
                 file.write_bytes(buffer.getvalue())
 
-    _write_whole(path, write)
+    write_whole(path, write)
     return path
 
 
@@ -159,12 +157,13 @@ def _resolve(source: object) -> tuple[Backbone, CheckpointInfo]:
 
 def _weights(backbone: Backbone) -> State:
     """Copies for a file: dense, sharing no memory, under plain names."""
-    return {
-        key.removeprefix("_orig_mod."): value.detach()
+    state = {
+        f"backbone.{key.replace('_orig_mod.', '')}": value.detach()
         .cpu()
         .clone(memory_format=torch.contiguous_format)
-        for key, value in backbone.net.state_dict().items()
+        for key, value in backbone.state_dict().items()
     }
+    return named_inside(state)
 
 
 def _metadata(backbone: Backbone, info: CheckpointInfo) -> dict[str, str]:
@@ -189,6 +188,12 @@ def _metadata(backbone: Backbone, info: CheckpointInfo) -> dict[str, str]:
 
 
 def _check_fits(backbone: Backbone, state: State, format: Format) -> None:
+    beside = [key for key in backbone.state_dict() if not key.startswith("net.")]
+    if beside:
+        raise ValueError(
+            f"`format`={format!r} is for the network alone, and this backbone has more: "
+            f"{some(beside)}. Use format='instdisc'."
+        )
     if backbone.stem != "imagenet":
         raise ValueError(
             f"`format`={format!r} cannot tell a stem, and this one is {backbone.stem!r}. "
@@ -197,7 +202,7 @@ def _check_fits(backbone: Backbone, state: State, format: Format) -> None:
     if format == "timm":
         return
     name = backbone.name.split(".")[0]
-    options = set(backbone.timm_options) - _HARMLESS_OPTIONS
+    options = set(backbone.timm_options) - HARMLESS_OPTIONS
     if name not in PLAIN_RESNETS or options or plain_resnet(state) != name:
         with_options = f" with {', '.join(sorted(options))}" if options else ""
         raise ValueError(
@@ -209,16 +214,3 @@ def _check_fits(backbone: Backbone, state: State, format: Format) -> None:
 def _detectron2(state: State) -> dict[str, Any]:
     model = {detectron2_name(key): value.numpy() for key, value in state.items()}
     return {"model": model, "__author__": "instdisc", "matching_heuristics": True}
-
-
-def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Writes beside `path`, waits for the disk and renames: `path` is old or new, never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        write(partial)
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

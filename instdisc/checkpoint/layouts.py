@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from torch import Tensor
@@ -51,6 +52,9 @@ class Recognised(NamedTuple):
     strangers: list[str]
 
 
+# A state dict of one of this library's modules, or of the very network that is to be filled.
+BARE = "weights alone"
+
 # Keys without any of these signs are torchvision's or timm's own.
 LAYOUTS = (
     Layout("facebookresearch/moco", "encoder_q.", "encoder_q.", companions.MOCO),
@@ -62,13 +66,14 @@ LAYOUTS = (
 )
 
 
-def recognise(stored: Mapping[str, Tensor]) -> Recognised:
+def recognise(stored: Mapping[str, Tensor], names: Collection[str] = ()) -> Recognised:
     """Finds the backbone in a state dict, names its weights as timm does, and says what is left.
 
     Where several layouts fit, the one that explains most keys is taken.
 
     Args:
         stored: a state dict as published.
+        names: of the weights of a network: a state dict of just these is taken as it is.
 
     Source:
         facebookresearch/moco (moco/builder.py), asrafulashiq/transfer_broad
@@ -83,6 +88,12 @@ def recognise(stored: Mapping[str, Tensor]) -> Recognised:
         ('facebookresearch/moco', ['conv1.weight'])
     """
     stored = _without_wrappers(stored)
+    if set(stored) == set(names):
+        return Recognised(BARE, stored, [])
+    if any(key.startswith(("net.", "backbone.net.")) for key in stored):
+        return _bare(stored)
+    if "stem.conv1.weight" in stored and any(key.startswith("res2.0.") for key in stored):
+        return Recognised("detectron2", {_plain_name(key): stored[key] for key in stored}, [])
     fitting = []
     for layout in LAYOUTS:
         if any(key.startswith(layout.sign) for key in stored):
@@ -145,6 +156,35 @@ def detectron2_name(key: str) -> str:
     for number in (1, 2, 3):
         name = name.replace(f"bn{number}.", f"conv{number}.norm.")
     return name.replace("downsample.0.", "shortcut.").replace("downsample.1.", "shortcut.norm.")
+
+
+def _plain_name(key: str) -> str:
+    """Takes back `detectron2_name`."""
+    name = key.replace("shortcut.norm.", "downsample.1.").replace("shortcut.", "downsample.0.")
+    name = re.sub(r"conv(\d)\.norm\.", r"bn\1.", name).removeprefix("stem.")
+    return re.sub(r"^res(\d)\.", lambda stage: f"layer{int(stage[1]) - 1}.", name)
+
+
+def _bare(stored: State) -> Recognised:
+    """The state dict of a `Backbone` or of a module that trains one."""
+    inside = [key for key in stored if key.startswith("backbone.")]
+    if not any(key.startswith("backbone.net.") for key in inside):
+        return Recognised(
+            BARE, named_inside({f"backbone.{key}": stored[key] for key in stored}), []
+        )
+    strangers = [
+        key for key in stored if key not in inside and not within(key, companions.OWN_MODULES)
+    ]
+    return Recognised(BARE, named_inside({key: stored[key] for key in inside}), strangers)
+
+
+def named_inside(state: State) -> State:
+    """Plain names for the network of a backbone; what else a user's own has keeps ``backbone.``.
+
+    Args:
+        state: names that begin with ``backbone.``.
+    """
+    return {key.removeprefix("backbone.net."): value for key, value in state.items()}
 
 
 def within(key: str, modules: tuple[str, ...]) -> bool:

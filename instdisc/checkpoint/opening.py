@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 
 import timm
@@ -55,8 +56,10 @@ def open_backbone(source: Backbone | str | Path) -> Backbone:
     if colon and Path(file).is_file():
         return load_backbone(file, name)
     if not timm.is_model(source):
+        near = get_close_matches(source, timm.list_models(), n=3)
         raise ValueError(
             "`backbone` must be a Backbone, the file of one or a timm name, got "
-            f"{source!r}, which is no file in {Path.cwd()} and no name. See timm.list_models()."
+            f"{source!r}, which is no file in {Path.cwd()} and no name. "
+            + (f"Near it: {', '.join(near)}." if near else "See timm.list_models().")
         )
     return Backbone(source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,17 @@ import torch
 from torch import Tensor
 
 from .layouts import State
+from .pickled import read_pickle
 
 KNOWN = (
-    "Known are files of instdisc, Lightning checkpoints of instdisc, and the layouts of "
-    "facebookresearch/moco, torchvision, timm, lightly, solo-learn and transfer_broad."
+    "Known are files of instdisc, Lightning checkpoints of instdisc, state dicts of its modules, "
+    "and the layouts of facebookresearch/moco, torchvision, timm, lightly, solo-learn, "
+    "transfer_broad and detectron2."
 )
 
 
 def read_file(path: Path) -> tuple[State, dict[str, Any]]:
-    """Reads a safetensors file or what torch.save wrote, recognised by its content.
+    """Reads a safetensors file, what torch.save wrote or a pickle of arrays, by its content.
 
     Args:
         path: the file.
@@ -83,6 +86,9 @@ _INERT_CLASSES = (
 
 def _read_torch(path: Path) -> tuple[State, dict[str, Any]]:
     try:
+        arrays = read_pickle(path)
+        if arrays is not None:
+            return arrays, {}
         with torch.serialization.safe_globals([(_Inert, name) for name in _INERT_CLASSES]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, MemoryError):
@@ -91,9 +97,10 @@ def _read_torch(path: Path) -> tuple[State, dict[str, Any]]:
         reason = str(error).partition("\n")[0]
         if isinstance(error, pickle.UnpicklingError) and "nsupported global" in str(error):
             raise ValueError(
-                f"{path} holds Python objects that could run code when they are read, and is "
-                f"refused: {_refused(error)}. If you trust where it comes from, save its weights "
-                "alone: torch.save(torch.load(path, weights_only=False)['state_dict'], new_path)."
+                f"{path} is a pickle with more than weights: it names {culprit(error)}, and to "
+                "read that could run code, so nothing of it was read. If it is your own, write the "
+                "weights alone where you made it, by torch.save(module.state_dict(), new_path) "
+                "or instdisc.export_backbone(module, 'new.safetensors'); if not, ask its maker to."
             ) from error
         raise ValueError(
             f"{path} cannot be read: it was truncated or damaged, or is no checkpoint ({reason}). "
@@ -113,7 +120,7 @@ def _read_torch(path: Path) -> tuple[State, dict[str, Any]]:
     return stored, {} if stored is content else content
 
 
-def _refused(error: Exception) -> str:
-    """The line of torch's long message that names the culprit."""
-    lines = [line.strip() for line in str(error).splitlines() if "nsupported global" in line]
-    return lines[0]
+def culprit(error: Exception) -> str:
+    """The class or function that a pickle names; torch and pickle wrap it in advice."""
+    named = re.search(r"nsupported global: (?:GLOBAL )?([\w.]+)", str(error))
+    return named[1] if named else "a class or function"

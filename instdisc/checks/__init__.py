@@ -2,7 +2,11 @@
 
 Every check takes the name by which the user gave the value, returns the value, and raises a
 TypeError where it is of the wrong kind, a ValueError where it is out of range:
-"`NAME` must be RULE, got VALUE. REMEDY". `arguments` checks all of a call by its signature.
+"`NAME` must be RULE, got VALUE. REMEDY". All of a call are checked by its signature:
+
+- by the decorator `checked_call`, which also says what a name means everywhere;
+- by `arguments` in the first line of a constructor whose frame or signature Lightning reads
+  (``save_hyperparameters``, the command line). The decorator is built on it.
 """
 
 from .arguments import arguments as arguments
@@ -21,14 +25,13 @@ from .files import output_file as output_file
 from .files import output_folder as output_folder
 from .files import picture_file as picture_file
 from .form import refuse as refuse
-from .names import local_device as local_device
-from .names import within as within
 from .numbers import count as count
 from .numbers import finite as finite
 from .numbers import not_negative as not_negative
 from .numbers import positive as positive
 from .numbers import share as share
 from .numbers import whole as whole
+from .numbers import within as within
 from .pairs import same_length as same_length
 from .pairs import same_shape as same_shape
 from .tensors import FLOATS as FLOATS

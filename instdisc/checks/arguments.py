@@ -48,7 +48,7 @@ def arguments(function: Callable[..., Any], values: Mapping[str, Any], **rules: 
         Traceback (most recent call last):
         ValueError: `scale` must be a finite number of at least 0 and at most 1, got 2
     """
-    kinds_by_name = _read_signature(function)
+    kinds_by_name = read_signature(function)
     assert kinds_by_name.keys() >= rules.keys(), f"no such arguments: {sorted(rules)}"
     for name, kinds in kinds_by_name.items():
         if name in values:
@@ -87,7 +87,10 @@ def _check(name: str, value: Any, kinds: list[Kind], rule: Rule | None) -> None:
 
 
 def _check_finite(name: str, value: Any) -> None:
-    if isinstance(value, numbers.Real) and not math.isfinite(value):
+    if isinstance(value, numbers.Integral):
+        if not -(2**63) <= int(value) < 2**63:  # what tensors and their sizes hold
+            refuse(name, "a whole number of at most 64 bits", value)
+    elif isinstance(value, numbers.Real) and not math.isfinite(value):
         refuse(name, "a finite number", value)
     if isinstance(value, tuple | list):
         for number, item in enumerate(value):
@@ -96,7 +99,8 @@ def _check_finite(name: str, value: Any) -> None:
 
 
 @functools.cache
-def _read_signature(function: Callable[..., Any]) -> dict[str, list[Kind]]:
+def read_signature(function: Callable[..., Any]) -> dict[str, list[Kind]]:
+    """The kinds of value that each argument takes, by its name; without ``*args``."""
     hints = typing.get_type_hints(function)
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return {

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
-from .arguments import Rule, _read_signature, arguments
+from .arguments import Rule, arguments, read_signature
 from .choices import filled as filled_check
 from .names import MEANINGS
 
@@ -84,8 +84,8 @@ def _checking(
     def call(*values: Any, **named: Any) -> Any:
         bound = signature.bind(*values, **named).arguments
         present = {name: value for name, value in bound.items() if name not in free}
-        all_rules_of_it = all_rules()
-        arguments(function, present, **all_rules_of_it)
+        rules_by_name = all_rules()
+        arguments(function, present, **rules_by_name)
         for name in filled:
             if present.get(name) is not None:
                 filled_check(name, present[name])
@@ -98,7 +98,7 @@ def _meanings(function: Callable[..., Any]) -> dict[str, Rule]:
     """What the names of arguments mean, where they are numbers, devices, paths or choices."""
     return {
         name: MEANINGS[name]
-        for name, kinds in _read_signature(function).items()
+        for name, kinds in read_signature(function).items()
         if name in MEANINGS
         and any(kind.words in _MEANT or (name, kind.words) in _CHOICES for kind in kinds)
     }

@@ -118,7 +118,7 @@ def filled(name: str, value: _Value, *, remedy: str = "") -> _Value:
 
 
 def device(name: str, value: str | torch.device) -> torch.device:
-    """A device that torch knows.
+    """A device that this machine has; for where it is about to be used.
 
     Args:
         name: of the argument.
@@ -126,7 +126,7 @@ def device(name: str, value: str | torch.device) -> torch.device:
 
     Raises:
         TypeError: if it is neither a text nor a device.
-        ValueError: if torch does not know it.
+        ValueError: if torch does not know it, or this machine has none.
 
     Example:
         >>> device("device", "gpu")
@@ -138,9 +138,27 @@ def device(name: str, value: str | torch.device) -> torch.device:
     if not isinstance(value, str | torch.device):
         refuse(name, rule, value, kind=TypeError)
     try:
-        return torch.device(value)
+        chosen = torch.device(value)
     except RuntimeError:
         refuse(name, rule, value, "Did you mean 'cuda'?" if "gpu" in str(value).lower() else "")
+    count = _device_count(chosen.type)
+    if count is not None and (chosen.index or 0) >= count:
+        have = f"{count} of them here" if count else "none here"
+        remedy = f"Take a lower number, or '{chosen.type}'." if count else "Take 'cpu'."
+        refuse(name, "a device of this machine", str(value), f"torch sees {have}. {remedy}")
+    return chosen
+
+
+def _device_count(kind: str) -> int | None:
+    """How many devices of a kind torch computes on: none on "meta"; ``None`` on the CPU, any."""
+    if kind == "cpu":
+        return None
+    if kind == "cuda":
+        return torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind == "mps":
+        return int(torch.backends.mps.is_available())
+    module: Any = getattr(torch, kind, None)
+    return int(module.device_count()) if hasattr(module, "device_count") else 0
 
 
 def _equal(value: object, option: object) -> bool:

@@ -4,57 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from .arguments import Rule
-from .choices import choice
-from .choices import device as device_of_torch
+from .choices import choice, device
 from .files import arrays_file
 from .form import refuse
-from .numbers import count, finite, not_negative, positive, share, whole
+from .numbers import count, not_negative, positive, share, whole, within
 
 _SEEDS = 2**63  # as many as a generator of torch takes
-
-
-def within(
-    *,
-    above: float | None = None,
-    at_least: float | None = None,
-    below: float | None = None,
-    at_most: float | None = None,
-) -> Rule:
-    """A rule: a finite number within bounds, see `finite`.
-
-    Example:
-        >>> within(above=0, below=1)("level", 1)
-        Traceback (most recent call last):
-        ValueError: `level` must be a finite number above 0 and below 1, got 1
-    """
-    return lambda name, value: finite(
-        name, value, above=above, at_least=at_least, below=below, at_most=at_most
-    )
-
-
-def local_device(name: str, value: str | torch.device) -> torch.device:
-    """A device that this machine has.
-
-    Raises:
-        TypeError, ValueError: see `device`; a ValueError, too, if there is no such device here.
-
-    Example:
-        >>> local_device("device", "cpu")
-        device(type='cpu')
-        >>> local_device("device", "meta")
-        Traceback (most recent call last):
-        ValueError: `device` must be a device that computes here, got 'meta'. Write 'cpu'.
-    """
-    device = device_of_torch(name, value)
-    module: Any = getattr(torch, device.type, None)
-    count = module.device_count() if hasattr(module, "device_count") else 0
-    if device.type != "cpu" and (device.index or 0) >= count:
-        remedy = f"There are {count} such." if count else "Write 'cpu'."
-        refuse(name, "a device that computes here", str(device), remedy)
-    return device
 
 
 def trainer_devices(name: str, value: Any) -> Any:
@@ -79,8 +35,8 @@ def trainer_devices(name: str, value: Any) -> Any:
     return value
 
 
-def _count(name: str, value: Any) -> Any:
-    """How many there are to be, where a list of them may be given, too: that looks at itself."""
+def _count_or_list(name: str, value: Any) -> Any:
+    """How many there are to be; a list of things in its place is left alone, and its items."""
     return whole(name, value) if isinstance(value, int) and not name.endswith("]") else value
 
 
@@ -94,11 +50,7 @@ _COUNTS = (
     *("batch_size", "image_size", "num_resamples", "num_classes", "num_images"),
     *("num_errors", "num_views", "max_iter", "k", "epochs", "tune_epochs", "num_bins", "bin_size"),
     *("num_points", "max_images", "steps", "width", "ways", "queries", "test_every", "per_class"),
-    *(
-        "short_side",
-        "output_stride",
-        "regions_per_image",
-    ),
+    *("short_side", "output_stride", "regions_per_image"),
 )
 _POSITIVE = ("temperature", "learning_rate", "tol", "tolerance", "strength", "head_rate")
 
@@ -113,8 +65,8 @@ MEANINGS: dict[str, Rule] = {
     "momentum": within(at_least=0, below=1),
     "level": within(above=0, below=1),
     "seed": lambda name, value: whole(name, value, at_least=0, at_most=_SEEDS - 1),
-    "episodes": _count,
-    "device": local_device,
+    "episodes": _count_or_list,
+    "device": device,
     "devices": trainer_devices,
     "accelerator": lambda name, value: choice(name, value, ACCELERATORS),
     "precision": lambda name, value: choice(name, value, PRECISIONS),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import numbers
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from .form import refuse
 
@@ -48,7 +49,10 @@ def finite(
     rule = "a finite number" + (f" {' and '.join(limits)}" if limits else "")
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         refuse(name, rule, value, remedy, kind=TypeError)
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an int beyond the floats
+        refuse(name, rule, value, remedy)
     if (
         not math.isfinite(number)
         or (above is not None and not number > above)
@@ -58,6 +62,25 @@ def finite(
     ):
         refuse(name, rule, value, remedy)
     return value
+
+
+def within(
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+) -> Callable[[str, Any], Any]:
+    """A rule: a finite number within bounds, see `finite`.
+
+    Example:
+        >>> within(above=0, below=1)("level", 1)
+        Traceback (most recent call last):
+        ValueError: `level` must be a finite number above 0 and below 1, got 1
+    """
+    return lambda name, value: finite(
+        name, value, above=above, at_least=at_least, below=below, at_most=at_most
+    )
 
 
 def positive(name: str, value: _Value, *, remedy: str = "") -> _Value:

@@ -1,19 +1,18 @@
 """A loader whose order depends on seed and epoch alone, and that can continue within an epoch.
 
-Legend: B batch per process, N images, W processes.
+Legend: B batch per process, N images, W processes, G = B W global batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from instdisc import checks
-from instdisc.distributed import rank, world_size
+from instdisc.distributed import world_size
 from instdisc.types import Views
 
 from .batches.blocks import BatchForm, BlockForm
@@ -21,6 +20,7 @@ from .batches.coded import CodedDataset, CodedForm
 from .batches.delivery import Delivery
 from .batches.orders import Keys
 from .batches.pieces import PieceLoader, SharedBatch
+from .sampling import EpochSampler, OrderedSampler, is_made_again
 from .views.dataset import ViewDataset
 from .views.finish import ViewFinisher
 
@@ -31,7 +31,7 @@ class ResumableLoader(DataLoader):
     Args:
         dataset: makes batches from the keys of `sampler`.
         batch_size: B.
-        sampler: has ``epoch`` and ``skip`` as `EpochSampler` has them.
+        sampler: has ``epoch``, ``skip`` and ``num_images`` as `EpochSampler` has them.
         seed: of the data set.
         drop_last: leave out the last, smaller batch.
         num_workers: processes that make batches; 0 does it in the main process.
@@ -61,35 +61,68 @@ class ResumableLoader(DataLoader):
             # Its own, so that beginning an epoch draws nothing from the network's dropout.
             generator=torch.Generator().manual_seed(seed),
         )
-        self._batches_done = 0
+        self._images_done = 0
+        # With a batch sampler of ours in it, Lightning would make the loader for `predict` again
+        # around one of its own, with another batch size.
+        self._batch_sampler = self.batch_sampler
+        object.__setattr__(self, "batch_sampler", None)
+
+    @property
+    def _auto_collation(self) -> bool:
+        return True
+
+    @property
+    def _index_sampler(self) -> Any:
+        return self._batch_sampler
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Images of an epoch, of all processes together; without ``drop_last`` all come."""
+        count: int = self._keys().num_images
+        return count
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         # A generator: nothing is read before the first batch is asked for, so an epoch that is
         # set after iter(), as Lightning does, still counts.
-        self._batches_done = self._keys().skip // (self.batch_size or 1)
+        self._images_done = self._keys().skip
         for batch in self.batches():
-            self._batches_done += 1
+            self._images_done = min(self._images_done + self._global_batch, self.images_per_epoch)
             yield batch
 
     def batches(self) -> Iterator[Any]:
         """The batches of the epoch that the sampler stands at; counted when they are handed out."""
-        return map(self.finish, super().__iter__())
+        return map(self.hand_out, super().__iter__())
 
-    def finish(self, batch: Any) -> Any:
+    def hand_out(self, batch: Any) -> Any:
         """What is handed out for a batch that a worker made."""
         return batch
 
     def state_dict(self) -> dict[str, int]:
-        """Where the loader stands: the epoch and the batches of it that were handed out."""
-        return {"epoch": self._keys().epoch, "batches": self._batches_done}
+        """Where the loader stands: the epoch, and the images of it that all processes have."""
+        return {"epoch": self._keys().epoch, "images": self._images_done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continues after the last batch that was handed out before ``state_dict()``."""
+        """Continues after the last image that was handed out before ``state_dict()``.
+
+        Batch size and number of processes may be others than before. An epoch of which no batch
+        is left is begun anew, as the next.
+
+        Args:
+            state: of `state_dict`; one of release 0.1.0, which counts batches, is read as well.
+        """
         sampler = self._keys()
         sampler.set_epoch(state["epoch"])
-        self._batches_done = state["batches"]
-        unfinished = state["batches"] < len(self)
-        sampler.skip = state["batches"] * (self.batch_size or 1) if unfinished else 0
+        if "images" in state:
+            images = state["images"]
+        else:
+            images = min(state["batches"] * self._global_batch, self.images_per_epoch)
+        self._images_done = images
+        needed = self._global_batch if self.drop_last else 1
+        sampler.skip = images if images + needed <= self.images_per_epoch else 0
+
+    @property
+    def _global_batch(self) -> int:
+        return (self.batch_size or 1) * world_size()
 
     def _keys(self) -> Any:
         return self.sampler  # typed as any sampler by torch
@@ -99,32 +132,13 @@ def _as_it_is(batch: Any) -> Any:
     return batch  # the data set makes whole batches
 
 
-class PredictLoader:
-    """The batches of a loader, for ``Trainer.predict``.
-
-    Into a `DataLoader` Lightning would put a sampler of its own there, which a loader of whole
-    batches cannot take; this it leaves as it is.
-
-    Args:
-        loader: gives each image once.
-    """
-
-    def __init__(self, loader: DataLoader) -> None:
-        self._loader = loader
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._loader)
-
-    def __len__(self) -> int:
-        return len(self._loader)
-
-
 class ViewLoader(ResumableLoader):
     """Batches of views, `Views` by `Views`.
 
-    Batch k of the global batch size is the same set of images on any number of processes. The
-    position within the epoch is part of ``state_dict()``, which Lightning puts into checkpoints,
-    so a resumed run continues with the next batch.
+    A batch of G images is the same on any number of processes: process r has its block of B in
+    it. The position within the epoch is part of ``state_dict()``, which Lightning puts into
+    checkpoints, so a resumed run continues with the next image, also in batches of another size
+    and on another number of processes.
 
     Workers put a batch together piece by piece, in memory that they share. On a GPU it is copied
     and finished on a stream of its own, one batch ahead of the one that is handed out.
@@ -141,12 +155,16 @@ class ViewLoader(ResumableLoader):
         device: where the views are finished and handed out.
         finish: makes `Views` of what the data set makes, on `device`; ``None`` for
             ``ViewFinisher(dataset.policies)``.
+        sampler: for Lightning, which makes a loader again for ``Trainer(overfit_batches=)`` and
+            ``Trainer.predict``: then the images come in order, and for ``predict`` all of them.
+        batch_sampler: likewise; ``None``.
 
     Raises:
         ValueError: if `batch_size` is not positive, or exceeds the images of a process while
             `drop_last` is set: not one batch would come; if the data set leaves its views uncut
             and neither `raw` nor `finish` is set; or if `raw` is set together with `finish` or
-            with another `device` than the CPU.
+            with another `device` than the CPU; or if `sampler` or `batch_sampler` is not
+            Lightning's.
 
     Example:
         >>> from instdisc.data import Scenes, view_policy
@@ -170,6 +188,8 @@ class ViewLoader(ResumableLoader):
         raw: bool = False,
         device: torch.device | str = "cpu",
         finish: Callable[[Any], Views] | None = None,
+        sampler: Sampler | None = None,
+        batch_sampler: None = None,
     ) -> None:
         # Images with masks come as a data set of another class.
         checks.instance("dataset", dataset, Dataset, "a data set of views")
@@ -190,21 +210,26 @@ class ViewLoader(ResumableLoader):
                 "`num_workers` must be at least 1 and `raw` False for files that the device "
                 f"decodes, got {num_workers} and {raw}"
             )
-        sampler = EpochSampler(dataset, seed=dataset.seed, shuffle=shuffle)
-        if drop_last and batch_size > len(sampler):
+        if is_made_again(sampler, batch_sampler):
+            shuffle, drop_last = False, drop_last and not isinstance(sampler, EpochSampler)
+        keys = (EpochSampler if shuffle else OrderedSampler)(
+            dataset, batch_size, seed=dataset.seed, shuffle=shuffle
+        )
+        if drop_last and batch_size > len(keys):
             raise ValueError(
-                f"`batch_size`={batch_size} exceeds the {len(sampler)} images of this process: "
+                f"`batch_size`={batch_size} exceeds the {len(keys)} images of this process: "
                 "with drop_last=True not one batch would come. Make the batch smaller."
             )
         super().__init__(
             dataset,
             batch_size,
-            sampler=sampler,
+            sampler=keys,
             seed=dataset.seed,
             drop_last=drop_last,
             num_workers=num_workers,
             pin_memory=pin_memory or device.type == "cuda",
         )
+        self.raw, self.device, self.finish = raw, device, finish  # to be made again
         self._delivery = None if raw else Delivery(device, finish or ViewFinisher(dataset.policies))
         self._pieces: PieceLoader | None = None
 
@@ -216,72 +241,26 @@ class ViewLoader(ResumableLoader):
     def _shared(self) -> Iterator[SharedBatch]:
         """What the workers put together, from where the sampler stands."""
         assert self._delivery is not None
-        size, sampler = self.batch_size or 1, self._keys()
+        sampler = self._keys()
         if self._pieces is None:
             self._pieces = PieceLoader(
                 self._form(),
                 num_workers=self.num_workers,
-                batches=partial(_batches_of_keys, sampler, size, self.drop_last),
+                batches=self._batches_of_keys,
                 goes_on=sampler.shuffle,
                 generator=self.generator,
                 page_lock=self._delivery.device.type == "cuda",
             )
-        first, sampler.skip = sampler.skip // size, 0
-        return self._pieces.run(sampler.epoch, first, len(self))
+        start, sampler.skip = sampler.skip, 0
+        return self._pieces.run(sampler.epoch, sampler.starts(start, drop_last=self.drop_last))
+
+    def _batches_of_keys(self, epoch: int, start: int) -> Iterator[Keys]:
+        """The keys of each batch of an epoch, from an image on."""
+        for keys in self._keys().batches(epoch, start):
+            if len(keys) == self.batch_size or not self.drop_last:
+                yield keys
 
     def _form(self) -> BlockForm:
         """How a batch comes from the workers."""
         size, data = self.batch_size or 1, self.dataset
         return CodedForm(data, size) if isinstance(data, CodedDataset) else BatchForm(data, size)
-
-
-class EpochSampler(DistributedSampler):
-    """Yields ``(epoch, index)``; process r of W takes every W-th position from r.
-
-    A `DistributedSampler` by name, so that Lightning leaves it in place. Rank and world are
-    asked for when an epoch begins, since a loader may be made before the processes meet.
-
-    Args:
-        dataset: whose length counts.
-        seed: of the order.
-        shuffle: whether the order is random.
-
-    Attributes:
-        skip: how many images of this process the next pass, and only that, leaves out.
-    """
-
-    def __init__(self, dataset: ViewDataset, *, seed: int, shuffle: bool) -> None:
-        super().__init__(dataset, num_replicas=1, rank=0, shuffle=shuffle, seed=seed)
-        self.skip = 0
-
-    def __iter__(self) -> Iterator[Any]:
-        # Spent at once: a pass that is broken off must not shorten the one after it.
-        skip, self.skip = self.skip, 0
-        yield from self.keys(self.epoch)[skip:]
-
-    def keys(self, epoch: int) -> list[tuple[int, int]]:
-        """What comes in an epoch."""
-        count = len(self.dataset)  # type: ignore[arg-type]
-        if self.shuffle:
-            # Not seed + epoch: then run 1 would repeat run 0 one epoch later.
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-            order = torch.randperm(count, generator=generator)
-        else:
-            order = torch.arange(count)
-        share = order[rank() :: world_size()]
-        if self.shuffle:
-            share = share[: len(self)]  # equal shares for training
-        return [(epoch, index) for index in share.tolist()]
-
-    def __len__(self) -> int:
-        count, processes = len(self.dataset), world_size()  # type: ignore[arg-type]
-        return count // processes if self.shuffle else len(range(rank(), count, processes))
-
-
-def _batches_of_keys(
-    sampler: EpochSampler, size: int, drop_last: bool, epoch: int, first: int
-) -> Iterator[Keys]:
-    """The keys of each batch of an epoch, from a batch on."""
-    keys = sampler.keys(epoch)
-    end = len(keys) - size + 1 if drop_last else len(keys)
-    return (keys[start : start + size] for start in range(first * size, end, size))

@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningDataModule
+from pytorch_lightning.trainer.states import TrainerStatus
+from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 from instdisc import checks
-from instdisc.types import Views
+from instdisc.types import ImageSize, Views
 
 from .batches.coded import CodedDataset
 from .images.folders import ImageFolder
@@ -22,6 +24,7 @@ from .views.dataset import RawViews, UncutViews, ViewDataset, ViewPolicy
 from .views.finish import ViewFinisher
 from .views.policies import POLICIES, evaluation_policy, view_policy
 from .views.resample import cut_boxes
+from .views.sizes import plain
 
 Keep = Literal["nothing", "memory", "device"]
 
@@ -43,7 +46,8 @@ class ViewData(LightningDataModule):
         test_images: likewise; labelled images to watch the run with.
         policy: a name for `view_policy`, a `ViewPolicy` of your own, or one of these for each view
             (see `multi_crop`).
-        image_size: side of a view in pixels; for a policy by name, and for the plain views.
+        image_size: side of a view in pixels, or its height and width; for a policy by name, and
+            for the plain views.
         batch_size: images per process and step.
         num_views: views per image; ``None`` for two, or for as many as `policy` lists.
         num_workers: processes that read and cut.
@@ -80,7 +84,7 @@ class ViewData(LightningDataModule):
         test_images: ImageSource | str | Path | None = None,
         *,
         policy: str | ViewPolicy | Sequence[str | ViewPolicy] = "moco_v2",
-        image_size: int = 224,
+        image_size: ImageSize = 224,
         batch_size: int = 256,
         num_views: int | None = None,
         num_workers: int = 0,
@@ -120,7 +124,7 @@ class ViewData(LightningDataModule):
                 f"`images` {list(self.images.classes)[:5]}...: they must be the same"
             )
         self.policies = _policies(policy, num_views, image_size)
-        self.image_size = image_size
+        self.image_size = plain(image_size)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
@@ -131,17 +135,34 @@ class ViewData(LightningDataModule):
             self.images = ImagesInMemory(self.images)
             if self.test_images is not None:
                 self.test_images = ImagesInMemory(self.test_images)
-        plain = [evaluation_policy(image_size)]
+        centre = [evaluation_policy(image_size)]
         self._finish = ViewFinisher(
             self.policies, dtype=getattr(torch, dtype), compile=compile_views
         )
-        self._finish_plain = ViewFinisher(plain, dtype=getattr(torch, dtype))
+        self._finish_plain = ViewFinisher(centre, dtype=getattr(torch, dtype))
         self._stack: Tensor | None = None  # the images, on the device
 
     @property
     def num_classes(self) -> int:
         """Number of classes; 0 if the images have no labels."""
         return len(self.images.classes)
+
+    @property
+    def batch_size(self) -> int:
+        """Images per process and step.
+
+        Set while a Trainer runs, as its batch-size finder does, it is at most the images there are.
+        """
+        return self._batch_size
+
+    @batch_size.setter
+    def batch_size(self, size: int) -> None:
+        if self.trainer is not None and self.trainer.state.status == TrainerStatus.RUNNING:
+            most = len(self.images) // self.trainer.world_size
+            if size > most:
+                rank_zero_info(f"`batch_size`={size} is more than there are images: {most}")
+            size = min(size, most)
+        self._batch_size = size
 
     def train_dataloader(self) -> ViewLoader:
         if self.decode == "device":
@@ -206,9 +227,12 @@ class ViewData(LightningDataModule):
 
     def _loader(self, views: ViewDataset, *, training: bool) -> ViewLoader:
         device, finish = torch.device("cpu"), None
-        # Elsewhere nothing works beside the network, and Lightning brings raw batches as well.
-        if self.trainer is not None and self.trainer.strategy.root_device.type == "cuda":
+        # On the CPU nothing works beside the network, and Lightning brings raw batches as well; but
+        # not those of a loader that leaves its data module, and in bf16-true and the like it would
+        # round the numbers that views are made by.
+        if self.trainer is not None:
             device = self.trainer.strategy.root_device
+        if self.trainer is None or device.type == "cuda" or _converts(self.trainer):
             finish = self._finish_training if training else self._finish_plain
         return ViewLoader(
             views,
@@ -218,13 +242,22 @@ class ViewData(LightningDataModule):
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available(),
             raw=finish is None,
-            device=device,
+            device="cpu" if finish is None else device,
             finish=finish,
         )
 
 
+def _converts(trainer: Any) -> bool:
+    """Whether a Trainer converts the fractions of a batch, before it is finished."""
+    number = torch.ones((), dtype=torch.float32)
+    converted: Tensor = trainer.precision_plugin.convert_input(number)
+    return converted.dtype != number.dtype
+
+
 def _policies(
-    policy: str | ViewPolicy | Sequence[str | ViewPolicy], num_views: int | None, image_size: int
+    policy: str | ViewPolicy | Sequence[str | ViewPolicy],
+    num_views: int | None,
+    image_size: ImageSize,
 ) -> list[ViewPolicy]:
     for name in [policy] if isinstance(policy, str | ViewPolicy) else policy:
         if isinstance(name, str):
@@ -247,4 +280,7 @@ def _as_source(
         return images
     if not Path(images).is_dir():
         raise FileNotFoundError(f"`{name}` must be a folder of images, got {str(images)!r}")
-    return ImageFolder(images, on_unreadable=on_unreadable)
+    try:
+        return ImageFolder(images, on_unreadable=on_unreadable)
+    except ValueError as error:  # there the folder has another name
+        raise ValueError(str(error).replace("`root`", f"`{name}`")) from None

@@ -7,9 +7,9 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from instdisc.checks import arguments, not_negative, positive, share, whole
+from instdisc.checks import arguments, not_negative, positive, whole, within
 
-_below_one = functools.partial(share, one=False)
+_below_one = within(at_least=0, below=1)
 
 _RULES: dict[str, Callable[[str, Any], Any]] = {
     "num_classes": functools.partial(whole, at_least=2),

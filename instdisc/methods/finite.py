@@ -1,8 +1,8 @@
-"""Notices a loss that is not finite without making the device wait."""
+"""Notices a loss that is not finite, and averages losses, without making the device wait."""
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, nan
 
 import torch
 from torch import Tensor
@@ -12,6 +12,11 @@ _MOST = 1024  # steps to keep
 
 class FiniteWatch:
     """Keeps the losses of the last steps on the device, to name the first that was not finite.
+
+    Attributes:
+        last: the last loss that was looked at; NaN before.
+        total: sum of those since `start_anew`.
+        count: how many they are.
 
     Example:
         >>> watch = FiniteWatch()
@@ -23,6 +28,7 @@ class FiniteWatch:
     """
 
     def __init__(self) -> None:
+        self.last, self.total, self.count = nan, 0.0, 0
         self._losses: list[Tensor] = []  # scalars, not yet joined
         self._joined: list[Tensor] = []  # (64,) each
         self._steps: list[int] = []  # of all of them
@@ -59,4 +65,16 @@ class FiniteWatch:
                 "precision; "
                 + (f"the last good checkpoint is {kept}" if kept else "no checkpoint was written")
             )
+        self.forget()
+        self.last = losses[-1]
+        self.count += len(losses)
+        for loss in losses:  # one by one: the sum does not depend on when it was asked for
+            self.total += loss
+
+    def forget(self) -> None:
+        """Drops what was noted and not looked at."""
         self._losses, self._joined, self._steps = [], [], []
+
+    def start_anew(self) -> None:
+        """Begins another mean, as of an epoch."""
+        self.total, self.count = 0.0, 0

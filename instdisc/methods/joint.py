@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
+from instdisc.checkpoint import open_backbone
 from instdisc.losses import InstanceDiscriminationLoss, SameClassNegativesLoss, SupConLoss
-from instdisc.models import Backbone, as_backbone
+from instdisc.models import Backbone
 
 from .arguments import check_arguments
 from .batch_norm import BatchNormMode
@@ -20,7 +22,8 @@ class CrossEntropyMoCoModule(PretrainModule):
     """Cross-entropy plus instance discrimination (CE+SelfSupCon).
 
     Args:
-        backbone: a timm name or a `Backbone`.
+        backbone: what to train: a `Backbone`, a file as a warm start, or a timm name; see
+            `PretrainModule`.
         num_classes: number of classes.
         both_views: let the classifier see both views.
         contrast_weight: of the contrastive term; 0.5 on ImageNet, 2 on mini-ImageNet.
@@ -44,7 +47,7 @@ class CrossEntropyMoCoModule(PretrainModule):
 
     def __init__(
         self,
-        backbone: str | Backbone = "resnet50",
+        backbone: str | Path | Backbone = "resnet50",
         *,
         num_classes: int = 1000,
         both_views: bool = False,
@@ -69,7 +72,7 @@ class CrossEntropyMoCoModule(PretrainModule):
         compile: bool = False,
     ) -> None:
         check_arguments(CrossEntropyMoCoModule.__init__, locals())
-        backbone = as_backbone(backbone)
+        backbone = open_backbone(backbone)
         loss = InstanceDiscriminationLoss if negatives == "all" else SameClassNegativesLoss
         contrast = Contrast(
             backbone.dim,
@@ -105,7 +108,8 @@ class CrossEntropySupConModule(PretrainModule):
     """Cross-entropy plus supervised contrast (CE+SupCon).
 
     Args:
-        backbone: a timm name or a `Backbone`.
+        backbone: what to train: a `Backbone`, a file as a warm start, or a timm name; see
+            `PretrainModule`.
         num_classes: number of classes.
         supcon_weight: of the contrastive term.
         temperature: T.
@@ -127,7 +131,7 @@ class CrossEntropySupConModule(PretrainModule):
 
     def __init__(
         self,
-        backbone: str | Backbone = "resnet50",
+        backbone: str | Path | Backbone = "resnet50",
         *,
         num_classes: int = 1000,
         supcon_weight: float = 0.2,
@@ -150,7 +154,7 @@ class CrossEntropySupConModule(PretrainModule):
         compile: bool = False,
     ) -> None:
         check_arguments(CrossEntropySupConModule.__init__, locals())
-        backbone = as_backbone(backbone)
+        backbone = open_backbone(backbone)
         supcon = Contrast(
             backbone.dim,
             SupConLoss(temperature),
@@ -186,7 +190,8 @@ class SupConMoCoModule(PretrainModule):
     """Supervised contrast plus instance discrimination (SupCon+SelfSupCon), each with its head.
 
     Args:
-        backbone: a timm name or a `Backbone`.
+        backbone: what to train: a `Backbone`, a file as a warm start, or a timm name; see
+            `PretrainModule`.
         contrast_weight: of the self-supervised term; 0.5 on ImageNet, 1 on mini-ImageNet.
         supcon_weight: of the supervised term.
         temperature: T of both terms.
@@ -209,7 +214,7 @@ class SupConMoCoModule(PretrainModule):
 
     def __init__(
         self,
-        backbone: str | Backbone = "resnet50",
+        backbone: str | Path | Backbone = "resnet50",
         *,
         contrast_weight: float = 0.5,
         supcon_weight: float = 1.0,
@@ -232,7 +237,7 @@ class SupConMoCoModule(PretrainModule):
         compile: bool = False,
     ) -> None:
         check_arguments(SupConMoCoModule.__init__, locals())
-        backbone = as_backbone(backbone)
+        backbone = open_backbone(backbone)
         contrast = Contrast(
             backbone.dim,
             InstanceDiscriminationLoss(temperature),

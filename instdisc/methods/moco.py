@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple
 
+from instdisc.checkpoint import open_backbone
 from instdisc.losses import ContrastiveLoss, InstanceDiscriminationLoss
-from instdisc.models import Backbone, as_backbone
+from instdisc.models import Backbone
 from instdisc.models.projector import ProjectorKind
 
 from .arguments import check_arguments
@@ -25,7 +27,8 @@ class MoCoModule(PretrainModule):
     The augmentation belongs to the data: the policies ``moco_v1`` and ``moco_v2``.
 
     Args:
-        backbone: a timm name or a `Backbone`.
+        backbone: what to train: a `Backbone`, a file as a warm start, or a timm name; see
+            `PretrainModule`.
         version: ``"v1"`` (linear projector, T 0.07, step schedule) or ``"v2"`` (MLP projector,
             T 0.2, cosine schedule); sets those of the three arguments that are ``None``.
         temperature: T.
@@ -57,7 +60,7 @@ class MoCoModule(PretrainModule):
 
     def __init__(
         self,
-        backbone: str | Backbone = "resnet50",
+        backbone: str | Path | Backbone = "resnet50",
         *,
         version: Version = "v2",
         temperature: float | None = None,
@@ -80,7 +83,7 @@ class MoCoModule(PretrainModule):
         compile: bool = False,
     ) -> None:
         check_arguments(MoCoModule.__init__, locals())
-        backbone = as_backbone(backbone)
+        backbone = open_backbone(backbone)
         defaults = _version_defaults(version)
         temperature = defaults.temperature if temperature is None else temperature
         projector = projector or defaults.projector

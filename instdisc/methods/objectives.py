@@ -131,7 +131,9 @@ class Classification(Objective):
 
     def check_batch(self, labels: Tensor) -> None:
         super().check_batch(labels)
-        highest = int(labels.max())
+        lowest, highest = int(labels.min()), int(labels.max())
+        if lowest < 0:
+            raise ValueError(f"`labels` must be classes from 0 on, got {lowest}")
         num_classes = self.classifier.out_features
         if highest >= num_classes:
             raise ValueError(

@@ -6,31 +6,34 @@ Legend: B batch on this process, V views, H x W image size.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
+from instdisc.checkpoint import open_backbone
 from instdisc.checks import instance
 from instdisc.distributed import broadcast, world_size
-from instdisc.models import Backbone, MomentumEncoder, as_backbone
-from instdisc.types import About, InputSpec
-from instdisc.version import __version__
+from instdisc.models import Backbone, MomentumEncoder
+from instdisc.resuming import refuse_override
+from instdisc.types import InputSpec
 
 from .arguments import check_arguments
-from .batch import ValidationBatches, check_views, global_batch
+from .batch import ValidationBatches, check_views
 from .batch_norm import BatchNormMode, BatchNormPolicy
+from .classes import check_classes
 from .compiled import CompiledPasses
-from .finite import FiniteWatch
+from .loss_log import LossLog
 from .objectives import Objective, weighted_sum
-from .optimizer import OptimizerName, clips_gradients, make_optimizer
-from .schedule import Schedule, check_schedule, learning_rate_factor
+from .optimizer import OptimizerName
+from .run import RunModule
+from .schedule import Schedule, check_schedule
+from .start import start_of, trained_from
 
 
-class PretrainModule(LightningModule):
+class PretrainModule(RunModule):
     """Pretrains a backbone with the weighted sum of one or more objectives.
 
     Each step: the query encoder sees the first view (and the second, if an objective classifies
@@ -40,7 +43,9 @@ class PretrainModule(LightningModule):
     Batches are ``(images, labels, ...)`` with `images` a sequence of V views ``(B, 3, H, W)``.
 
     Args:
-        backbone: a timm name or a `Backbone`.
+        backbone: what to train: a `Backbone`, which is not copied; a file as a warm start; or the
+            timm name of an architecture, ``"timm:NAME"`` with published weights. See
+            `instdisc.checkpoint.open_backbone`. What it began from stands in the recipe.
         objectives: the terms by name; the names appear in the logs and the checkpoint.
         momentum: m of the momentum backbone.
         optimizer: ``"sgd"``, ``"lars"`` or ``"adamw"``.
@@ -67,9 +72,10 @@ class PretrainModule(LightningModule):
 
     Raises:
         ValueError: if an argument is out of range; in training, if a batch does not suit the
-            objectives (one view where two are needed, a missing label, a queue shorter than the
-            global batch).
-        TypeError: if `backbone` is neither a name nor a `Backbone`, or a batch is not
+            objectives (one view where two are needed, a missing label, one class alone where two
+            are compared, a queue shorter than the global batch).
+        FileNotFoundError: see `open_backbone`.
+        TypeError: if `backbone` is no `Backbone`, file or name, or a batch is not
             ``(sequence of views, labels)``.
         FloatingPointError: in training, if the loss is not finite: names the step; the
             checkpoints written before stay as they are.
@@ -77,7 +83,7 @@ class PretrainModule(LightningModule):
 
     def __init__(
         self,
-        backbone: str | Backbone,
+        backbone: str | Path | Backbone,
         objectives: Mapping[str, Objective],
         *,
         momentum: float = 0.999,
@@ -101,8 +107,8 @@ class PretrainModule(LightningModule):
         if not objectives:
             raise ValueError("`objectives` must name at least one objective, got none")
         check_schedule(schedule, warmup, milestones)
-        self.backbone = as_backbone(backbone)
-        self.backbone.origin = About(method=type(self).__name__, pretraining=type(self).__name__)
+        self.backbone = open_backbone(backbone)
+        self.start = start_of(self.backbone)
         self.objectives = nn.ModuleDict(objectives)
         self.momentum_backbone = (
             MomentumEncoder(self.backbone, momentum)
@@ -122,16 +128,10 @@ class PretrainModule(LightningModule):
         self.batch_norm = BatchNormPolicy(batch_norm, batch_norm_groups)
         self.channels_last = channels_last
         self._passes = CompiledPasses(compile=compile)
-        if channels_last:
-            for net in (self.backbone, self.momentum_backbone):
-                if net is not None:
-                    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._num_steps: float = float("inf")
-        self._rate_scale = 1.0
         self._batch_size: int | None = None
-        self._finite = FiniteWatch()
+        self._stepped, self._first_step = False, 0
+        self._losses = LossLog(list(objectives))
         self._validation = ValidationBatches()
-        self._random_state: Tensor | None = None
         # Equal on all processes by construction: spare DDP the broadcast of 32 MB each step.
         self._ddp_params_and_buffers_to_ignore = [
             name for name, _ in self.named_buffers() if ".queue." in name
@@ -148,12 +148,20 @@ class PretrainModule(LightningModule):
         """
         return self._encode(self.backbone, images)
 
-    @property
-    def recipe(self) -> dict[str, Any]:
-        """How this module was made, in JSON values; stored in every checkpoint and export."""
-        settings = {"backbone": self.backbone.spec, **self.hparams}
-        recipe: dict[str, Any] = json.loads(json.dumps(settings, default=str))
-        return recipe
+    def encode_keys(self, images: Tensor, batch_idx: int) -> Tensor:
+        """Features of the momentum backbone, normalised apart from the queries.
+
+        Args:
+            images: ``(B, 3, H, W)``.
+            batch_idx: of the batch in its epoch; decides how keys are shuffled.
+
+        Returns:
+            ``(B, backbone.dim)``.
+        """
+        assert self.momentum_backbone is not None
+        seed = self.current_epoch * 1_000_003 + batch_idx
+        encode = functools.partial(self._encode, self.momentum_backbone)
+        return self.batch_norm.encode_keys(encode, images, seed)
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         images, labels = batch[0], batch[1].long()
@@ -164,19 +172,15 @@ class PretrainModule(LightningModule):
         self._passes.begin_step(replays=not accumulates and world_size() == 1)
         # One view at a time: the groups of a split batch norm hold the same images in each.
         queries = [self(view) for view in images[:num_queries]]  # (B, dim) each
-        key = self._key(images[1], batch_idx) if self.momentum_backbone is not None else None
+        key = self.encode_keys(images[1], batch_idx) if self.momentum_backbone is not None else None
         terms = {
             name: self._passes.compute(objective, queries, key, labels)
             for name, objective in objectives.items()
         }
         loss = weighted_sum([(objectives[name].weight, term) for name, term in terms.items()])
-        self._finite.note(loss, self.global_step)
+        self._losses.note(self, {"loss": loss, **{f"{k}/loss": term for k, term in terms.items()}})
         if loss.device.type == "cpu":
-            self._raise_if_not_finite()
-        if self._logs_now():
-            self.log("loss", loss.detach(), prog_bar=True)
-            if len(terms) > 1:
-                self.log_dict({f"{name}/loss": term.detach() for name, term in terms.items()})
+            self._losses.check(self.trainer)
         return {"loss": loss, "features": queries[0].detach(), "labels": labels}
 
     def validation_step(
@@ -188,31 +192,24 @@ class PretrainModule(LightningModule):
         )
         return {"features": self(images), "labels": labels, "indices": indices}
 
-    def configure_optimizers(self) -> Any:
-        optimizer = make_optimizer(
-            self.optimizer_name,
-            [parameter for parameter in self.parameters() if parameter.requires_grad],
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            momentum=self.sgd_momentum,
-            fused=not clips_gradients(self),
-        )
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_factor)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }
+    def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+        """Features of the first view, ``(B, dim)``."""
+        images, _, _ = self._validation.read(batch, batch_idx, dataloader_idx, self._channels)
+        features: Tensor = self(images)
+        return features
 
     def setup(self, stage: str) -> None:
-        if stage != "fit":
-            return
+        super().setup(stage)
         for net in (self.backbone, self.momentum_backbone):
-            if net is not None:
+            if net is not None and self.channels_last:
+                net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            if net is not None and stage == "fit":
                 self.batch_norm.prepare(net, self.trainer.strategy.root_device.type)
 
     def on_fit_start(self) -> None:
-        self._finite = FiniteWatch()
+        self.settings.check_optimizers(self)
         self._passes.begin_run()
+        self.backbone.origin = trained_from(type(self).__name__, self.start)
         # Whoever uses the backbone later shows it images as it sees them now.
         policies = getattr(getattr(self.trainer, "datamodule", None), "policies", None)
         first: Any = policies[0] if isinstance(policies, list | tuple) and policies else None
@@ -221,24 +218,10 @@ class PretrainModule(LightningModule):
         broadcast(buffer for name, buffer in self.named_buffers() if ".queue." in name)
 
     def on_train_start(self) -> None:
-        # Not in configure_optimizers: to ask for the length of the run there would load the data
-        # before Lightning restores the position of a resumable loader, which is then lost.
-        self._num_steps = self.trainer.estimated_stepping_batches
-        self._rate_scale = 1.0
-        if self.reference_batch is not None:
-            self._rate_scale = global_batch(self.trainer) / self.reference_batch
-        if self._num_steps == float("inf") and (self.schedule != "constant" or self.warmup):
-            raise ValueError(
-                "a run without end has no schedule: set `max_epochs` or `max_steps` of the "
-                "Trainer, or schedule='constant' and warmup=0"
-            )
-        scheduler: Any = self.lr_schedulers()
-        rate = self.learning_rate * self._rate_factor(scheduler.last_epoch)
-        for group in scheduler.optimizer.param_groups:
-            group["lr"] = rate
-        if self._random_state is not None and world_size() == 1:
-            torch.set_rng_state(self._random_state.cpu())
-            self._random_state = None
+        super().on_train_start()
+        self._stepped, self._first_step = False, self.global_step
+        name = type(self).__name__
+        check_classes(name, self.trainer.train_dataloader, self._objectives().values())
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         objectives = self._objectives().values()
@@ -254,34 +237,21 @@ class PretrainModule(LightningModule):
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
+        self._after_step()
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if not self.automatic_optimization:  # then Lightning leaves optimizer_step out
+            self._after_step()
+        elif not self._stepped and self.global_step > self._first_step:
+            refuse_override(self, "optimizer_step")
+        super().on_train_batch_end(outputs, batch, batch_idx)
+
+    def _after_step(self) -> None:
+        self._stepped = True
         if self.momentum_backbone is not None:
             self.momentum_backbone.update(self.backbone)
         for objective in self._objectives().values():
             objective.after_step()
-
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if self._logs_now() or self._finite.is_full:
-            self._raise_if_not_finite()
-
-    def on_train_end(self) -> None:
-        self._raise_if_not_finite()
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._raise_if_not_finite()
-        checkpoint["instdisc"] = {
-            "backbone": self.backbone.spec,
-            "method": type(self).__name__,
-            "recipe": self.recipe,
-            "version": __version__,
-            "input": self.backbone.input._asdict(),
-        }
-        # For networks that draw numbers (dropout, stochastic depth); several processes draw their
-        # own, and Lightning keeps one checkpoint.
-        if world_size() == 1:
-            checkpoint["instdisc"]["random_state"] = torch.get_rng_state()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._random_state = checkpoint.get("instdisc", {}).get("random_state")
 
     @property
     def _channels(self) -> int:
@@ -291,35 +261,12 @@ class PretrainModule(LightningModule):
     def _objectives(self) -> dict[str, Objective]:
         return dict(self.objectives.items())  # type: ignore[arg-type]
 
-    def _key(self, images: Tensor, batch_idx: int) -> Tensor:
-        assert self.momentum_backbone is not None
-        seed = self.current_epoch * 1_000_003 + batch_idx
-        encode = functools.partial(self._encode, self.momentum_backbone)
-        return self.batch_norm.encode_keys(encode, images, seed)
-
     def _encode(self, net: nn.Module, images: Tensor) -> Tensor:
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         return self._passes.encode(net, images)
 
-    def _rate_factor(self, step: int) -> float:
-        if self._num_steps == float("inf"):  # not known before the run starts; see on_train_start
-            return 1.0
-        return self._rate_scale * learning_rate_factor(
-            step,
-            int(self._num_steps),
-            schedule=self.schedule,
-            warmup=self.warmup,
-            milestones=self.milestones,
-        )
-
     def _logs_now(self) -> bool:
         trainer: Any = self.trainer
         interval: int = trainer.log_every_n_steps  # 0 = never
         return interval > 0 and (self.global_step + 1) % interval == 0
-
-    def _raise_if_not_finite(self) -> None:
-        callback = self.trainer.checkpoint_callback
-        names = ("last_model_path", "best_model_path")
-        kept = [path for name in names if (path := getattr(callback, name, ""))]
-        self._finite.check(kept[0] if kept else None)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import bisect
-import functools
 import math
 from collections.abc import Sequence
 from typing import Literal
 
-from instdisc.checks import arguments, not_negative, share, whole
+from instdisc.checks import arguments, not_negative, whole, within
 
 Schedule = Literal["cosine", "step", "constant"]
 
 WARMUP_START = 0.01
-_below_one = functools.partial(share, one=False)
+_below_one = within(at_least=0, below=1)
 
 
 def learning_rate_factor(
@@ -31,7 +30,7 @@ def learning_rate_factor(
     warm-up before rises in a straight line from 1 % to 100 %.
 
     Args:
-        step: optimiser steps done, from 0.
+        step: optimiser steps done, from 0; a fraction where a resume changed their size.
         num_steps: optimiser steps of the whole run.
         schedule: which of the three.
         warmup: share of the run, in [0, 1), that the warm-up takes.

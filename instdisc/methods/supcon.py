@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from instdisc.checkpoint import open_backbone
 from instdisc.losses import SupConLoss
-from instdisc.models import Backbone, as_backbone
+from instdisc.models import Backbone
 from instdisc.models.projector import ProjectorKind
 
 from .arguments import check_arguments
@@ -23,7 +25,8 @@ class SupConModule(PretrainModule):
     its positives, and positives and negatives come from the queue alone.
 
     Args:
-        backbone: a timm name or a `Backbone`.
+        backbone: what to train: a `Backbone`, a file as a warm start, or a timm name; see
+            `PretrainModule`.
         temperature: T.
         projector: ``"mlp"`` or ``"linear"``.
         projection_dim: width of queries and keys.
@@ -46,7 +49,7 @@ class SupConModule(PretrainModule):
 
     def __init__(
         self,
-        backbone: str | Backbone = "resnet50",
+        backbone: str | Path | Backbone = "resnet50",
         *,
         temperature: float = 0.07,
         projector: ProjectorKind = "mlp",
@@ -68,7 +71,7 @@ class SupConModule(PretrainModule):
         compile: bool = False,
     ) -> None:
         check_arguments(SupConModule.__init__, locals())
-        backbone = as_backbone(backbone)
+        backbone = open_backbone(backbone)
         supcon = Contrast(
             backbone.dim,
             SupConLoss(temperature),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from instdisc.models import Backbone, as_backbone
+from instdisc.checkpoint import open_backbone
+from instdisc.models import Backbone
 
 from .arguments import check_arguments
 from .batch_norm import BatchNormMode
@@ -20,7 +22,8 @@ class SupervisedModule(PretrainModule):
     The augmentation belongs to the data: ``islam_weak`` (crop and flip) or ``moco_v2``.
 
     Args:
-        backbone: a timm name or a `Backbone`.
+        backbone: what to train: a `Backbone`, a file as a warm start, or a timm name; see
+            `PretrainModule`.
         num_classes: number of classes.
         both_views: classify two views of each image instead of one.
 
@@ -38,7 +41,7 @@ class SupervisedModule(PretrainModule):
 
     def __init__(
         self,
-        backbone: str | Backbone = "resnet50",
+        backbone: str | Path | Backbone = "resnet50",
         *,
         num_classes: int = 1000,
         both_views: bool = False,
@@ -56,7 +59,7 @@ class SupervisedModule(PretrainModule):
         compile: bool = False,
     ) -> None:
         check_arguments(SupervisedModule.__init__, locals())
-        backbone = as_backbone(backbone)
+        backbone = open_backbone(backbone)
         super().__init__(
             backbone,
             {"classes": Classification(backbone.dim, num_classes, both_views=both_views)},

@@ -135,9 +135,6 @@ def draw_images(count: int, num_resamples: int, seed: int, *, at_once: int) -> I
     Raises:
         TypeError, ValueError: if a number is of another kind or not positive.
     """
-    checks.whole("count", count)
-    checks.whole("num_resamples", num_resamples)
-    checks.whole("seed", seed, at_least=0)
     generator = torch.Generator().manual_seed(seed)
     at_once = max(1, at_once)
     for start in range(0, num_resamples, at_once):

@@ -51,7 +51,6 @@ def rms_calibration_error(confidences: Tensor, hits: Tensor, *, bin_size: int = 
         >>> rms_calibration_error(confidences, hits, bin_size=2)
         tensor(0.1568, dtype=torch.float64)
     """
-    checks.whole("bin_size", bin_size)
     check_confidences(confidences, hits)
     gaps = (hits.double() - confidences.double()).gather(-1, _order(confidences))
     count = gaps.shape[-1]
@@ -125,7 +124,6 @@ def brier_score(
         >>> brier_score(torch.tensor([[0.5, 0.5], [0.0, 1.0]]), torch.tensor([0, 0]))
         tensor(1.2500, dtype=torch.float64)
     """
-    checks.choice("reduction", reduction, ("mean", "none"))
     checks.dtype("probabilities", probabilities, checks.FLOATS)
     sums = probabilities.double().sum(-1)
     near = (sums - 1).abs() < max(1e-3, torch.finfo(probabilities.dtype).eps)  # bfloat16: 0.8 %
@@ -170,8 +168,6 @@ def negative_log_likelihood(
         >>> negative_log_likelihood(torch.zeros(3, 4), torch.tensor([0, 1, 3]))
         tensor(1.3863, dtype=torch.float64)
     """
-    checks.choice("reduction", reduction, ("mean", "none"))
-    checks.positive("temperature", temperature)
     checks.dtype("logits", logits, checks.FLOATS)
     checks.all_finite("logits", logits, row="image")
     if logits.shape[:-1] != labels.shape:

@@ -101,7 +101,6 @@ def calibration_error(confidences: Tensor, hits: Tensor, *, num_bins: int = 15) 
         >>> calibration_error(torch.tensor([1.0, 0.95]), torch.tensor([False, True]))
         tensor(0.4750, dtype=torch.float64)
     """
-    checks.whole("num_bins", num_bins)
     check_confidences(confidences, hits)
     gaps, _ = _bin(confidences, hits, num_bins)
     return gaps.abs().sum(-1) / confidences.shape[-1]
@@ -133,7 +132,6 @@ class MeanPerClassAccuracy(Metric):
     @checked_call()
     def __init__(self, num_classes: int) -> None:
         super().__init__()
-        checks.whole("num_classes", num_classes)
         self.num_classes = num_classes
         for name in ("right", "images"):
             zeros = torch.zeros(num_classes, dtype=torch.int64)
@@ -182,7 +180,6 @@ class CalibrationError(Metric):
     @checked_call()
     def __init__(self, num_bins: int = 15) -> None:
         super().__init__()
-        checks.whole("num_bins", num_bins)
         self.num_bins = num_bins
         zeros = torch.zeros(num_bins, dtype=torch.float64)
         self.add_state("gaps", default=zeros, dist_reduce_fx="sum")

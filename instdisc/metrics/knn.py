@@ -61,7 +61,6 @@ def knn_scores(
         tensor([[0., 1.]])
     """
     _check_settings(k, temperature)
-    checks.whole("num_classes", num_classes)
     check_features("bank", bank)
     if not len(bank):
         checks.refuse("bank", "of at least one row", bank)

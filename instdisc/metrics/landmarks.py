@@ -124,7 +124,6 @@ def failure_rate(errors: Tensor, threshold: float) -> Tensor:
         >>> failure_rate(torch.tensor([0.05, 0.1, 0.2]), 0.1)
         tensor(0.3333, dtype=torch.float64)
     """
-    checks.positive("threshold", threshold)
     return (_checked(errors) > threshold).double().mean(-1)
 
 
@@ -174,7 +173,6 @@ def area_under_curve(errors: Tensor, threshold: float) -> Tensor:
         >>> area_under_curve(torch.tensor([0.0, 0.05, 0.2]), 0.1)
         tensor(0.5000)
     """
-    checks.positive("threshold", threshold)
     return (1 - _checked(errors) / threshold).clamp(min=0).mean(-1)
 
 

@@ -42,7 +42,6 @@ def confusion_matrix(
         tensor([[[1, 1],
                  [0, 0]]])
     """
-    checks.whole("num_classes", num_classes)
     for name, classes in (("predictions", predictions), ("labels", labels)):
         checks.dtype(name, classes, (*WHOLE, torch.bool), remedy="Take the argmax of logits.")
     if not labels.ndim:

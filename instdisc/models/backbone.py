@@ -199,23 +199,6 @@ class Backbone(nn.Module):
         return {"name": self.name, "stem": self.stem, **self.timm_options}
 
 
-def as_backbone(backbone: str | Backbone) -> Backbone:
-    """A name becomes a freshly initialised `Backbone`; a `Backbone` stays itself.
-
-    Raises:
-        TypeError: if it is neither.
-    """
-    if isinstance(backbone, str):
-        _check_model("backbone", backbone)
-        return Backbone(backbone)
-    if isinstance(backbone, Backbone):
-        return backbone
-    raise TypeError(
-        f"`backbone` must be a timm name or a Backbone, got {type(backbone).__name__}. "
-        "Wrap a network of your own as a timm model, or subclass Backbone."
-    )
-
-
 def _check_model(argument: str, name: str) -> None:
     """Refuses a name that timm does not have, under the name of the user's argument."""
     if not timm.is_model(name):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from instdisc.types import InputSpec
+from instdisc.types import ImageSize, InputSpec
 
 _OF_THE_START = {"zero_init_last"}  # options that draw the first weights and do no more
 
@@ -61,7 +61,7 @@ def published_input(config: dict[str, Any]) -> InputSpec:
     interpolation = config.get("interpolation") or plain.interpolation
     size = config.get("input_size") or (3, plain.size, plain.size)
     return InputSpec(
-        int(size[-1]),
+        _size(size[-2:]),
         _three(config.get("mean"), plain.mean),
         _three(config.get("std"), plain.std),
         # "random" and "lanczos" of old training recipes: their tests were bicubic.
@@ -70,12 +70,12 @@ def published_input(config: dict[str, Any]) -> InputSpec:
     )
 
 
-def fixed_size(net: Any, config: dict[str, Any]) -> int | None:
-    """The side in pixels that a network was built for; ``None`` if it is all the same to it."""
+def fixed_size(net: Any, config: dict[str, Any]) -> ImageSize | None:
+    """The size in pixels that a network was built for; ``None`` if it is all the same to it."""
     sizes = getattr(getattr(net, "patch_embed", None), "img_size", None)
     if sizes is not None:
-        return int(sizes[0] if isinstance(sizes, tuple | list) else sizes)
-    return int(config["input_size"][-1]) if config.get("fixed_input_size") else None
+        return _size(sizes)
+    return _size(config["input_size"][-2:]) if config.get("fixed_input_size") else None
 
 
 def input_from_json(fields: dict[str, Any]) -> InputSpec:
@@ -85,7 +85,17 @@ def input_from_json(fields: dict[str, Any]) -> InputSpec:
         TypeError, ValueError: if the fields are not those of an `InputSpec`.
     """
     spec = InputSpec(**fields)
-    return spec._replace(mean=_three(spec.mean, ()), std=_three(spec.std, ()))
+    return spec._replace(
+        size=_size(spec.size), mean=_three(spec.mean, ()), std=_three(spec.std, ())
+    )
+
+
+def _size(size: Any) -> ImageSize:
+    """One number for a square, else height and width; JSON has lists for tuples."""
+    if not isinstance(size, tuple | list):
+        return int(size)
+    height, width = (int(side) for side in size)
+    return height if height == width else (height, width)
 
 
 def _three(numbers: Any, default: tuple[float, ...]) -> tuple[float, float, float]:

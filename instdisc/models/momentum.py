@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import copy
-import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from instdisc.checks import arguments, instance, share
+from instdisc.checks import arguments, instance, within
+
+from .conversion import keeping
+
+_NARROW = (torch.bfloat16, torch.float16)
 
 
 class MomentumEncoder(nn.Module):
@@ -17,6 +22,10 @@ class MomentumEncoder(nn.Module):
 
     Buffers (running statistics of batch norm) are its own: in train mode it normalises by the
     statistics of its own batches, as in MoCo's code.
+
+    The averages are held in float32 at least, whatever the encoder and the module around are
+    converted to (a step of 1 - m = 0.001 rounds to nothing in half precision); images in half
+    precision are passed through under autocast.
 
     Args:
         encoder: the module to copy; its present weights are the start.
@@ -41,14 +50,16 @@ class MomentumEncoder(nn.Module):
 
     def __init__(self, encoder: nn.Module, momentum: float = 0.999) -> None:
         super().__init__()
-        arguments(MomentumEncoder.__init__, locals(), momentum=functools.partial(share, one=False))
+        arguments(MomentumEncoder.__init__, locals(), momentum=within(at_least=0, below=1))
         self.momentum = momentum
         self.module = copy.deepcopy(encoder).requires_grad_(False)
+        self._apply(lambda tensor: tensor)
 
     @torch.no_grad()
     def forward(self, *inputs: Any) -> Tensor:
         """What the slow copy makes of the inputs, without gradient."""
-        output: Tensor = self.module(*inputs)
+        with _narrow(inputs):
+            output: Tensor = self.module(*inputs)
         return output
 
     @torch.no_grad()
@@ -59,10 +70,32 @@ class MomentumEncoder(nn.Module):
         if not slow and not fast:
             return
         try:
+            if [average.dtype for average in slow] != [weight.dtype for weight in fast]:
+                wide = [torch.empty_like(average) for average in slow]
+                torch._foreach_copy_(wide, fast)
+                fast = wide
             torch._foreach_lerp_(slow, fast, 1 - self.momentum)
         except RuntimeError as error:
             rule = "a module of the parameters of the one that was copied"
             raise ValueError(f"`encoder` must be {rule}, got another: {error}") from error
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> MomentumEncoder:
+        converted: MomentumEncoder = super()._apply(keeping(fn, _at_least_float32), recurse)
+        return converted
+
+
+def _at_least_float32(before: torch.dtype, after: torch.dtype) -> torch.dtype:
+    return torch.promote_types(after, torch.float32)
+
+
+def _narrow(inputs: tuple[Any, ...]) -> AbstractContextManager[Any]:
+    """Computes in the precision of images that are in half, as all around does."""
+    for images in inputs:
+        if isinstance(images, Tensor) and images.dtype in _NARROW:
+            device = images.device.type
+            if not torch.is_autocast_enabled(device):
+                return torch.autocast(device, images.dtype)
+    return nullcontext()
 
 
 def _parameters(module: nn.Module) -> list[Tensor]:

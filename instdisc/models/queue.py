@@ -5,12 +5,16 @@ Legend: N keys pushed at once, K queue length, D width.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from instdisc.checks import FLOATS, INTEGERS, arguments, dtype, refuse, shape, whole
 from instdisc.types import UNKNOWN_LABEL, Bank
+
+from .conversion import keeping
 
 
 class FeatureQueue(nn.Module):
@@ -23,10 +27,11 @@ class FeatureQueue(nn.Module):
     Args:
         size: K.
         dim: D.
-        dtype: of the stored keys. ``torch.bfloat16`` halves the memory and makes the loss faster,
-            most where the hardware multiplies bfloat16. It rounds each key (relative error up to
-            0.4 % per element): at T = 0.07 and 0.2 the loss changes by less than 1e-4 and its
-            gradient by 0.1 %, or 1 % where the products are made in bfloat16 too.
+        dtype: of the stored keys, whatever the module around is converted to. ``torch.bfloat16``
+            halves the memory and makes the loss faster, most where the hardware multiplies
+            bfloat16. It rounds each key (relative error up to 0.4 % per element): at T = 0.07 and
+            0.2 the loss changes by less than 1e-4 and its gradient by 0.1 %, or 1 % where the
+            products are made in bfloat16 too.
 
     Raises:
         TypeError: if `size` or `dim` is no whole number, or `dtype` no dtype.
@@ -87,3 +92,11 @@ class FeatureQueue(nn.Module):
     def bank(self) -> Bank:
         """The keys themselves, not a copy: the next `push` changes them."""
         return Bank(self.features, self.labels)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> FeatureQueue:
+        converted: FeatureQueue = super()._apply(keeping(fn, _as_before), recurse)
+        return converted
+
+
+def _as_before(before: torch.dtype, after: torch.dtype) -> torch.dtype:
+    return before

@@ -5,7 +5,6 @@ Legend: B batch, C channels, H x W image size.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from instdisc.checks import arguments, choice, refuse, share, whole
+from instdisc.checks import arguments, choice, count, refuse, share, whole
 
 _DROPPED_SIDE = 5
 
@@ -76,7 +75,7 @@ class ResNet12(nn.Module):
         arguments(
             ResNet12.__init__,
             locals(),
-            num_classes=functools.partial(whole, at_least=0),
+            num_classes=count,
             in_chans=whole,
             channels=whole,
             drop_rate=share,

@@ -6,6 +6,7 @@ changed, and the module may come from a checkpoint: so it remembers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from pytorch_lightning import LightningModule
 from instdisc.checks import refuse
 from instdisc.models import Backbone
 from instdisc.records import Run
+from instdisc.resuming import RunPosition, RunSettings
 from instdisc.types import About, InputSpec
 
 from .provenance import checked
@@ -30,7 +32,9 @@ class History:
     Attributes:
         about: of the backbone before the training.
         seen: how the backbone sees images.
-        training: what only the Trainer knew: JSON values; empty before a training.
+        training: with what it was trained: JSON values; empty before a training. Under
+            ``"changes"``, if a resume changed something, the step, the name, and the values before
+            and after of each.
 
     Example:
         >>> history = History(Backbone("test_resnet"))
@@ -44,20 +48,24 @@ class History:
         self.training: dict[str, Any] = {}
 
     def begin(self, module: LightningModule) -> None:
-        """Notes what the Trainer is about to do; the data module says how it shows images."""
+        """Notes with what a run is made; for ``on_train_start``, after position and settings."""
         trainer: Any = module.trainer
         data = trainer.datamodule
         accumulated, processes = trainer.accumulate_grad_batches, trainer.world_size
         batch_size = getattr(data, "batch_size", None)
+        position: RunPosition = module.position  # type: ignore[assignment]
+        settings: RunSettings = module.settings  # type: ignore[assignment]
         self.training = {
-            "steps": int(trainer.estimated_stepping_batches),
+            "steps": None if math.isinf(position.num_steps) else int(position.num_steps),
             "epochs": trainer.max_epochs if trainer.max_steps == -1 else None,
             "batch_size": None if batch_size is None else batch_size * processes * accumulated,
             "accumulated": accumulated,
             "processes": processes,
             "precision": str(trainer.precision),
-            "gradient_clip": trainer.gradient_clip_val,
+            **settings.free,
         }
+        if settings.changes:
+            self.training["changes"] = settings.recorded()
 
     def show(self, module: LightningModule) -> None:
         """Tells a data module of this library how the backbone sees images."""

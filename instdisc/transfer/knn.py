@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from instdisc.checks import checked_call, positive, whole
+from instdisc.checks import checked_call
 from instdisc.metrics import knn_scores
 from instdisc.records import Run
 from instdisc.types import About, Record
@@ -55,8 +55,6 @@ def evaluate_knn(
         100.0
     """
     start = time.perf_counter()
-    whole("k", k)
-    positive("temperature", temperature)
     check_table(train, "train")
     check_table(test, "test")
     check_widths(train, test, ("train", "test"))

@@ -8,8 +8,6 @@ Legend: N images.
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from instdisc.checks import checked_call, input_file, refuse
+from instdisc.writing import write_whole
 
 
 @checked_call()
@@ -58,14 +57,12 @@ def save_predictions(
             arrays[f"{name}_ends"] = np.cumsum([len(row) for row in rows])
         else:
             arrays[name] = np.array([str(entry) for entry in column])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+
+    def write(file: Path) -> None:
+        with file.open("wb") as opened:
+            np.savez_compressed(opened, **arrays)  # type: ignore[arg-type]
+
+    write_whole(path, write)
 
 
 @checked_call()

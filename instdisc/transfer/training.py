@@ -112,6 +112,21 @@ def batch_per_process(batch_size: int, processes: int, *, images: int | None = N
     return together // processes
 
 
+def check_precision(trainer: Trainer) -> None:
+    """Refuses a precision that converts what boxes, points and colours are computed from.
+
+    Raises:
+        ValueError: for ``"16-true"``, ``"bf16-true"`` and ``"64-true"``.
+    """
+    if str(trainer.precision) in ("bf16-true", "16-true", "64-true"):
+        refuse(
+            "precision",
+            "'32-true', 'bf16-mixed' or '16-mixed' of the Trainer",
+            str(trainer.precision),
+            "Boxes, points and colours are computed in float32.",
+        )
+
+
 def check_losses(losses: Mapping[str, Tensor], step: int, remedy: str) -> None:
     """Refuses to go on where a loss is not finite; looks at every twentieth step.
 

@@ -58,6 +58,8 @@ def _read(name: str, parts: list[Any], where: str) -> Sort:
         if name not in NUMBERS:
             raise LookupError(f"{where}: the specification must say the bounds of this number")
         return NUMBERS[name]
+    if parts == [int, tuple[int, int]]:  # a side, or height and width
+        return NUMBERS[name].also(three=(8, 8, 8), no_width=(8, 0), text_pair=("8", "8"))
     if set(parts) <= {str, Path}:
         return sorts.PATH if Path in parts else sorts.TEXT
     origins = [typing.get_origin(part) or part for part in parts]

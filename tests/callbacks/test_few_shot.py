@@ -159,7 +159,7 @@ def test_sets_by_name(tmp_path):
         assert FewShotAccuracy(given, **SMALL)._sets[0].name == "pets"
     assert FewShotAccuracy({"p": tmp_path / "pets"}, **SMALL)._sets[0].name == "p"
     with pytest.raises(
-        FileNotFoundError, match="`name` must be a folder or a file or one of imagenet"
+        FileNotFoundError, match="`images` must be a folder or a file or one of imagenet"
     ):
         FewShotAccuracy(tmp_path / "dogs", **SMALL)
 

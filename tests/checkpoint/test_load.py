@@ -345,13 +345,10 @@ def test_foreign_content(content, message, tmp_path):
         load_backbone(tmp_path / "file")
 
 
-def test_foreign_files(make_backbone, tmp_path):
+def test_foreign_files(tmp_path):
     (tmp_path / "file").write_text("a text, not a checkpoint")
     with pytest.raises(ValueError, match=r"file cannot be read.*Known are"):
         load_backbone(tmp_path / "file")
-    path = export_backbone(make_backbone(), tmp_path / "file.pkl", format="detectron2")
-    with pytest.raises(ValueError, match=r"file.pkl (cannot be read|holds Python objects)"):
-        load_backbone(path)
     with pytest.raises(FileNotFoundError):
         load_backbone(tmp_path / "none")
 
@@ -368,8 +365,9 @@ def test_no_code_of_a_file_is_run(tmp_path):
     trace = tmp_path / "trace"
     state = torchvision.models.resnet18().state_dict()
     torch.save({"state_dict": state, "callbacks": Trap(trace)}, tmp_path / "file")
-    with pytest.raises(ValueError, match=r"could run code .* is refused: .*weights alone"):
+    with pytest.raises(ValueError, match=r"names .*, and .* could run code") as refusal:
         load_backbone(tmp_path / "file")
+    assert "weights_only" not in str(refusal.value)
     assert not trace.exists()
     torch.load(tmp_path / "file", weights_only=False)
     assert trace.exists()  # the trap works

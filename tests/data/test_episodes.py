@@ -105,10 +105,11 @@ def test_small_classes_are_refused_by_name():
         draw_episodes(torch.arange(20).repeat(3))
 
 
-@pytest.mark.parametrize("labels", [torch.zeros(50, dtype=torch.int64), LABELS[:0]])
-def test_too_few_classes(labels):
-    with pytest.raises(ValueError, match=f"needs at least 2 classes, got {len(labels.unique())}"):
-        draw_episodes(labels, ways=2)
+def test_too_few_classes():
+    with pytest.raises(ValueError, match="needs at least 2 classes, got 1"):
+        draw_episodes(torch.zeros(50, dtype=torch.int64), ways=2)
+    with pytest.raises(ValueError, match="`labels` must be of at least one image"):
+        draw_episodes(LABELS[:0], ways=2)
 
 
 def test_label_outside():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 
-from instdisc.data import ImagesInMemory, Scenes, ViewDataset, ViewLoader, view_policy
+from instdisc.data import ImagesInMemory, Scenes, ViewDataset, ViewLoader, sampling, view_policy
 from instdisc.data import loader as loader_file
 from instdisc.methods import MoCoModule
 from instdisc.models import Backbone
@@ -99,12 +99,12 @@ def test_a_restored_loader_goes_on_with_the_next_batch(num_workers):
     iterator = iter(loader)
     before = [next(iterator), next(iterator)]
     state = loader.state_dict()
-    assert state == {"epoch": 3, "batches": 2}
+    assert state == {"epoch": 3, "images": 8}
     fresh = ViewLoader(views(), 4, num_workers=num_workers)
     fresh.load_state_dict(state)
     assert fresh.state_dict() == state
     assert_same(before + list(fresh), whole)
-    assert fresh.state_dict() == {"epoch": 3, "batches": 5}
+    assert fresh.state_dict() == {"epoch": 3, "images": 20}
     assert_same(epoch(fresh, 4), epoch(ViewLoader(views(), 4), 4))  # and is whole again
 
 
@@ -118,43 +118,79 @@ def test_a_finished_epoch_is_not_repeated_in_part():
 
 def test_a_restored_epoch_that_is_broken_off_leaves_the_next_whole():
     loader = ViewLoader(views(), 4)
-    loader.load_state_dict({"epoch": 0, "batches": 2})
+    loader.load_state_dict({"epoch": 0, "images": 8})
     next(iter(loader))
     assert len(epoch(loader, 1)) == 5
 
 
+def be_process(monkeypatch, rank, world):
+    for file in (loader_file, sampling):
+        monkeypatch.setattr(file, "world_size", lambda: world)
+    monkeypatch.setattr(sampling, "rank", lambda: rank)
+
+
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_two_processes_share_the_global_batches_of_one(monkeypatch, shuffle):
+def test_two_processes_have_their_blocks_of_the_global_batches_of_one(monkeypatch, shuffle):
     one = epoch(ViewLoader(views(), 8, shuffle=shuffle), 2)
     shares = []
-    monkeypatch.setattr(loader_file, "world_size", lambda: 2)
     for process in (0, 1):
-        monkeypatch.setattr(loader_file, "rank", lambda process=process: process)
+        be_process(monkeypatch, process, 2)
         loader = ViewLoader(views(), 4, shuffle=shuffle)
         assert len(loader) == 2
         shares.append(epoch(loader, 2))
     for whole, first, second in zip(one, *shares, strict=True):
-        rows = torch.cat([first.indices, second.indices]).sort()
-        expected = whole.indices.sort()
-        assert torch.equal(rows.values, expected.values)
+        rows = torch.arange(8) if shuffle else torch.arange(8).view(4, 2).T.flatten()
+        assert torch.equal(torch.cat([first.indices, second.indices]), whole.indices[rows])
         for view in range(2):
-            parts = torch.cat([first.images[view], second.images[view]])[rows.indices]
-            assert torch.equal(parts, whole.images[view][expected.indices])
+            parts = torch.cat([first.images[view], second.images[view]])
+            assert torch.equal(parts, whole.images[view][rows])
 
 
 def test_processes_train_on_equal_shares_and_test_on_every_image(monkeypatch):
-    monkeypatch.setattr(loader_file, "world_size", lambda: 3)
     trained, tested = [], []
     for process in range(3):
-        monkeypatch.setattr(loader_file, "rank", lambda process=process: process)
+        be_process(monkeypatch, process, 3)
         train = ViewLoader(views(), 2, drop_last=False)
         trained.append(images_of(epoch(train)))
+        assert len(train) == len(epoch(train))
         test = ViewLoader(views(), 2, shuffle=False, drop_last=False)
         assert len(test) == len(epoch(test))
         tested += images_of(epoch(test))
     assert [len(share) for share in trained] == [7, 7, 7]
     assert len(set().union(*trained)) == 21
     assert sorted(tested) == list(range(22))
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize(("size", "world"), [(3, 1), (5, 1), (2, 2), (1, 3)])
+def test_an_epoch_goes_on_in_batches_of_another_size_and_on_other_processes(
+    monkeypatch, num_workers, size, world
+):
+    loader = ViewLoader(views(), 4)
+    iterator = iter(loader)
+    before = images_of([next(iterator), next(iterator)])
+    order = images_of(epoch(ViewLoader(views(), 4, drop_last=False)))
+    after = []
+    for process in range(world):
+        be_process(monkeypatch, process, world)
+        rest = ViewLoader(views(), size, num_workers=num_workers if process == 0 else 0)
+        rest.load_state_dict(loader.state_dict())
+        after.append(list(rest))
+        num_left = (22 - 8) // (size * world)
+        assert rest.state_dict() == {"epoch": 0, "images": 8 + num_left * size * world}
+    assert before == order[:8]
+    for number, batches in enumerate(zip(*after, strict=True)):
+        start = 8 + number * size * world
+        assert images_of(batches) == order[start : start + size * world]
+    assert len(after[0]) == num_left
+
+
+def test_a_state_that_counts_batches_is_read():
+    loader = ViewLoader(views(), 4)
+    loader.load_state_dict({"epoch": 0, "batches": 2})  # of release 0.1.0
+    assert loader.state_dict() == {"epoch": 0, "images": 8}
+    loader.load_state_dict({"epoch": 0, "batches": 5})
+    assert len(list(loader)) == 5  # that one was finished
 
 
 def test_raw_batches_wait_for_the_device():

@@ -112,14 +112,13 @@ def test_bank_holds_at_most_so_many_images():
 @pytest.mark.parametrize("num_views", [1, 3])
 def test_any_number_of_views(num_views):
     data = ViewData(scenes(), image_size=16, batch_size=8, num_views=num_views)
-    raw = next(iter(data.train_dataloader()))
-    assert len(raw.views) == len(raw.numbers) == num_views
+    assert len(next(iter(data.train_dataloader())).images) == num_views
 
 
 def test_a_policy_of_ones_own():
     data = ViewData(scenes(), policy=view_policy("zhao_f", 24), image_size=16, batch_size=8)
-    assert next(iter(data.train_dataloader())).views[0].shape == (8, 3, 24, 24)
-    assert next(iter(data.plain_loader(data.images))).views[0].shape == (8, 3, 16, 16)
+    assert next(iter(data.train_dataloader())).images[0].shape == (8, 3, 24, 24)
+    assert next(iter(data.plain_loader(data.images))).images[0].shape == (8, 3, 16, 16)
 
 
 def test_a_policy_for_each_view():
@@ -267,3 +266,8 @@ def test_bad_arguments(options, message):
 def test_bad_arguments_that_its_loaders_refuse(options, message):
     with pytest.raises(ValueError, match=message):
         ViewData(scenes(), **options).train_dataloader()
+
+
+def test_a_folder_is_refused_under_the_name_of_the_argument(tmp_path):
+    with pytest.raises(ValueError, match="`test_images` must be a folder of images, got"):
+        ViewData(Scenes(8, image_size=32), test_images=tmp_path, image_size=32)

@@ -67,12 +67,12 @@ trainer:
 """
 OWN_METHOD = """
 import instdisc
+from instdisc.checkpoint import open_backbone
 from instdisc.methods import Classification
-from instdisc.models import as_backbone
 
 class TwoViewClassifier(instdisc.PretrainModule):
     def __init__(self, backbone: str | instdisc.Backbone = "resnet50", *, num_classes: int) -> None:
-        backbone = as_backbone(backbone)
+        backbone = open_backbone(backbone)
         classes = Classification(backbone.dim, num_classes, both_views=True)
         super().__init__(backbone, {"classes": classes}, batch_norm="plain")
         self.save_hyperparameters(ignore=["backbone"])

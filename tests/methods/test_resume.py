@@ -106,7 +106,7 @@ def test_another_seed_gives_other_views(tmp_path):
     data = instdisc.ViewData(
         instdisc.Scenes(36, image_size=32), image_size=32, batch_size=5, seed=4
     )
-    second.views.append(next(iter(data.train_dataloader())).views)
+    second.views.append(next(iter(data.train_dataloader())).images)
     assert not torch.equal(first.views[0][0], second.views[0][0])
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from instdisc.models import Backbone, as_backbone
+from instdisc.models import Backbone
 
 MODELS = [
     ("resnet18", {}, 64),
@@ -84,8 +84,13 @@ def test_bad_input():
         ValueError, match="`stem` must be one of 'imagenet', 'no_pool', 'cifar', got 'small'"
     ):
         Backbone("resnet18", stem="small")
-    with pytest.raises(TypeError, match="`backbone` must be a timm name or a Backbone, got Linear"):
-        as_backbone(torch.nn.Linear(1, 1))
+
+
+def test_the_name_of_release_0_1_0_tells_its_successor():
+    with pytest.warns(DeprecationWarning, match=r"instdisc.checkpoint.open_backbone"):
+        from instdisc.models import as_backbone
+    backbone = as_backbone("test_resnet")
+    assert as_backbone(backbone) is backbone
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit"])

@@ -251,8 +251,12 @@ def test_drop_block_drops_its_share_in_squares(side, share):
     ("options", "error", "message"),
     [
         ({"channels": (8, 8, 8)}, ValueError, "`channels` must be a width for each of 4 stages"),
-        ({"channels": (8, 8, 0, 8)}, ValueError, "`channels` must be a whole number of at least 1"),
-        ({"channels": (8, 8, 8.5, 8)}, TypeError, "`channels` must be a whole number"),
+        (
+            {"channels": (8, 8, 0, 8)},
+            ValueError,
+            "`channels.*` must be a whole number of at least 1",
+        ),
+        ({"channels": (8, 8, 8.5, 8)}, TypeError, "`channels` must be a sequence of whole numbers"),
         ({"drop_rate": 1.5}, ValueError, "`drop_rate` must be .* at most 1, got 1.5"),
         ({"drop_block_rate": float("nan")}, ValueError, "`drop_block_rate` must be a finite"),
     ],

@@ -60,7 +60,7 @@ def test_published_weights_see_as_timm_says(published, tmp_path):
         ({}, {}),
         ({"interpolation": "lanczos"}, {"interpolation": "bicubic"}),
         ({"mean": None, "crop_pct": None}, {}),
-        ({"input_size": (3, 96, 64), "crop_pct": 1.0}, {"size": 64, "crop": 1.0}),
+        ({"input_size": (3, 96, 64), "crop_pct": 1.0}, {"size": (96, 64), "crop": 1.0}),
     ],
 )
 def test_what_a_configuration_tells(config, changes):

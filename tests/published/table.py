@@ -131,17 +131,17 @@ VIEWS = [
     ),
     Value(
         "blur, smallest sigma at 224 pixels",
-        *(_POLICIES, "GaussianBlur(«0.1» * size / 224", "0.2", MOCO),
+        *(_POLICIES, "GaussianBlur(«0.1» * side / 224", "0.2", MOCO),
         f"{_VIEWS}test_policy[zhao_frcgb]",
     ),
     Value(
         "blur, largest sigma at 224 pixels",
-        *(_POLICIES, "* size / 224, «2.0» * size / 224, p=p)", "0.2", MOCO),
+        *(_POLICIES, "* side / 224, «2.0» * side / 224, p=p)", "0.2", MOCO),
         f"{_VIEWS}test_policy[moco_v2]",
     ),
     Value(
         "blur, chance",
-        *(_POLICIES, "def _blur(size: int, p: float = «0.5»)", "1.0", MOCO),
+        *(_POLICIES, "def _blur(size: ImageSize, p: float = «0.5»)", "1.0", MOCO),
         f"{_VIEWS}test_policy[moco_v2]",
     ),
     Value(
@@ -161,7 +161,7 @@ VIEWS = [
     ),
     Value(
         "multi-crop, side of a small view",
-        *(_POLICIES, "small_size: int = «96»", "112", "Caron et al. (2020)"),
+        *(_POLICIES, "small_size: ImageSize = «96»", "112", "Caron et al. (2020)"),
         f"{_VIEWS}test_multi_crop",
     ),
     Value(
@@ -176,7 +176,7 @@ VIEWS = [
     ),
     Value(
         "side of test images before the square of Islam et al. is cut",
-        *("instdisc/transfer/linear/grid.py", "int(«1.15» * ", "1.14", ISLAM),
+        *("instdisc/transfer/linear/grid.py", "resize=scaled(size, «1.15», int)", "1.14", ISLAM),
         f"{_VIEWS}test_the_view_of_tests",
     ),
     Value(

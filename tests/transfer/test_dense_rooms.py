@@ -175,7 +175,7 @@ def test_records_say_whose_and_how(case):
 def test_about_overrides_and_nothing_else_may(case):
     (first, *_) = case.room.run_records(case.module, case.data, About("ours", dataset="v2"))
     assert (first.method, first.dataset, first.weights) == ("ours", "v2", case.records[0].weights)
-    with pytest.raises(TypeError, match="`about` must be an About"):
+    with pytest.raises(TypeError, match="`about` must be an About or None"):
         case.room.run_records(case.module, case.data, "ours")
     with pytest.raises(ValueError, match="`data` must be what the Trainer tested `module` on"):
         case.room.run_records(case.module, type(case).data())
@@ -400,3 +400,11 @@ def test_two_processes_find_what_one_finds(tmp_path, monkeypatch):
         assert one["image"].tolist() == two["image"].tolist()
         for column in one.keys() - {"image"}:
             np.testing.assert_allclose(one[column], two[column], atol=1e-3)
+
+
+@pytest.mark.parametrize("room", [Detection, Segmentation, Landmarks])
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true", "64-true"])
+def test_precisions_that_round_the_truth_are_refused(room, precision, tmp_path):
+    module, run = room.module(Backbone("test_resnet")), {**room.trainer, "precision": precision}
+    with pytest.raises(ValueError, match=f"`precision` must be .*'bf16-mixed'.* got '{precision}'"):
+        trainer(tmp_path, **run).fit(module, datamodule=room.data())

@@ -27,8 +27,8 @@ from instdisc.data import (
     ViewLoader,
     evaluation_policy,
 )
-from instdisc.data.loader import EpochSampler
 from instdisc.data.objects.loader import StepSampler
+from instdisc.data.sampling import EpochSampler
 from instdisc.methods import MoCoModule
 from instdisc.models import Backbone
 from instdisc.transfer import DetectionModule, LandmarkModule, Segmenter

@@ -86,10 +86,6 @@ def diagnose(
         True
     """
     start = time.perf_counter()
-    if about is not None:
-        checks.instance("about", about, About, "an instdisc.types.About or None")
-    checks.whole("seed", seed, at_least=0)
-    checks.whole("num_resamples", num_resamples, at_least=0)
     detections, objects = kept_detections(predictions, images), true_objects(images)
     names = [str(name) for name in images.classes]
     overlaps = find_overlaps(detections, objects, num_classes=len(names))

@@ -184,7 +184,6 @@ def find_overlaps(
         >>> overlaps.iou
         array([0.25])
     """
-    checks.choice("kind", kind, ("box", "mask"))
     checks.share("least", least)
     rows = join_rows(detections, objects, num_classes)
     kept = _best_first(rows, most)

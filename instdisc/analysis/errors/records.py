@@ -72,7 +72,6 @@ def tide_records(
         >>> [(record.metric, record.value) for record in records[:2]]
         [('AP50', 100.0), ('dAP Cls', 0.0)]
     """
-    checks.whole("num_resamples", num_resamples, at_least=0)
     overlaps = find_overlaps(
         detections,
         true_objects(images, masks=kind == "mask"),
@@ -128,7 +127,6 @@ def hoiem_records(
         >>> hoiem_records(perfect, scenes, num_resamples=0)[0].value
         100.0
     """
-    checks.whole("num_resamples", num_resamples, at_least=0)
     overlaps = find_overlaps(
         detections,
         true_objects(images, masks=kind == "mask"),

@@ -62,8 +62,6 @@ def error_tiles(
         >>> error_tiles(result, scenes, per_type=1, thumbnail=16)["error_tiles"].shape
         (1, 16, 16, 3)
     """
-    checks.whole("per_type", per_type, at_least=0)
-    checks.whole("thumbnail", thumbnail, at_least=0)
     o = result.fixes.overlaps
     if len(images) != o.num_images:
         checks.refuse("images", f"the {o.num_images} that the result is of", len(images))

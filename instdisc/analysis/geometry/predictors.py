@@ -105,8 +105,6 @@ def predictors(
         >>> round(pair.tau, 3), len(pair.checkpoints), pair.predictor.metric
         (0.667, 4, 'RankMe')
     """
-    checks.whole("num_resamples", num_resamples)
-    checks.whole("seed", seed, at_least=0)
     if isinstance(source, str) or not all(isinstance(name, str) for name in source):
         checks.refuse("source", "a list of names of sets", source, kind=TypeError)
     checks.filled("results", results)

@@ -48,7 +48,6 @@ def predictors_figure(
         >>> figure.axes[0].get_yticklabels()[0].get_text()
         'RankMe'
     """
-    checks.choice("statistic", statistic, ("tau", "r"))
     checks.whole("most", most)
     columns = (*_NEEDED, statistic, f"{statistic}_low", f"{statistic}_high")
     lacking = [name for name in columns if name not in arrays]

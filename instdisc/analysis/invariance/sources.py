@@ -78,7 +78,6 @@ def object_factors(source: ObjectSource) -> dict[str, Tensor]:
         >>> factors["number of objects"], factors["position"].shape
         (tensor([2., 2., 3., 4.], dtype=torch.float64), torch.Size([4, 2]))
     """
-    checks.instance("source", source, ObjectSource, "a set of images with boxes")
     shapes, categories, numbers = [], [], []
     for index in range(len(source)):
         objects = source.objects(index)
@@ -128,7 +127,6 @@ def landmark_factors(source: LandmarkSource) -> dict[str, Tensor]:
         >>> landmark_factors(SceneLandmarks(Scenes(4, image_size=48)))["position"].shape
         torch.Size([4, 2])
     """
-    checks.instance("source", source, LandmarkSource, "a set of images with points")
     rows = []
     for index in range(len(source)):
         height, width = source.read(index).shape[1:]

@@ -122,7 +122,6 @@ def evaluate_inversion(
         [('stage1_inversion', 'SSIM'), ('stage1_inversion', 'feature error')]
     """
     start = time.perf_counter()
-    checks.instance("backbone", backbone, Backbone, "a Backbone")
     positions = stage_positions(stages, backbone)
     check_distances(distances)
     for name in distances:
@@ -131,8 +130,6 @@ def evaluate_inversion(
             weights_file(network, (lpips_weights or {}).get(network))
     checks.whole("num_images", num_images, at_most=len(test))
     checks.whole("at_once", at_once)
-    checks.whole("thumbnail", thumbnail, at_least=0)
-    checks.whole("seed", seed, at_least=0)
     order = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))
     chosen = test.subset(order[:num_images].sort().values)
     policy = evaluation_policy(image_size, seen=backbone.input)

@@ -20,7 +20,7 @@ _NEEDED = ("stages", "image", "distance_names", "distances")
 _PICTURES = ("originals", "reconstructions")
 
 
-@checked_call()
+@checked_call(shown_distances=checks.count)
 def inversion_figure(arrays: Mapping[str, Arrays], *, shown_distances: int = 2) -> Figure:
     """A grid of images drawn anew: a row for each image and checkpoint, a column for each stage.
 

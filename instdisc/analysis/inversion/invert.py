@@ -122,7 +122,6 @@ def invert(
         >>> result.reconstructions.shape, result.losses.shape
         (torch.Size([2, 3, 32, 32]), torch.Size([2, 2]))
     """
-    checks.instance("backbone", backbone, Backbone, "a Backbone")
     pixels = _pixels(images)
     position = stage_positions([len(backbone.stages) if stage is None else stage], backbone)[0]
     plan = RECIPES[checks.choice("recipe", recipe, RECIPES)]
@@ -133,7 +132,6 @@ def invert(
     checks.positive("learning_rate", rate)
     checks.finite("total_variation", total_variation, at_least=0)
     checks.finite("save_every", save_every, at_least=0)
-    checks.choice("precision", precision, PRECISIONS)
     seeds = _seeds(seed, len(pixels))
     device = checks.device("device", device)
     network = SkipNetwork(plan, plan.canvas(size), seeds=seeds, channels_last=channels_last)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from instdisc import checks
+from instdisc.writing import write_whole
 
 _FORMAT = "instdisc inversion 1"
 
@@ -53,8 +52,6 @@ def save_state(
         network: that is trained.
         optimizer: that trains it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     content = {
         "format": _FORMAT,
         "key": key,
@@ -63,11 +60,7 @@ def save_state(
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
-    try:
-        torch.save(content, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, lambda file: torch.save(content, file))
 
 
 def load_state(

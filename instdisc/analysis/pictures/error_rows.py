@@ -72,7 +72,6 @@ def evaluate_errors(
         [('top-1', 50.0, 2), ('errors when sure', 100.0, 1)]
     """
     checks.share("sure", sure)
-    checks.whole("num_errors", num_errors)
     rows = confident_errors(predictions, num_errors=num_errors)
     places = image_places({"this classifier": predictions}, test)
     whose = About(dataset=test.name).update(checked(about))

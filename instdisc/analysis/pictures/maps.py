@@ -59,7 +59,6 @@ def stage_maps(
         [(2, 32, 16, 16), (2, 96, 2, 2)]
     """
     positions = stage_positions(stages, backbone)
-    checks.whole("batch_size", batch_size)
     policy = evaluation_policy(image_size, seen=backbone.input)
     views = ViewDataset(images, [policy])
     parts: list[list[Tensor]] = [[] for _ in positions]

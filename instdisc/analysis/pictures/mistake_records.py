@@ -76,7 +76,6 @@ def compare_predictions(
         >>> [(record.method, record.metric) for record in records]
         [('a', 'top-1'), ('b', 'top-1'), ('a and b', 'top-1 difference'), ('a and b', 'McNemar p')]
     """
-    checks.instance("predictions", predictions, Mapping, "a mapping of names to predictions")
     if not predictions:
         checks.refuse("predictions", "of at least one classifier", dict(predictions))
     for name, content in predictions.items():

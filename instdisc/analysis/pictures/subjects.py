@@ -23,7 +23,7 @@ from instdisc.data import (
 )
 from instdisc.models import Backbone
 from instdisc.transfer.provenance import about_run, checked
-from instdisc.types import About
+from instdisc.types import About, ImageSize
 
 
 def check_backbones(backbones: Mapping[str, Backbone], *, at_least: int = 1) -> list[str]:
@@ -131,7 +131,11 @@ def _scaled(frame: Frame, side: int) -> Frame:
     assert isinstance(frame, CenterCrop)  # that of every `evaluation_policy`
     return CenterCrop(
         side,
-        resize=max(side, round(side * frame.resize / frame.size)),
+        resize=max(side, round(side * _longer(frame.resize) / _longer(frame.size))),
         keep_aspect=frame.keep_aspect,
         interpolation=frame.interpolation,
     )
+
+
+def _longer(size: ImageSize) -> int:
+    return size if isinstance(size, int) else max(size)

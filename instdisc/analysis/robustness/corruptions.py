@@ -111,7 +111,6 @@ def corrupt(
     """
     checks.choice("corruption", corruption, CORRUPTIONS)
     checks.whole("severity", severity, at_most=len(SEVERITIES))
-    checks.whole("seed", seed, at_least=0)
     checks.shape("images", images, ("B", 3, "H", "W"))
     checks.dtype("images", images, checks.FLOATS)
     if min(images.shape[2:]) < _SMALLEST:

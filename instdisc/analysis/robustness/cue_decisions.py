@@ -81,7 +81,6 @@ def evaluate_shape_bias(
         classifier of those classes is fitted to the features, as a backbone has none.
     """
     start = time.perf_counter()
-    checks.choice("classifier", classifier, ("class_mean", "readout"))
     if not isinstance(cues, CueConflict):
         cues = CueConflict(cues)
     place = {name: position for position, name in enumerate(train.classes)}

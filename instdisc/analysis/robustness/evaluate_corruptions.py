@@ -107,8 +107,6 @@ def evaluate_corruptions(
     """
     start = time.perf_counter()
     check_corruptions(corruptions, severities)
-    checks.whole("thumbnail", thumbnail, at_least=0)
-    checks.whole("batch_size", batch_size)
     train, test = labelled_sets(train, test)
     policy = evaluation_policy(image_size, seen=backbone.input)
     whose = about_run(backbone, test, about, view=describe_view(policy))

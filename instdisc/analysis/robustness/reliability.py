@@ -65,7 +65,6 @@ def reliability(confidences: Tensor, hits: Tensor, *, num_bins: int = 15) -> Rel
         >>> reliability(torch.tensor([0.9, 0.7]), torch.tensor([True, False]), num_bins=2).accuracy
         tensor([   nan, 0.5000], dtype=torch.float64)
     """
-    checks.whole("num_bins", num_bins)
     checks.shape("confidences", confidences, ("N",))
     check_confidences(confidences, hits)
     confidences = confidences.double()

@@ -97,8 +97,6 @@ def compare_layers(
         [('a and b', 'layer1_similarity', 'CKA'), ('a and b', 'layer1_similarity', 'mutual 10-NN')]
     """
     start = time.perf_counter()
-    checks.whole("k", k)
-    checks.instance("images", images, ImageSource, "a set of images")
     if len(images) <= k:
         checks.refuse("images", f"more than `k` = {k}", len(images))
     similarity = layer_similarity(

@@ -98,9 +98,8 @@ class BatchForm(BlockForm):
         self._dataset, self._cut = dataset, dataset.cut
         views = []
         for policy in dataset.policies:
-            size = policy.frame.size
             # A view lies pixel by pixel, as images are decoded and cut.
-            cut, uncut = Field((size, size, 3), torch.uint8), Field((6,), torch.float32)
+            cut, uncut = Field((*policy.frame.sides, 3), torch.uint8), Field((6,), torch.float32)
             views.append(cut if self._cut else uncut)
         super().__init__([*views, *number_fields(dataset.policies)], batch_size)
 

@@ -1,11 +1,12 @@
 """Batches whose JPEG files are decoded on the device.
 
-Legend: B batch, V views, S side of a view, n numbers of a policy.
+Legend: B batch, V views, S x T size of a view, n numbers of a policy.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -76,7 +77,7 @@ class CodedDataset(ViewDataset):
             )
         if any(policy.frame.interpolation != "bilinear" for policy in policies):
             raise ValueError("`decode`='device' needs bilinear policies: decode='workers'")
-        self.room = sum(3 * policy.frame.size**2 for policy in policies)
+        self.room = sum(3 * math.prod(policy.frame.sides) for policy in policies)
 
     def coded(self, keys: Sequence[tuple[int, int]]) -> CodedViews:
         """What `batch` gives, before files are decoded; of one epoch."""
@@ -112,7 +113,7 @@ class CodedDataset(ViewDataset):
         )
 
     def _cut(self, image: Tensor, drawn: Sequence[PolicyNumbers], row: int) -> Tensor:
-        """The views of an image in one tensor of bytes: V times ``(3, S, S)``."""
+        """The views of an image in one tensor of bytes: V times ``(3, S, T)``."""
         views = [
             policy.cut(image, numbers.frame[row].tolist(), bool(numbers.flipped[row]))
             for policy, numbers in zip(self.policies, drawn, strict=True)
@@ -163,9 +164,10 @@ class CodedForm(BlockForm):
             if len(coded) == count:
                 views.append(cut_each(images, boxes, size))
                 continue
-            ready = contents[:, start : start + 3 * size**2].view(-1, 3, size, size)
-            start += 3 * size**2
-            view = torch.empty(count, 3, size, size, dtype=torch.uint8, device=device)
+            shape = (3, *policy.frame.sides)
+            ready = contents[:, start : start + math.prod(shape)].view(-1, *shape)
+            start += math.prod(shape)
+            view = torch.empty(count, *shape, dtype=torch.uint8, device=device)
             if len(coded):
                 rows = _bring(coded, device)
                 view.index_copy_(0, rows, cut_each(images, boxes[rows], size))

@@ -47,7 +47,7 @@ class Orders:
     known.
 
     Args:
-        batches: gives the keys of the batches of an epoch, from a batch on.
+        batches: gives the keys of the batches of an epoch, from an image on.
         num_pieces: of a batch.
         size: images of a piece.
         num_slots: room for batches.
@@ -70,9 +70,9 @@ class Orders:
         self.num_released = 0
         self._start = (0, 0)
 
-    def begin(self, epoch: int, first: int) -> None:
-        """Lets the orders that come next begin with a batch of an epoch; all slots are free."""
-        self.num_released, self._start = 0, (epoch, first)
+    def begin(self, epoch: int, start: int) -> None:
+        """Lets the orders that come next begin at an image of an epoch; all slots are free."""
+        self.num_released, self._start = 0, (epoch, start)
 
     def __iter__(self) -> Iterator[Any]:  # what torch takes for a list of indices
         for number, keys in enumerate(self._all_batches()):
@@ -85,9 +85,9 @@ class Orders:
                 yield Order(number, number % self.num_slots, row, some)
 
     def _all_batches(self) -> Iterator[Keys]:
-        epoch, first = self._start
+        epoch, start = self._start
         while True:
-            yield from self.batches(epoch, first)
+            yield from self.batches(epoch, start)
             if not self.goes_on:
                 return
-            epoch, first = epoch + 1, 0
+            epoch, start = epoch + 1, 0

@@ -71,7 +71,7 @@ class PieceLoader:
     Args:
         form: how a batch is made and lies in its slot.
         num_workers: W, at least 1.
-        batches: gives the keys of the batches of an epoch, from a batch on.
+        batches: gives the keys of the batches of an epoch, from an image on.
         goes_on: whether workers begin the next epoch while the last batches of one are used.
         generator: of the workers' seeds.
         page_lock: let a GPU copy from the slots by itself.
@@ -112,34 +112,40 @@ class PieceLoader:
         # after an error whose traceback holds both, it would wait five seconds for each worker.
         weakref.finalize(self, _let_go, self._loader)
         self._pieces: Iterator[Piece] | None = None
-        self._next = (-1, -1)  # the epoch and the batch that the pieces stand at
+        self._next = (-1, -1)  # the epoch and the image of it that the pieces stand at
         self._number = 0  # of that batch, since the pieces began
         self._made: defaultdict[int, list[Piece]] = defaultdict(list)  # by number of the batch
         self._in_use: list[SharedBatch] = []
 
-    def run(self, epoch: int, first: int, end: int) -> Iterator[SharedBatch]:
-        """Batches `first` to `end` - 1 of an epoch that has `end`.
+    def run(self, epoch: int, starts: range) -> Iterator[SharedBatch]:
+        """The last batches of an epoch.
 
         When a batch is asked for, the one before may still be copied from its slot, but no other.
+
+        Args:
+            epoch: of the order.
+            starts: the image at which each of them begins; images of all processes count.
         """
-        for number in range(first, end):
+        for start in starts:
             self._release(1)
-            if self._pieces is None or self._next != (epoch, number):
-                self._begin(epoch, number)
+            if self._pieces is None or self._next != (epoch, start):
+                self._begin(epoch, start)
             self._next = (-1, -1)  # if this fails or is broken off
             batch = self._assemble()
             self._in_use.append(batch)
-            if number + 1 < end:
-                self._next = (epoch, number + 1)
+            if start != starts[-1]:
+                self._next = (epoch, start + starts.step)
             elif self._orders.goes_on:
                 self._next = (epoch + 1, 0)
             yield batch
 
-    def _begin(self, epoch: int, number: int) -> None:
+    def _begin(self, epoch: int, start: int) -> None:
         self._release(0)
         self._made.clear()
         self._number = 0
-        self._orders.begin(epoch, number)
+        self._orders.begin(epoch, start)
+        if _misses_workers(self._loader):
+            _let_go(self._loader)  # all of them: new ones begin
         self._pieces = iter(self._loader)  # waits for what the workers still write
         if self._page_lock:
             self._slots.page_lock()  # after the workers were started, which cannot use it
@@ -148,7 +154,16 @@ class PieceLoader:
         assert self._pieces is not None
         pieces = self._made[self._number]
         while len(pieces) < self._orders.num_pieces:
-            piece = next(self._pieces)
+            try:
+                piece = next(self._pieces)
+            except RuntimeError as error:
+                if not _misses_workers(self._loader):
+                    raise
+                raise RuntimeError(
+                    f"a worker of the data loader ended while it made a batch: {error}. Most often "
+                    "the system kills one for want of memory: take fewer `num_workers`. The next "
+                    "epoch or run begins with new workers."
+                ) from error
             if piece.number >= 0:
                 self._made[piece.number].append(piece)
         for piece in sorted(self._made.pop(self._number), key=lambda piece: piece.end):
@@ -197,6 +212,12 @@ def _error() -> ExceptionWrapper:
 
 def _let_go(loader: Any) -> None:
     loader._iterator = None  # its workers end with it
+
+
+def _misses_workers(loader: Any) -> bool:
+    """Whether a worker of a loader was killed."""
+    workers = getattr(loader._iterator, "_workers", ())
+    return any(not worker.is_alive() for worker in workers)
 
 
 def _prepare(worker: int) -> None:

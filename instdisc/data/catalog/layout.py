@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..images.columns import read_columns
-from ..images.listing import is_clutter
+from ..images.listing import is_clutter, leaves_folder
 from ..images.text import read_lines
 
 
@@ -92,18 +92,24 @@ def class_folders(folder: Path) -> list[str]:
 def require_files(folder: Path, paths: Iterable[str], listed_in: str) -> None:
     """Checks that listed files exist, with one look into each folder, and that none comes twice.
 
+    None may lead out of the folder.
+
     Args:
         folder: where they lie.
         paths: relative to it.
         listed_in: what names them, for the message.
 
     Raises:
-        LayoutError: if one is missing or comes twice.
+        LayoutError: if one is missing, comes twice, leads out of the folder, or is no text.
     """
     present: dict[str, set[str]] = {}
     missing = []
     seen: set[str] = set()
     for path in paths:
+        if not isinstance(path, str) or leaves_folder(path):
+            raise LayoutError(
+                f"{listed_in} names the image {path!r}, which is no path below {folder.name}/"
+            )
         if path in seen:
             raise LayoutError(f"{listed_in} names the image {path} twice")
         seen.add(path)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL.ImageFile import ImageFile
 
+from ..images.decoding import open_image
 from ..images.files import ImageFiles
 from ..images.folders import ImageFolder
 from ..images.source import ImageSource
@@ -33,6 +35,7 @@ OBJECTS = {
     19: "bus",
     20: "train",
 }
+_BOTH = ("RGB;16B", "RGBA;16B")  # how PIL calls colours of 16 bits
 
 
 def _read(root: Path, split: str) -> ImageFiles:
@@ -62,18 +65,29 @@ def _read_largest_object(root: Path, split: str) -> ImageSource:
 def _largest_object(mask: Path) -> int:
     """The position in `OBJECTS` of the class of most pixels; -1 if there is none."""
     try:
-        # PIL keeps the upper eight bits of a colour of 16; the class is in the lower.
-        from torchvision.io import ImageReadMode, decode_image
-    except ImportError as error:
-        raise ImportError("SYNTHIA's masks of 16 bits need torchvision.io.decode_image") from error
-    try:
-        ids = decode_image(str(mask), ImageReadMode.UNCHANGED)[0].numpy()
-    except RuntimeError as error:
-        raise LayoutError(f"cannot read the mask {mask.name} ({error})") from error
+        ids = _first_channel(mask)
+    except ValueError as error:
+        raise LayoutError(str(error).removesuffix(".")) from error
     if int(ids.max()) >= NUM_IDS:
         raise LayoutError(f"the mask {mask.name} has the unknown class {int(ids.max())}")
     pixels = np.bincount(ids.ravel(), minlength=NUM_IDS)[list(OBJECTS)]
     return int(pixels.argmax()) if pixels.any() else -1
+
+
+def _first_channel(mask: Path) -> np.ndarray:
+    """``(H, W)`` the first value of each pixel, of 8 or of 16 bits."""
+    parts = []
+    for order in ("", "L"):  # the byte that PIL keeps, and the other if there is one
+        with open_image(mask, "mask") as opened:
+            assert isinstance(opened, ImageFile)  # it was read from a file
+            tile = opened.tile[0]
+            if order and not str(tile.args).endswith(_BOTH):
+                break
+            if order:  # as if the lower byte came first: PIL keeps the upper of a colour
+                opened.tile = [tile._replace(args=str(tile.args)[:-1] + order)]
+            pixels = np.array(opened).astype(np.int64)
+            parts.append(pixels if pixels.ndim == 2 else pixels[..., 0])
+    return parts[0] if len(parts) == 1 else parts[0] << 8 | parts[1]
 
 
 SYNTHIA = CatalogEntry(

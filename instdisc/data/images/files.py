@@ -8,31 +8,21 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor
-from torchvision.transforms.v2 import functional as TF
 
 from instdisc import checks
 
 from .contents import Keys, file_keys
+from .decoding import decode_file
 from .packed import PackedPaths
 from .source import ImageSource
 
-try:
-    # 2.5 times as fast as PIL; torchvision 0.29 announces that a later release will not have it.
-    from torchvision.io import ImageReadMode, decode_image
-except ImportError:
-    _TORCHVISION_SUFFIXES = set()
-else:
-    _TORCHVISION_SUFFIXES = {".jpg", ".jpeg", ".png"}
+SUFFIXES = {".jpg", ".jpeg", ".png"}
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
 
 
 class ImageFiles(ImageSource):
-    """Images in listed files below one folder.
-
-    Images of 16 bits lose the lower eight.
+    """Images in listed files below one folder; what is decoded and how, see `decode_file`.
 
     Args:
         root: the folder.
@@ -50,6 +40,8 @@ class ImageFiles(ImageSource):
 
     Example:
         >>> import tempfile
+        >>> import torch
+        >>> from PIL import Image
         >>> root = Path(tempfile.mkdtemp())
         >>> Image.new("RGB", (8, 6)).save(root / "1.png")
         >>> files = ImageFiles(root, ["1.png"], torch.tensor([0]), classes=["cat"])
@@ -114,40 +106,3 @@ class ImageFiles(ImageSource):
         if positions is None:
             return file_keys(self.root, self._paths)
         return file_keys(self.root, self._paths.take(positions.numpy()))
-
-
-def decode_file(path: Path) -> Tensor:
-    """The image in a file as uint8 RGB, ``(3, H, W)``.
-
-    Raises:
-        ValueError: if it cannot be decoded; names the file.
-    """
-    try:
-        if path.suffix.lower() in _TORCHVISION_SUFFIXES:
-            try:
-                image: Tensor = decode_image(str(path), ImageReadMode.RGB)
-            except RuntimeError:
-                pass  # PIL knows more formats, and says more plainly what is wrong
-            else:
-                if image.ndim == 3:  # not an animation
-                    eight: Tensor = TF.to_dtype(image, torch.uint8, scale=True)
-                    return eight
-        return _decode_with_pil(path)
-    except Exception as error:  # decoders raise anything at broken bytes
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f"cannot read the image {path} ({reason}). Repair or remove it, or pass "
-            "on_unreadable='skip'."
-        ) from error
-
-
-def _decode_with_pil(path: Path) -> Tensor:
-    with Image.open(path) as opened:
-        if opened.mode.startswith("I;16") or (opened.mode, opened.format) == ("I", "PPM"):
-            high = (np.array(opened) >> 8).astype(np.uint8)  # PIL itself would clip at 255
-            pixels = np.stack([high] * 3, axis=-1)
-        elif opened.mode in ("I", "F"):
-            raise ValueError(f"its pixels of mode {opened.mode!r} have no known range")
-        else:
-            pixels = np.array(opened.convert("RGB"))
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()

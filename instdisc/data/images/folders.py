@@ -13,6 +13,7 @@ from instdisc.types import UNKNOWN_LABEL
 from .files import SUFFIXES, ImageFiles
 from .index import find_images
 from .packed import PackedPaths
+from .part_folders import refuse_parts
 from .remembered import cache_folder
 
 
@@ -21,8 +22,8 @@ class ImageFolder(ImageFiles):
 
     ``root/CLASS/**/*.jpg`` gives the label by the sorted order of the class folders; images that
     lie in ``root`` itself, without any folder, are unlabelled. Files that are no images by their
-    suffix, hidden files and folders, and what macOS and Windows leave, are passed over. Images of
-    16 bits lose the lower eight.
+    suffix, hidden files and folders, and what macOS and Windows leave, are passed over. What is
+    decoded and how, see `decode_file`.
 
     Args:
         root: the folder.
@@ -36,8 +37,9 @@ class ImageFolder(ImageFiles):
 
     Raises:
         FileNotFoundError: if `root` is not a folder.
-        ValueError: if it holds no image, a class folder holds none, or images and class folders
-            are mixed; while reading, if an image cannot be decoded.
+        ValueError: if it holds no image, a class folder holds none, images and class folders are
+            mixed, or its folders are parts of a set such as ``train`` and ``test``; while reading,
+            if an image cannot be decoded.
 
     Example:
         >>> import tempfile
@@ -73,9 +75,14 @@ class ImageFolder(ImageFiles):
                 f"{loose[0]!r} first. Move them into class folders, or all images into one "
                 "flat folder."
             )
+        refuse_parts(root, found)
         empty = [name for name, files in found.items() if not len(files)]
         if not len(loose) and len(empty) == len(found):
-            raise ValueError(f"{root} holds no image ({', '.join(sorted(SUFFIXES))})")
+            kinds = ", ".join(sorted(SUFFIXES))
+            raise ValueError(
+                f"`root` must be a folder of images, got {str(root)!r}, which holds no image "
+                f"({kinds})"
+            )
         if empty:
             raise ValueError(
                 f"{len(empty)} class folders of {root} hold no image: "

@@ -92,12 +92,19 @@ def _scan_branch(root: str, name: str) -> tuple[Branch, list[str]]:
                 inner = entry.name
                 if is_clutter(inner):
                     continue
-                if entry.is_dir():
+                if _is_folder(entry):
                     below.append(prefix + inner)
                 elif inner[inner.rfind(".") :].lower() in SUFFIXES:
                     files.append(prefix + inner)
     files.sort()
     return Branch(folders, np.array(stamps, dtype=np.int64), PackedPaths.pack(files)), below
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle: a file that cannot be read, if it is called like an image
+        return False
 
 
 def _is_fresh(root: str, branch: Branch) -> bool:

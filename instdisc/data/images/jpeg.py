@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .size_limit import fits
+
 _BASELINE = 0xC0  # the frame of a sequential file with Huffman codes and 8 bits
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # of every kind
 _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
@@ -17,7 +19,7 @@ class JpegHeader(NamedTuple):
         height: in pixels.
         width: in pixels.
         plain: whether it is what decoders in hardware take: baseline, with three components that
-            are YCbCr, and complete.
+            are YCbCr, complete, and no larger than `fits` allows.
     """
 
     height: int
@@ -57,7 +59,7 @@ def read_header(file: bytes | bytearray | memoryview) -> JpegHeader | None:
             if not height or not width:
                 return None
             coloured = part[5] == 3 and transform and part[6::3] != b"RGB"
-            plain = marker == _BASELINE and part[0] == 8 and coloured
+            plain = marker == _BASELINE and part[0] == 8 and coloured and fits(height, width)
             return JpegHeader(height, width, plain and _END in bytes(file[-32:]))
         if marker == _SCAN:
             return None

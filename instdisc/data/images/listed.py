@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .listing import composed
+from .listing import composed, leaves_folder
 
 
 class ListedFiles:
@@ -46,8 +46,14 @@ class ListedFiles:
             The first line that names the image: `line` itself if it is new.
 
         Raises:
-            ValueError: if another line says the same of the image.
+            ValueError: if another line says the same of the image, or the path leads out of the
+                root.
         """
+        if leaves_folder(path):
+            raise ValueError(
+                f"line {line} of {self._table} names {path!r}, which leads out of {self._root}. "
+                "Write paths relative to one folder that holds all images, and give it as `root`."
+            )
         image = composed(os.path.normpath(path.replace("\\", "/")))
         first = self._lines.setdefault((image, *truth), line)
         if first != line:

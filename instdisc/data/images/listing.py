@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import unicodedata
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 # "._1.png" holds what macOS knows of 1.png, and "__MACOSX/" the same of a whole archive.
 _LEFT_BY_SYSTEMS = {"__MACOSX", "Thumbs.db", "desktop.ini"}
@@ -29,6 +30,23 @@ def composed(name: str) -> str:
         (2, 1)
     """
     return unicodedata.normalize("NFC", name)
+
+
+def leaves_folder(path: str) -> bool:
+    r"""Whether a path that a file names leads out of the folder that it should be relative to.
+
+    Its text alone decides, with the separators of Windows too; a link in the folder may lead
+    anywhere, since who made it meant it.
+
+    Example:
+        >>> [path for path in ("a/../1.png", "../1.png", "/1.png", r"..\1.png", r"C:\1.png")
+        ...  if not leaves_folder(path)]
+        ['a/../1.png']
+    """
+    plain = path.replace("\\", "/")
+    if PurePosixPath(plain).is_absolute() or PureWindowsPath(plain).is_absolute():
+        return True
+    return posixpath.normpath(plain).split("/")[0] == ".."
 
 
 def walk_folder(folder: str | Path) -> Iterator[tuple[str, list[str]]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..left_out import say_left_out
 from .files import SUFFIXES
-from .listing import composed
+from .listing import composed, leaves_folder
 from .text import read_lines
 
 _MARKS = ("-1", "0", "1")
@@ -28,7 +28,7 @@ def read_names(file: Path, known: Collection[str]) -> list[str]:
         As they are written in `known`; of a name that is not there, as it is written in the file.
 
     Raises:
-        ValueError: if it is no text in UTF-8, or names none.
+        ValueError: if it is no text in UTF-8, names none, or leads out of the folder.
     """
     names: dict[str, None] = {}
     marked, twice = [], []
@@ -36,6 +36,10 @@ def read_names(file: Path, known: Collection[str]) -> list[str]:
     present = {composed(name): name for name in known}
     for number, line in lines.items():
         name, mark = _name(composed(line), present)
+        if name not in present and leaves_folder(name):
+            raise ValueError(
+                f"line {number} of {file} names {name!r}, which is no name of an image"
+            )
         if mark:
             marked.append(number)
         if name in names:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+
+from instdisc.writing import write_whole
 
 
 def cache_folder() -> Path | None:
@@ -78,15 +79,5 @@ def save_arrays(file: Path, root: str, release: int, arrays: Mapping[str, np.nda
         OSError: if it cannot be written.
     """
     about = {"format": np.array(release), "root": np.frombuffer(os.fsencode(root), np.uint8)}
-    temporary = None
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # Other processes may write the same file now: each its own, and the last one stays.
-        with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".part", delete=False) as opened:
-            temporary = opened.name
-            np.savez(opened, **about, **arrays)  # type: ignore[arg-type]
-        os.replace(temporary, file)
-    except OSError:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise
+    # Other processes may write the same file now: each its own, and the last one stays.
+    write_whole(file, lambda path: np.savez(path, **about, **arrays))  # type: ignore[arg-type]

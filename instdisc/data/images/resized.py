@@ -19,7 +19,8 @@ from torchvision.transforms.v2 import functional as TF
 from instdisc import checks
 
 from .copy_ledger import CopyLedger, Made
-from .files import ImageFiles, decode_file
+from .decoding import decode_file
+from .files import ImageFiles
 from .folders import ImageFolder
 from .index import find_images
 

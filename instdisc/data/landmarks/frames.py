@@ -51,6 +51,8 @@ class SquareFrame(Frame):
         torch.Size([3, 32, 32])
     """
 
+    size: int
+
     def __init__(
         self,
         size: int,

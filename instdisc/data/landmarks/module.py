@@ -17,7 +17,7 @@ from instdisc import checks
 from instdisc.checks import refuse
 from instdisc.types import InputSpec, LandmarkBatch
 
-from ..loader import PredictLoader, ViewLoader
+from ..loader import ViewLoader
 from ..views.dataset import ViewPolicy
 from ..views.photometric import ColorJitter, GaussianBlur, PhotometricStep, RandomGrayscale
 from .dataset import Crop, LandmarkDataset, LandmarkFinisher, RawLandmarks
@@ -222,8 +222,8 @@ class LandmarkData(LightningDataModule):
     def test_dataloader(self) -> ViewLoader:
         return self.val_dataloader()
 
-    def predict_dataloader(self) -> PredictLoader:
-        return PredictLoader(self.val_dataloader())
+    def predict_dataloader(self) -> ViewLoader:
+        return self.val_dataloader()
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         if not isinstance(batch, RawLandmarks):

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from instdisc.checks import refuse
+
+from ..images.decoding import read_size
 
 _EMPTY = ("", "nan", "na", "n/a", "null", "none")
 _MOST_SHARE = 2.0  # further outside its image no point is annotated
@@ -148,9 +149,9 @@ def image_sizes(root: Path, paths: Sequence[str], *, skip: bool) -> Tensor:
     sizes = []
     for path in paths:
         try:
-            with Image.open(root / path) as opened:
-                sizes.append(opened.size)
-        except OSError as error:
+            height, width = read_size(root / path)
+            sizes.append((width, height))
+        except ValueError as error:
             if skip:
                 sizes.append((1, 1))
                 continue

@@ -14,11 +14,12 @@ from instdisc import checks
 from instdisc.checks import refuse
 from instdisc.types import Objects
 
-from ..images.listing import composed
+from ..images.decoding import read_size
+from ..images.listing import composed, leaves_folder
 from ..left_out import say_left_out
 from .coco_file import COCOFile, read_coco
 from .coco_masks import fill_areas, pack_outlines, reads_masks
-from .files import ObjectFiles, size_of_image
+from .files import ObjectFiles
 from .outlines import PackedOutlines
 from .table import make_table
 
@@ -44,7 +45,8 @@ class COCOObjects(ObjectFiles):
 
     Raises:
         FileNotFoundError: if `annotations` is not a file, or `images` not a folder.
-        ValueError: if the file is not COCO's, or an image of it is missing; if an annotation names
+        ValueError: if the file is not COCO's, or an image of it is missing or lies outside the
+            folder by its path; if an annotation names
             an image or category that the file does not list; if a field cannot be read (see
             `read_coco`), an id or the name of a category is there twice, or a size is nowhere; if
             an outline is none (see `pack_outline`) or made for another image size, or an object
@@ -143,6 +145,9 @@ def _find_images(file: COCOFile, places: list[Path]) -> tuple[Path | None, list[
         if not isinstance(name, str) or not name.strip():
             where = f"Correct image {image} in {file.path}, or pass `images`=None."
             refuse("file_name", "the file of the image", name, where)
+        if leaves_folder(name):
+            rule = f"a path below the folder of the images, {places[0]}"
+            refuse("file_name", rule, name, f"Correct image {image} in {file.path}.")
     names = [str(name) for name in file.file_names]
     twice = _repeated(names)
     if twice:
@@ -208,7 +213,7 @@ def _sizes(
             if folder is None:
                 remedy = f"Correct image {file.image_ids[row]} in {file.path}, or pass `images`."
                 refuse("height and width", "known", (height, width), remedy)
-            height, width = size_of_image(folder / paths[row])
+            height, width = read_size(folder / paths[row])
             unknown.append(row)
         sizes.append((height, width))
     say_left_out(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image
 from torch import Tensor
 
 from instdisc.types import Objects
@@ -144,16 +143,3 @@ class ObjectFiles(ObjectSource):
 
     def _outlines_of(self, rows: slice) -> tuple[bytes, ...]:
         return ()
-
-
-def size_of_image(path: Path) -> tuple[int, int]:
-    """Height and width of the image in a file, from its header.
-
-    Raises:
-        ValueError: if it is no image; names the file.
-    """
-    try:
-        with Image.open(path) as opened:
-            return opened.height, opened.width
-    except (OSError, Image.DecompressionBombError) as error:
-        raise ValueError(f"cannot read the image {path}: {error}") from error

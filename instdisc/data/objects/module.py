@@ -12,7 +12,6 @@ from instdisc.checks import refuse
 from instdisc.types import InputSpec
 
 from ..left_out import say_left_out
-from ..loader import PredictLoader
 from .dataset import ObjectDataset
 from .loader import ObjectLoader
 from .opening import open_objects
@@ -127,8 +126,8 @@ class ObjectData(LightningDataModule):
     def test_dataloader(self) -> ObjectLoader:
         return self._loader(self._test_set, self.test_batch_size, None)
 
-    def predict_dataloader(self) -> PredictLoader:
-        return PredictLoader(self.test_dataloader())
+    def predict_dataloader(self) -> ObjectLoader:
+        return self.test_dataloader()
 
     def _loader(
         self, dataset: ObjectDataset, batch_size: int, iterations: int | None

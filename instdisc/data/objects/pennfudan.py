@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from instdisc import checks
@@ -18,8 +17,9 @@ from instdisc.types import Objects
 
 from ..catalog.layout import first_folder, require_folder
 from ..images.contents import Keys, as_keys, file_keys, hash_parts
+from ..images.decoding import open_image, read_size
 from ..images.files import SUFFIXES
-from .files import ObjectFiles, size_of_image
+from .files import ObjectFiles
 from .folders import files_by_stem
 from .table import make_table
 
@@ -90,7 +90,7 @@ class PennFudan(ObjectFiles):
         sizes = []
         for index, image_id in enumerate(ids):
             numbered = _read_map(self._map_of(image_id))
-            sizes.append(size_of_image(image_folder / files[image_id]))
+            sizes.append(read_size(image_folder / files[image_id]))
             if sizes[-1] != numbered.shape:
                 raise ValueError(
                     f"{self._map_of(image_id)} has {numbered.shape[1]} x {numbered.shape[0]} "
@@ -154,13 +154,10 @@ class PennFudan(ObjectFiles):
 
 
 def _read_map(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path) as opened:
-            numbered = np.array(opened)
-    except OSError as error:
-        raise ValueError(f"cannot read the mask {path}: {error}") from error
+    with open_image(path, "mask") as opened:
+        mode, numbered = opened.mode, np.array(opened)
     if numbered.ndim != 2:
-        raise ValueError(f"{path} must have one number per pixel, got {opened.mode} pixels")
+        raise ValueError(f"{path} must have one number per pixel, got {mode} pixels")
     return numbered
 
 

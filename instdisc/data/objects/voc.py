@@ -14,11 +14,12 @@ from instdisc import checks
 from instdisc.checks import refuse
 
 from ..catalog.layout import contents, first_folder
+from ..images.decoding import read_size
 from ..images.files import SUFFIXES
 from ..images.listing import composed
 from ..images.name_lists import read_names
 from ..left_out import say_left_out
-from .files import ObjectFiles, size_of_image
+from .files import ObjectFiles
 from .folders import files_by_stem
 from .table import make_table
 from .voc_file import VOCFile, read_voc
@@ -119,7 +120,7 @@ class VOCObjects(ObjectFiles):
         chosen = [parsed[image_id] for image_id in ids]
         paths = images.of(chosen, name)
         sizes = [
-            file.size or size_of_image(image_folder / path)
+            file.size or read_size(image_folder / path)
             for file, path in zip(chosen, paths, strict=True)
         ]
         rows = [(row, thing) for row, file in enumerate(chosen) for thing in file.things]
@@ -254,7 +255,7 @@ def _judge(files: Sequence[VOCFile], images: _Images, name: str) -> bool:
 def _width_and_height(file: VOCFile, images: _Images) -> tuple[float, float]:
     size: tuple[float, float] | None = file.size
     if size is None and composed(file.path.stem) in images.by_stem:
-        size = size_of_image(images.folder / images.find(file))
+        size = read_size(images.folder / images.find(file))
     return (np.inf, np.inf) if size is None else (size[1], size[0])
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
+from ..images.decoding import open_image
 from .ids import LOSSY_SUFFIXES, is_single_channel
 from .pairing import common_share, has_image, list_files, subfolders
 
@@ -171,11 +171,11 @@ def _look_like_masks(folder: Path, names: list[str]) -> bool:
         if path.suffix.lower() in LOSSY_SUFFIXES:
             return False
         try:
-            with Image.open(path) as opened:
+            with open_image(path) as opened:
                 if not is_single_channel(opened.mode) or opened.format in ("JPEG", "MPO"):
                     return False
                 pixels = np.array(opened)
-        except Exception:  # decoders raise anything at broken bytes; reading it will say so
+        except ValueError:  # reading it will say so
             continue
         if len(np.unique(pixels)) > min(_MOST_IDS, max(2, pixels.size // 2)):
             return False

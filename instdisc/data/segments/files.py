@@ -17,9 +17,9 @@ from instdisc import checks
 from instdisc.types import IGNORED_CLASS
 
 from ..images.contents import Keys, file_keys
-from ..images.files import decode_file
+from ..images.decoding import decode_file, read_size
 from ..images.source import no_labels
-from .ids import UNKNOWN, as_ranges, class_table, decode_ids, read_size
+from .ids import UNKNOWN, as_ranges, class_table, decode_ids
 from .source import SegmentSource, check_classes
 
 

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from instdisc.checks import whole
 from instdisc.types import IGNORED_CLASS
+
+from ..images.decoding import open_image
 
 UNKNOWN = 254
 MOST_IDS = 2**16
@@ -31,16 +32,9 @@ def decode_ids(path: Path) -> np.ndarray:
         ValueError: if it cannot be decoded, is in a lossy format, or holds colours or other ids
             than 0 to 65535; names the file.
     """
-    try:
-        with Image.open(path) as opened:
-            mode, form = opened.mode, opened.format
-            pixels = np.array(opened)
-    except Exception as error:  # decoders raise anything at broken bytes
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f"cannot read the mask {path} ({reason}). Repair or remove it, or pass "
-            "on_unreadable='skip'."
-        ) from error
+    with open_image(path, "mask") as opened:
+        mode, form = opened.mode, opened.format
+        pixels = np.array(opened) if form not in _LOSSY_FORMATS else np.empty(0)
     if form in _LOSSY_FORMATS:
         raise ValueError(
             f"the mask {path} must be in a format without loss, such as PNG, got {form}: "
@@ -64,23 +58,6 @@ def decode_ids(path: Path) -> np.ndarray:
             f"{mode!r}. Convert its colours to ids, e.g. with numpy, and save it as a grey PNG."
         )
     return grey
-
-
-def read_size(path: Path) -> tuple[int, int]:
-    """Height and width of an image, from the head of its file.
-
-    Raises:
-        ValueError: if it is no image; names the file.
-    """
-    try:
-        with Image.open(path) as opened:
-            return opened.height, opened.width
-    except Exception as error:  # decoders raise anything at broken bytes
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f"cannot read the image {path} ({reason}). Repair or remove it, or pass "
-            "on_unreadable='skip'."
-        ) from error
 
 
 def is_single_channel(mode: str) -> bool:

@@ -13,7 +13,7 @@ from instdisc import checks
 from instdisc.types import InputSpec
 
 from ..layout import Part
-from ..loader import PredictLoader, ViewLoader
+from ..loader import ViewLoader
 from .dataset import RawSegments, SegmentDataset
 from .distortion import PhotometricDistortion
 from .opening import open_segments
@@ -148,8 +148,8 @@ class SegmentData(LightningDataModule):
     def test_dataloader(self) -> ViewLoader:
         return self.val_dataloader()
 
-    def predict_dataloader(self) -> PredictLoader:
-        return PredictLoader(self.val_dataloader())
+    def predict_dataloader(self) -> ViewLoader:
+        return self.val_dataloader()
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         return batch.finish(self.policy) if isinstance(batch, RawSegments) else batch

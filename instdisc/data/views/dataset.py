@@ -1,6 +1,6 @@
 """From one decoded image to its views: a policy says how, a data set draws the numbers.
 
-Legend: B batch, V views, N images, H x W size of an image, S size of a view.
+Legend: B batch, V views, N images, H x W size of an image, S x T size of a view.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class ViewPolicy:
         return PolicyNumbers(frame, flipped, colours)
 
     def cut(self, image: Tensor, frame: Sequence[float], flipped: bool) -> Tensor:
-        """The worker's part: a ``(3, S, S)`` uint8 view of a ``(3, H, W)`` uint8 image."""
+        """The worker's part: a ``(3, S, T)`` uint8 view of a ``(3, H, W)`` uint8 image."""
         view = self.frame.cut(image, frame)
         return view.flip(2) if flipped else view
 
@@ -86,11 +86,11 @@ class ViewPolicy:
         """The device's part; draws nothing. `ViewFinisher` does the same, faster.
 
         Args:
-            views: ``(B, 3, S, S)`` uint8.
+            views: ``(B, 3, S, T)`` uint8.
             numbers: ``(B, n)``, of the photometric steps.
 
         Returns:
-            ``(B, 3, S, S)`` float32, normalised.
+            ``(B, 3, S, T)`` float32, normalised.
         """
         images = views.float() / 255
         for step, own in self.split(numbers):
@@ -123,7 +123,7 @@ class RawViews(NamedTuple):
     """A batch between worker and device.
 
     Attributes:
-        views: V tensors ``(B, 3, S, S)`` uint8, in any memory format.
+        views: V tensors ``(B, 3, S, T)`` uint8, in any memory format.
         numbers: V tensors ``(B, n)`` float32 for the photometric steps.
         labels: ``(B,)`` int64.
         indices: ``(B,)`` int64.
@@ -247,8 +247,8 @@ class ViewDataset(Dataset):
             return False
         # Matrix products beat torch's sparse resize only while the matrices are small.
         _, height, _, width = images.stack.shape
-        sides = [height, width, *(policy.frame.size for policy in self.policies)]
-        return not self.cut or max(sides) <= 32
+        lengths = [height, width, *(max(policy.frame.sides) for policy in self.policies)]
+        return not self.cut or max(lengths) <= 32
 
     def _boxes(self, images: ImagesInMemory, drawn: Sequence[PolicyNumbers]) -> list[Tensor]:
         assert images.stack is not None
@@ -266,7 +266,7 @@ class ViewDataset(Dataset):
         views = [
             # In the memory format in which images are decoded and cut.
             torch.empty(
-                (len(indices), 3, policy.frame.size, policy.frame.size),
+                (len(indices), 3, *policy.frame.sides),
                 dtype=torch.uint8,
                 memory_format=torch.channels_last,
             )

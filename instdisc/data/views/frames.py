@@ -1,6 +1,6 @@
 """How a view is cut out of an image.
 
-Legend: B views, n numbers of a frame, H x W size of an image, S size of a view.
+Legend: B views, n numbers of a frame, H x W size of an image, S x T size of a view.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as TF
 
 from instdisc import checks
+from instdisc.types import ImageSize
 
 from .draws import Draws
+from .sizes import plain, sides
 
 _TRIES = 10
 _SHAPES = (math.log(3 / 4), math.log(4 / 3))
@@ -50,13 +52,18 @@ class Frame(ABC):
     of one size are cut at once.
 
     Attributes:
-        size: S, the side of the square view in pixels.
+        size: the side of a square view in pixels, or S and T, height and width.
         interpolation: ``"bilinear"`` or ``"bicubic"``; views of images kept in one tensor can be
             cut at once if it is bilinear.
     """
 
-    size: int
+    size: ImageSize
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """S and T: height and width of a view."""
+        return sides(self.size)
 
     @abstractmethod
     def draw(self, draws: Draws) -> np.ndarray:
@@ -64,7 +71,7 @@ class Frame(ABC):
 
     @abstractmethod
     def cut(self, image: Tensor, numbers: Sequence[float]) -> Tensor:
-        """A ``(3, S, S)`` uint8 view of a ``(3, H, W)`` uint8 image, by the view's n numbers."""
+        """A ``(3, S, T)`` uint8 view of a ``(3, H, W)`` uint8 image, by the view's n numbers."""
 
     @abstractmethod
     def box(self, height: int, width: int, numbers: Sequence[float]) -> Box:
@@ -80,7 +87,7 @@ class RandomResizedCrop(Frame):
     """A random part of the image of random shape, resized.
 
     Args:
-        size: S in pixels.
+        size: the side of a view in pixels, or its height and width.
         scale: smallest and largest share of the image's area.
 
     Raises:
@@ -90,6 +97,10 @@ class RandomResizedCrop(Frame):
         torchvision's transform of that name; sides in the ratio 3:4 to 4:3, ten tries, then the
         centre; antialiased bilinear.
 
+    Differs from it:
+        The ratio is that of the view times 3:4 to 4:3, so that a view of 1:2 is stretched as
+        little as a square one.
+
     Example:
         >>> import torch
         >>> crop = RandomResizedCrop(32, (0.2, 1.0))
@@ -98,16 +109,17 @@ class RandomResizedCrop(Frame):
         torch.Size([3, 32, 32])
     """
 
-    def __init__(self, size: int, scale: tuple[float, float] = (0.2, 1.0)) -> None:
+    def __init__(self, size: ImageSize, scale: tuple[float, float] = (0.2, 1.0)) -> None:
         checks.arguments(RandomResizedCrop.__init__, locals(), size=checks.whole)
-        self.size = size
+        self.size = plain(size)
         self.scale = check_scale("scale", scale)
 
     def draw(self, draws: Draws) -> np.ndarray:
         # Where the box lies, then the tries: share of the area and logarithm of width / height.
         columns = [draws.uniform(), draws.uniform()]
+        shape = math.log(self._ratio)
         for _ in range(_TRIES):
-            columns += [draws.uniform(*self.scale), draws.uniform(*_SHAPES)]
+            columns += [draws.uniform(*self.scale), draws.uniform(*_SHAPES) + shape]
         return np.stack(columns, 1)
 
     def cut(self, image: Tensor, numbers: Sequence[float]) -> Tensor:
@@ -115,7 +127,7 @@ class RandomResizedCrop(Frame):
         part = image[None, :, int(top) : int(top + height), int(left) : int(left + width)]
         part = part.contiguous(memory_format=torch.channels_last)  # which torch resizes fastest
         view: Tensor = F.interpolate(
-            part, (self.size, self.size), mode="bilinear", align_corners=False, antialias=True
+            part, self.sides, mode="bilinear", align_corners=False, antialias=True
         )[0]
         return view
 
@@ -143,18 +155,25 @@ class RandomResizedCrop(Frame):
         return found
 
     def _centre(self, height: int, width: int) -> Box:
-        w, h = min(width, round(height * 4 / 3)), min(height, round(width * 4 / 3))
+        w = min(width, round(height * 4 / 3 * self._ratio))
+        h = min(height, round(width * 4 / 3 / self._ratio))
         return Box((height - h) // 2, (width - w) // 2, h, w, True)
+
+    @property
+    def _ratio(self) -> float:
+        """Width over height of a view."""
+        return self.sides[1] / self.sides[0]
 
 
 class CenterCrop(Frame):
     """The middle of the image, after its short side was resized.
 
     Args:
-        size: S in pixels.
-        resize: length of the short side before the crop; at least `size`.
+        size: the side of a view in pixels, or its height and width.
+        resize: length of the short side before the crop; at least `size`. With a height and a
+            width: the least of both, as CSS's ``cover``.
         keep_aspect: whether the long side is resized in proportion; else to `resize` too, which
-            squeezes the whole image into a square.
+            squeezes the whole image into a square, or into that height and width.
         interpolation: ``"bilinear"`` or ``"bicubic"``, with antialias.
 
     Raises:
@@ -169,18 +188,19 @@ class CenterCrop(Frame):
 
     def __init__(
         self,
-        size: int,
+        size: ImageSize,
         *,
-        resize: int,
+        resize: ImageSize,
         keep_aspect: bool = True,
         interpolation: Literal["bilinear", "bicubic"] = "bilinear",
     ) -> None:
         checks.arguments(CenterCrop.__init__, locals(), size=checks.whole, resize=checks.whole)
-        self.size = size
+        self.size = plain(size)
         self.interpolation = interpolation
-        if resize < size:
-            raise ValueError(f"`resize` must be at least `size`={size}, got {resize}")
-        self.resize = resize
+        if any(now < then for now, then in zip(sides(resize), self.sides, strict=True)):
+            remedy = "" if isinstance(self.size, int) else "Give a height and a width."
+            checks.refuse("resize", f"at least `size`={self.size}", resize, remedy)
+        self.resize = plain(resize)
         self.keep_aspect = keep_aspect
 
     def draw(self, draws: Draws) -> np.ndarray:
@@ -188,23 +208,30 @@ class CenterCrop(Frame):
 
     def cut(self, image: Tensor, numbers: Sequence[float]) -> Tensor:
         mode = TF.InterpolationMode(self.interpolation)
-        if not self.keep_aspect:
-            image = TF.resize(image, [self.resize, self.resize], mode, antialias=True)
-        elif min(image.shape[1:]) != self.resize:
-            image = TF.resize(image, [self.resize], mode, antialias=True)
-        view: Tensor = TF.center_crop(image, [self.size, self.size])
+        resized = self._resized(image.shape[1], image.shape[2])
+        if resized != list(image.shape[1:]):
+            image = TF.resize(image, resized, mode, antialias=True)
+        view: Tensor = TF.center_crop(image, list(self.sides))
         return view
 
     def box(self, height: int, width: int, numbers: Sequence[float]) -> Box:
         # What torchvision's resize and crop make of it, in pixels of the image before them.
-        short = min(height, width)
-        sides, starts = [], []
-        for side in (height, width):
-            resized = side * self.resize // short if self.keep_aspect else self.resize
-            start = round((resized - self.size) / 2)
-            sides.append(self.size * side / resized)
+        lengths, starts = [], []
+        now = self._resized(height, width)
+        for side, resized, size in zip((height, width), now, self.sides, strict=True):
+            start = round((resized - size) / 2)
+            lengths.append(size * side / resized)
             starts.append(start * side / resized)
-        return Box(starts[0], starts[1], sides[0], sides[1], False)
+        return Box(starts[0], starts[1], lengths[0], lengths[1], False)
+
+    def _resized(self, height: int, width: int) -> list[int]:
+        """The size of an H x W image before the crop."""
+        tall, wide = sides(self.resize)
+        if not self.keep_aspect:
+            return [tall, wide]
+        if height * wide <= width * tall:  # the height is what is short
+            return [tall, width * tall // height]
+        return [height * wide // width, wide]
 
 
 def check_scale(name: str, scale: tuple[float, float]) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from instdisc import checks
-from instdisc.types import InputSpec
+from instdisc.types import ImageSize, InputSpec
 
 from .dataset import ViewPolicy
 from .frames import CenterCrop, RandomResizedCrop, check_scale
@@ -17,6 +17,7 @@ from .photometric import (
     RandomGrayscale,
     RandomSolarize,
 )
+from .sizes import mean_side, scaled, sides
 
 _STORED = 64  # pixels; up to here images lie at the size that they are shown at
 Scale = tuple[float, float]  # smallest and largest share of the image's area in a crop
@@ -24,7 +25,7 @@ Scale = tuple[float, float]  # smallest and largest share of the image's area in
 
 def view_policy(
     name: str,
-    image_size: int = 224,
+    image_size: ImageSize = 224,
     *,
     scale: Scale | None = None,
     seen: InputSpec | None = None,
@@ -47,8 +48,8 @@ def view_policy(
 
     Args:
         name: one of these.
-        image_size: side of a view in pixels. The blur's sigma is in pixels at 224 and shrinks
-            with the view.
+        image_size: side of a view in pixels, or its height and width. The blur's sigma is in
+            pixels at 224 and shrinks with the view.
         scale: smallest and largest share of the image in a crop, ``None`` for the policy's own.
         seen: whose normalisation to use (`Backbone.input`); ``None`` for ImageNet's.
 
@@ -78,9 +79,9 @@ def view_policy(
 
 def multi_crop(
     name: str = "moco_v2",
-    image_size: int = 224,
+    image_size: ImageSize = 224,
     *,
-    small_size: int = 96,
+    small_size: ImageSize = 96,
     num_small: int = 6,
     scale: Scale = (0.14, 1.0),
     small_scale: Scale = (0.05, 0.14),
@@ -89,8 +90,8 @@ def multi_crop(
 
     Args:
         name: of the policy, see `view_policy`.
-        image_size: side of the two large views in pixels.
-        small_size: side of the small ones.
+        image_size: side of the two large views in pixels, or their height and width.
+        small_size: likewise of the small ones.
         num_small: how many small ones.
         scale: smallest and largest share of the image in a large view.
         small_scale: likewise in a small view.
@@ -121,17 +122,19 @@ def multi_crop(
 
 
 def evaluation_policy(
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     *,
-    resize: int | None = None,
+    resize: ImageSize | None = None,
     keep_aspect: bool = True,
     seen: InputSpec | None = None,
 ) -> ViewPolicy:
     """The centre of each image, without chance: for features, probes and tests.
 
     Args:
-        image_size: side of the view in pixels; ``None`` for that of `seen`.
-        resize: short side before the crop; ``None``: what `seen` says (256 for 224) above 64 px
+        image_size: side of the view in pixels, or its height and width; ``None`` for that of
+            `seen`.
+        resize: short side before the crop, or the least height and width of the image (see
+            `CenterCrop`); ``None``: what `seen` says (256 for 224) above 64 px
             and `image_size` itself up to there, where images are stored at that size.
         keep_aspect: whether the long side follows in proportion; else both become `resize`.
         seen: how the backbone was trained to see images (`Backbone.input`): size, normalisation
@@ -148,7 +151,8 @@ def evaluation_policy(
     seen = InputSpec() if seen is None else seen
     size = seen.size if image_size is None else image_size
     if resize is None:
-        resize = round(size / seen.crop) if size > _STORED else size
+        stored = max(sides(size)) <= _STORED
+        resize = size if stored else scaled(size, 1 / seen.crop)
     frame = CenterCrop(
         size, resize=resize, keep_aspect=keep_aspect, interpolation=seen.interpolation
     )
@@ -171,7 +175,7 @@ def describe_view(policy: ViewPolicy) -> dict[str, Any]:
     return {"frame": type(policy.frame).__name__, **frame, **normal}
 
 
-def _cropped(size: int, *steps: PhotometricStep) -> ViewPolicy:
+def _cropped(size: ImageSize, *steps: PhotometricStep) -> ViewPolicy:
     return ViewPolicy(RandomResizedCrop(size, (0.2, 1.0)), steps)
 
 
@@ -179,26 +183,27 @@ def _jitter() -> ColorJitter:
     return ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8)
 
 
-def _blur(size: int, p: float = 0.5) -> GaussianBlur:
-    return GaussianBlur(0.1 * size / 224, 2.0 * size / 224, p=p)
+def _blur(size: ImageSize, p: float = 0.5) -> GaussianBlur:
+    side = mean_side(size)
+    return GaussianBlur(0.1 * side / 224, 2.0 * side / 224, p=p)
 
 
-def _moco_v1(size: int) -> ViewPolicy:
+def _moco_v1(size: ImageSize) -> ViewPolicy:
     return _cropped(size, RandomGrayscale(0.2), ColorJitter(0.4, 0.4, 0.4, 0.4, p=1.0))
 
 
-def _moco_v2(size: int) -> ViewPolicy:
+def _moco_v2(size: ImageSize) -> ViewPolicy:
     return _cropped(size, _jitter(), RandomGrayscale(0.2), _blur(size))
 
 
-def _moco_v3(size: int, blur: float, solarize: float) -> ViewPolicy:
+def _moco_v3(size: ImageSize, blur: float, solarize: float) -> ViewPolicy:
     colours = [ColorJitter(0.4, 0.4, 0.2, 0.1, p=0.8), RandomGrayscale(0.2), _blur(size, blur)]
     steps = [*colours, RandomSolarize(solarize)] if solarize else colours
     return ViewPolicy(RandomResizedCrop(size, (0.08, 1.0)), steps)
 
 
-POLICIES: dict[str, Callable[[int], ViewPolicy]] = {
-    "zhao_f": lambda size: ViewPolicy(CenterCrop(size, resize=round(size * 8 / 7))),
+POLICIES: dict[str, Callable[[ImageSize], ViewPolicy]] = {
+    "zhao_f": lambda size: ViewPolicy(CenterCrop(size, resize=scaled(size, 8 / 7))),
     "zhao_fr": _cropped,
     "zhao_frc": lambda size: _cropped(size, _jitter()),
     "zhao_frcg": lambda size: _cropped(size, _jitter(), RandomGrayscale(0.2)),

@@ -1,6 +1,6 @@
 """Many views of images of one size, cut at once by matrix products.
 
-Legend: B images, V views of each, H x W size of an image, S size of a view.
+Legend: B images, V views of each, H x W size of an image, S x T size of a view.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ import torch
 from torch import Tensor
 
 from instdisc import gpu
+from instdisc.types import ImageSize
 
 from .fused.cut import cut_each_on_gpu, cut_on_gpu
+from .sizes import sides
 
 _FAR = 1e9  # pixels, where no triangle reaches
 _TABLE_SIZE = 16 * 2**20  # bytes of weights that are kept instead of computed, per axis
 
 
 def cut_boxes(
-    stack: Tensor, boxes: Sequence[Tensor], indices: Tensor, sizes: Sequence[int]
+    stack: Tensor, boxes: Sequence[Tensor], indices: Tensor, sizes: Sequence[ImageSize]
 ) -> list[Tensor]:
     """The views of a batch of images that are kept in one tensor, on the device where it lies.
 
@@ -28,10 +30,10 @@ def cut_boxes(
         stack: ``(N, H, 3, W)`` uint8, see `ImagesInMemory`.
         boxes: V tensors ``(B, 6)``, see `UncutViews`.
         indices: ``(B,)`` int64.
-        sizes: V numbers, S of each view.
+        sizes: V sides of square views, or pairs of S and T.
 
     Returns:
-        V tensors ``(B, 3, S, S)`` uint8.
+        V tensors ``(B, 3, S, T)`` uint8.
     """
     if gpu.available(stack.device):
         pairs = zip(boxes, sizes, strict=True)
@@ -47,16 +49,16 @@ def cut_boxes(
     return views
 
 
-def cut_each(images: Sequence[Tensor], boxes: Tensor, size: int) -> Tensor:
+def cut_each(images: Sequence[Tensor], boxes: Tensor, size: ImageSize) -> Tensor:
     """A view of each image, resized (antialiased bilinear).
 
     Args:
         images: B tensors ``(3, H, W)`` uint8 on the device.
         boxes: ``(B, 6)`` float32 there, see `resample`.
-        size: S.
+        size: side of a square view, or S and T.
 
     Returns:
-        ``(B, 3, S, S)`` uint8.
+        ``(B, 3, S, T)`` uint8.
 
     Example:
         >>> images = [torch.full((3, 4, 6), 7, dtype=torch.uint8), torch.zeros(3, 5, 5).byte()]
@@ -71,7 +73,7 @@ def cut_each(images: Sequence[Tensor], boxes: Tensor, size: int) -> Tensor:
     return torch.cat([resample(image.transpose(0, 1)[None], box, size) for image, box in rows])
 
 
-def resample(images: Tensor, boxes: Tensor, size: int) -> Tensor:
+def resample(images: Tensor, boxes: Tensor, size: ImageSize) -> Tensor:
     """Cuts a box out of each image, resizes it (antialiased bilinear) and may mirror it.
 
     Resizing is linear in the rows and in the columns, so a view is ``R @ image @ C`` with two
@@ -80,10 +82,10 @@ def resample(images: Tensor, boxes: Tensor, size: int) -> Tensor:
     Args:
         images: ``(B, H, 3, W)`` uint8: rows, in each row its three colours.
         boxes: ``(B, 6)`` float: the fields of `Box`, and whether the view is mirrored.
-        size: S.
+        size: side of a square view, or S and T.
 
     Returns:
-        ``(B, 3, S, S)`` uint8.
+        ``(B, 3, S, T)`` uint8.
 
     Source:
         The antialiased bilinear resize of torch and PIL: a triangle of the width of an output
@@ -97,23 +99,26 @@ def resample(images: Tensor, boxes: Tensor, size: int) -> Tensor:
         tensor([3, 2, 1, 0], dtype=torch.uint8)
     """
     count, height, _, width = images.shape
-    down, across = _matrices(boxes.float(), height, width, size)
+    tall, wide = sides(size)
+    down, across = _matrices(boxes.float(), height, width, tall, wide)
     rows = images.to(across.dtype).reshape(count, height * 3, width)
-    narrow = torch.bmm(rows, across.transpose(1, 2))  # (B, 3 H, S)
-    views = torch.bmm(down, narrow.view(count, height, 3 * size))  # (B, S, 3 S)
+    narrow = torch.bmm(rows, across.transpose(1, 2))  # (B, 3 H, T)
+    views = torch.bmm(down, narrow.view(count, height, 3 * wide))  # (B, S, 3 T)
     # Means of values up to 255: nothing to clamp. Straight to uint8 takes torch twice as long.
     views = views.add_(0.5).to(torch.int16).to(torch.uint8)
-    return views.view(count, size, 3, size).transpose(1, 2).contiguous()
+    return views.view(count, tall, 3, wide).transpose(1, 2).contiguous()
 
 
-def _matrices(boxes: Tensor, height: int, width: int, size: int) -> tuple[Tensor, Tensor]:
-    """R, ``(B, size, H)``, and C transposed, ``(B, size, W)``."""
-    top, left, tall, wide, inside, mirrored = boxes.unbind(1)
+def _matrices(
+    boxes: Tensor, height: int, width: int, tall: int, wide: int
+) -> tuple[Tensor, Tensor]:
+    """R, ``(B, tall, H)``, and C transposed, ``(B, wide, W)``."""
+    top, left, lengths, breadths, inside, mirrored = boxes.unbind(1)
     upright = torch.zeros_like(mirrored)
-    down, across = (top, tall, height, upright), (left, wide, width, mirrored)
-    if _in_table(boxes, height, width, size):
-        return _look_up(*down, size), _look_up(*across, size)
-    return _weights(*down, size, inside), _weights(*across, size, inside)
+    down, across = (top, lengths, height, upright), (left, breadths, width, mirrored)
+    if _in_table(boxes, height, width, max(tall, wide)):
+        return _look_up(*down, tall), _look_up(*across, wide)
+    return _weights(*down, tall, inside), _weights(*across, wide, inside)
 
 
 def _in_table(boxes: Tensor, height: int, width: int, size: int) -> bool:

@@ -130,7 +130,6 @@ def score_images(images: Collection[ImageResults], num_classes: int, kind: Kind)
     Raises:
         ValueError: if `kind` is unknown, or masks were not kept.
     """
-    checks.choice("kind", kind, ("box", "mask"))
     with contextlib.redirect_stdout(io.StringIO()):
         truth, found = _ground_truth(images, num_classes, kind), _results(images, kind)
         evaluation = _Evaluation(

@@ -148,7 +148,6 @@ def bootstrap_average_precision(
     Source:
         Efron, "Bootstrap Methods: Another Look at the Jackknife" (1979); the percentile interval.
     """
-    checks.instance("matches", matches, DetectionMatches, "the `matches` of a COCO or VOC result")
     check_level(level)
     count = matches.num_images
     if not count:

@@ -140,8 +140,6 @@ class VOCAveragePrecision(ImageTables):
         thresholds: Sequence[float] = VOC_THRESHOLDS,
     ) -> None:
         super().__init__(num_classes)
-        checks.choice("rule", rule, ("eleven_points", "every_point"))
-        checks.choice("levels", levels, ("detectron2", "devkit"))
         if rule == "every_point" and levels != "detectron2":
             checks.refuse("levels", "left out for `rule`='every_point', which has none", levels)
         if not len(thresholds):

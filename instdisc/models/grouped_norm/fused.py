@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from . import kernels
+from . import backward_kernels, forward_kernels
 from .plan import Plan, make_plan
 from .tracked import tracked_statistics
 
@@ -65,14 +65,14 @@ class _GroupedNorm(torch.autograd.Function):
         partials = inputs.new_empty((2, groups, plan.slices, channels), dtype=plan.dtype)
         moments = inputs.new_empty((2, groups, channels), dtype=plan.dtype)
         plan.launch(
-            kernels.sum_inputs,
+            forward_kernels.sum_inputs,
             plan.grid,
             (inputs, partials, counter, *plan.sizes, plan.span),
             (counter is not None,),
             plan.tile,
         )
         plan.launch(
-            kernels.join_inputs,
+            forward_kernels.join_inputs,
             plan.join_grid,
             (partials, moments, *tracked, rows, channels, plan.span, plan.slices),
             (eps, momentum, running_mean is not None),
@@ -80,7 +80,7 @@ class _GroupedNorm(torch.autograd.Function):
         )
         affine = (weight is not None, bias is not None, relu)
         plan.launch(
-            kernels.normalize,
+            forward_kernels.normalize,
             plan.grid,
             (inputs, outputs, moments, weight, bias, *plan.sizes, plan.span),
             affine,
@@ -103,21 +103,21 @@ class _GroupedNorm(torch.autograd.Function):
         weight_gradient = None if weight is None else torch.empty_like(weight)
         bias_gradient = None if bias is None else torch.empty_like(bias)
         plan.launch(
-            kernels.sum_gradients,
+            backward_kernels.sum_gradients,
             plan.grid,
             (gradients, inputs, partials, moments, weight, bias, *plan.sizes, plan.span),
             ctx.affine,
             plan.tile,
         )
         plan.launch(
-            kernels.join_gradients,
+            backward_kernels.join_gradients,
             plan.join_grid,
             (partials, sums, moments, weight_gradient, bias_gradient, rows, channels, plan.slices),
             ctx.affine[:2],
             plan.join_tile,
         )
         plan.launch(
-            kernels.spread_gradients,
+            backward_kernels.spread_gradients,
             plan.grid,
             (gradients, inputs, outputs, moments, sums, weight, bias, *plan.sizes, plan.span),
             ctx.affine,

@@ -53,6 +53,19 @@ class Evaluation(NamedTuple):
     images: list[ImageResults]
     matches: Mapping[str, DetectionMatches] = MappingProxyType({})
 
+    def headlines(self) -> dict[str, float]:
+        """AP, AP50 and AP75 of `numbers`, under names for a logger.
+
+        Example:
+            >>> Evaluation({"box AP": 40.0, "box AR1": 50.0}, {}, []).headlines()
+            {'box_AP': 40.0}
+        """
+        return {
+            name.replace(" ", "_"): value
+            for name, value in self.numbers.items()
+            if name.endswith(("AP", "AP50", "AP75"))
+        }
+
     def intervals(
         self, *, level: float = 0.95, num_resamples: int = 400, seed: int = 0
     ) -> dict[str, Interval]:

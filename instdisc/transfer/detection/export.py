@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from instdisc import checks
 from instdisc.checks import checked_call
 from instdisc.models import Backbone
 from instdisc.version import __version__
+from instdisc.writing import write_whole
 
 from ..normalisation import check_statistics
 from .detector import Detector
@@ -102,12 +102,7 @@ def export_detector(
         "interpolation": detector.backbone.input.interpolation,
         "state_dict": {key: _plain(value) for key, value in detector.state_dict().items()},
     }
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    torch.save(content, partial)
-    os.replace(partial, path)  # whoever is killed meanwhile leaves the previous file whole
-    return path
+    return write_whole(path, lambda file: torch.save(content, file))
 
 
 @checked_call()

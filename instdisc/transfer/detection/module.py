@@ -5,35 +5,35 @@ Legend: B batch, H x W size of the batch's images.
 
 from __future__ import annotations
 
-import itertools
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningModule
-from pytorch_lightning.utilities.model_helpers import is_overridden
-from pytorch_lightning.utilities.seed import isolate_rng
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
+from torch import Tensor
 
 from instdisc.checkpoint import open_backbone
-from instdisc.checks import checked_call, whole
+from instdisc.checks import checked_call, refuse, whole
 from instdisc.data import ObjectSource
 from instdisc.models import Backbone
+from instdisc.resuming import RunPosition, RunSettings
 from instdisc.types import Detections, ObjectBatch
 
-from ..history import History
+from ..course import begin_course, configure_course, load_course, save_course
+from ..draws import StepDraws
+from ..history import History, chosen
 from ..normalisation import Normaliser, check_statistics
-from ..training import check_losses, check_weights
+from ..rates import RunRates
+from ..training import check_losses, check_precision, check_weights
 from .detector import Detector
 from .evaluation import Evaluation, Evaluator, Protocol, check_protocols, restore
-from .norms import Norm
-from .precise_norm import precise_batch_norm
+from .norms import Norm, split_weights
+from .precise_norm import measure_norms
 from .proposals import ProposalCounts
 from .recipe import DetectionRecipe, check_recipe, rate_factor
-from .sets import check_sets, check_test
+from .sets import check_sets, check_test, truth_of
 
 _REMEDY = "Lower the `learning_rate` or lengthen the `warmup`."
 
@@ -146,11 +146,19 @@ class DetectionModule(LightningModule):
         self.channels_last = channels_last
         self.result: Evaluation | None = None
         self._evaluator: Evaluator | None = None
-        self.normalise = Normaliser(self.history.seen)
-        self._see(
-            mean=self.history.seen.mean if mean is None else tuple(mean),
-            std=self.history.seen.std if std is None else tuple(std),
+        self.position = RunPosition()
+        self.rates = RunRates(self.position, self._rate, endless=True)
+        self.draws = StepDraws()
+        spec = self.detector.spec
+        fixed = ("num_classes", "masks", "neck", "norm", "freeze_parts", "anchor_sizes")
+        self.settings = RunSettings(
+            self.free_settings(),
+            {"backbone": backbone.spec, **{name: spec[name] for name in fixed}},
         )
+        self.normalise = Normaliser(self.history.seen)
+        asked = (("mean", mean), ("std", std))
+        self._asked = {name: tuple(row) for name, row in asked if row is not None}
+        self._see(**self._asked)
 
     @property
     def evaluation(self) -> Evaluation | None:
@@ -175,7 +183,14 @@ class DetectionModule(LightningModule):
             return normal.contiguous(memory_format=torch.channels_last)
         return normal
 
+    def free_settings(self) -> dict[str, Any]:
+        """What a resume may change; JSON values."""
+        settings = ("learning_rate", "momentum", "weight_decay", "warmup", "milestones")
+        regions = self.detector.spec["regions_per_image"]
+        return {**chosen(self, *settings, "precise_batches"), "regions_per_image": regions}
+
     def setup(self, stage: str) -> None:
+        check_precision(self.trainer)
         self.history.show(self)
         if self._is_channels_last(self.trainer.strategy.root_device):
             self.detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -183,22 +198,28 @@ class DetectionModule(LightningModule):
     def on_fit_start(self) -> None:
         train = getattr(getattr(self.trainer, "datamodule", None), "train", None)
         if isinstance(train, ObjectSource):
-            check_sets(train, self._truth())
+            check_sets(train, truth_of(self.trainer))
         else:
-            check_test(self._truth())
-        self.history.begin(self)
+            check_test(truth_of(self.trainer))
+
+    def on_train_start(self) -> None:
+        begin_course(self)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history.save(checkpoint)
+        save_course(self, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history.load(self, checkpoint)
+        load_course(self, checkpoint)
+        for name, row in self._asked.items():
+            if row != (trained := tuple(getattr(self.history.seen, name))):
+                refuse(name, f"what the checkpoint was trained with, {trained}", row)
         self._see()
 
     def training_step(self, batch: ObjectBatch, batch_idx: int) -> Tensor:
         self.result = None  # of weights that are no more
         images = self.prepare(batch.images, batch.sizes)
-        losses: dict[str, Tensor] = self.detector(images, batch.sizes, batch.objects)
+        with self.draws.at(self.global_step, self.global_rank, self.device):  # regions
+            losses: dict[str, Tensor] = self.detector(images, batch.sizes, batch.objects)
         loss = torch.stack(list(losses.values())).sum()
         check_losses(losses, self.global_step, _REMEDY)
         self.log("loss", loss.detach(), prog_bar=True, batch_size=len(images))
@@ -209,33 +230,25 @@ class DetectionModule(LightningModule):
 
     def on_validation_start(self) -> None:
         self._evaluator = Evaluator(
-            self._truth(), protocols=self.protocols, masks=self.detector.spec["masks"]
+            truth_of(self.trainer), protocols=self.protocols, masks=self.detector.spec["masks"]
         )
         self._evaluator.store.to(self.device)
         self._measure_norms()
 
     def validation_step(self, batch: ObjectBatch, batch_idx: int) -> None:
-        found: list[Detections] = self.detector(
-            self.prepare(batch.images, batch.sizes), batch.sizes
-        )
         assert self._evaluator is not None
-        self._evaluator.update(found, batch)
+        self._evaluator.update(self._detect(batch), batch)
 
     def on_validation_epoch_end(self) -> None:
         assert self._evaluator is not None
         if not self.trainer.sanity_checking:
             self.result = self._evaluator.compute()
-            numbers = {
-                name.replace(" ", "_"): value
-                for name, value in self.result.numbers.items()
-                if name.endswith(("AP", "AP50", "AP75"))
-            }
             # Every process has computed the same; Lightning wants to be told to average.
-            self.log_dict(numbers, sync_dist=True, batch_size=1)
+            self.log_dict(self.result.headlines(), sync_dist=True, batch_size=1)
         self._evaluator = None
 
     def on_test_start(self) -> None:
-        check_test(self._truth())
+        check_test(truth_of(self.trainer))
         self.on_validation_start()
 
     test_step = validation_step
@@ -245,9 +258,7 @@ class DetectionModule(LightningModule):
         self._measure_norms()
 
     def predict_step(self, batch: ObjectBatch, batch_idx: int) -> list[Detections]:
-        detections: list[Detections] = self.detector(
-            self.prepare(batch.images, batch.sizes), batch.sizes
-        )
+        detections = self._detect(batch)
         sizes = zip(batch.sizes.tolist(), batch.original_sizes.tolist(), strict=True)
         masks = self.detector.spec["masks"]
         return [
@@ -256,28 +267,21 @@ class DetectionModule(LightningModule):
         ]
 
     def configure_optimizers(self) -> Any:
-        norms = {
-            id(weight)
-            for module in self.detector.modules()
-            if isinstance(module, (_NormBase, nn.GroupNorm, nn.LayerNorm))
-            for weight in module.parameters(recurse=False)
-        }
-        training = [weight for weight in self.detector.parameters() if weight.requires_grad]
-        groups: list[dict[str, Any]] = [
-            {"params": [one for one in training if id(one) not in norms]},
-            {"params": [one for one in training if id(one) in norms], "weight_decay": 0.0},
-        ]
+        others, norms = split_weights(self.detector)
+        groups: list[dict[str, Any]] = [{"params": others}, {"params": norms, "weight_decay": 0.0}]
+        rule: dict[str, Any] = {"lr": self.learning_rate, "momentum": self.momentum}
         optimizer = torch.optim.SGD(
-            [group for group in groups if group["params"]],
-            self.learning_rate,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
+            [group for group in groups if group["params"]], **rule, weight_decay=self.weight_decay
         )
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            lambda step: rate_factor(step, milestones=self.milestones, warmup=self.warmup),
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return configure_course(self, optimizer)
+
+    def _detect(self, batch: ObjectBatch) -> list[Detections]:
+        images = self.prepare(batch.images, batch.sizes)
+        detections: list[Detections] = self.detector(images, batch.sizes)
+        return detections
+
+    def _rate(self, step: float, num_steps: float) -> float:
+        return rate_factor(step, milestones=self.milestones, warmup=self.warmup)
 
     def _see(self, **changed: Any) -> None:
         self.history.seen = self.history.seen._replace(**changed)
@@ -292,27 +296,5 @@ class DetectionModule(LightningModule):
         if self.trainer.sanity_checking:
             return
         check_weights(self.detector, _REMEDY)
-        data = getattr(self.trainer, "datamodule", None)
-        if not self.precise_batches or not is_overridden("train_dataloader", data):
-            return
-        # It draws regions: the test depends on the weights alone, and the training goes on as if
-        # there had been no test.
-        with isolate_rng(), self.trainer.precision_plugin.forward_context():
-            torch.manual_seed(0)
-            precise_batch_norm(self.detector, self._training_batches(), self.precise_batches)
-
-    def _truth(self) -> ObjectSource:
-        source = getattr(getattr(self.trainer, "datamodule", None), "test", None)
-        if not isinstance(source, ObjectSource):
-            raise ValueError(
-                "the Trainer must be given a `datamodule` whose `test` is an ObjectSource, such as "
-                f"ObjectData: its objects are the truth. Its `test` is {source!r}."
-            )
-        return source
-
-    def _training_batches(self) -> Iterator[tuple[Tensor, Tensor, Any]]:
-        # A loader of its own: the one of the training goes on where it is.
-        loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
-        for batch in itertools.islice(loader, self.precise_batches):
-            batch = self.trainer.strategy.batch_to_device(batch)
-            yield self.prepare(batch.images, batch.sizes), batch.sizes, batch.objects
+        if self.precise_batches:
+            measure_norms(self.detector, self.trainer, self.prepare, self.precise_batches)

@@ -6,7 +6,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
+
+from instdisc.checks import choice
 
 Norm = Literal["frozen", "plain", "sync"]
 NORMS = ("frozen", "plain", "sync")
@@ -61,8 +63,7 @@ def set_norm(module: nn.Module, norm: Norm) -> nn.Module:
         >>> type(set_norm(nn.Sequential(nn.BatchNorm2d(4)), "frozen")[0]).__name__
         'FrozenBatchNorm'
     """
-    if norm not in NORMS:
-        raise ValueError(f"`norm` must be one of {', '.join(NORMS)}, got {norm!r}")
+    choice("norm", norm, NORMS)
     if norm == "plain":
         return module
     if norm == "sync":
@@ -94,3 +95,22 @@ def new_norm(width: int, norm: Norm) -> nn.Module:
         (Identity(), 'BatchNorm2d')
     """
     return nn.Identity() if norm == "frozen" else set_norm(nn.BatchNorm2d(width), norm)
+
+
+def split_weights(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The weights that train, apart from and of norms.
+
+    Example:
+        >>> others, norms = split_weights(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
+        >>> len(others), len(norms)
+        (2, 2)
+    """
+    inside = {
+        id(weight)
+        for part in module.modules()
+        if isinstance(part, (_NormBase, nn.GroupNorm, nn.LayerNorm))
+        for weight in part.parameters(recurse=False)
+    }
+    training = [weight for weight in module.parameters() if weight.requires_grad]
+    others = [weight for weight in training if id(weight) not in inside]
+    return others, [weight for weight in training if id(weight) in inside]

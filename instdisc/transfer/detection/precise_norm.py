@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.utilities.model_helpers import is_overridden
+from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -87,3 +92,34 @@ def precise_batch_norm(
         norm.running_mean.copy_(mean)
         norm.running_var.copy_((square - mean**2).clamp(min=0))
     return used
+
+
+def measure_norms(
+    detector: nn.Module,
+    trainer: Trainer,
+    prepare: Callable[[Tensor, Tensor], Tensor],
+    num_batches: int,
+) -> None:
+    """`precise_batch_norm` on what a Trainer's data module trains on, where it does.
+
+    Args:
+        detector: as there.
+        trainer: of the test.
+        prepare: images and their sizes to images as the detector takes them.
+        num_batches: how many to use at most.
+    """
+    data: Any = getattr(trainer, "datamodule", None)
+    if not is_overridden("train_dataloader", data):
+        return
+
+    def batches() -> Iterator[Batch]:
+        # A loader of its own: the one of the training goes on where it is.
+        for batch in itertools.islice(data.train_dataloader(), num_batches):
+            batch = trainer.strategy.batch_to_device(batch)
+            yield prepare(batch.images, batch.sizes), batch.sizes, batch.objects
+
+    # It draws regions: the test depends on the weights alone, and the training goes on as if there
+    # had been no test.
+    with isolate_rng(), trainer.precision_plugin.forward_context():
+        torch.manual_seed(0)
+        precise_batch_norm(detector, batches(), num_batches)

@@ -72,7 +72,7 @@ COCO_2X_RECIPE = DetectionRecipe(180_000, 16, 0.02, (120_000, 160_000), 1_000)
 """He et al. (2020); the warm-up is detectron2's."""
 
 
-def rate_factor(iteration: int, *, milestones: Sequence[int], warmup: int) -> float:
+def rate_factor(iteration: float, *, milestones: Sequence[int], warmup: int) -> float:
     """By what the learning rate is multiplied.
 
     Args:

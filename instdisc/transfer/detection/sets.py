@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import torch
+from pytorch_lightning import Trainer
 
 from instdisc.data import ImageSource, JoinedObjects, ObjectSource, ObjectSubset
 from instdisc.data.objects.source import check_classes
@@ -75,6 +76,21 @@ def check_test(test: ObjectSource) -> torch.Tensor:
             "take another set."
         )
     return scored
+
+
+def truth_of(trainer: Trainer) -> ObjectSource:
+    """What a detector is tested on: the ``test`` of the Trainer's data module.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    source = getattr(getattr(trainer, "datamodule", None), "test", None)
+    if not isinstance(source, ObjectSource):
+        raise ValueError(
+            "the Trainer must be given a `datamodule` whose `test` is an ObjectSource, such as "
+            f"ObjectData: its objects are the truth. Its `test` is {source!r}."
+        )
+    return source
 
 
 def choose_masks(train: ObjectSource, test: ObjectSource, masks: bool | None) -> bool:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import uuid
 from pathlib import Path
 
 import safetensors
@@ -25,7 +23,8 @@ from instdisc.data import (
     image_names,
 )
 from instdisc.models import Backbone
-from instdisc.types import About
+from instdisc.types import About, ImageSize
+from instdisc.writing import write_whole
 
 from .extract import Features, Precision, extract_features, features_about
 
@@ -39,7 +38,7 @@ def cached_features(
     images: ImageSource,
     *,
     folder: str | Path,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     batch_size: int = 256,
     num_workers: int = 0,
     device: str | torch.device = "cpu",
@@ -68,6 +67,7 @@ def cached_features(
         ValueError: see `extract_features`.
 
     Example:
+        >>> import os
         >>> from tempfile import TemporaryDirectory
         >>> from instdisc.data import Scenes
         >>> backbone, scenes = Backbone("test_resnet"), Scenes(4, image_size=32)
@@ -132,8 +132,6 @@ def _read(path: Path, images: ImageSource, about: About) -> Features | None:
 
 
 def _write(path: Path, stored: Features, images: ImageSource, parts: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     places: dict[str, int] = {}
     for place, name in enumerate(image_names(images)):
         places.setdefault(name, place)
@@ -142,10 +140,5 @@ def _write(path: Path, stored: Features, images: ImageSource, parts: dict[str, s
         "labels": stored.labels.contiguous(),
         "rows": torch.tensor([places[name] for name in stored.names]),
     }
-    try:
-        safetensors.torch.save_file(tensors, partial, {**parts, "checksum": _checksum(tensors)})
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    about = {**parts, "checksum": _checksum(tensors)}
+    write_whole(path, lambda file: safetensors.torch.save_file(tensors, file, about))

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from instdisc import checks
 from instdisc.checks import checked_call, choice, whole
 from instdisc.data import (
     ImageSource,
@@ -24,7 +25,7 @@ from instdisc.data import (
     image_names,
 )
 from instdisc.models import Backbone
-from instdisc.types import About
+from instdisc.types import About, ImageSize
 
 from .frozen import frozen
 from .rows import Rows
@@ -69,7 +70,7 @@ def extract_features(
     backbone: Backbone,
     images: ImageSource,
     *,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     batch_size: int = 256,
     num_workers: int = 0,
     device: str | torch.device = "cpu",
@@ -81,7 +82,8 @@ def extract_features(
     Args:
         backbone: used in eval mode on `device`; its mode and device are restored.
         images: whose features.
-        image_size: side of the view in pixels; ``None``: at which the backbone was trained. See
+        image_size: side of the view in pixels, or its height and width; ``None``: at which the
+            backbone was trained. See
             `evaluation_policy`, like normalisation and interpolation, which are the backbone's.
         batch_size: images at once.
         num_workers: processes that read.
@@ -122,7 +124,7 @@ def extract_stages(
     backbone: Backbone,
     images: ImageSource,
     *,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     batch_size: int = 256,
     num_workers: int = 0,
     device: str | torch.device = "cpu",
@@ -189,7 +191,8 @@ def _read(
 ) -> tuple[list[Tensor], Tensor, list[str]]:
     """What `compute` makes of one view of each image, in order; labels; names."""
     whole("batch_size", batch_size)
-    on_gpu, half = torch.device(device).type == "cuda", precision == "bf16-mixed"
+    device = checks.device("device", device)
+    on_gpu, half = device.type == "cuda", precision == "bf16-mixed"
     views = ViewDataset(images, [policy])
     finish = ViewFinisher(views.policies, dtype=torch.bfloat16 if half else torch.float32)
     loader = ViewLoader(
@@ -204,7 +207,7 @@ def _read(
     tables, labels, positions = list[Rows](), Rows(), Rows()
     with frozen(backbone, device, channels_last=on_gpu):
         for batch in loader:
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 rows = compute(batch.images[0])
             tables = tables or [Rows() for _ in rows]
             for table, part in zip(tables, rows, strict=True):

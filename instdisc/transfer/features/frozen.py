@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from instdisc import checks
+
 
 @contextmanager
 def frozen(
@@ -24,6 +26,7 @@ def frozen(
         channels_last: compute in that memory format; maps come in it, too.
 
     Raises:
+        TypeError, ValueError: if `device` is none of this machine.
         RuntimeError: if a weight or buffer changed; names it.
 
     Example:
@@ -35,7 +38,7 @@ def frozen(
     """
     before = next(backbone.parameters()).device
     training = [module for module in backbone.modules() if module.training]
-    backbone.to(device).eval()
+    backbone.to(checks.device("device", device)).eval()
     strides = [(weight, weight.stride()) for weight in backbone.parameters()]
     if channels_last:
         backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

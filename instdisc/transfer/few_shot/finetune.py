@@ -17,10 +17,11 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from instdisc import checks
 from instdisc.checks import checked_call, not_negative, share, whole
 from instdisc.data import Episodes, ImageSource, ViewDataset, ViewFinisher, describe_view
 from instdisc.data.views.dataset import RawViews
-from instdisc.models import Backbone
+from instdisc.models import Backbone, split_batch_norm
 from instdisc.records import Run
 from instdisc.types import About, Record
 
@@ -183,7 +184,8 @@ class _EpisodeTrainer:
         train_norm: bool,
         device: str | torch.device,
     ) -> None:
-        self.net = copy.deepcopy(backbone).to(device).requires_grad_(True)
+        self.net = copy.deepcopy(backbone).to(checks.device("device", device)).requires_grad_(True)
+        split_batch_norm(self.net, 1)  # a run under way may have split it
         trained = last_stages if recipe.backbone_rate else 0
         if trained is not None:
             freeze_first_stages(self.net, trained)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc import checks
-from instdisc.checks import checked_call
+from instdisc.checks import checked_call, choice
 from instdisc.data import Episodes, draw_episodes
 from instdisc.records import Run
 from instdisc.types import About, Record
@@ -99,8 +99,7 @@ def evaluate_few_shot(
         >>> record.metric, record.value, record.ci
         ('5-way 5-shot logistic', 100.0, 0.0)
     """
-    if classifier not in _CLASSIFIERS:
-        raise ValueError(f"`classifier` must be one of {_CLASSIFIERS}, got {classifier!r}")
+    choice("classifier", classifier, _CLASSIFIERS)
     check_table(features, "features")
     if len(classes) and int(features.labels.max()) >= len(classes):
         rule = f"the names of all classes of `features`, {int(features.labels.max()) + 1}"

@@ -30,7 +30,7 @@ from instdisc.data import (
 )
 from instdisc.models import Backbone
 from instdisc.records import Run
-from instdisc.types import About, InputSpec
+from instdisc.types import About, ImageSize, InputSpec
 
 from ..intervals import share_record
 from ..labelled import count_classes
@@ -52,7 +52,7 @@ def finetune(
     test: ImageSource,
     *,
     seed: int = 0,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     grid: Sequence[Recipe] = ISLAM_GRID,
     tune_epochs: int = 20,
     epochs: int = 50,
@@ -81,8 +81,8 @@ def finetune(
         train: the training set.
         test: the test set, of the same classes.
         seed: of the labels that are kept, the split, the classifier, the order and the crops.
-        image_size: side of the views in pixels; ``None``: at which the backbone was trained. Their
-            normalisation is the backbone's.
+        image_size: side of the views in pixels, or their height and width; ``None``: at which the
+            backbone was trained. Their normalisation is the backbone's.
         grid: the recipes to choose from. A batch is that of all devices together; one larger than
             the set becomes the set. Images that do not fill a batch wait for another epoch.
         tune_epochs: for the choice, with each recipe.
@@ -229,7 +229,7 @@ def _run(
     recipe: Recipe,
     train: ImageSource,
     test: ImageSource,
-    image_size: int,
+    image_size: ImageSize,
     seen: InputSpec,
     num_workers: int,
     seed: int,

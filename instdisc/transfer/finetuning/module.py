@@ -6,7 +6,7 @@ Legend: B batch, D width, C classes, N images.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -17,8 +17,10 @@ from torch.nn import functional as F
 from instdisc.data import ViewFinisher, evaluation_policy
 from instdisc.data.views.dataset import RawViews
 from instdisc.metrics import ImageRows
-from instdisc.models import Backbone
+from instdisc.models import Backbone, split_batch_norm
 from instdisc.types import Views
+
+from ..training import check_precision
 
 
 class Outputs(NamedTuple):
@@ -64,6 +66,7 @@ class FineTuner(LightningModule):
     ) -> None:
         super().__init__()
         self.backbone = copy.deepcopy(backbone).cpu().requires_grad_(True)
+        split_batch_norm(self.backbone, 1)  # a run under way may have split it
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.epochs = epochs
@@ -85,8 +88,7 @@ class FineTuner(LightningModule):
         if last_stages is not None:
             freeze_first_stages(self.backbone, last_stages)
         self._frozen = frozen_modules(self.backbone)
-        state = self.backbone.state_dict()
-        self._before = {name: state[name].clone() for name in frozen_names(self.backbone)}
+        self._before = frozen_state(self.backbone)
         self.train()  # Lightning leaves the mode as it is, and the given backbone's may be any
 
     @property
@@ -99,6 +101,9 @@ class FineTuner(LightningModule):
         for module in self._frozen:
             module.eval()
         return self
+
+    def setup(self, stage: str) -> None:
+        check_precision(self.trainer)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         return self._finish(batch) if isinstance(batch, RawViews) else batch
@@ -142,10 +147,7 @@ class FineTuner(LightningModule):
         Raises:
             RuntimeError: if a frozen weight or statistic moved.
         """
-        state = self.backbone.state_dict()
-        for name, before in self._before.items():
-            if not torch.equal(state[name].cpu(), before):
-                raise RuntimeError(f"the frozen {name!r} of {self.backbone.name!r} moved")
+        check_still(self.backbone, self._before)
 
     def _logits(self, batch: Views) -> Tensor:
         logits: Tensor = self.head(self.backbone(batch.images[0]))
@@ -190,3 +192,25 @@ def frozen_names(backbone: Backbone) -> list[str]:
     names = {name for name, weight in backbone.named_parameters() if not weight.requires_grad}
     names |= {name for name in backbone.state_dict() if name.rpartition(".")[0] in inside}
     return sorted(names)
+
+
+def frozen_state(backbone: Backbone) -> dict[str, Tensor]:
+    """Copies of what must not move, by name."""
+    state = backbone.state_dict()
+    return {name: state[name].clone() for name in frozen_names(backbone)}
+
+
+def check_still(backbone: Backbone, before: Mapping[str, Tensor]) -> None:
+    """Makes sure that what was to stay did stay.
+
+    Args:
+        backbone: after the training.
+        before: its `frozen_state` before.
+
+    Raises:
+        RuntimeError: if a frozen weight or statistic moved.
+    """
+    state = backbone.state_dict()
+    for name, value in before.items():
+        if not torch.equal(state[name].cpu(), value.cpu()):
+            raise RuntimeError(f"the frozen {name!r} of {backbone.name!r} moved")

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 
-from instdisc.checks import checked_call, whole
+from instdisc.checks import checked_call, refuse
 from instdisc.data import LandmarkData, LandmarkSource
 from instdisc.data.landmarks.dataset import Crop
 from instdisc.data.landmarks.module import Augment
@@ -116,8 +116,11 @@ def fit_landmarks(
     if predictions is not None:
         check_predictions(predictions)
     pictures = pictures_folder(pictures)
-    whole("epochs", epochs)
-    image_size = backbone.input.size if image_size is None else image_size
+    if image_size is None:
+        seen = backbone.input.size
+        if not isinstance(seen, int):
+            refuse("image_size", "given for a backbone whose views are no squares", seen)
+        image_size = seen
     check_sets(train, test)
     with (
         isolate_rng(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import warnings
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, cast
 
 import torch
 from pytorch_lightning import LightningModule
@@ -16,49 +16,26 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc.checkpoint import open_backbone
-from instdisc.checks import checked_call, choice, finite, positive, refuse, whole
+from instdisc.checks import checked_call, refuse, whole
 from instdisc.data import LandmarkData, LandmarkLayout
 from instdisc.data.landmarks.dataset import to_image
-from instdisc.metrics import ImageRows, LandmarkErrors, image_errors
-from instdisc.metrics.rows import empty_rows
-from instdisc.models import Backbone
+from instdisc.metrics import image_errors
+from instdisc.models import Backbone, split_batch_norm
+from instdisc.resuming import RunPosition, RunSettings
 from instdisc.types import LandmarkBatch
 
-from ..finetuning.module import frozen_names
-from ..history import History
-from ..training import check_losses, check_weights
+from ..course import begin_course, configure_course, load_course, save_course
+from ..draws import StepDraws
+from ..finetuning.module import check_still, frozen_state
+from ..history import History, chosen
+from ..rates import RunRates, cosine, take_up_cosine
+from ..training import check_losses, check_precision, check_weights
+from .arguments import check_arguments
 from .heads import HeatmapHead, RegressionHead
+from .result import LandmarkResult, PointTable, Shown
 
 Head = Literal["linear", "mlp", "heatmap"]
-_MOST_SHOWN = 16
 _REMEDY = "Lower the `learning_rate`."
-
-
-@checked_call()
-class LandmarkResult(NamedTuple):
-    """What a test gave, each image once, in the order of the set.
-
-    Attributes:
-        errors: ``(N, P)`` float64 over the distance between the eyes; NaN where a point does not
-            count.
-        points: ``(N, P, 2)`` float32 predicted x, y in pixels of the images.
-        positions: ``(N,)`` int64 of the images in the test set.
-        left_out: images whose error cannot be measured, since no point of an eye is visible.
-    """
-
-    errors: Tensor
-    points: Tensor
-    positions: Tensor
-    left_out: int
-
-
-class Shown(NamedTuple):
-    """A test image for a picture; points ``(P, 2)`` in its pixels."""
-
-    position: int
-    predicted: Tensor
-    points: Tensor
-    visible: Tensor
 
 
 class LandmarkModule(LightningModule):
@@ -118,12 +95,14 @@ class LandmarkModule(LightningModule):
         weight_decay: float = 5e-4,
     ) -> None:
         super().__init__()
-        _check(head, grid, frozen, learning_rate, backbone_learning_rate, weight_decay)
+        check_arguments(head, grid, frozen, learning_rate, backbone_learning_rate, weight_decay)
         self.backbone = copy.deepcopy(open_backbone(backbone)).cpu()
+        split_batch_norm(self.backbone, 1)  # a run under way may have split it
         self.history = History(self.backbone)
         self.layout = layout
-        self.image_size = self.history.seen.size if image_size is None else image_size
-        whole("image_size", self.image_size)
+        side = self.history.seen.size if image_size is None else image_size
+        whole("image_size", side, remedy="Landmarks are found in square views.")
+        self.image_size = cast(int, side)
         self.spec = {"head": head, "grid": grid, "hidden": hidden if head == "mlp" else None}
         self.grid = grid
         self.frozen = frozen
@@ -141,20 +120,28 @@ class LandmarkModule(LightningModule):
             dim = self.backbone.dim if grid == 1 else self.backbone.widths[-1] * grid**2
             self.head = RegressionHead(dim, num_points, hidden=hidden if head == "mlp" else 0)
         self.backbone.requires_grad_(not frozen)
-        state = self.backbone.state_dict()
-        self._before = {name: state[name].clone() for name in frozen_names(self.backbone)}
+        self._before: dict[str, Tensor] = {}
         self._precomputed = False
-        self._metric = LandmarkErrors()
-        self._found = ImageRows(
+        self._table = PointTable(layout)
+        self.position = RunPosition()
+        self.rates = RunRates(self.position, cosine)
+        self.draws = StepDraws()
+        self.settings = RunSettings(
+            self.free_settings(),
             {
-                "points": empty_rows(2 * num_points, torch.float32),
-                "positions": empty_rows(None, torch.int64),
-            }
+                "backbone": self.backbone.spec,
+                "layout": f"{num_points} points: {', '.join(layout.names)}",
+                **self.spec,
+                "frozen": frozen,
+            },
         )
         self.result: LandmarkResult | None = None
-        self.shown: list[Shown] = []
-        self._show_every = 1
         self.train()  # Lightning leaves the mode as it is
+
+    @property
+    def shown(self) -> list[Shown]:
+        """Images of the last test, for pictures."""
+        return self._table.shown
 
     @property
     def errors(self) -> Tensor | None:
@@ -205,7 +192,13 @@ class LandmarkModule(LightningModule):
             self.backbone.eval()
         return self
 
+    def free_settings(self) -> dict[str, Any]:
+        """What a resume may change; JSON values."""
+        rates = ("learning_rate", "backbone_learning_rate")
+        return chosen(self, *rates, "weight_decay", "image_size")
+
     def setup(self, stage: str) -> None:
+        check_precision(self.trainer)
         self.history.show(self)
         size = getattr(getattr(self.trainer, "datamodule", None), "image_size", self.image_size)
         if size != self.image_size:
@@ -218,14 +211,18 @@ class LandmarkModule(LightningModule):
             self.head.start_at(data.mean_points())
 
     def on_fit_start(self) -> None:
-        self.history.begin(self)
+        self._before = frozen_state(self.backbone)  # that of a checkpoint, if the run goes on
+
+    def on_train_start(self) -> None:
+        begin_course(self)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history.save(checkpoint)
+        save_course(self, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         before = self.history.about.weights
-        self.history.load(self, checkpoint)
+        take_up_cosine(checkpoint)
+        load_course(self, checkpoint)
         if self._precomputed and before != self.history.about.weights:
             refuse(
                 "backbone",
@@ -237,39 +234,30 @@ class LandmarkModule(LightningModule):
 
     def training_step(self, batch: LandmarkBatch, batch_idx: int) -> Tensor:
         self.result = None  # of weights that are no more
-        loss = self.head.loss(self._output(batch), batch.points / self.image_size, batch.inside)
+        with self.draws.at(self.global_step, self.global_rank, self.device):
+            output = self._output(batch)
+        loss = self.head.loss(output, batch.points / self.image_size, batch.inside)
         check_losses({"loss": loss}, self.global_step, _REMEDY)
         self.log("loss", loss, prog_bar=True)
         return loss
 
     def on_validation_epoch_start(self) -> None:
         check_weights(self, _REMEDY)
-        self.shown = []
         testing = self.trainer.testing
         loaders: Any = self.trainer.test_dataloaders if testing else self.trainer.val_dataloaders
-        self._show_every = -(-len(loaders.dataset) // _MOST_SHOWN)
+        self._table.begin(len(loaders.dataset))
 
     def validation_step(self, batch: LandmarkBatch, batch_idx: int) -> None:
         predicted = self.predict_step(batch, batch_idx)
-        points = to_image(batch.points, batch.boxes, self.image_size)
-        distances = self.layout.distance(points, batch.visible)
-        self._metric.update(predicted, points, batch.visible, distances, batch.indices)
-        self._found.update(batch.indices, points=predicted.flatten(1), positions=batch.indices)
-        found = (batch.indices, predicted, points, batch.visible)
-        chosen = batch.indices % self._show_every == 0
-        rows = zip(*(some[chosen].cpu() for some in found), strict=True)
-        self.shown += [Shown(int(position), *row) for position, *row in rows]
+        self._table.update(predicted, to_image(batch.points, batch.boxes, self.image_size), batch)
 
     def on_validation_epoch_end(self) -> None:
         if not self.trainer.sanity_checking:
-            errors, table = self._metric.compute().cpu(), self._found.compute()
-            points = table["points"].unflatten(1, (-1, 2)).cpu()
-            left_out = self._metric.left_out
-            self.result = LandmarkResult(errors, points, table["positions"].cpu(), left_out)
+            self.result = self._table.compute()
+            errors = self.result.errors
             mean = 100 * image_errors(errors, ~errors.isnan()).nanmean()
             self.log("NME", mean.float(), prog_bar=True)
-        self._metric.reset()
-        self._found.reset()
+        self._table.reset()
 
     on_test_epoch_start = on_validation_epoch_start
     test_step = validation_step
@@ -283,10 +271,7 @@ class LandmarkModule(LightningModule):
         return to_image(seen.float(), batch.boxes, self.image_size)
 
     def on_fit_end(self) -> None:
-        state = self.backbone.state_dict()
-        for name, before in self._before.items():
-            if not torch.equal(state[name].cpu(), before.cpu()):
-                raise RuntimeError(f"the frozen {name!r} of {self.backbone.name!r} moved")
+        check_still(self.backbone, self._before)
 
     def configure_optimizers(self) -> Any:
         groups = [{"params": list(self.head.parameters()), "lr": self.learning_rate}]
@@ -295,9 +280,7 @@ class LandmarkModule(LightningModule):
                 {"params": list(self.backbone.parameters()), "lr": self.backbone_learning_rate}
             )
         optimizer = torch.optim.Adam(groups, weight_decay=self.weight_decay)
-        steps = max(1, int(self.trainer.estimated_stepping_batches))
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return configure_course(self, optimizer)
 
     def _output(self, batch: LandmarkBatch) -> Tensor:
         kept = batch.images.ndim == 2  # features, where views have four dimensions
@@ -311,31 +294,3 @@ class LandmarkModule(LightningModule):
         features = batch.images if kept else self.encode(batch.images)
         output: Tensor = self.head(features)
         return output
-
-
-def _check(
-    head: str,
-    grid: int,
-    frozen: bool,
-    learning_rate: float,
-    backbone_learning_rate: float | None,
-    weight_decay: float,
-) -> None:
-    choice("head", head, ("linear", "mlp", "heatmap"))
-    whole(
-        "grid",
-        grid,
-        at_most=1 if head == "heatmap" else None,
-        remedy=("A heat map keeps every cell." if head == "heatmap" else ""),
-    )
-    if frozen and backbone_learning_rate is not None:
-        refuse(
-            "backbone_learning_rate",
-            "None while `frozen` is set",
-            backbone_learning_rate,
-            "It is of no use there: leave one.",
-        )
-    positive("learning_rate", learning_rate)
-    if backbone_learning_rate is not None:
-        positive("backbone_learning_rate", backbone_learning_rate)
-    finite("weight_decay", weight_decay, at_least=0)

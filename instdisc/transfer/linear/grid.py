@@ -13,10 +13,11 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.checks import checked_call
 from instdisc.data import ImageSource, ViewPolicy, evaluation_policy, view_policy
+from instdisc.data.views.sizes import scaled
 from instdisc.metrics import accuracy
 from instdisc.models import Backbone
 from instdisc.records import Run
-from instdisc.types import About, InputSpec, Record
+from instdisc.types import About, ImageSize, InputSpec, Record
 
 from ..features.extract import Features, extract_features
 from ..labelled import count_classes
@@ -48,7 +49,7 @@ def evaluate_linear_grid(
     milestones: Sequence[float] = (0.5, 0.75),
     share: float = 1.0,
     per_class: int | None = None,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     num_workers: int = 0,
     device: str | torch.device = "cpu",
     progress: Callable[[int, int], None] | None = None,
@@ -74,8 +75,8 @@ def evaluate_linear_grid(
             ten. On ImageNet itself they train 100 epochs with (0.5, 0.75, 0.9).
         share: of the labels of each class to learn from.
         per_class: so many labels of each class instead.
-        image_size: side of a view in pixels; ``None``: at which the backbone was trained. Its
-            normalisation is the backbone's.
+        image_size: side of a view in pixels, or its height and width; ``None``: at which the
+            backbone was trained. Its normalisation is the backbone's.
         num_workers: processes that read.
         device: where to compute.
         progress: called with the training images done and those of both trainings.
@@ -193,7 +194,7 @@ def evaluate_linear_grid(
 
 @checked_call()
 def islam_test_policy(
-    image_size: int | None = None, *, seen: InputSpec | None = None
+    image_size: ImageSize | None = None, *, seen: InputSpec | None = None
 ) -> ViewPolicy:
     """The test view of Islam et al.: squeezed to a square of 1.15 times the side, then the centre.
 
@@ -207,7 +208,7 @@ def islam_test_policy(
         257
     """
     size = (seen or InputSpec()).size if image_size is None else image_size
-    return evaluation_policy(size, resize=int(1.15 * size), keep_aspect=False, seen=seen)
+    return evaluation_policy(size, resize=scaled(size, 1.15, int), keep_aspect=False, seen=seen)
 
 
 def check_milestones(milestones: Sequence[float]) -> None:

@@ -9,7 +9,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from instdisc.checks import checked_call, positive, whole
+from instdisc.checks import checked_call
 from instdisc.records import Run
 from instdisc.types import About, Record
 
@@ -63,8 +63,6 @@ def evaluate_linear(
         100.0
     """
     start = time.perf_counter()
-    positive("strength", strength)
-    whole("max_iter", max_iter)
     check_table(train, "train")
     check_table(test, "test")
     check_widths(train, test, ("train", "test"))

@@ -12,7 +12,7 @@ from instdisc.checks import checked_call
 from instdisc.data import ImageSource, evaluation_policy, view_policy
 from instdisc.models import Backbone
 from instdisc.records import Run
-from instdisc.types import About, Record
+from instdisc.types import About, ImageSize, Record
 
 from ..features.extract import extract_features
 from ..labelled import count_classes
@@ -33,7 +33,7 @@ def evaluate_moco_linear(
     learning_rate: float = 30.0,
     batch_size: int = 256,
     epochs: int = 100,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     num_workers: int = 0,
     device: str | torch.device = "cpu",
     progress: Callable[[int, int], None] | None = None,
@@ -55,8 +55,8 @@ def evaluate_moco_linear(
             supervised ones want less.
         batch_size: images per step.
         epochs: passes over `train`.
-        image_size: side of a view in pixels; ``None``: at which the backbone was trained. Its
-            normalisation is the backbone's.
+        image_size: side of a view in pixels, or its height and width; ``None``: at which the
+            backbone was trained. Its normalisation is the backbone's.
         num_workers: processes that read.
         device: where to compute.
         progress: called with the training images done and those of all epochs.

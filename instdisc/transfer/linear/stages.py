@@ -10,7 +10,7 @@ import torch
 from instdisc.checks import checked_call
 from instdisc.data import ImageSource
 from instdisc.models import Backbone
-from instdisc.types import About, Record
+from instdisc.types import About, ImageSize, Record
 
 from ..features.extract import extract_stages
 from ..knn import evaluate_knn
@@ -31,7 +31,7 @@ def evaluate_stages(
     *,
     seed: int = 0,
     probes: Sequence[str] = PROBES,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
     batch_size: int = 256,
     num_workers: int = 0,
     device: str | torch.device = "cpu",

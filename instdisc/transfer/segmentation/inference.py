@@ -5,14 +5,57 @@ Legend: B batch, C classes, H x W size of an image, h x w size of a window.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from instdisc import checks
 from instdisc.checks import checked_call
 
 Predict = Callable[[Tensor], Tensor]  # (B, 3, H, W) to (B, C, H, W)
+
+
+def image_logits(
+    predict: Predict,
+    images: Tensor,
+    *,
+    short_side: int | None = None,
+    interpolation: str = "bilinear",
+    window: tuple[int, int] | None = None,
+    window_step: tuple[int, int] = (1, 1),
+) -> Tensor:
+    """The logits of images at their size, from images that may be seen at another.
+
+    Args:
+        predict: logits of images.
+        images: ``(B, 3, H, W)``, normalised.
+        short_side: at how many pixels of it they are seen; ``None``: as they are.
+        interpolation: of that.
+        window: h and w of `sliding_logits`; ``None`` for the whole image at once.
+        window_step: of `sliding_logits`.
+
+    Returns:
+        ``(B, C, H, W)``.
+
+    Example:
+        >>> import torch
+        >>> image_logits(lambda part: part[:, :2], torch.ones(1, 3, 4, 6), short_side=8).shape
+        torch.Size([1, 2, 4, 6])
+    """
+    size = (images.shape[2], images.shape[3])
+    if short_side is not None:
+        scale = short_side / min(size)
+        resized = [max(1, round(side * scale)) for side in size]
+        images = F.interpolate(images, resized, mode=interpolation, antialias=True)
+    if window is None:
+        logits = predict(images)
+    else:
+        logits = sliding_logits(predict, images, window, window_step)
+    if logits.shape[2:] != size:
+        logits = F.interpolate(logits.float(), size, mode="bilinear", align_corners=False)
+    return logits
 
 
 @checked_call(window=checks.whole, step=checks.whole)
@@ -73,6 +116,36 @@ def window_starts(length: int, window: int, step: int) -> list[int]:
     last = max(0, length - window)
     starts = list(range(0, last, step))
     return [*starts, last]
+
+
+def window_sizes(
+    window: int | Sequence[int] | None, step: int | Sequence[int] | None
+) -> tuple[Any, Any]:
+    """Window and step, each as height and width, or both ``None``.
+
+    Args:
+        window: a side, or height and width; ``None`` for no windows.
+        step: likewise; ``None`` for two thirds of the window.
+
+    Raises:
+        ValueError: if a side is not positive, or the windows miss pixels.
+
+    Example:
+        >>> window_sizes(6, None)
+        ((6, 6), (4, 4))
+    """
+    if window is None:
+        if step is not None:
+            raise ValueError(f"`window_step` needs `window`, got {step} without it")
+        return None, None
+    own: Any = (window, window) if isinstance(window, int) else tuple(window)
+    if len(own) != 2 or min(own) < 1:
+        raise ValueError(f"`window` must be a positive side, or height and width, got {window}")
+    if step is None:
+        step = [max(1, side * 2 // 3) for side in own]
+    apart: Any = (step, step) if isinstance(step, int) else tuple(step)
+    check_window(own, apart)
+    return own, apart
 
 
 def check_window(window: tuple[int, int], step: tuple[int, int]) -> None:

@@ -12,19 +12,23 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from instdisc.checkpoint import open_backbone
-from instdisc.checks import checked_call, finite, positive, whole
+from instdisc.checks import checked_call, finite, whole
 from instdisc.metrics import ImageRows, SegmentationResult, SegmentationScores
 from instdisc.metrics.rows import empty_rows
 from instdisc.models import Backbone
-from instdisc.types import IGNORED_CLASS, SegmentBatch
+from instdisc.resuming import RunPosition, RunSettings
+from instdisc.types import SegmentBatch
 
-from ..history import History
+from ..course import begin_course, configure_course, load_course, save_course
+from ..draws import StepDraws
+from ..history import History, chosen
 from ..normalisation import Normaliser
-from ..training import check_losses, check_weights
-from .inference import check_window, sliding_logits
+from ..rates import RunRates
+from ..training import check_losses, check_precision, check_weights
+from .inference import image_logits, window_sizes
+from .loss import pixel_loss
 from .network import Head, SegmentationNet
 from .schedule import Schedule, check_schedule, segmentation_rate
 
@@ -104,16 +108,12 @@ class Segmenter(LightningModule):
     ) -> None:
         super().__init__()
         check_schedule(schedule, power, least_rate, milestones)
-        positive("learning_rate", learning_rate)
-        positive("head_rate", head_rate)
-        finite("momentum", momentum, at_least=0, below=1)
-        finite("weight_decay", weight_decay, at_least=0)
         finite("auxiliary", auxiliary, at_least=0)
         if test_short_side is not None:
             whole("test_short_side", test_short_side)
         backbone = open_backbone(backbone)
         self.history = History(backbone)
-        self.window, self.window_step = _window(window, window_step)
+        self.window, self.window_step = window_sizes(window, window_step)
         self.net = SegmentationNet(
             backbone,
             num_classes,
@@ -144,27 +144,41 @@ class Segmenter(LightningModule):
         self.result: SegmentationResult | None = None
         self.tested: Tensor | None = None
         self._positions = ImageRows({"positions": empty_rows(None, torch.int64)})
-        self._seed = 0
+        self.position = RunPosition()
+        self.rates = RunRates(self.position, self._rate)
+        self.draws = StepDraws()
+        self.settings = RunSettings(
+            self.free_settings(),
+            {
+                "backbone": backbone.spec,
+                "num_classes": num_classes,
+                "head": head,
+                "output_stride": output_stride,
+                "width": width,
+                "auxiliary head": auxiliary > 0,
+            },
+        )
+
+    def free_settings(self) -> dict[str, Any]:
+        """What a resume may change; JSON values."""
+        settings = ("learning_rate", "momentum", "weight_decay", "head_rate", "auxiliary")
+        schedule = ("schedule", "power", "least_rate", "milestones")
+        return {**chosen(self, *settings, *schedule), "dropout": self.spec["dropout"]}
 
     def setup(self, stage: str) -> None:
+        check_precision(self.trainer)
         self.history.show(self)
 
-    def on_fit_start(self) -> None:
-        self._seed = torch.initial_seed()
-        self.history.begin(self)
+    def on_train_start(self) -> None:
+        begin_course(self)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history.save(checkpoint)
+        save_course(self, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history.load(self, checkpoint)
+        load_course(self, checkpoint)
         self.net.backbone.input = self.history.seen
         self.normalise.follow(self.history.seen)
-
-    def on_train_batch_start(self, batch: SegmentBatch, batch_idx: int) -> None:
-        # Dropout depends on seed, step and process alone: a resumed run repeats it.
-        step = self.global_step * self.trainer.world_size + self.global_rank
-        torch.manual_seed((self._seed * 1_000_003 + step) % 2**63)
 
     def training_step(self, batch: SegmentBatch, batch_idx: int) -> Tensor:
         if len(batch.images) < 2 and not self._synchronised():
@@ -173,7 +187,8 @@ class Segmenter(LightningModule):
                 f"{len(batch.images)}. Or train on several devices with sync_batchnorm."
             )
         self.result = self.tested = None  # of weights that are no more
-        logits = self.net(self._normalise(batch.images, batch.sizes))
+        with self.draws.at(self.global_step, self.global_rank, self.device):  # dropout
+            logits = self.net(self._normalise(batch.images, batch.sizes))
         loss = pixel_loss(logits.classes, batch.masks)
         if logits.auxiliary is not None:
             loss = loss + self.auxiliary * pixel_loss(logits.auxiliary, batch.masks)
@@ -222,25 +237,15 @@ class Segmenter(LightningModule):
         Returns:
             ``(B, H, W)`` int64.
         """
-        size = (images.shape[2], images.shape[3])
-        normal = self._normalise(images)
-        if self.test_short_side is not None:
-            scale = self.test_short_side / min(size)
-            resized = [max(1, round(side * scale)) for side in size]
-            way = self.history.seen.interpolation
-            normal = F.interpolate(normal, resized, mode=way, antialias=True)
-
-        def logits(part: Tensor) -> Tensor:
-            found: Tensor = self.net(part).classes
-            return found
-
-        if self.window is None:
-            found = logits(normal)
-        else:
-            found = sliding_logits(logits, normal, self.window, self.window_step)
-        if found.shape[2:] != size:
-            found = F.interpolate(found.float(), size, mode="bilinear", align_corners=False)
-        return found.argmax(1)
+        logits = image_logits(
+            lambda part: self.net(part).classes,
+            self._normalise(images),
+            short_side=self.test_short_side,
+            interpolation=self.history.seen.interpolation,
+            window=self.window,
+            window_step=self.window_step,
+        )
+        return logits.argmax(1)
 
     def configure_optimizers(self) -> Any:
         body = list(self.net.backbone.parameters())
@@ -256,23 +261,17 @@ class Segmenter(LightningModule):
         optimizer = torch.optim.SGD(
             groups, self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay
         )
-        num_steps = int(self.trainer.estimated_stepping_batches)
+        return configure_course(self, optimizer)
 
-        def factor(step: int) -> float:
-            return segmentation_rate(
-                step,
-                num_steps,
-                schedule=self.schedule,
-                power=self.power,
-                least=self.least_rate,
-                milestones=self.milestones,
-            )
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+    def _rate(self, step: float, num_steps: float) -> float:
+        return segmentation_rate(
+            step,
+            num_steps,
+            schedule=self.schedule,
+            power=self.power,
+            least=self.least_rate,
+            milestones=self.milestones,
+        )
 
     def _alike(self, batch: SegmentBatch) -> list[Tensor]:
         """The rows of a batch, those of one size together if all are; they need no padding."""
@@ -287,38 +286,3 @@ class Segmenter(LightningModule):
 
     def _synchronised(self) -> bool:
         return any(isinstance(module, nn.SyncBatchNorm) for module in self.net.head.modules())
-
-
-def pixel_loss(logits: Tensor, masks: Tensor) -> Tensor:
-    """Cross-entropy averaged over the pixels that are not ignored; 0 where all are.
-
-    Args:
-        logits: ``(B, C, H, W)``.
-        masks: ``(B, H, W)`` integer classes; 255 = ignored.
-
-    Example:
-        >>> masks = torch.tensor([[[0, 255]]])
-        >>> pixel_loss(torch.zeros(1, 2, 1, 2), masks)
-        tensor(0.6931)
-    """
-    masks = masks.long()
-    total = F.cross_entropy(logits.float(), masks, ignore_index=IGNORED_CLASS, reduction="sum")
-    return total / (masks != IGNORED_CLASS).sum().clamp(min=1)
-
-
-def _window(
-    window: int | Sequence[int] | None, step: int | Sequence[int] | None
-) -> tuple[Any, Any]:
-    """Both as height and width, or both ``None``."""
-    if window is None:
-        if step is not None:
-            raise ValueError(f"`window_step` needs `window`, got {step} without it")
-        return None, None
-    own: Any = (window, window) if isinstance(window, int) else tuple(window)
-    if len(own) != 2 or min(own) < 1:
-        raise ValueError(f"`window` must be a positive side, or height and width, got {window}")
-    if step is None:
-        step = [max(1, side * 2 // 3) for side in own]
-    apart: Any = (step, step) if isinstance(step, int) else tuple(step)
-    check_window(own, apart)
-    return own, apart

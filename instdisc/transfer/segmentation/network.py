@@ -14,7 +14,7 @@ from torchvision.models.segmentation.deeplabv3 import ASPP
 from torchvision.models.segmentation.fcn import FCNHead
 
 from instdisc.checks import checked_call
-from instdisc.models import Backbone
+from instdisc.models import Backbone, split_batch_norm
 
 from .dilation import dilate
 
@@ -91,6 +91,7 @@ class SegmentationNet(nn.Module):
             )
         # In full precision, with every weight free, wherever and however it was used before.
         self.backbone = copy.deepcopy(backbone).cpu().requires_grad_(True)
+        split_batch_norm(self.backbone, 1)  # a run under way may have split it
         dilate(self.backbone, output_stride, first_block="before" if head == "deeplab" else "own")
         dim = self.backbone.widths[-1]
         if head == "deeplab":

@@ -13,11 +13,11 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
 from instdisc.checks import checked_call, whole
 from instdisc.data import SegmentSource
+from instdisc.loggers import log_picture
 from instdisc.types import IGNORED_CLASS
 
 from ..training import pictures_folder
@@ -28,7 +28,8 @@ _ROW = 2.2  # height of an image in inches
 class SegmentationPictures(Callback):
     """Draws the first test images after each validation: image, truth, prediction.
 
-    They go to ``segments.png`` in the run's folder, and to TensorBoard if that logs.
+    They go to ``segments.png`` in the run's folder, and to the loggers that show
+    pictures (`instdisc.loggers.log_picture`).
 
     Args:
         num_images: how many.
@@ -53,10 +54,7 @@ class SegmentationPictures(Callback):
         path = (folder if self.folder is None else self.folder) / "segments.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=120)
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                # Only here: it would draw the figure twice.
-                logger.experiment.add_figure("segments", figure, trainer.global_step)
+        log_picture(trainer.loggers, "segments", path, step=trainer.global_step)
 
 
 def draw_segments(segmenter: Any, segments: SegmentSource, positions: Sequence[int]) -> Figure:

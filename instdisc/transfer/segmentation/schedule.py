@@ -12,8 +12,8 @@ Schedule = Literal["poly", "step"]
 
 @checked_call(step=not_negative, num_steps=whole)
 def segmentation_rate(
-    step: int,
-    num_steps: int,
+    step: float,
+    num_steps: float,
     *,
     schedule: Schedule = "poly",
     power: float = 0.9,

@@ -129,7 +129,6 @@ def segment(
     checked(about)
     if predictions is not None:
         check_predictions(predictions)
-    whole("steps", steps)
     # Batch norm needs two.
     whole("batch_size", batch_size, at_least=2)
     if len(train) < 2:

@@ -160,10 +160,6 @@ def run_suite(
     """
     options = {} if options is None else options
     check_options(tasks, options, image_size=image_size, precision=precision)
-    checks.whole("batch_size", batch_size)
-    checks.whole("num_workers", num_workers, at_least=0)
-    checks.whole("seed", seed, at_least=0)
-    checks.choice("keep", keep, ("nothing", "memory"))
     device = checks.device("device", device)
     results = Path(checks.instance("results", results, (str, Path), "a path"))
     if results.is_dir():

@@ -163,5 +163,5 @@ def test_shape_bias_of_names_and_classes_mixed():
     for names in (["a", "b"], "ab"):
         with pytest.raises(TypeError, match="must be a tensor"):
             shape_bias(torch.tensor([0, 1]), names, names)
-    with pytest.raises(TypeError, match="`predictions` must be a tensor or a sequence"):
+    with pytest.raises(TypeError, match="`predictions` must be a tensor or a sequence of texts"):
         shape_bias("ab", ["a", "b"], ["b", "a"])

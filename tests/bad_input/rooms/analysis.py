@@ -114,7 +114,7 @@ CALLS: list[Call] = [
         similar=SIMILAR,
         expected=optional(sorts.POSITIVE),
     ),
-    *documented(HERE, "error_tiles"),
+    *documented(HERE, "error_tiles", thumbnail=whole(0)),
     *documented(HERE, "mcnemar_p_value", "disagreements", "confident_errors"),
     *documented(HERE, "choose_images", "whole_view", "match_classes"),
     *documented(HERE, "thumbnails", side=whole(0, 512), positions=tensor(torch.int64, empty=True)),

@@ -145,7 +145,7 @@ CALLS: list[Call] = [
     written("instdisc.metrics.bootstrap_average_precision", matches),
 ]
 EXEMPT = {
-    "instdisc.metrics.LandmarkErrors": "it takes no arguments",
+    "instdisc.metrics.LandmarkErrors": "it is made without arguments",
     "instdisc.metrics.Interval": "a result: two numbers, NaN where there is none",
     **dict.fromkeys(
         [

@@ -30,7 +30,6 @@ CALLS = [
         )
         for method in ("forward", "maps")
     ),
-    Call("instdisc.models.as_backbone", lambda: {"backbone": "test_resnet"}, {"backbone": OBJECT}),
     Call(
         "instdisc.models.split_batch_norm",
         lambda: {"module": nn.Sequential(nn.BatchNorm2d(2)), "groups": 2},

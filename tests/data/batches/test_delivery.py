@@ -75,12 +75,12 @@ def test_a_loader_that_is_ahead_counts_what_it_hands_out(num_workers):
     iterator = iter(loader)
     before = [next(iterator) for _ in range(3)]
     state = loader.state_dict()
-    assert state == {"epoch": 0, "batches": 3}
+    assert state == {"epoch": 0, "images": 12}
     del iterator
     fresh = ViewLoader(data, 4, num_workers=num_workers)
     fresh.load_state_dict(state)
     rest = list(fresh)
-    assert fresh.state_dict() == {"epoch": 0, "batches": 5}
+    assert fresh.state_dict() == {"epoch": 0, "images": 20}
     fresh.sampler.set_epoch(1)
     for ours, expected in zip([*before, *rest, *fresh], whole, strict=True):
         assert torch.equal(ours.indices, expected.indices)

@@ -41,11 +41,16 @@ def keys_of(epoch, first, size=5, count=22):
     return [keys[start : start + size] for start in range(first * size, count, size)]
 
 
+def starts(first, end):
+    """At which image each batch from one to before another begins."""
+    return range(5 * first, 5 * end, 5)
+
+
 def pieces(data, num_workers=2, goes_on=True, **options):
     return PieceLoader(
         BatchForm(data, 5),
         num_workers=num_workers,
-        batches=lambda epoch, first: iter(keys_of(epoch, first)),
+        batches=lambda epoch, start: iter(keys_of(epoch, start // 5)),
         goes_on=goes_on,
         generator=torch.Generator(),
         **options,
@@ -53,7 +58,9 @@ def pieces(data, num_workers=2, goes_on=True, **options):
 
 
 def assert_batches(loader, data, epoch, first=0, end=5):
-    for batch, keys in zip(loader.run(epoch, first, end), keys_of(epoch, first), strict=True):
+    for batch, keys in zip(
+        loader.run(epoch, starts(first, end)), keys_of(epoch, first), strict=True
+    ):
         ours, expected = batch.bring(CPU), data.batch(keys)
         assert torch.equal(ours.indices, expected.indices)
         assert torch.equal(ours.labels, expected.labels)
@@ -84,11 +91,11 @@ def test_it_goes_on_from_any_batch_and_after_being_broken_off():
     data = dataset()
     loader = pieces(data)
     assert_batches(loader, data, 3, first=2)
-    running = loader.run(4, 0, 5)
+    running = loader.run(4, starts(0, 5))
     next(running)
     running.close()
     assert_batches(loader, data, 4, first=1)  # nothing was lost
-    next(loader.run(5, 0, 5))
+    next(loader.run(5, starts(0, 5)))
     assert_batches(loader, data, 9)
     assert_batches(loader, data, 0)
 
@@ -97,13 +104,13 @@ def test_what_fails_comes_after_the_batches_before_it():
     data = dataset(Fragile(22, image_size=32))
     failing = next(i for i, keys in enumerate(keys_of(0, 0)) if (0, Fragile.broken) in keys)
     loader = pieces(data)
-    batches = loader.run(0, 0, 5)
+    batches = loader.run(0, starts(0, 5))
     assert failing > 0
     for keys in keys_of(0, 0)[:failing]:
         assert next(batches).bring(CPU).indices.tolist() == [index for _, index in keys]
     with pytest.raises(ValueError, match="cannot read 13"):
         next(batches)
-    after = loader.run(0, failing + 1, 5)
+    after = loader.run(0, starts(failing + 1, 5))
     assert next(after).bring(CPU).indices.tolist() == [i for _, i in keys_of(0, failing + 1)[0]]
 
 
@@ -141,21 +148,21 @@ class Copy:
 @pytest.mark.parametrize(("kind", "count"), [(Fragile, 12), (Late, 60)])
 def test_a_slot_is_not_used_again_while_it_is_copied_from(kind, count):
     loader = pieces(dataset(kind(count, image_size=32)), 3)
-    loader._orders.batches = lambda epoch, first: iter(keys_of(epoch, first, count=count))
+    loader._orders.batches = lambda epoch, start: iter(keys_of(epoch, start // 5, count=count))
     copies = []
     for epoch in range(24 // -(-count // 5)):
-        for batch in loader.run(epoch, 0, -(-count // 5)):
+        for batch in loader.run(epoch, starts(0, -(-count // 5))):
             batch.copied = Copy(batch)
             copies.append(batch.copied)
     waited = [copy.waited for copy in copies]
     assert waited == [True] * 22 + [False] * 2
-    next(loader.run(0, 0, 3))  # from the start: waits for both
+    next(loader.run(0, starts(0, 3)))  # from the start: waits for both
     assert all(copy.waited for copy in copies)
 
 
 def test_labels_and_indices_outlive_the_slot():
     loader = pieces(dataset())
-    batches = [batch.bring(CPU) for epoch in range(4) for batch in loader.run(epoch, 0, 5)]
+    batches = [batch.bring(CPU) for epoch in range(4) for batch in loader.run(epoch, starts(0, 5))]
     expected = [keys for epoch in range(4) for keys in keys_of(epoch, 0)]
     for batch, keys in zip(batches, expected, strict=True):
         assert batch.indices.tolist() == [index for _, index in keys]
@@ -176,14 +183,14 @@ class Nameless(Scenes):
 def test_an_error_of_a_class_that_no_other_process_knows_is_raised():
     loader = pieces(dataset(Nameless(22, image_size=32)))
     with pytest.raises(RuntimeError, match=r"(?s)Caught RuntimeError .*HiddenError: cannot read"):
-        list(loader.run(0, 0, 5))
+        list(loader.run(0, starts(0, 5)))
 
 
 def test_workers_end_at_once_after_an_error_that_holds_the_loader():
     def fail():
         loader = pieces(dataset(Fragile(22, image_size=32)))
         with pytest.raises(ValueError, match="cannot read 13"):
-            list(loader.run(0, 0, 5))
+            list(loader.run(0, starts(0, 5)))
         return weakref.ref(loader), set(loader._loader._iterator._workers)
 
     gc.collect()

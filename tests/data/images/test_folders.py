@@ -20,7 +20,7 @@ from instdisc.data import (
     ViewLoader,
     view_policy,
 )
-from instdisc.data.images import files, remembered
+from instdisc.data.images import decoding, remembered
 from instdisc.data.images import index as folder_index
 from instdisc.data.images.packed import PackedPaths
 
@@ -171,7 +171,7 @@ def test_pil_decodes_the_same_where_torchvision_does_not(tmp_path, suffix, monke
     save(tmp_path / f"x.{suffix}")
     images = ImageFolder(tmp_path)
     expected = images.read(0)
-    monkeypatch.setattr(files, "_TORCHVISION_SUFFIXES", set())
+    monkeypatch.setattr(decoding, "decode_jpeg", None)
     assert (images.read(0).int() - expected.int()).abs().max() <= (2 if suffix == "jpg" else 0)
 
 
@@ -240,7 +240,7 @@ def test_a_truncated_file_is_named(tmp_path, suffix):
 @pytest.mark.parametrize("content", [b"", b"not an image"])
 def test_what_is_no_image_is_named(tmp_path, content):
     (tmp_path / "x.jpg").write_bytes(content)
-    with pytest.raises(ValueError, match=r"x.jpg \(cannot identify image file"):
+    with pytest.raises(ValueError, match=r"x.jpg \(it is no image of a format"):
         ImageFolder(tmp_path).read(0)
 
 

@@ -55,3 +55,10 @@ def test_exif_with_a_small_picture_of_its_own():
 )
 def test_no_jpeg(file):
     assert read_header(file) is None
+
+
+def test_a_size_that_is_too_much_is_left_to_who_refuses_it():
+    file = bytearray(encoded())
+    place = file.index(b"\xff\xc0")
+    file[place + 5 : place + 9] = bytes([0xEA, 0x60, 0xEA, 0x60])  # 60000 x 60000
+    assert read_header(file) == JpegHeader(60_000, 60_000, False)

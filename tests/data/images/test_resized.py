@@ -298,7 +298,7 @@ def test_numbers_outside_their_range(source, target, options, message):
 
 
 def test_images_that_lie_in_no_files(target):
-    with pytest.raises(TypeError, match=r"`images` must be images in files .* got Scenes"):
+    with pytest.raises(TypeError, match=r"`images` must be an ImageFiles, got .*Scenes"):
         resize_copy(Scenes(2), target)
 
 

@@ -14,7 +14,9 @@ from instdisc.data import (
     SceneObjects,
     Scenes,
     VOCObjects,
+    sampling,
 )
+from instdisc.data import loader as view_loader_file
 from instdisc.data.objects import loader as loader_file
 from instdisc.types import ObjectBatch, Objects
 
@@ -137,32 +139,66 @@ def test_a_restored_loader_goes_on_with_the_next_step(num_workers):
     iterator = iter(stopped)
     before = [next(iterator), next(iterator)]
     state = stopped.state_dict()
-    assert state == {"epoch": 0, "batches": 2}
+    assert state == {"epoch": 0, "images": 4, "before": 0}
     fresh = loader(num_workers=num_workers)
     fresh.load_state_dict(state)
     assert_same(before + list(fresh), whole)
-    assert fresh.state_dict() == {"epoch": 0, "batches": 6}
+    assert fresh.state_dict() == {"epoch": 0, "images": 12, "before": 0}
+
+
+def be_process(monkeypatch, rank, world):
+    for file in (loader_file, view_loader_file, sampling):
+        monkeypatch.setattr(file, "world_size", lambda: world)
+    for file in (loader_file, sampling):
+        monkeypatch.setattr(file, "rank", lambda: rank)
 
 
 @pytest.mark.parametrize("per_batch", [False, True])
 def test_two_processes_share_the_steps_of_one(monkeypatch, per_batch):
     policy = ObjectPolicy([32, 48, 64], per_batch=per_batch)
     one = list(loader(batch_size=4, iterations=4, policy=policy))
-    monkeypatch.setattr(loader_file, "world_size", lambda: 2)
     shares = []
     for process in (0, 1):
-        monkeypatch.setattr(loader_file, "rank", lambda process=process: process)
+        be_process(monkeypatch, process, 2)
         shares.append(list(loader(batch_size=2, iterations=4, policy=policy)))
     for whole, first, second in zip(one, *shares, strict=True):
         assert first.indices.tolist() + second.indices.tolist() == whole.indices.tolist()
         assert torch.equal(torch.cat([first.sizes, second.sizes]), whole.sizes)
 
 
+@pytest.mark.parametrize(("size", "world"), [(1, 1), (3, 1), (5, 1), (2, 2)])
+def test_passes_go_on_in_steps_of_another_size(monkeypatch, size, world):
+    def images(batches):
+        return [index for batch in indices(batches) for index in batch]
+
+    whole = images(loader(batch_size=1, iterations=72))
+    stopped = loader(batch_size=2, iterations=6)
+    list(stopped)
+    stopped.sampler.set_epoch(1)
+    iterator = iter(stopped)
+    before = images([next(iterator), next(iterator)])
+    assert sorted(before) == sorted(whole[12:16])
+    state = stopped.state_dict()
+    shares = []
+    for process in range(world):
+        be_process(monkeypatch, process, world)
+        rest = loader(batch_size=size, iterations=6)
+        rest.load_state_dict(state)
+        shares.append(list(rest))
+        rest.sampler.set_epoch(2)
+        shares[-1] += list(rest)
+    group = size * world
+    first = max(0, 6 * group - 4) // group  # steps that are left of the epoch
+    assert len(shares[0]) == first + 6
+    for number, batches in enumerate(zip(*shares, strict=True)):
+        places = whole[16 + number * group : 16 + (number + 1) * group]
+        assert sorted(images(batches)) == sorted(places)
+
+
 def test_processes_test_each_image_once(monkeypatch):
-    monkeypatch.setattr(loader_file, "world_size", lambda: 2)
     tested = []
     for process in (0, 1):
-        monkeypatch.setattr(loader_file, "rank", lambda process=process: process)
+        be_process(monkeypatch, process, 2)
         own = loader(iterations=None)
         assert len(own) == len(list(own))
         tested += [index for batch in indices(own) for index in batch]

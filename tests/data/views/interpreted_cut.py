@@ -35,7 +35,9 @@ def random_boxes(count, height, width, whole_pixels):
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "size"), [(16, 16, 16), (40, 33, 7), (9, 8, 20)], ids=str
+    ("height", "width", "size"),
+    [(16, 16, 16), (40, 33, 7), (9, 8, 20), (16, 16, (8, 20)), (40, 33, (33, 7))],
+    ids=str,
 )
 @pytest.mark.parametrize("whole_pixels", [True, False])
 def test_cut_views_equal_resampled_ones(height, width, size, whole_pixels):

@@ -12,7 +12,7 @@ from instdisc.data.views.fused.cut import cut_each_on_gpu
 from instdisc.data.views.resample import cut_each
 
 
-@pytest.mark.parametrize("size", [7, 16, 33])
+@pytest.mark.parametrize("size", [7, 16, 33, (9, 25), (31, 5)])
 def test_it_gives_what_matrix_products_give(size):
     assert os.environ.get("TRITON_INTERPRET") == "1", "run by test_kernels.py"
     generator = torch.Generator().manual_seed(0)

@@ -292,7 +292,7 @@ def test_a_step_that_need_not_have_an_order_says_nothing(extra):
         ),
         (
             lambda: ColorJitter(0, 0, float("nan"), 0),
-            r"`saturation` must be a finite number, got nan",
+            r"`saturation` must be a finite number of at least 0 and at most 1, got",
         ),
         (
             lambda: ColorJitter(0, 0, 0, 0.6),

@@ -30,6 +30,11 @@ def resampled(frame, pictures, rows, mirrored):
         CenterCrop(24, resize=28),
         CenterCrop(40, resize=40),
         CenterCrop(8, resize=9),
+        RandomResizedCrop((16, 40)),
+        RandomResizedCrop((50, 20), (0.01, 0.3)),
+        CenterCrop((24, 40), resize=(28, 46)),
+        CenterCrop((40, 10), resize=(40, 10)),
+        CenterCrop((12, 20), resize=(14, 22), keep_aspect=False),
     ],
 )
 def test_views_are_those_of_the_frame(frame):
@@ -99,7 +104,7 @@ def test_of_boxes_of_another_kind_nothing_is_looked_up(box, monkeypatch):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("size", [24, 64])
+@pytest.mark.parametrize("size", [24, 64, (24, 50), (64, 9)])
 def test_the_gpu_cuts_the_same_up_to_a_level(size):
     """Sums in another order may round a value that lies halfway to the other level."""
     stack = torch.randint(0, 256, (9, 40, 3, 33), dtype=torch.uint8)

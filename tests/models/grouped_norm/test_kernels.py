@@ -47,7 +47,7 @@ def test_kernels_compile_for_a_gpu_without_spills(dtype, relu, channels_last, tm
     """What a ResNet-50 needs in its first stage, for sm_90."""
     import triton.language as tl
 
-    from instdisc.models.grouped_norm import kernels
+    from instdisc.models.grouped_norm import backward_kernels, forward_kernels
     from instdisc.models.grouped_norm.plan import make_plan
 
     images = torch.empty(256, 64, 56, 56, device="meta")
@@ -58,12 +58,12 @@ def test_kernels_compile_for_a_gpu_without_spills(dtype, relu, channels_last, tm
     numbers |= {"span": plan.span, "num_parts": plan.slices}
     affine = (True, True, relu)
     for kernel, constants in (
-        (kernels.sum_inputs, (True, *plan.tile)),
-        (kernels.join_inputs, (1e-5, 0.1, True, *plan.join_tile)),
-        (kernels.normalize, affine + plan.tile),
-        (kernels.sum_gradients, affine + plan.tile),
-        (kernels.join_gradients, affine[:2] + plan.join_tile),
-        (kernels.spread_gradients, affine + plan.tile),
+        (forward_kernels.sum_inputs, (True, *plan.tile)),
+        (forward_kernels.join_inputs, (1e-5, 0.1, True, *plan.join_tile)),
+        (forward_kernels.normalize, affine + plan.tile),
+        (backward_kernels.sum_gradients, affine + plan.tile),
+        (backward_kernels.join_gradients, affine[:2] + plan.join_tile),
+        (backward_kernels.spread_gradients, affine + plan.tile),
     ):
         assert constants[-1] is tl.float32
         assembly = compile_ahead(kernel, pointers, numbers, constants)

@@ -154,7 +154,7 @@ def test_regions_are_at_most_a_quarter_foreground(make_detector, make_objects):
     [
         ({"num_classes": 0}, "`num_classes` must be a whole number of at least 1"),
         ({"regions_per_image": 0}, "`regions_per_image` must be a whole number of"),
-        ({"chunk": 0}, "`chunk` must be a whole number of at least 1"),
+        ({"chunk": 0}, "`chunk` must be a whole number of at least 1, got 0"),
         ({"neck": "c5"}, "`neck` must be one of 'c4', 'fpn', got 'c5'"),
         ({"norm": "group"}, "`norm` must be one of 'frozen', 'plain', 'sync', got"),
         ({"freeze_parts": 6}, "`freeze_parts` must be from 0 .* got 6"),

@@ -130,7 +130,7 @@ def test_images_are_normalised_and_the_padding_is_zero(channels_last):
 def test_memory_format_is_the_devices_if_nothing_else_is_asked(asked, device, last):
     module = DetectionModule("test_resnet", 3, channels_last=asked, **SMALL)
     strategy = SimpleNamespace(root_device=torch.device(device))
-    module._trainer = SimpleNamespace(strategy=strategy)
+    module._trainer = SimpleNamespace(strategy=strategy, precision="32-true")
     module.setup("fit")
     weight = next(p for p in module.detector.parameters() if p.ndim == 4 and p.shape[-1] == 3)
     assert weight.is_contiguous(memory_format=torch.channels_last) == last

@@ -167,13 +167,13 @@ def test_broken_features_name_the_image():
     ("options", "message"),
     [
         ({"classifier": "svm"}, "`classifier` must be one of .* got 'svm'"),
-        ({"shots": []}, "`shots` must be a list of at least one"),
-        ({"shots": [0]}, "`shots.* at least 1|`ways` must be at least 2"),
+        ({"shots": []}, "`shots` must be a list of at least one, got"),
+        ({"shots": [0]}, "`shots\\[0\\]` must be a whole number of at least 1, got 0"),
         ({"shots": [1, 30]}, r"the classes 'a' \(40\), 'b' \(40\)"),
         ({"ways": 9}, "`ways`=9 needs at least 9 classes, got 8"),
         (
             {"classes": list("abcdefg")},
-            "`classes` must be the names of all classes",
+            "`classes` must be the names of all classes of `features`, 8,",
         ),
     ],
 )
@@ -193,5 +193,7 @@ def test_list_that_does_not_fit():
             evaluate_few_shot(features, **{"shots": [1], **options}, episodes=stored, **ABOUT)
     with pytest.raises(ValueError, match="drawn from a set with other labels"):
         evaluate_few_shot(overlapping(num_classes=9), shots=[1], episodes=stored, **ABOUT)
-    with pytest.raises(ValueError, match=r"`features.labels` must be a tensor \(320,\)"):
+    with pytest.raises(
+        ValueError, match=r"`features.labels` must be a tensor \(320,\), got \(319,\)"
+    ):
         evaluate_few_shot(features._replace(labels=features.labels[1:]), **ABOUT)

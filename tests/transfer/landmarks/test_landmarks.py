@@ -130,6 +130,7 @@ def test_what_trains():
     tuned.eval().train()
     assert tuned.backbone.training
     assert tuned.backbone_learning_rate == pytest.approx(1e-4)
+    frozen.on_fit_start()
     with torch.no_grad():
         frozen.backbone.net.bn1.running_mean += 1
     with pytest.raises(RuntimeError, match="the frozen 'net.bn1.running_mean' of 'test_resnet'"):

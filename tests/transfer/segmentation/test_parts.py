@@ -16,7 +16,7 @@ from instdisc.transfer import (
     sliding_logits,
 )
 from instdisc.transfer.segmentation.inference import window_starts
-from instdisc.transfer.segmentation.module import pixel_loss
+from instdisc.transfer.segmentation.loss import pixel_loss
 from instdisc.transfer.segmentation.schedule import check_schedule
 from instdisc.types import About, SegmentBatch
 

@@ -160,7 +160,9 @@ def test_objects_of_users_are_data_and_checkpoints(suite, backbone):
     assert [(r.dataset, r.n) for r in named] == [("mine", 40), ("all", 12)]
     with pytest.raises(TypeError, match="`data_sets` must be a sequence of .* got"):
         suite([{"a": 1}])
-    with pytest.raises(TypeError, match="`data_sets` must be a sequence of .* or a mapping"):
+    with pytest.raises(
+        TypeError, match="`data_sets` must be a sequence of .* or a mapping, got 'pets'"
+    ):
         suite("pets")
 
 

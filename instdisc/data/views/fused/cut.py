@@ -1,6 +1,6 @@
 """Views cut out of images on a GPU, one launch for all views of a batch.
 
-Legend: N images, B of them, H x W size of an image, S size of a view.
+Legend: N images, B of them, H x W size of an image, S x T size of a view.
 """
 
 from __future__ import annotations
@@ -12,25 +12,29 @@ import torch
 from torch import Tensor
 
 from instdisc.gpu import jit, tl
+from instdisc.types import ImageSize
+
+from ..sizes import sides
 
 _BLOCK = 256  # pixels of a view per program
 
 
-def cut_on_gpu(stack: Tensor, boxes: Tensor, indices: Tensor, size: int) -> Tensor:
+def cut_on_gpu(stack: Tensor, boxes: Tensor, indices: Tensor, size: ImageSize) -> Tensor:
     """What `resample` gives for ``stack[indices]``, without copies and small matrices.
 
     Args:
         stack: ``(N, H, 3, W)`` uint8.
         boxes: ``(B, 6)`` float32.
         indices: ``(B,)`` int64.
-        size: S.
+        size: side of a square view, or S and T.
 
     Returns:
-        ``(B, 3, S, S)`` uint8, up to one level beside `resample` where both lie halfway.
+        ``(B, 3, S, T)`` uint8, up to one level beside `resample` where both lie halfway.
     """
     count, (_, height, _, width) = len(boxes), stack.shape
-    views = torch.empty(count, 3, size, size, dtype=torch.uint8, device=stack.device)
-    blocks = -(-size * size // _BLOCK)
+    tall, wide = sides(size)
+    views = torch.empty(count, 3, tall, wide, dtype=torch.uint8, device=stack.device)
+    blocks = -(-tall * wide // _BLOCK)
     on_gpu = stack.device.type == "cuda"
     with torch.cuda.device(stack.device) if on_gpu else nullcontext():
         if count:
@@ -43,23 +47,24 @@ def cut_on_gpu(stack: Tensor, boxes: Tensor, indices: Tensor, size: int) -> Tens
                 blocks,
                 height,
                 width,
-                size,
+                tall,
+                wide,
                 BLOCK=_BLOCK,
                 num_warps=4,
             )
     return views
 
 
-def cut_each_on_gpu(images: Sequence[Tensor], boxes: Tensor, size: int) -> Tensor:
+def cut_each_on_gpu(images: Sequence[Tensor], boxes: Tensor, size: ImageSize) -> Tensor:
     """What `cut_each` gives, up to one level beside it where both lie halfway.
 
     Args:
         images: B tensors ``(3, H, W)`` uint8.
         boxes: ``(B, 6)`` float32.
-        size: S.
+        size: side of a square view, or S and T.
 
     Returns:
-        ``(B, 3, S, S)`` uint8.
+        ``(B, 3, S, T)`` uint8.
     """
     places, start = [], 0
     for image in images:
@@ -69,10 +74,19 @@ def cut_each_on_gpu(images: Sequence[Tensor], boxes: Tensor, size: int) -> Tenso
     if boxes.device.type == "cuda":
         there = there.pin_memory().to(boxes.device, non_blocking=True)
     flat = torch.cat([image.reshape(-1) for image in images])
-    count, blocks = len(there), -(-size * size // _BLOCK)
-    views = torch.empty(count, 3, size, size, dtype=torch.uint8, device=flat.device)
+    tall, wide = sides(size)
+    count, blocks = len(there), -(-tall * wide // _BLOCK)
+    views = torch.empty(count, 3, tall, wide, dtype=torch.uint8, device=flat.device)
     _cut_each[(count * blocks,)](
-        flat, there, boxes.float().contiguous(), views, blocks, size, BLOCK=_BLOCK, num_warps=4
+        flat,
+        there,
+        boxes.float().contiguous(),
+        views,
+        blocks,
+        tall,
+        wide,
+        BLOCK=_BLOCK,
+        num_warps=4,
     )
     return views
 
@@ -90,7 +104,8 @@ def _cut(
     num_blocks: tl.tensor,
     height: tl.tensor,
     width: tl.tensor,
-    size: tl.tensor,
+    tall: tl.tensor,
+    wide: tl.tensor,
     BLOCK: tl.constexpr,
 ) -> None:
     image = tl.program_id(0) // num_blocks
@@ -103,8 +118,9 @@ def _cut(
         height,
         width,
         boxes + image * 6,
-        views + image.to(tl.int64) * (3 * size * size),
-        size,
+        views + image.to(tl.int64) * (3 * tall * wide),
+        tall,
+        wide,
         pixel,
         BLOCK,
     )
@@ -117,7 +133,8 @@ def _cut_each(
     boxes: tl.tensor,
     views: tl.tensor,
     num_blocks: tl.tensor,
-    size: tl.tensor,
+    tall: tl.tensor,
+    wide: tl.tensor,
     BLOCK: tl.constexpr,
 ) -> None:
     image = tl.program_id(0) // num_blocks
@@ -132,8 +149,9 @@ def _cut_each(
         height,
         width,
         boxes + image * 6,
-        views + image.to(tl.int64) * (3 * size * size),
-        size,
+        views + image.to(tl.int64) * (3 * tall * wide),
+        tall,
+        wide,
         pixel,
         BLOCK,
     )
@@ -149,20 +167,21 @@ def _cut_pixels(
     width: tl.tensor,
     box: tl.tensor,
     view: tl.tensor,
-    size: tl.tensor,
+    tall: tl.tensor,
+    wide: tl.tensor,
     pixel: tl.tensor,
     BLOCK: tl.constexpr,
 ) -> None:
     """Some pixels of the view that a box cuts out of one image."""
-    cuts = pixel < size * size
+    cuts = pixel < tall * wide
     beyond = tl.load(box + 4) <= 0  # resampling looks at the whole image, not at the box alone
-    down, across = pixel // size, pixel % size
-    across = tl.where(tl.load(box + 5) > 0, size - 1 - across, across)  # mirrored
-    row, num_rows, tall, y, top, bottom = _support(
-        tl.load(box), tl.load(box + 2), down, size, height, beyond
+    down, across = pixel // wide, pixel % wide
+    across = tl.where(tl.load(box + 5) > 0, wide - 1 - across, across)  # mirrored
+    row, num_rows, half_row, y, top, bottom = _support(
+        tl.load(box), tl.load(box + 2), down, tall, height, beyond
     )
-    column, num_columns, wide, x, left, right = _support(
-        tl.load(box + 1), tl.load(box + 3), across, size, width, beyond
+    column, num_columns, half_column, x, left, right = _support(
+        tl.load(box + 1), tl.load(box + 3), across, wide, width, beyond
     )
     red = tl.zeros([BLOCK], tl.float32)
     green = tl.zeros([BLOCK], tl.float32)
@@ -170,10 +189,10 @@ def _cut_pixels(
     total = tl.zeros([BLOCK], tl.float32)
     i = 0
     while i < num_rows:
-        in_row = _weight(row + i, y, tall, top, bottom, height)
+        in_row = _weight(row + i, y, half_row, top, bottom, height)
         j = 0
         while j < num_columns:
-            weight = in_row * _weight(column + j, x, wide, left, right, width)
+            weight = in_row * _weight(column + j, x, half_column, left, right, width)
             counts = cuts & (weight > 0)
             place = source + (row + i) * row_stride + (column + j) * pixel_stride
             red += weight * tl.load(place, mask=counts, other=0).to(tl.float32)
@@ -186,8 +205,8 @@ def _cut_pixels(
     view += pixel
     # Means of values up to 255: nothing to clamp.
     tl.store(view, (red / total + 0.5).to(tl.int32).to(tl.uint8), mask=cuts)
-    tl.store(view + size * size, (green / total + 0.5).to(tl.int32).to(tl.uint8), mask=cuts)
-    tl.store(view + 2 * size * size, (blue / total + 0.5).to(tl.int32).to(tl.uint8), mask=cuts)
+    tl.store(view + tall * wide, (green / total + 0.5).to(tl.int32).to(tl.uint8), mask=cuts)
+    tl.store(view + 2 * tall * wide, (blue / total + 0.5).to(tl.int32).to(tl.uint8), mask=cuts)
 
 
 @jit

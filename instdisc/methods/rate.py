@@ -1,0 +1,96 @@
+"""The learning rate of a run of ours: base rate, global batch and schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+
+from instdisc.resuming import RateSchedule, refuse_override
+
+from .batch import global_batch
+from .schedule import learning_rate_factor
+
+if TYPE_CHECKING:
+    from .run import RunModule
+
+
+class RateOfRun:
+    """By what the base rate of a module is multiplied at each step.
+
+    The length of the run and the global batch are not known when the optimiser is made: to ask for
+    them would load the data before Lightning restores the position of a resumable loader, which
+    would then be lost. Until `begin` the factor is 1.
+
+    Args:
+        module: has the settings of the schedule and its `position`.
+    """
+
+    def __init__(self, module: RunModule) -> None:
+        self._module = module
+        self._scale: float | None = None
+        self._schedule: RateSchedule | None = None
+        self._base = math.nan  # rate that it was made with
+
+    def schedule(self, optimizer: torch.optim.Optimizer) -> RateSchedule:
+        """The schedule of an optimiser, to be stepped after each of its steps."""
+        self._schedule, self._base = (
+            RateSchedule(optimizer, self.factor),
+            self._module.learning_rate,
+        )
+        return self._schedule
+
+    def begin(self) -> None:
+        """Looks at the Trainer; for ``on_train_start``.
+
+        Where another schedule was put in the place of ours it does nothing.
+
+        Raises:
+            ValueError: if the run has no end and the schedule needs one, or the rate is to be
+                scaled by a global batch that the loader does not tell.
+        """
+        module, configs = self._module, self._module.trainer.lr_scheduler_configs
+        schedule = self._schedule
+        if schedule is None or not any(config.scheduler is schedule for config in configs):
+            return
+        if module.learning_rate != self._base:
+            self._follow(schedule)
+        endless = module.position.num_steps == math.inf
+        if endless and (module.schedule != "constant" or module.warmup):
+            raise ValueError(
+                "a run without end has no schedule: set `max_epochs` or `max_steps` of the "
+                "Trainer, or schedule='constant' and warmup=0"
+            )
+        if module.automatic_optimization:
+            # A second call of one Trainer's fit goes on counting with a new schedule.
+            schedule.last_epoch = module.global_step
+        self._scale = 1.0
+        if module.reference_batch is not None:
+            self._scale = global_batch(module.trainer) / module.reference_batch
+
+    def factor(self, step: int) -> float:
+        """The factor after `step` optimiser steps."""
+        module, num_steps = self._module, self._module.position.num_steps
+        if self._scale is None:
+            if step > 0:
+                refuse_override(module, "on_train_start")
+            return 1.0
+        if num_steps == math.inf:
+            return self._scale
+        return self._scale * learning_rate_factor(
+            module.position.step(step),
+            int(num_steps),
+            schedule=module.schedule,
+            warmup=module.warmup,
+            milestones=module.milestones,
+        )
+
+    def _follow(self, schedule: RateSchedule) -> None:
+        """Takes the rate that Lightning's `LearningRateFinder` has set since."""
+        share = self._module.learning_rate / self._base
+        self._base = self._module.learning_rate
+        schedule.base_lrs = [rate * share for rate in schedule.base_lrs]
+        for group, rate in zip(schedule.optimizer.param_groups, schedule.base_lrs, strict=False):
+            group["initial_lr"] = rate
+        self._module.settings.keep(schedule.optimizer)

@@ -1,0 +1,152 @@
+"""How a run of a method begins, goes on after a stop and tells what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from pytorch_lightning.trainer.states import TrainerFn
+from pytorch_lightning.utilities import rank_zero_warn
+from torch import Tensor, nn
+
+from instdisc.distributed import world_size
+from instdisc.models import MomentumEncoder
+from instdisc.resuming import RunPosition, RunSettings
+
+from .batch_norm import BatchNormPolicy
+from .capacity import check_capacity
+from .lent import LentBackboneModule
+from .loss_log import LossLog
+from .optimizer import OptimizerName, clips_gradients, make_optimizer
+from .rate import RateOfRun
+from .rate_search import begin_rate_search
+from .recipe import fixed_settings, free_settings, keep_queue, made_by, recipe_of
+from .schedule import Schedule
+from .start import trained_from
+
+
+class RunModule(LentBackboneModule):
+    """What `PretrainModule` has around its steps: optimiser, schedule, position, settings, losses.
+
+    Attributes:
+        position: how far the run is, in images.
+        settings: what it was made with, and what resumes changed.
+    """
+
+    objectives: nn.ModuleDict
+    momentum_backbone: MomentumEncoder | None
+    batch_norm: BatchNormPolicy
+    optimizer_name: OptimizerName
+    learning_rate: float
+    weight_decay: float
+    sgd_momentum: float
+    schedule: Schedule
+    warmup: float
+    milestones: Sequence[float]
+    reference_batch: int | None
+    start: dict[str, str]
+    _losses: LossLog
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.position = RunPosition()
+        self.settings = RunSettings({}, {})  # what a subclass adds is not here yet; see setup
+        self._rate = RateOfRun(self)
+        self._random_state: Tensor | None = None
+
+    def encode_keys(self, images: Tensor, batch_idx: int) -> Tensor:
+        """Features of the momentum backbone; see `PretrainModule`."""
+        raise NotImplementedError
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """How this module was made and what resumes changed, in JSON values; see `recipe_of`.
+
+        Stored in every checkpoint and export.
+        """
+        return recipe_of(self)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """All but those of queues, which nobody may average, as `EMAWeightAveraging` would.
+
+        ``named_buffers`` and ``state_dict`` have them.
+        """
+        return (b for name, b in self.named_buffers(recurse=recurse) if ".queue." not in name)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = make_optimizer(
+            self.optimizer_name,
+            [parameter for parameter in self.parameters() if parameter.requires_grad],
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            momentum=self.sgd_momentum,
+            fused=not clips_gradients(self),
+        )
+        self._rate = RateOfRun(self)
+        scheduler = self._rate.schedule(optimizer)
+        self.settings.keep(optimizer)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        self._settle()
+
+    def on_train_start(self) -> None:
+        self.position.begin(self)
+        check_capacity(self)
+        self._rate.begin()
+        self._settle()
+        self.settings.begin(self)
+        self._losses.begin_run(self)
+        begin_rate_search(self)
+        if self._random_state is not None and world_size() == 1:
+            torch.set_rng_state(self._random_state.cpu())
+            self._random_state = None
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self._losses.end_step(self)
+
+    def on_validation_start(self) -> None:
+        self._losses.begin_validation(self)
+
+    def on_train_epoch_start(self) -> None:
+        self._losses.begin_epoch()
+
+    def on_train_epoch_end(self) -> None:
+        self._losses.end_epoch(self)
+
+    def on_train_end(self) -> None:
+        self._losses.check(self.trainer)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._losses.check(self.trainer)
+        keep_queue(checkpoint)
+        checkpoint["instdisc"] = {**made_by(self), "losses": self._losses.state_dict()}
+        # For networks that draw numbers (dropout, stochastic depth); several processes draw their
+        # own, and Lightning keeps one checkpoint.
+        if world_size() == 1:
+            checkpoint["instdisc"]["random_state"] = torch.get_rng_state()
+        self.position.save(self, checkpoint)
+        self.settings.save(checkpoint)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.settings.load(self, checkpoint)
+        self.position.load(checkpoint)
+        made = checkpoint.get("instdisc", {})
+        if not made and self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
+            rank_zero_warn(
+                "The checkpoint does not say how far in its images the run was and what it was "
+                f"made with. Does `on_save_checkpoint` of {type(self).__name__} call "
+                "super().on_save_checkpoint(checkpoint)? Goes on as if nothing had changed since"
+            )
+        self._random_state = made.get("random_state")
+        self._losses.load_state_dict(made.get("losses", {}))
+        self.start = made.get("recipe", {}).get("start", {})
+        self.backbone.origin = trained_from(type(self).__name__, self.start)
+
+    def _settle(self) -> None:
+        self.settings.free, self.settings.fixed = free_settings(self), fixed_settings(self)
