@@ -105,6 +105,7 @@ CALLS: list[Call] = [
         lambda: {"path": checkpoint()},
         path=PATH.also(missing="none-such.pt"),
     ),
+    *documented("instdisc.checkpoint", "newest_checkpoint"),
     *documented("instdisc.checkpoint", "open_backbone"),
 ]
 # "backbone" is what modules and tasks call the argument of `open_backbone`.
