@@ -64,6 +64,24 @@ def check_views(
     return len(labels)
 
 
+def check_view_precision(views: Sequence[Tensor], precision: str) -> None:
+    """Refuses views that the network's weights cannot be multiplied with.
+
+    Args:
+        views: of a batch that `check_views` let pass.
+        precision: of the Trainer; those other than ``"32-true"`` convert what they are given.
+
+    Raises:
+        TypeError: if a view is not of float32 where the weights are.
+    """
+    if precision != "32-true":
+        return
+    for number, view in enumerate(views):
+        if view.dtype is not torch.float32:
+            remedy = "Or train with the Trainer's precision='bf16-mixed'."
+            dtype(f"images[{number}]", view, torch.float32, remedy=remedy)
+
+
 class ValidationBatches:
     """Reads the batches of validation loaders, one's own or those of any data set.
 

@@ -21,7 +21,7 @@ from instdisc.resuming import refuse_override
 from instdisc.types import InputSpec
 
 from .arguments import check_arguments
-from .batch import ValidationBatches, check_views
+from .batch import ValidationBatches, check_view_precision, check_views
 from .batch_norm import BatchNormMode, BatchNormPolicy
 from .classes import check_classes
 from .compiled import CompiledPasses
@@ -226,6 +226,7 @@ class PretrainModule(RunModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         objectives = self._objectives().values()
         self._batch_size = check_views(batch, objectives, self._batch_size, self._channels)
+        check_view_precision(batch[0], str(self.trainer.precision))
         # Looking at labels on a GPU would wait for it: there, only now and then.
         if batch[1].device.type == "cpu" or batch_idx == 0 or self._logs_now():
             for objective in objectives:

@@ -105,7 +105,7 @@ def test_other_processes_take_part_in_the_exchange_of_the_folder(tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"num_images": 0}, ValueError, "`num_images` must be a whole number, got 2.0, got 0"),
+        ({"num_images": 0}, ValueError, "`num_images` must be a whole number of at least 1, got 0"),
         ({"num_images": 2.0}, TypeError, "`num_images` must be a whole number, got 2.0"),
         ({"mean": (0.5,)}, ValueError, r"`mean` must be three numbers, one per channel, got \(0.5"),
         ({"mean": 0.5}, TypeError, "`mean` must be a sequence of numbers, got 0.5"),

@@ -93,3 +93,15 @@ def test_groups_without_several_images():
     module = instdisc.MoCoModule("test_resnet", queue_size=32)
     with pytest.raises(ValueError, match="`batch_norm_groups` must .* batch of 8 in 8 groups"):
         fit(module, [(views(), LABELS)])
+
+
+@pytest.mark.filterwarnings("ignore:You defined a `validation_step`")
+def test_views_of_half_precision_need_a_run_that_takes_them():
+    batch = ([view.bfloat16() for view in views()], LABELS)
+    with pytest.raises(TypeError, match=r"`images\[0\]` must be of torch.float32.*bf16-mixed"):
+        fit(moco(), [batch])
+    trainer = Trainer(
+        precision="bf16-mixed", max_steps=1, accelerator="cpu", limit_val_batches=0, **OFF
+    )
+    trainer.fit(moco(), [batch])
+    assert trainer.global_step == 1

@@ -132,6 +132,7 @@ def invert(
     checks.positive("learning_rate", rate)
     checks.finite("total_variation", total_variation, at_least=0)
     checks.finite("save_every", save_every, at_least=0)
+    checks.choice("precision", precision, PRECISIONS)
     seeds = _seeds(seed, len(pixels))
     device = checks.device("device", device)
     network = SkipNetwork(plan, plan.canvas(size), seeds=seeds, channels_last=channels_last)

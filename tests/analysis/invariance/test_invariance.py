@@ -226,7 +226,7 @@ def test_few_images_and_collapsed_stages_are_refused(backbone, scenes):
         def maps(self, images):
             return [torch.zeros(len(images), 2, 1, 1)] * len(self.strides)
 
-    with pytest.raises(ValueError, match=r"`features \[0\]` must be without rows of zeros"):
+    with pytest.raises(ValueError, match=r"`features of stage 1` must be without rows of zeros"):
         evaluate_invariance(Dead("test_resnet"), scenes, image_size=32, transforms=["grey"])
 
 
