@@ -103,5 +103,5 @@ def test_views_of_half_precision_need_a_run_that_takes_them():
     trainer = Trainer(
         precision="bf16-mixed", max_steps=1, accelerator="cpu", limit_val_batches=0, **OFF
     )
-    trainer.fit(moco(), [batch])
+    trainer.fit(moco(), DataLoader([batch], batch_size=None))
     assert trainer.global_step == 1
