@@ -118,7 +118,8 @@ def test_views_are_those_of_the_finisher():
         assert torch.equal(ours, expected)
 
 
-@pytest.mark.parametrize("options", [{"finish": list}, {"device": "meta"}])
-def test_raw_batches_are_finished_by_nobody(options):
+@pytest.mark.parametrize("options", [{"finish": list}, {"device": "cuda"}])
+def test_raw_batches_are_finished_by_nobody(options, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(ValueError, match="`raw` batches are handed out as they are"):
         ViewLoader(dataset(), 4, raw=True, **options)
