@@ -86,7 +86,7 @@ def read_pace(trainer: Trainer) -> Pace:
     loaders = loop._combined_loader.flattened
     loader = loaders[0] if len(loaders) == 1 else None
     size = getattr(loader, "batch_size", None)
-    batch = size * world_size() if isinstance(size, int) else 1
+    batch = size * world_size() if isinstance(size, int) and size > 0 else 1
     images = batches = trainer.num_training_batches
     if batches != math.inf:
         images = batches * batch

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from instdisc.methods import PretrainModule
@@ -76,9 +77,10 @@ class _Batches(DataLoader):
             yield self.dataset[self._done - 1]
 
     @property
-    def batch_size(self) -> int:
-        """Of the ready batches; what a method scales its learning rate by."""
-        return len(self.dataset[0][1])
+    def batch_size(self) -> int | None:
+        """Of the ready batches, if they are such; what a method scales its learning rate by."""
+        labels = self.dataset[0][1]
+        return len(labels) or None if isinstance(labels, Tensor) and labels.ndim else None
 
     @batch_size.setter
     def batch_size(self, value: int | None) -> None:
