@@ -96,9 +96,10 @@ def test_custom_analysis_counts_silent_features(unregistered):
     features[:, 0] = 1.0
     features[:2, 1] = 0.5
     features[0, 2] = 3.0
-    record = script.evaluate_silence(Features(features, torch.zeros(100, dtype=torch.int64)))
+    table = Features(features, torch.zeros(100, dtype=torch.int64))
+    record = script.evaluate_silence(table)
     assert (record.value, record.n) == (50.0, 100)  # of 1 % and of no image
-    assert script.evaluate_silence(Features(features, None), share=0.0).value == 25.0
+    assert script.evaluate_silence(table, share=0.0).value == 25.0
 
 
 def test_compare(tmp_path):

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import inspect
 import json
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def test_few_shot(arguments, tmp_path, capsys):
 
 def test_fine_tuning(arguments, monkeypatch):
     script = load("few_shot")
-    defaults = script.finetune_few_shot.__wrapped__.__kwdefaults__
+    defaults = inspect.unwrap(script.finetune_few_shot).__kwdefaults__
     monkeypatch.setitem(defaults, "recipe", defaults["recipe"]._replace(epochs=1))
     records = script.main([*arguments, "--shots", "2", "--classifiers", "finetune"])
     assert [record.metric for record in records] == ["2-way 2-shot fine-tuned"] * 2

@@ -1,8 +1,8 @@
 """The command line for landmarks, and every recipe of it."""
 
 import csv
+import functools
 import importlib.util
-import inspect
 import json
 from pathlib import Path
 
@@ -79,6 +79,9 @@ def test_a_run_leaves_what_it_promises(script, tmp_path, capsys):
 def test_recipe_builds(path, script, tmp_path, monkeypatch):
     few = SceneLandmarks(Scenes(8, image_size=32))
 
+    original = LandmarkData.__init__
+
+    @functools.wraps(original)
     def opened(self, train, test=None, **options):
         assert isinstance(train, str)
         assert test is None
@@ -86,9 +89,6 @@ def test_recipe_builds(path, script, tmp_path, monkeypatch):
         assert root == str(tmp_path)
         original(self, few, few, **options)
 
-    original = LandmarkData.__init__
-    opened.__signature__ = inspect.signature(original)
-    opened.__doc__ = original.__doc__
     monkeypatch.setattr(LandmarkData, "__init__", opened)
     cli = script.make_cli(
         [

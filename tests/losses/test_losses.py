@@ -152,7 +152,7 @@ def test_closed_form_of_orthogonal_keys():
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
 def test_bad_temperature(temperature):
-    with pytest.raises(ValueError, match="`temperature` must be positive, got"):
+    with pytest.raises(ValueError, match="`temperature` must be a finite number above 0, got"):
         InstanceDiscriminationLoss(temperature)
 
 

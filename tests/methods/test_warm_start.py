@@ -85,7 +85,7 @@ def test_what_cannot_be_begun_with(tmp_path):
         instdisc.MoCoModule("none.safetensors", queue_size=16)
     with pytest.raises(FileNotFoundError, match="`backbone` must be a file"):
         instdisc.MoCoModule(tmp_path / "none.safetensors", queue_size=16)
-    with pytest.raises(TypeError, match="`backbone` must be a Backbone, the file of one or"):
+    with pytest.raises(TypeError, match="`backbone` must be a text, a Path or a Backbone, got"):
         instdisc.SupervisedModule(torch.nn.Linear(1, 1), num_classes=4)
 
 
