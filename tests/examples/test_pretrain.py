@@ -604,7 +604,7 @@ def test_devices_share_a_step(options, expected, script, scenes):
             "`trainer.accumulate_grad_batches`=4 does not agree .* need 2",
         ),
         (["--global_batch=0"], "`global_batch` must be positive, got 0"),
-        (["--data.batch_size=-8"], "`data.batch_size` must be positive, got -8"),
+        (["--data.batch_size=-8"], "`batch_size` must be a whole number of at least 1, got -8"),
     ],
 )
 def test_a_share_that_cannot_be_kept_is_refused(options, message, script, scenes):
@@ -633,9 +633,12 @@ def test_a_step_in_parts_is_one_step(script, scenes, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ("--model.temperature=-1", "^`temperature` must be positive, got -1.0"),
-        ("--model.backbone=resnet5000", "^`name` must be a timm model, got 'resnet5000'"),
-        ("--data.policy=moco_v3", "^`name` must be one of zhao_f, .* got 'moco_v3'"),
+        ("--model.temperature=-1", "^`temperature` must be a finite number above 0, got -1.0"),
+        (
+            "--model.backbone=resnet5000",
+            "^`backbone` must be a Backbone, the file .* got 'resnet5000'",
+        ),
+        ("--data.policy=moco_v3", "^`policy` must be one of 'zhao_f', .* got 'moco_v3'"),
     ],
 )
 def test_bad_value_is_named(bad, message, script, scenes):

@@ -236,7 +236,9 @@ def test_rates_before_and_after_the_length_is_there():
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 2.0)
     configured = rates.configure(optimizer)
     assert configured["optimizer"] is optimizer
-    assert (rates.factor(0), rates.factor(3), optimizer.param_groups[0]["lr"]) == (1.0, 1.0, 2.0)
+    assert (rates.factor(0), optimizer.param_groups[0]["lr"]) == (1.0, 2.0)
+    with pytest.raises(TypeError, match="`on_train_start` must call that of its parent"):
+        rates.factor(3)
     position.num_steps = 4
     scheduler = configured["lr_scheduler"]["scheduler"]
     expected = torch.optim.lr_scheduler.CosineAnnealingLR(
