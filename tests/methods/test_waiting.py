@@ -65,6 +65,7 @@ def step_on_meta(module):
     """One step with all hooks of the module, away from logging steps; what it started."""
     module.trainer = SimpleNamespace(
         global_step=3,
+        precision="32-true",
         current_epoch=0,
         log_every_n_steps=0,
         accumulate_grad_batches=1,
