@@ -10,7 +10,7 @@ import torch
 from instdisc.resuming import RateSchedule, refuse_override
 
 from .batch import global_batch
-from .schedule import learning_rate_factor
+from .schedule import read_schedule
 
 if TYPE_CHECKING:
     from .run import RunModule
@@ -78,7 +78,7 @@ class RateOfRun:
             return 1.0
         if num_steps == math.inf:
             return self._scale
-        return self._scale * learning_rate_factor(
+        return self._scale * read_schedule(
             module.position.step(step),
             int(num_steps),
             schedule=module.schedule,

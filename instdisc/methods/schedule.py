@@ -52,6 +52,13 @@ def learning_rate_factor(
     """
     arguments(learning_rate_factor, locals(), step=not_negative, num_steps=whole, warmup=_below_one)
     check_schedule(schedule, warmup, milestones)
+    return read_schedule(step, num_steps, schedule, warmup, milestones)
+
+
+def read_schedule(
+    step: float, num_steps: int, schedule: Schedule, warmup: float, milestones: Sequence[float]
+) -> float:
+    """`learning_rate_factor` of settings that were checked before: it is read at every step."""
     warmup_steps = round(warmup * num_steps)
     if step < warmup_steps:
         return WARMUP_START + (1 - WARMUP_START) * step / warmup_steps
