@@ -138,14 +138,14 @@ def window_sizes(
         if step is not None:
             raise ValueError(f"`window_step` needs `window`, got {step} without it")
         return None, None
-    own: Any = (window, window) if isinstance(window, int) else tuple(window)
-    if len(own) != 2 or min(own) < 1:
+    sides: Any = (window, window) if isinstance(window, int) else tuple(window)
+    if len(sides) != 2 or min(sides) < 1:
         raise ValueError(f"`window` must be a positive side, or height and width, got {window}")
     if step is None:
-        step = [max(1, side * 2 // 3) for side in own]
-    apart: Any = (step, step) if isinstance(step, int) else tuple(step)
-    check_window(own, apart)
-    return own, apart
+        step = [max(1, side * 2 // 3) for side in sides]
+    steps: Any = (step, step) if isinstance(step, int) else tuple(step)
+    check_window(sides, steps)
+    return sides, steps
 
 
 def check_window(window: tuple[int, int], step: tuple[int, int]) -> None:
