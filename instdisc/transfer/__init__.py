@@ -2,6 +2,9 @@
 
 import warnings
 
+from instdisc.predictions import read_predictions as read_predictions
+from instdisc.predictions import save_predictions as save_predictions
+
 from .detection import COCO_1X_RECIPE as COCO_1X_RECIPE
 from .detection import COCO_2X_RECIPE as COCO_2X_RECIPE
 from .detection import VOC07_RECIPE as VOC07_RECIPE
@@ -61,8 +64,6 @@ from .linear import evaluate_stages as evaluate_stages
 from .linear import fit_readout as fit_readout
 from .linear import fit_softmax_path as fit_softmax_path
 from .linear import islam_test_policy as islam_test_policy
-from .predictions import read_predictions as read_predictions
-from .predictions import save_predictions as save_predictions
 from .runs import run_key as run_key
 from .runs import store_run as store_run
 from .scores import confidence_records as confidence_records

@@ -8,11 +8,11 @@ from typing import Any
 
 from instdisc.checks import checked_call, output_folder
 from instdisc.data import ImageSource
+from instdisc.predictions import save_predictions
 from instdisc.records import append_job
 from instdisc.types import Record
 
 from .keys import job_key
-from .predictions import save_predictions
 
 _MEASURED = {"per_point", "curve", "points_not_counted", "faces_left_out"}  # results
 

@@ -24,12 +24,12 @@ from instdisc.metrics import (
     rms_calibration_error,
 )
 from instdisc.metrics.inputs import check_confidences
+from instdisc.predictions import save_predictions
 from instdisc.records import Run
 from instdisc.types import Record
 
 from .intervals import bootstrap_records, share_record
 from .labelled import check_labels
-from .predictions import save_predictions
 
 _log = logging.getLogger(__name__)
 

@@ -25,6 +25,7 @@ from instdisc.data import (
     SegmentData,
 )
 from instdisc.models import Backbone
+from instdisc.predictions import read_predictions
 from instdisc.transfer import (
     DetectionModule,
     DetectionRecipe,
@@ -38,7 +39,6 @@ from instdisc.transfer import (
     segmentation,
     store_run,
 )
-from instdisc.transfer.predictions import read_predictions
 from instdisc.types import About, InputSpec
 
 SCENES = Scenes(5, image_size=64, num_categories=3)

@@ -14,9 +14,9 @@ from instdisc.checks import checked_call, count, whole
 from instdisc.data import ObjectData, ObjectPolicy, ObjectSource
 from instdisc.data.objects.policy import VOC_SHORT_SIDES
 from instdisc.models import Backbone
+from instdisc.predictions import check_predictions
 from instdisc.types import About, Record
 
-from ..predictions import check_predictions
 from ..provenance import checked, former_keywords
 from ..training import StepTeller, batch_per_process, pictures_folder, quiet_trainer
 from .evaluation import Protocol

@@ -13,11 +13,11 @@ from pycocotools import mask as coco_masks
 from instdisc.checks import checked_call, refuse
 from instdisc.data import ObjectData
 from instdisc.metrics import RunLengths
+from instdisc.predictions import save_predictions
 from instdisc.records import Run
 from instdisc.types import About, Record
 
 from ..history import chosen, training_run
-from ..predictions import save_predictions
 from ..provenance import former_keywords
 from .evaluation import Evaluation
 from .module import DetectionModule

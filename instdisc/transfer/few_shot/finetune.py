@@ -22,12 +22,12 @@ from instdisc.checks import checked_call, not_negative, share, whole
 from instdisc.data import Episodes, ImageSource, ViewDataset, ViewFinisher, describe_view
 from instdisc.data.views.dataset import RawViews
 from instdisc.models import Backbone, split_batch_norm
+from instdisc.predictions import save_predictions
 from instdisc.records import Run
 from instdisc.types import About, Record
 
 from ..finetuning.module import freeze_first_stages, frozen_modules
 from ..linear.grid import islam_test_policy
-from ..predictions import save_predictions
 from ..provenance import about_run, former_keywords
 from .frozen import episode_lists, episode_predictions, episode_record
 

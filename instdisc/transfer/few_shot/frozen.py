@@ -18,12 +18,12 @@ from torch.nn import functional as F
 from instdisc import checks
 from instdisc.checks import checked_call, choice
 from instdisc.data import Episodes, draw_episodes
+from instdisc.predictions import save_predictions
 from instdisc.records import Run
 from instdisc.types import About, Record
 
 from ..features.extract import Features
 from ..labelled import check_table
-from ..predictions import save_predictions
 from ..provenance import checked, former_keywords
 from .logistic import fit_episode_logistic
 

@@ -14,9 +14,9 @@ from instdisc.data import LandmarkData, LandmarkSource
 from instdisc.data.landmarks.dataset import Crop
 from instdisc.data.landmarks.module import Augment
 from instdisc.models import Backbone
+from instdisc.predictions import check_predictions
 from instdisc.types import About, Record
 
-from ..predictions import check_predictions
 from ..provenance import checked, former_keywords
 from ..training import StepTeller, batch_per_process, pictures_folder, quiet_trainer
 from .module import Head, LandmarkModule

@@ -22,12 +22,12 @@ from instdisc.metrics import (
     mean_error,
     point_errors,
 )
+from instdisc.predictions import save_predictions
 from instdisc.records import Run
 from instdisc.types import About, Record
 
 from ..history import chosen, training_run
 from ..intervals import bootstrap_records
-from ..predictions import save_predictions
 from ..provenance import former_keywords
 from .module import LandmarkModule, LandmarkResult
 

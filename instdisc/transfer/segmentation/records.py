@@ -15,12 +15,12 @@ from torch import Tensor
 from instdisc.checks import checked_call, refuse
 from instdisc.data import SegmentData, image_names
 from instdisc.metrics import SegmentationResult, class_iou, mean_iou, pixel_accuracy
+from instdisc.predictions import save_predictions
 from instdisc.records import Run
 from instdisc.types import About, Record
 
 from ..history import chosen, training_run
 from ..intervals import bootstrap_records
-from ..predictions import save_predictions
 from ..provenance import former_keywords
 from .module import Segmenter
 

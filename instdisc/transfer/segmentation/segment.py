@@ -13,9 +13,9 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from instdisc.checks import checked_call, refuse, whole
 from instdisc.data import SegmentData, SegmentSource
 from instdisc.models import Backbone
+from instdisc.predictions import check_predictions
 from instdisc.types import About, Record
 
-from ..predictions import check_predictions
 from ..provenance import checked, former_keywords
 from ..training import StepTeller, batch_per_process, pictures_folder, quiet_trainer
 from .module import Segmenter

@@ -10,10 +10,10 @@ import numpy as np
 
 from instdisc.data import describe_view
 from instdisc.models import Backbone
+from instdisc.predictions import read_predictions
 from instdisc.types import About, Record
 
 from ..features.extract import Features
-from ..predictions import read_predictions
 from .plan import Job, view_of
 from .registry import TASKS
 from .sets import SuiteSet

@@ -1,0 +1,64 @@
+"""What a report is made from: records, and the arrays and pictures that lie beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from instdisc.checks import checked_call, input_file
+from instdisc.predictions import read_predictions
+from instdisc.records import read_records
+from instdisc.types import Record
+
+
+class Material(NamedTuple):
+    """Records of one or more results files, and the folders in which the files lie.
+
+    Attributes:
+        records: of all files, in their order.
+        folders: of the files; ``predictions/JOB.npz`` and ``figures/`` are looked for there.
+    """
+
+    records: list[Record]
+    folders: list[Path]
+
+    def arrays(self, record: Record, part: str = "") -> dict[str, np.ndarray] | None:
+        """What the run of a record predicted; ``None`` if nothing was kept.
+
+        Args:
+            record: one of `records`.
+            part: of a run that keeps several files, ``JOB_PART.npz``.
+
+        Raises:
+            ValueError: if the file is damaged.
+        """
+        if not record.job:
+            return None
+        name = f"{record.job}_{part}.npz" if part else f"{record.job}.npz"
+        files = (folder / "predictions" / name for folder in self.folders)
+        path = next((file for file in files if file.is_file()), None)
+        return None if path is None else read_predictions(path)
+
+    def pictures(self) -> Iterator[Path]:
+        """The pictures that tasks and analyses saved beside the results, sorted by name."""
+        for folder in self.folders:
+            yield from sorted((folder / "figures").rglob("*.png"))
+
+
+@checked_call(filled=["results"])
+def read_material(results: Sequence[str | Path]) -> Material:
+    """Reads results files.
+
+    Args:
+        results: ``.jsonl`` files of `run_suite`, `analyse`, or a command.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if a line is no record; names it.
+    """
+    paths = [input_file("results", path) for path in results]
+    records = [record for path in paths for record in read_records(path)]
+    return Material(records, list(dict.fromkeys(path.parent for path in paths)))
