@@ -63,7 +63,7 @@ def _run(name: str, options: list[str], debug: bool) -> int:
         options.remove("--debug")
         debug = True
     process = sys.argv
-    sys.argv = [f"instdisc {name}", *options]  # what parsers call the program
+    sys.argv = [f"instdisc {name}"]  # what parsers call the program
     try:
         return int(importlib.import_module(f"instdisc.cli.{name}").main(options))
     except KeyboardInterrupt:

@@ -6,8 +6,7 @@ r"""Pretrain any method on any folder of images, from a YAML file or the command
     instdisc pretrain --model MoCoModule --model.backbone resnet18 --data.images FOLDER
 
 ``instdisc recipes pretrain`` lists a recipe for each published row, with the result to expect and
-the cost: [source: ...] says where a number was read, [recalled N%] that it was not looked up, and
-how sure it is.
+the cost: [source: ...] says where a number was read, [not verified] that it was not looked up.
 
 Your own method is ``--model my_file.MyMethod``, with ``my_file.py`` in the folder where you are.
 All options: ``--help``, ``--model.help MoCoModule``.
@@ -47,6 +46,7 @@ from instdisc.checkpoint import export_backbone
 from instdisc.data import ViewData
 from instdisc.methods import PretrainModule
 
+from .method_options import method_options
 from .run import RunCLI
 
 
@@ -83,6 +83,9 @@ def make_cli(args: Sequence[str] | None = None) -> PretrainCLI:
 
 class PretrainCLI(RunCLI):
     """Any method; what watches the training is among the defaults."""
+
+    def help_texts(self, about: str | None) -> dict[str, Any]:
+        return {**super().help_texts(about), "epilog": method_options()}
 
     def watchers(self) -> list[Callback]:
         data = self.datamodule

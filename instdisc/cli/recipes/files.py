@@ -15,7 +15,7 @@ from ..suggestions import did_you_mean
 
 FOLDER = Path(__file__).parent
 _FORMER = "examples/configs/"  # where recipes lay before release 0.3
-_FIELDS = ("Expected", "Cost", "Batch")
+_FIELDS = ("Expected", "Cost")
 
 
 class Recipe(NamedTuple):
@@ -56,18 +56,16 @@ def read_recipe(name: str) -> Recipe:
     what = " ".join(paragraphs[0].split())
     commands = [part for part in paragraphs if part.lstrip().startswith("instdisc ")]
     fields = dict.fromkeys(_FIELDS, "")
-    for part in paragraphs[1:]:
-        for entry in re.split(r"\n(?= [A-Z][\w ]*: )", part):
-            match = re.match(r"(\w+)(, [^:\n]+|): ", entry.strip())
-            if match and match[1] in fields:  # "Expected, VOC07 AP: ..." says of what
-                text = " ".join(entry.strip()[match.end() :].split())
-                of = match[2].removeprefix(", ")
-                fields[match[1]] = f"{of}: {text}" if of else text
+    for entry in re.split(r"\n(?= \S)", "\n".join(lines)):  # what goes on is indented further
+        match = re.match(r" (Expected|Cost)(?:,| then,)? ?([^:\n]*):", entry)
+        if match:
+            text = " ".join(entry[match.end() :].split())
+            fields[match[1]] = f"{match[2]}: {text}" if match[2] else text
     return Recipe(
         path.relative_to(FOLDER).with_suffix("").as_posix(),
         path,
         what,
-        " ".join(commands[0].replace("\\\n", " ").split()) if commands else "",
+        " ".join(re.sub(r"\\\n|#.*", " ", commands[0]).split()) if commands else "",
         fields["Expected"],
         fields["Cost"],
     )
