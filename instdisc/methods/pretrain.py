@@ -206,6 +206,7 @@ class PretrainModule(RunModule):
                 self.batch_norm.prepare(net, self.trainer.strategy.root_device.type)
 
     def on_fit_start(self) -> None:
+        super().on_fit_start()
         self.settings.check_optimizers(self)
         self._passes.begin_run()
         self.backbone.origin = trained_from(type(self).__name__, self.start)
