@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import isfinite, nan
 
 import torch
@@ -81,27 +81,3 @@ class FiniteWatch:
     def start_anew(self) -> None:
         """Begins another mean, as of an epoch."""
         self.total, self.count = 0.0, 0
-
-
-def describe_infinite(images: Sequence[Tensor]) -> str:
-    """Says which views hold pixels that are no finite numbers, and what to do.
-
-    Args:
-        images: V views ``(B, C, H, W)``; looking at them waits for the device.
-
-    Returns:
-        A sentence without a full stop; empty if all are finite.
-
-    Example:
-        >>> describe_infinite([torch.zeros(2, 3, 4, 4)])
-        ''
-    """
-    for number, view in enumerate(images):
-        bad = ~view.detach().flatten(1).isfinite().all(1)  # (B,)
-        if bool(bad.any()):
-            return (
-                f"`images[{number}]` of the batch hold NaN or infinity in {int(bad.sum())} of "
-                f"{len(bad)} images, the first at position {int(bad.nonzero()[0])}: look at what "
-                "reads and normalises them"
-            )
-    return ""

@@ -10,7 +10,9 @@ from pytorch_lightning import LightningModule
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
-from .finite import FiniteWatch, describe_infinite
+from instdisc.checks import describe_infinite
+
+from .finite import FiniteWatch
 
 
 class LossLog:
@@ -143,6 +145,7 @@ def _explain(trainer: Any, images: Sequence[Tensor]) -> str:
     callback = trainer.checkpoint_callback
     paths = [getattr(callback, name, "") for name in ("last_model_path", "best_model_path")]
     kept = next(filter(None, paths), None)
-    advice = describe_infinite(images) or "Lower the learning rate or use another precision"
+    views = {f"images[{number}]": view for number, view in enumerate(images)}
+    advice = describe_infinite(views) or "Lower the learning rate or use another precision"
     left = f"the last good checkpoint is {kept}" if kept else "no checkpoint was written"
     return f"{advice}; {left}"

@@ -17,6 +17,7 @@ from instdisc.checkpoint import open_backbone
 from instdisc.checks import instance
 from instdisc.distributed import broadcast, world_size
 from instdisc.models import Backbone, MomentumEncoder
+from instdisc.models.few_values import refuse_few_values
 from instdisc.resuming import refuse_override
 from instdisc.types import InputSpec
 
@@ -267,7 +268,11 @@ class PretrainModule(RunModule):
     def _encode(self, net: nn.Module, images: Tensor) -> Tensor:
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
-        return self._passes.encode(net, images)
+        try:
+            return self._passes.encode(net, images)
+        except ValueError as error:
+            refuse_few_values(error, len(images))
+            raise
 
     def _logs_now(self) -> bool:
         trainer: Any = self.trainer

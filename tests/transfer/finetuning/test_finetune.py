@@ -204,6 +204,11 @@ def test_head_has_affine_batch_norm():
     assert (norm.num_features, linear.in_features, linear.out_features) == (96, 96, 2)
 
 
+def test_a_batch_of_one_image_is_refused():
+    with pytest.raises(ValueError, match="`batch_size` must be at least 2, since batch norm"):
+        finetune(backbone(), Colours(), Colours(), grid=[Recipe(0.01, 1, 0.0)], epochs=1, **ABOUT)
+
+
 @pytest.mark.parametrize(
     ("few", "count"), [({"share": 0.25}, 6), ({"per_class": 2}, 4), ({"share": 0.01}, 2)]
 )

@@ -48,6 +48,13 @@ def state(net):
     return {name: tensor.clone() for name, tensor in net.state_dict().items()}
 
 
+def test_a_batch_of_one_image_is_refused():
+    with pytest.raises(ValueError, match="`batch_size` must be at least 2, since batch norm"):
+        fit_landmarks(
+            Backbone("test_resnet"), Dots(4), Dots(4), image_size=32, batch_size=1, epochs=1, **CPU
+        )
+
+
 @pytest.mark.parametrize(
     "options",
     [
