@@ -49,10 +49,12 @@ def state(net):
 
 
 def test_a_batch_of_one_image_is_refused():
-    with pytest.raises(ValueError, match="`batch_size` must be at least 2, since batch norm"):
-        fit_landmarks(
-            Backbone("test_resnet"), Dots(4), Dots(4), image_size=32, batch_size=1, epochs=1, **CPU
-        )
+    data = LandmarkData(Dots(4), Dots(4), image_size=32, batch_size=1)
+    with (
+        quiet_trainer("cpu", 1, "32-true", epochs=1) as trainer,
+        pytest.raises(ValueError, match="`batch_size` must be at least 2, since batch norm"),
+    ):
+        trainer.fit(module(frozen=False), datamodule=data)
 
 
 @pytest.mark.parametrize(
