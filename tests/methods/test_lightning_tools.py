@@ -285,7 +285,10 @@ def test_batch_size_finder_as_a_callback_trains_in_the_groups_that_were_asked_fo
 def test_stochastic_weight_averaging(tmp_path):
     class Weights(pl.Callback):
         def __init__(self):
-            self.weights, self.queues = [], []
+            self.weights, self.queues, self.rates = [], [], []
+
+        def on_train_batch_start(self, trainer, *rest):
+            self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
         def on_train_epoch_start(self, trainer, pl_module):
             weight = pl_module.objectives["contrast"].projector.layers[0].weight
@@ -299,6 +302,9 @@ def test_stochastic_weight_averaging(tmp_path):
         trainer.fit(module, make_data())
     weight = module.objectives["contrast"].projector.layers[0].weight
     torch.testing.assert_close(weight.data, torch.stack(weights.weights[1:4]).mean(0))
+    # Until it takes over, the rate is that of a run of four epochs; the fifth trains nothing.
+    rates = [0.015 * (1 + math.cos(math.pi * step / (4 * STEPS))) for step in range(STEPS)]
+    assert weights.rates[:STEPS] == pytest.approx(rates)
     last = queue_of(module)
     assert all(torch.isfinite(value).all() for value in module.state_dict().values())
     assert int(last["pushed"]) == 4 * STEPS * 8
