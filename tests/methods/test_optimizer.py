@@ -86,7 +86,9 @@ def test_lars_takes_the_steps_of_its_formula():
     start = make_net().state_dict()
     for name, weights in net.state_dict().items():
         assert (weights - start[name]).abs().max() > 1e-4  # it has gone somewhere
-        torch.testing.assert_close(weights.double(), reference.state_dict()[name], atol=1e-6, rtol=0)
+        torch.testing.assert_close(
+            weights.double(), reference.state_dict()[name], atol=1e-6, rtol=0
+        )
 
 
 def test_lars_decays_what_has_no_gradient_as_sgd_does():
