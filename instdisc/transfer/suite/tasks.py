@@ -6,7 +6,7 @@ import inspect
 from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from instdisc.checks import checked_call
 from instdisc.data import ViewPolicy, evaluation_policy
@@ -16,6 +16,7 @@ from instdisc.types import Record
 from .options import Options, hints_of, parse
 
 FEATURES = "features"
+TaskPart = Literal[Part, "base_train", "base_test", "novel"]
 # What the suite says itself; options of a user cannot.
 _SAID = {"about", "seed", "classes", "progress", "predictions", "arrays"}
 
@@ -47,7 +48,7 @@ class Task(NamedTuple):
     """
 
     function: Callable[..., Any]
-    parts: tuple[Part, ...]
+    parts: tuple[TaskPart, ...]
     on: str
     one_by_one: str = ""
     view: Callable[..., ViewPolicy] = evaluation_policy
