@@ -225,7 +225,10 @@ def run_suite(
 
 def _named(record: Record, job: Job) -> Record:
     """A record under the names that are used now."""
-    record = record._replace(dataset=job.data.name)
+    # Of base and novel classes the record itself says which.
+    ending = next((end for end in (" base", " novel") if record.dataset.endswith(end)), "")
+    kept = ending if "novel" in TASKS[job.task].parts else ""
+    record = record._replace(dataset=f"{job.data.name}{kept}")
     if TASKS[job.task].together:
         return record
     subject = job.subject
