@@ -35,7 +35,7 @@ MOST_ROWS = 40  # of a table in the terminal; a longer one is read in a file
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> Namespace:
     """The command line."""
-    parser = command_parser(__doc__)
+    parser = command_parser("analyse", __doc__)
     add_suite_arguments(parser, "runs/analyse")
     parser.add_argument(
         "--analyses", nargs="+", default=["geometry", "cka"], choices=list(ANALYSES)

@@ -75,6 +75,7 @@ def make_cli(args: Sequence[str] | None = None) -> DetectCLI:
 class DetectCLI(TaskCLI):
     """The module learns from the data how many classes there are; the linear rule on demand."""
 
+    name = "detect"
     save_every = 1000
 
     def watchers(self) -> list[Callback]:

@@ -67,6 +67,8 @@ def make_cli(args: Sequence[str] | None = None) -> LandmarkCLI:
 class LandmarkCLI(TaskCLI):
     """The module learns from the data what the points are."""
 
+    name = "landmarks"
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)
         parser.link_arguments("data.image_size", "model.image_size")

@@ -62,8 +62,6 @@ def _run(name: str, options: list[str], debug: bool) -> int:
     if "--debug" in options:
         options.remove("--debug")
         debug = True
-    process = sys.argv
-    sys.argv = [f"instdisc {name}"]  # what parsers call the program
     try:
         return int(importlib.import_module(f"instdisc.cli.{name}").main(options))
     except KeyboardInterrupt:
@@ -78,8 +76,6 @@ def _run(name: str, options: list[str], debug: bool) -> int:
         print(f"instdisc {name}: error: {message}", file=sys.stderr)
         print(f"Where it comes from: instdisc --debug {name} ...", file=sys.stderr)
         return 1
-    finally:
-        sys.argv = process
 
 
 def _help() -> str:

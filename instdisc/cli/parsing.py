@@ -17,24 +17,31 @@ class PlainHelp(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Help whose description keeps its lines."""
 
 
-_UNKNOWN = re.compile(r"unrecognized arguments: (--[^\s=]+)")
+_UNKNOWN = re.compile(r"(?:unrecognized arguments: --|Option '|[Kk]ey ')([^\s=']+)")
 
 
 class OneLineErrors(ArgumentParser):
-    """A parser that answers a mistake in one line, without the usage of a hundred options."""
+    """A parser that answers a mistake in one line, without the usage of a hundred options.
+
+    Attributes:
+        program: the command; jsonargparse gives the parsers of classes, which it makes itself, no
+            name of their own.
+    """
+
+    program = "instdisc"
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        program = self.prog.replace(" [options]", "")
-        print(f"{program}: error: {_shortened(message, ex)}{self._hint(message)}", file=sys.stderr)
-        print(f"All options: {program} --help", file=sys.stderr)
+        hint = self._hint(message)
+        print(f"{self.program}: error: {_shortened(message, ex)}{hint}", file=sys.stderr)
+        print(f"All options: {self.program} --help", file=sys.stderr)
         sys.exit(2)
 
     def _hint(self, message: str) -> str:
         match = _UNKNOWN.search(message)
         if match is None:
             return ""
-        options = [text for action in self._actions for text in action.option_strings]
-        return did_you_mean(match[1], [text for text in options if text.startswith("--")])
+        names = [text.lstrip("-") for action in self._actions for text in action.option_strings]
+        return did_you_mean(match[1], names)
 
 
 class RunParser(OneLineErrors, LightningArgumentParser):
@@ -48,13 +55,31 @@ class RunParser(OneLineErrors, LightningArgumentParser):
         super().__init__(**kwargs)
 
 
-def command_parser(about: str | None) -> ArgumentParser:
+def help_texts(name: str, about: str | None) -> dict[str, Any]:
+    """What a parser shows before the options.
+
+    Args:
+        name: of the command.
+        about: what it does.
+    """
+    OneLineErrors.program = f"instdisc {name}"
+    return {
+        "prog": OneLineErrors.program,
+        "usage": "%(prog)s [options]",
+        "description": about,
+        "formatter_class": PlainHelp,
+        "allow_abbrev": False,  # a misspelt option is no other option
+    }
+
+
+def command_parser(name: str, about: str | None) -> ArgumentParser:
     """The parser of a command without a Trainer, with ``--config`` for a YAML file of its options.
 
     Args:
-        about: what ``--help`` begins with.
+        name: of the command.
+        about: what it does.
     """
-    parser = OneLineErrors(usage="%(prog)s [options]", description=about, formatter_class=PlainHelp)
+    parser = OneLineErrors(**help_texts(name, about))
     parser.add_argument("--config", action="config", help="a YAML file with options of this list")
     return parser
 

@@ -77,6 +77,7 @@ def make_cli(args: Sequence[str] | None = None) -> PretrainCLI:
         trainer={"default_root_dir": "runs/pretrain", "max_epochs": 200},
         subclasses=True,
         about=__doc__,
+        epilog=method_options(),
         args=args,
     )
 
@@ -84,8 +85,7 @@ def make_cli(args: Sequence[str] | None = None) -> PretrainCLI:
 class PretrainCLI(RunCLI):
     """Any method; what watches the training is among the defaults."""
 
-    def help_texts(self, about: str | None) -> dict[str, Any]:
-        return {**super().help_texts(about), "epilog": method_options()}
+    name = "pretrain"
 
     def watchers(self) -> list[Callback]:
         data = self.datamodule

@@ -33,7 +33,7 @@ from .parsing import command_parser
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> Namespace:
     """The command line."""
-    parser = command_parser(__doc__)
+    parser = command_parser("resize", __doc__)
     parser.add_argument("source", type=Path, help="folder of class folders, or of images")
     parser.add_argument("target", type=Path, help="folder for the copies")
     parser.add_argument("--short-side", type=int, default=256, help="in pixels")

@@ -32,7 +32,7 @@ from instdisc.callbacks import NewestCheckpoint
 from instdisc.callbacks.keeper import save_whole
 
 from .going_on import changed_settings, checkpoints_folder, find_start
-from .parsing import PlainHelp, RunParser
+from .parsing import RunParser, help_texts
 from .recipes import resolve_recipes
 from .screen import RunProgressBar, RunSummary, leave_adverts_out
 from .sharing import share_batch, steps_per_epoch
@@ -50,13 +50,16 @@ class RunCLI(LightningCLI):
         data: class of the data module; it has the argument ``seed``.
         trainer: defaults of the Trainer's arguments, with ``default_root_dir``.
         about: what ``--help`` begins with.
+        epilog: what it ends with.
         subclasses: whether the command line may name a subclass of `model`.
         args: the command line; ``None``: of the process. A ``--config`` may name a recipe.
 
     Attributes:
+        name: of the command.
         save_every: steps from one checkpoint to the next; ``None`` for each epoch.
     """
 
+    name: str
     save_every: int | None = None
 
     def __init__(
@@ -66,6 +69,7 @@ class RunCLI(LightningCLI):
         *,
         trainer: dict[str, Any],
         about: str | None,
+        epilog: str | None = None,
         subclasses: bool = False,
         args: Sequence[str] | None = None,
     ) -> None:
@@ -80,18 +84,14 @@ class RunCLI(LightningCLI):
             load_from_checkpoint_support=False,
             auto_configure_optimizers=False,
             parser_class=RunParser,
-            parser_kwargs=self.help_texts(about),
+            parser_kwargs=help_texts(self.name, about) | {"epilog": epilog},
             run=False,
             args=resolve_recipes(sys.argv[1:] if args is None else args),
         )
 
-    def help_texts(self, about: str | None) -> dict[str, Any]:
-        """What the parser shows before and after the options."""
-        return {
-            "usage": "%(prog)s [options]",
-            "description": about,
-            "formatter_class": PlainHelp,
-        }
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        # Lightning's warns of arguments beside those of the process, from which ours come.
+        self.config = parser.parse_args(args)
 
     def watchers(self) -> list[Callback]:
         """The default callbacks besides progress bar and keeper."""

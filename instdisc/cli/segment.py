@@ -58,6 +58,7 @@ def make_cli(args: Sequence[str] | None = None) -> SegmentCLI:
 class SegmentCLI(TaskCLI):
     """The module learns from the data how many classes there are."""
 
+    name = "segment"
     save_every = 500
 
     def watchers(self) -> list[Callback]:

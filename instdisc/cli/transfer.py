@@ -44,7 +44,7 @@ from .suite_arguments import add_suite_arguments, say_missing, suite_keywords
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> Namespace:
     """The command line."""
-    parser = command_parser(__doc__)
+    parser = command_parser("transfer", __doc__)
     add_suite_arguments(parser, "runs/transfer")
     parser.add_argument(
         "--tasks", nargs="+", default=["knn", "linear", "few_shot"], choices=list(TASKS)

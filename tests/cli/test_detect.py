@@ -28,11 +28,6 @@ def script():
     return importlib.import_module("instdisc.cli.detect")
 
 
-@pytest.fixture(autouse=True)
-def _own_arguments(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["detect.py"])  # else Lightning sees pytest's beside ours
-
-
 def small(folder, *more):
     return [
         *("--data.train", "scenes", "--global_batch", "1", "--data.iterations", "2"),

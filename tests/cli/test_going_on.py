@@ -4,7 +4,6 @@ import importlib
 import io
 import logging
 import os
-import sys
 
 import pytest
 import torch
@@ -28,11 +27,6 @@ data:
   batch_size: 8
 trainer: {accelerator: cpu, max_epochs: 1, log_every_n_steps: 1, enable_progress_bar: false}
 """
-
-
-@pytest.fixture(autouse=True)
-def _command_line(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["pretrain.py"])  # LightningCLI warns of pytest's own
 
 
 @pytest.fixture

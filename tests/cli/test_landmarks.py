@@ -27,7 +27,6 @@ FACES = RECIPES / "ablations" / "faces"
 
 @pytest.fixture
 def script(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["landmarks.py"])  # Lightning warns of others beside `args`
     return importlib.import_module("instdisc.cli.landmarks")
 
 

@@ -69,7 +69,7 @@ def test_a_misspelt_option(capsys):
     assert main(["transfer", "--checkpont", "random"]) == 2
     shown = capsys.readouterr().err
     assert "--checkpont" in shown
-    assert "Did you mean --checkpoint?" in shown
+    assert "Did you mean checkpoint?" in shown
     assert len(shown.splitlines()) == 2
 
 

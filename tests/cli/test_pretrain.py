@@ -99,11 +99,6 @@ def folder(tmp_path_factory) -> Path:
     return root
 
 
-@pytest.fixture(autouse=True)
-def _command_line(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["pretrain.py"])  # LightningCLI warns of pytest's own
-
-
 @pytest.fixture
 def scenes(tmp_path) -> list[str]:
     (tmp_path / "scenes.yaml").write_text(SCENES)

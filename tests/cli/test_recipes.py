@@ -11,7 +11,6 @@ import os
 import re
 import shlex
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -375,7 +374,6 @@ def test_command_runs(where, command, workplace, tmp_path, monkeypatch):
     name = command[0]
     run = tmp_path / "run"
     monkeypatch.chdir(workplace)
-    monkeypatch.setattr(sys, "argv", ["instdisc"])  # LightningCLI warns of pytest's own
     suite = name in ("transfer", "analyse")
     folder = ["--out", str(run)] if suite else [f"--trainer.default_root_dir={run}"]
     changes = OVERRIDES[name](options(command))

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -37,11 +36,6 @@ SCENES = [
 @pytest.fixture(scope="module")
 def script():
     return importlib.import_module("instdisc.cli.segment")
-
-
-@pytest.fixture(autouse=True)
-def _command_line(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["segment.py"])  # LightningCLI warns of pytest's own
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
