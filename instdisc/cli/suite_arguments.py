@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import rich
+import torch
+import yaml
 from jsonargparse import ArgumentParser, Namespace
 from rich.markup import escape
 
@@ -35,13 +37,19 @@ def add_suite_arguments(parser: ArgumentParser, out: str) -> None:
         nargs="+",
         required=True,
         metavar="[NAME=]SET",
-        help="names of known sets, folders, or .csv files",
+        help="names of known sets, folders, or .csv files; SET@PART for a part of one alone, "
+        "NAME=TRAIN:TEST for separate sets of the same classes, NAME=BASE_TRAIN:BASE_TEST:NOVEL "
+        "for base and novel classes, bscd_fsl for the four sets of BSCD-FSL",
     )
     parser.add_argument("--set", nargs="+", default=[], metavar="TASK.OPTION=JSON", type=setting)
     parser.add_argument("--image-size", type=int | None, help="default: that of each backbone")
     parser.add_argument("--batch-size", type=int, default=256, help="of features")
     parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps")
+    parser.add_argument(
+        "--device",
+        type=str | None,
+        help="cpu, cuda, cuda:1, mps; default: cuda if there is a GPU for it, else cpu",
+    )
     parser.add_argument("--precision", default="32-true", help="of fine-tuning")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--allow-missing", action="store_true", help="exit with 0 all the same")
@@ -55,7 +63,11 @@ def setting(text: str) -> str:
 
 
 def option(text: str) -> tuple[str, str, Any]:
-    """``finetune.epochs=10`` in its parts; a value that is not JSON is a string."""
+    """``finetune.epochs=10`` in its parts.
+
+    A value that is not JSON is a string; in brackets, YAML: ``few_shot.classifier=[logistic,
+    cosine]`` needs no quotes.
+    """
     name, _, value = text.partition("=")
     task, dot, key = name.partition(".")
     if not (dot and key and value):
@@ -63,6 +75,10 @@ def option(text: str) -> tuple[str, str, Any]:
     try:
         return task, key, json.loads(value)
     except ValueError:
+        pass
+    try:
+        return task, key, yaml.safe_load(value) if value[0] in "[{" else value
+    except yaml.YAMLError:
         return task, key, value
 
 
@@ -77,7 +93,7 @@ def suite_keywords(options: Namespace) -> dict[str, Any]:
         "image_size": options.image_size,
         "batch_size": options.batch_size,
         "num_workers": options.workers,
-        "device": options.device,
+        "device": options.device or ("cuda" if torch.cuda.is_available() else "cpu"),
         "precision": options.precision,
         "seed": options.seed,
     }
