@@ -4,6 +4,7 @@ from instdisc.records import append_records as append_records
 from instdisc.records import read_records as read_records
 
 from .figures import results_figure as results_figure
+from .page import write_report as write_report
 from .published import Published as Published
 from .published import published_lines as published_lines
 from .published import published_values as published_values

@@ -21,6 +21,7 @@ from rich.progress import (
 from instdisc import checks
 from instdisc.checks import checked_call
 from instdisc.records import append_job, read_jobs
+from instdisc.runs import append_run
 from instdisc.types import Record
 
 from ..features.cache import cached_features
@@ -211,6 +212,7 @@ def run_suite(
                 stored[job.key] = append_job(records, results, job.key)
             bar.advance(overall)
         bar.remove_task(current)
+    append_run(results, missing)
     folder = results.parent / "predictions"
     return SuiteRecords(
         (_named(record, job) for job in jobs for record in stored.get(job.key, [])),
