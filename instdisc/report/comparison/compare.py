@@ -68,8 +68,10 @@ def compare(
     """
     paths = [input_folder("folders", folder) for folder in folders]
     if isinstance(records, Material):
-        records, paths = records.records, [*records.folders, *paths]
-    records = check_records(records)
+        material = Material(check_records(records.records), [*records.folders, *paths])
+    else:
+        material = Material(check_records(records), paths)
+    records = material.records
     labels = method_labels(records)
     groups: dict[tuple[str, Result], list[Record]] = defaultdict(list)
     for record, label, result in zip(records, labels, split_results(records, labels), strict=True):
@@ -82,12 +84,10 @@ def compare(
     results.sort(key=lambda result: written.index(_first(result, written)))
     cells = {key: pool(group) for key, group in groups.items() if key[1] in results}
     methods = [m for m in dict.fromkeys(labels) if any(key[0] == m for key in cells)]
-    samples = Samples(Material(records, paths))
-    differences = all_differences(methods, results, headlines, cells, samples)
-    rows: dict[Result, list[Difference]] = {result: [] for result in results}
-    by_name = {tuple(result[:5]): result for result in results}
+    differences = all_differences(methods, results, headlines, cells, Samples(material))
+    rows: dict[tuple[str, ...], list[Difference]] = defaultdict(list)
     for row in differences:
-        rows[by_name[row.task, row.metric, row.dataset, row.unit, row.variant]].append(row)
+        rows[row.place].append(row)
     table = rank_table(methods, headlines, cells)
     return Comparison(
         methods=methods,
@@ -98,7 +98,7 @@ def compare(
         ranks=mean_ranks(table),
         wins=_wins(methods, differences),
         gains=gains_over_random(methods, headlines, cells, differences),
-        best={result: best_methods(result, cells, rows[result]) for result in results},
+        best={result: best_methods(result, cells, rows[tuple(result[:5])]) for result in results},
         improvement=improvements(methods, headlines, cells),
         critical_difference=critical_difference(table),
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 
+import numpy as np
+
 from ..pooling import Pooled, Result
 from .pairs import contrast, holm
-from .samples import Sample, Samples
+from .samples import Sample, Samples, align
 from .tables import Difference
 
 LEVEL = 0.05
@@ -79,9 +81,11 @@ def _of_result(
     kept: dict[str, Sample | str] = {}
     if len(there) > 1:
         kept = {method: samples.read(pooled.records[0]) for method, pooled in there.items()}
+        kept = _in_one_order(kept)
     rows = []
+    drawn: dict[int, np.ndarray] = {}
     for a, b in combinations(there, 2):
-        low, high, p, n, how = contrast(there[a], there[b], (kept[a], kept[b]))
+        low, high, p, n, how = contrast(there[a], there[b], (kept[a], kept[b]), drawn)
         value = there[a].value - there[b].value
         if not result.higher_is_better:
             value = 0.0 - value
@@ -107,3 +111,15 @@ def _of_result(
             )
         )
     return rows
+
+
+def _in_one_order(kept: Mapping[str, Sample | str]) -> dict[str, Sample | str]:
+    """Samples in the order of the first, so that the images of each are drawn once."""
+    first = next((sample for sample in kept.values() if not isinstance(sample, str)), None)
+    ordered: dict[str, Sample | str] = {}
+    for method, sample in kept.items():
+        ordered[method] = sample
+        if first is not None and not isinstance(sample, str):
+            aligned = align(first, sample)
+            ordered[method] = sample if isinstance(aligned, str) else aligned
+    return ordered

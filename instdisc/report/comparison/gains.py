@@ -36,10 +36,9 @@ def gains_over_random(
         cells: by method and result.
         differences: of every two methods.
     """
-    of_pair: dict[tuple[str, str, Result], Difference] = {}
-    for row in differences:
-        for each in (row, row.flipped()):
-            of_pair[each.a, each.b, _result(each, results)] = each
+    of_pair = {
+        (each.a, each.b, each.place): each for row in differences for each in (row, row.flipped())
+    }
     gains = []
     for method in methods:
         rows: dict[str, list[Difference]] = defaultdict(list)
@@ -47,7 +46,7 @@ def gains_over_random(
             if result.unit == "%" and (method, result) in cells:
                 for other in methods:
                     if _is_baseline(cells.get((other, result)), cells[method, result]):
-                        rows[other].append(of_pair[method, other, result])
+                        rows[other].append(of_pair[method, other, tuple(result[:5])])
                         break
         gains += [_gain(method, baseline, each) for baseline, each in rows.items()]
     return gains
@@ -69,11 +68,6 @@ def _is_baseline(other: Pooled | None, pooled: Pooled) -> bool:
         trained.parameters,
         dict(trained.view),
     )
-
-
-def _result(row: Difference, results: Sequence[Result]) -> Result | None:
-    asked = (row.task, row.metric, row.dataset, row.unit, row.variant)
-    return next((result for result in results if tuple(result[:5]) == asked), None)
 
 
 def _gain(method: str, baseline: str, rows: Sequence[Difference]) -> Gain:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from ..pooling import Pooled
-from .resampling import num_resamples, paired_difference
+from .resampling import paired_difference
 from .samples import Sample, align
 
-_Z95 = float(stats.norm.ppf(0.975))
+_Z95 = NormalDist().inv_cdf(0.975)
 
 
 class Contrast(NamedTuple):
@@ -35,7 +35,10 @@ class Contrast(NamedTuple):
 
 
 def contrast(
-    a: Pooled, b: Pooled, samples: tuple[Sample | str, Sample | str] | None = None
+    a: Pooled,
+    b: Pooled,
+    samples: tuple[Sample | str, Sample | str],
+    values: dict[int, np.ndarray] | None = None,
 ) -> Contrast:
     """What is said about the difference of two cells of one result.
 
@@ -50,27 +53,28 @@ def contrast(
         a: of the first method.
         b: of the second.
         samples: of the single values, or why there is none.
+        values: see `paired_difference`.
     """
     several = [len(cell.records) > 1 and not cell.agree for cell in (a, b)]
     if all(several):
         return _over_seeds(a, b)
     if any(several):
         return _unpaired(a, b, f"{a.over} against {b.over}".replace("1 seeds", "1 seed"))
-    if samples is None:
-        return _unpaired(a, b, "no predictions were kept")
-    reasons = [sample for sample in samples if isinstance(sample, str)]
-    if reasons:
-        return _unpaired(a, b, reasons[0])
-    pair = align(*samples)  # type: ignore[arg-type]
-    if isinstance(pair, str):
-        return _unpaired(a, b, pair)
-    low, high, p = paired_difference(*pair)
-    count, units = len(pair[0].names), pair[0].units
-    how = f"paired bootstrap over {count:,} {units}, {num_resamples(count):,} resamples"
+    first, second = samples
+    if isinstance(first, str) or isinstance(second, str):
+        return _unpaired(a, b, first if isinstance(first, str) else str(second))
+    aligned = align(first, second)
+    if isinstance(aligned, str):
+        return _unpaired(a, b, aligned)
+    low, high, p, resamples = paired_difference(first, aligned, values)
+    count, units = len(first.names), first.units
+    how = f"paired bootstrap over {count:,} {units}, {resamples:,} resamples"
     return Contrast(low, high, p, count, how)
 
 
 def _over_seeds(a: Pooled, b: Pooled) -> Contrast:
+    from scipy import stats  # slow to import
+
     first, second = ({r.seed: r.value for r in cell.records} for cell in (a, b))
     if first.keys() == second.keys():
         each = np.array([first[seed] - second[seed] for seed in first])
@@ -95,7 +99,7 @@ def _unpaired(a: Pooled, b: Pooled, why: str) -> Contrast:
     """Newcombe's interval from the intervals of both, whose sides may differ in length."""
     n = min(a.records[0].n, b.records[0].n)
     if a.low is None or a.high is None or b.low is None or b.high is None:
-        return Contrast(None, None, None, n, f"no interval: {why}, and not both have their own")
+        return Contrast(None, None, None, n, f"no interval: {why}, and one has none of its own")
     difference = a.value - b.value
     # An interval of percentiles need not hold the value.
     below = math.hypot(max(0.0, a.value - a.low), max(0.0, b.high - b.value))
@@ -106,7 +110,7 @@ def _unpaired(a: Pooled, b: Pooled, why: str) -> Contrast:
     elif toward_zero == 0:
         p = 0.0
     else:
-        p = 2 * float(stats.norm.sf(_Z95 * abs(difference) / toward_zero))
+        p = 2 * NormalDist().cdf(-_Z95 * abs(difference) / toward_zero)
     how = f"from the intervals of both, not paired: {why}"
     return Contrast(difference - below, difference + above, p, n, how)
 

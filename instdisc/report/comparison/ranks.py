@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from ..pooling import Pooled, Result
 from .tables import CriticalDifference, MeanRank
@@ -50,6 +49,8 @@ def rank_table(
         results: the headlines.
         cells: by method and result.
     """
+    from scipy.stats import rankdata  # slow to import
+
     kept = [m for m in methods if any((m, result) in cells for result in results)]
     shared: list[Result] = []
     while len(kept) > 1 and not shared:
@@ -61,7 +62,7 @@ def rank_table(
     for result in shared:
         sign = -1 if result.higher_is_better else 1
         values = [sign * cells[method, result].value for method in kept]
-        blocks[result.dataset, result.task].append(stats.rankdata(values))
+        blocks[result.dataset, result.task].append(rankdata(values))
     ranks = [np.mean(rows, axis=0) for rows in blocks.values()]
     return RankTable(
         kept if shared else [],
@@ -138,6 +139,8 @@ def critical_difference(table: RankTable) -> CriticalDifference | None:
     Source:
         Demsar, "Statistical Comparisons of Classifiers over Multiple Data Sets" (2006).
     """
+    from scipy import stats  # slow to import
+
     names, of_row = np.unique(table.datasets, return_inverse=True)
     num_sets, num_methods = len(names), len(table.methods)
     if num_sets < FEWEST_DATASETS or num_methods < 3:

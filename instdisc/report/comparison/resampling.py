@@ -9,9 +9,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
-from scipy.stats import binom
-from scipy.stats import t as students
 
 from .samples import Sample
 
@@ -30,14 +27,16 @@ class Paired(NamedTuple):
         low: lower end of its 95 % interval.
         high: upper end.
         p: two-sided.
+        resamples: R.
     """
 
     low: float
     high: float
     p: float
+    resamples: int
 
 
-def paired_difference(a: Sample, b: Sample) -> Paired:
+def paired_difference(a: Sample, b: Sample, values: dict[int, np.ndarray] | None = None) -> Paired:
     """The percentile interval of the first result minus the second, and its p-value.
 
     The images are drawn anew with replacement, the same for both. Of a mean over images all that
@@ -52,6 +51,7 @@ def paired_difference(a: Sample, b: Sample) -> Paired:
     Args:
         a: N images.
         b: the same images in the same order.
+        values: of samples that were resampled before, by their identity; more are added.
 
     Source:
         Efron, "Bootstrap Methods: Another Look at the Jackknife" (1979), percentile interval;
@@ -62,27 +62,30 @@ def paired_difference(a: Sample, b: Sample) -> Paired:
         >>> names = np.array(["a", "b", "c", "d"])
         >>> right = Sample(names, None, np.ones(4), None, 100.0, "images")
         >>> paired_difference(right, right)
-        Paired(low=0.0, high=0.0, p=1.0)
+        Paired(low=0.0, high=0.0, p=1.0, resamples=10000)
         >>> paired_difference(right, right._replace(numerators=np.zeros(4)))
-        Paired(low=100.0, high=100.0, p=0.125)
+        Paired(low=100.0, high=100.0, p=0.125, resamples=10000)
     """
     if _equal(a.numerators, b.numerators) and _equal(a.denominators, b.denominators):
-        return Paired(0.0, 0.0, 1.0)
+        return Paired(0.0, 0.0, 1.0, num_resamples(len(a.names)))
     if a.denominators is None and b.denominators is None:
         each = a.numerators - b.numerators  # (N,)
-        values, counts = np.unique(each, return_counts=True)
-        drawn = a.scale * _resampled_means(each, values, counts)
-        if np.isin(values, (-1.0, 0.0, 1.0)).all():
+        drawn = a.scale * _resampled_means(each)
+        if np.isin(each, (-1.0, 0.0, 1.0)).all():
             p = _mcnemar(int((each > 0).sum()), int((each < 0).sum()))
         else:
-            p = _t_test(float(each.mean()), float(_standard_error(each)), len(each))
+            p = _t_test(float(each.mean()), _standard_error(each), len(each))
     else:
-        rows = _draw(len(a.names))
-        drawn = np.concatenate([a.value(part) - b.value(part) for part in rows])
+        values = {} if values is None else values
+        for sample in (a, b):
+            if id(sample) not in values:
+                parts = [sample.value(times) for times in _draw(len(sample.names))]
+                values[id(sample)] = np.concatenate(parts)
+        drawn = values[id(a)] - values[id(b)]
         observed = float(a.value()[0] - b.value()[0])
         p = _t_test(observed, float(drawn.std(ddof=1)), len(a.names))
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return Paired(float(low), float(high), p)
+    return Paired(float(low), float(high), p, len(drawn))
 
 
 def num_resamples(count: int) -> int:
@@ -90,14 +93,15 @@ def num_resamples(count: int) -> int:
     return max(_FEWEST, min(RESAMPLES, _DRAWS // count))
 
 
-def _resampled_means(each: np.ndarray, values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(R,)"""
+def _resampled_means(each: np.ndarray) -> np.ndarray:
+    """Of R resamples ``(R,)`` the mean of ``(N,)`` values."""
     count = len(each)
+    values, counts = np.unique(each, return_counts=True)
     if len(values) <= _FEW_VALUES:
         generator = np.random.default_rng(_SEED)
         numbers = generator.multinomial(count, counts / count, size=RESAMPLES)  # (R, values)
-        return numbers @ values / count
-    return np.concatenate([part @ each / count for part in _draw(count)])
+        return np.asarray(numbers @ values / count)
+    return np.concatenate([times @ each / count for times in _draw(count)])
 
 
 @lru_cache(maxsize=1)  # results on sets of one size follow each other
@@ -116,10 +120,14 @@ def _draw(count: int) -> list[np.ndarray]:
 
 
 def _mcnemar(better: int, worse: int) -> float:
+    from scipy.stats import binom  # slow to import
+
     return min(1.0, 2 * float(binom.cdf(min(better, worse), better + worse, 0.5)))
 
 
 def _t_test(difference: float, error: float, count: int) -> float:
+    from scipy.stats import t as students  # slow to import
+
     if difference == 0 or count < 2:
         return 1.0
     tail = float(students.sf(abs(difference) / error, count - 1)) if error > 0 else 0.0
@@ -131,8 +139,11 @@ def _standard_error(each: np.ndarray) -> float:
 
 
 def _equal(a: object, b: object) -> bool:
-    if sparse.issparse(a) and sparse.issparse(b):
-        return a.shape == b.shape and not (a != b).nnz  # type: ignore[attr-defined]
+    if a is None or b is None:
+        return a is b
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
         return np.array_equal(a, b)
-    return a is None and b is None
+    from scipy import sparse  # slow to import
+
+    both = sparse.issparse(a) and sparse.issparse(b)
+    return both and a.shape == b.shape and not (a != b).nnz  # type: ignore[attr-defined]

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from instdisc.types import Record
 
@@ -102,23 +101,27 @@ class Samples:
         return self._files[key]
 
 
-def align(a: Sample, b: Sample) -> tuple[Sample, Sample] | str:
-    """Both samples in one order, or why they cannot be paired.
+def align(a: Sample, b: Sample) -> Sample | str:
+    """The second sample in the order of the first, or why they cannot be paired.
 
     Rows are paired by the names of the images, never by their places.
     """
+    other = f"not the same {a.units}"
     if len(a.names) != len(b.names):
-        return f"not the same {a.units}"
+        return other
     if not np.array_equal(a.names, b.names):
-        orders = [np.argsort(sample.names, kind="stable") for sample in (a, b)]
-        a, b = a.taken(orders[0]), b.taken(orders[1])
-        if not np.array_equal(a.names, b.names):
-            return f"not the same {a.units}"
-        if (a.names[1:] == a.names[:-1]).any():
-            return f"several {a.units} have one name"
-    if a.truth is not None and not np.array_equal(a.truth, b.truth):
+        first, second = (np.argsort(sample.names, kind="stable") for sample in (a, b))
+        names = a.names[first]
+        if not np.array_equal(names, b.names[second]):
+            return other
+        if (names[1:] == names[:-1]).any():
+            return f"several {a.units} have the same name"
+        rows = np.empty_like(first)
+        rows[first] = second
+        b = b.taken(rows)
+    if a.truth is not None and b.truth is not None and not np.array_equal(a.truth, b.truth):
         return "not the same labels"
-    return a, b
+    return b
 
 
 def _sample(record: Record, arrays: Mapping[str, np.ndarray]) -> Sample | None:
@@ -152,6 +155,8 @@ def _classes(metric: str, arrays: Mapping[str, np.ndarray]) -> Sample | None:
     if metric == "top-1":
         return Sample(names, labels, hits, None, 100.0, "images")
     if metric == "mean per class":
+        from scipy import sparse  # slow to import
+
         classes, of_image = np.unique(labels, return_inverse=True)
         place = (np.arange(len(labels)), of_image)
         shape = (len(labels), len(classes))

@@ -49,6 +49,11 @@ class Difference(NamedTuple):
     significant: bool
 
     @property
+    def place(self) -> tuple[str, str, str, str, str]:
+        """Which result it is of: the first five fields of `Result`."""
+        return self.task, self.metric, self.dataset, self.unit, self.variant
+
+    @property
     def winner(self) -> str:
         """The method that is significantly better; ``""`` for a tie."""
         return "" if not self.significant else self.a if self.difference > 0 else self.b
