@@ -49,7 +49,7 @@ class Difference(NamedTuple):
     significant: bool
 
     @property
-    def place(self) -> tuple[str, str, str, str, str]:
+    def place(self) -> tuple[str, ...]:
         """Which result it is of: the first five fields of `Result`."""
         return self.task, self.metric, self.dataset, self.unit, self.variant
 
