@@ -1,0 +1,3 @@
+"""Records and comparisons to figures."""
+
+from .chart import Chart as Chart
