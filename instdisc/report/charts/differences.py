@@ -1,0 +1,95 @@
+"""Differences of the best method to every other: a point and its interval in rows of sets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..labels import shortest_names
+from ..material import Material
+from .chart import Chart
+from .forest import MOST_ROWS
+from .measured import slug, told
+from .methods import Methods, arrange
+from .rows import Point, draw_rows
+
+if TYPE_CHECKING:
+    from ..comparison import Comparison, Difference
+
+
+def draw_differences(material: Material, comparison: Comparison) -> list[Chart]:
+    """The method of the best mean rank against every other, on every data set.
+
+    Args:
+        material: records.
+        comparison: of the same records; the headline metrics are drawn.
+
+    Returns:
+        A chart for each task, or several of at most 12 data sets each.
+    """
+    methods = arrange(material, comparison)
+    if not comparison.ranks:
+        return []
+    best = comparison.ranks[0].method
+    rows = [row for other in methods.order for row in comparison.between(best, other)]
+    names = shortest_names(row.dataset for row in rows)
+    groups: dict[tuple[str, str, str], dict[str, list[Difference]]] = {}
+    for row in rows:
+        name = ", ".join(filter(None, (names[row.dataset], row.variant)))
+        group = groups.setdefault((row.task, row.metric, row.unit), {})
+        group.setdefault(name, []).append(row)
+    charts = []
+    for what, of_sets in groups.items():
+        keys = list(of_sets)
+        for part, start in enumerate(range(0, len(keys), MOST_ROWS)):
+            shown = {key: of_sets[key] for key in keys[start : start + MOST_ROWS]}
+            charts.append(_draw(what, shown, best, methods, part))
+    return charts
+
+
+def _draw(
+    what: tuple[str, str, str],
+    rows: dict[str, list[Difference]],
+    best: str,
+    methods: Methods,
+    part: int,
+) -> Chart:
+    task, metric, unit = what
+    present = {row.b for group in rows.values() for row in group}
+    chosen = methods.choose(present)
+    drawn = {name: [row for row in group if row.b in chosen] for name, group in rows.items()}
+    points = "points" if unit == "%" else unit
+    figure = draw_rows(
+        {name: [_point(row) for row in group] for name, group in drawn.items()},
+        {method: methods.styles[method] for method in chosen},
+        label=f"{best} better by" + (f" ({points})" if points else ""),
+        zero=True,
+    )
+    kinds = dict.fromkeys(
+        row.how for group in drawn.values() for row in group if row.low is not None
+    )
+    intervals = f" Lines: 95 % intervals, {'; '.join(kinds)}." if kinds else ""
+    more = f", part {part + 1}" if part else ""
+    return Chart(
+        name=slug("differences", task, metric, f"{part + 1}" if part else ""),
+        title=f"{task}: {best} against the others{more}",
+        caption=f"How much better {best}, the method of the best mean rank, is in {metric}; left "
+        "of 0 the other is better. Filled points are significant after Holm's correction, hollow "
+        "points are ties." + intervals + methods.left_out(present),
+        alternative="; ".join(f"{name}: {_gist(group, points)}" for name, group in drawn.items())
+        + ".",
+        figure=figure,
+    )
+
+
+def _point(row: Difference) -> Point:
+    return Point(row.b, row.difference, row.low, row.high, filled=row.significant)
+
+
+def _gist(group: list[Difference], unit: str) -> str:
+    wins = sum(row.significant and row.difference > 0 for row in group)
+    losses = sum(row.significant and row.difference < 0 for row in group)
+    gaps = [row.difference for row in group]
+    return (
+        f"better than {wins} of {len(group)} and worse than {losses}, by "
+        f"{told(min(gaps), '')} to {told(max(gaps), unit)}"
+    )
