@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from .chart import Chart
-from .measured import Measured, group_by, interval_sentence, told, unit_of
+from .measured import Measured, group_by, interval_sentence, ranking, unit_of
 from .methods import Methods
 from .style import Style, add_legend, name_axes, name_panel, new_panels
 
@@ -27,16 +27,16 @@ class Course(NamedTuple):
         name: of the chart.
         title: of the chart.
         what: the beginning of its caption.
-        x: label of the axis.
-        ticks: text of each place on it; ``None``: numbers as they are.
-        log: whether it is logarithmic.
+        x: label of the axis, with the unit.
+        y: label of the values without the unit; ``""``: the metric.
+        log: whether the axis is logarithmic.
     """
 
     name: str
     title: str
     what: str
     x: str
-    tick: Callable[[float], str] = "{:g}".format
+    y: str = ""
     log: bool = False
 
 
@@ -82,12 +82,12 @@ def _draw(
             axes.set_xscale("log")
             axes.xaxis.set_minor_locator(NullLocator())
             axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xticks(places, [course.tick(x) for x in places])
+        axes.set_xticks(places, [f"{x:g}" for x in places])
         axes.grid(axis="y", color="#d9dce1", linewidth=0.6)
         result = values[0].result
-        name_axes(axes, x=course.x, y=unit_of(result.metric, result.unit))
+        name_axes(axes, x=course.x, y=unit_of(course.y or result.metric, result.unit))
         name_panel(axes, name)
-        told_panels.append(f"{name}: {_gist(values, chosen, place, course)}")
+        told_panels.append(f"{name}: {_gist(values, place)}")
     handles = [line_handle(methods.styles[method]) for method in chosen]
     add_legend(figure, handles, chosen)
     more = f", part {part + 1}" if part else ""
@@ -123,21 +123,11 @@ def line_handle(style: Style) -> Line2D:
     )
 
 
-def _gist(
-    values: Sequence[Measured],
-    chosen: Sequence[str],
-    place: Callable[[Measured], float],
-    course: Course,
-) -> str:
-    """Where each line begins and ends."""
-    texts = []
-    for method, line in group_by(values, lambda value: value.method).items():
-        if method in chosen:
-            first, last = min(line, key=place), max(line, key=place)
-            ends = [told(value.pooled.value, value.result.unit) for value in (first, last)]
-            at = [course.tick(place(value)) for value in (first, last)]
-            texts.append(f"{method} {ends[0]} at {at[0]} to {ends[1]} at {at[1]}")
-    return ", ".join(texts)
+def _gist(values: Sequence[Measured], place: Callable[[Measured], float]) -> str:
+    """The methods at the first and the last place."""
+    places = sorted({place(value) for value in values})
+    ends = [(x, [v for v in values if place(v) == x]) for x in (places[0], places[-1])]
+    return "; ".join(f"at {x:g} {ranking(group)}" for x, group in ends)
 
 
 def panel_name(values: Iterable[str]) -> str:

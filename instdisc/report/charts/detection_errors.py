@@ -99,7 +99,7 @@ def _draw_hoiem(name: str, values: list[Measured], methods: Methods) -> Chart:
         }
         for method in chosen
     }
-    figure, (axes,) = new_figure(NARROW, 1.2 + 0.36 * len(chosen))
+    figure, (axes,) = new_figure(NARROW, 0.7 + 0.36 * len(chosen))
     for row, of_types in enumerate(shares.values()):
         left = 0.0
         for key, (_, colour, ink) in HOIEM.items():

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from ..labels import shortest_names
 from ..material import Material
+from ..pooling import Pooled, Result
 from .chart import Chart
 from .forest import MOST_ROWS
-from .measured import slug, told
+from .measured import Measured, full_headlines, interval_sentence, slug, told
 from .methods import Methods, arrange
 from .rows import Point, draw_rows
 
@@ -30,7 +31,13 @@ def draw_differences(material: Material, comparison: Comparison) -> list[Chart]:
     if not comparison.ranks:
         return []
     best = comparison.ranks[0].method
-    rows = [row for other in methods.order for row in comparison.between(best, other)]
+    full = {v.result[:5] for v in full_headlines(comparison)}
+    rows = [
+        row
+        for other in methods.order
+        for row in comparison.between(best, other)
+        if (row.task, row.metric, row.dataset, row.unit, row.variant) in full
+    ]
     names = shortest_names(row.dataset for row in rows)
     groups: dict[tuple[str, str, str], dict[str, list[Difference]]] = {}
     for row in rows:
@@ -64,21 +71,24 @@ def _draw(
         label=f"{best} better by" + (f" ({points})" if points else ""),
         zero=True,
     )
-    kinds = dict.fromkeys(
-        row.how for group in drawn.values() for row in group if row.low is not None
-    )
-    intervals = f" Lines: 95 % intervals, {'; '.join(kinds)}." if kinds else ""
+    pooled = [_pooled(row) for group in drawn.values() for row in group]
     more = f", part {part + 1}" if part else ""
     return Chart(
         name=slug("differences", task, metric, f"{part + 1}" if part else ""),
         title=f"{task}: {best} against the others{more}",
         caption=f"How much better {best}, the method of the best mean rank, is in {metric}; left "
         "of 0 the other is better. Filled points are significant after Holm's correction, hollow "
-        "points are ties." + intervals + methods.left_out(present),
+        "points are ties." + interval_sentence(pooled) + methods.left_out(present),
         alternative="; ".join(f"{name}: {_gist(group, points)}" for name, group in drawn.items())
         + ".",
         figure=figure,
     )
+
+
+def _pooled(row: Difference) -> Measured:
+    """A difference as a value, whose interval is told like that of any other."""
+    result = Result(row.task, row.metric, row.dataset, row.unit, row.variant, True)
+    return Measured(row.b, result, Pooled([], row.difference, row.low, row.high, row.how, []))
 
 
 def _point(row: Difference) -> Point:

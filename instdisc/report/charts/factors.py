@@ -78,7 +78,9 @@ def _draw(
     ends = [num_stages * (k + 1) for k in range(len(methods))]
     separate(axes, ends)
     axes.set_yticks(range(len(factors)), [wrapped(name, 26) for name in factors], fontsize=SMALL)
-    axes.set_xticks(range(ends[-1]), [str(k % num_stages + 1) for k in range(ends[-1])])
+    axes.set_xticks(
+        range(ends[-1]), [str(k % num_stages + 1) for k in range(ends[-1])], fontsize=SMALL
+    )
     name_axes(axes, x="stage")
     middles = [end - (num_stages + 1) / 2 for end in ends]
     above = axes.secondary_xaxis("top")

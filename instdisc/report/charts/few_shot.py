@@ -40,6 +40,7 @@ def draw_shots(material: Material, comparison: Comparison) -> list[Chart]:
         what="Accuracy of few-shot episodes by the number of images of each class that a "
         "classifier is fitted to.",
         x="shots (images of each class)",
+        y="accuracy",
         log=True,
     )
     panels = {panel_name(key): group for key, group in group_by(values, panel).items()}

@@ -8,8 +8,8 @@ from ..material import Material
 from .chart import Chart
 from .measured import (
     Measured,
+    full_headlines,
     group_by,
-    headlines,
     interval_sentence,
     ranking,
     set_names,
@@ -28,6 +28,8 @@ MOST_ROWS = 12  # of a figure; more sets are split over several
 def draw_forest(material: Material, comparison: Comparison) -> list[Chart]:
     """The headline metric of every task on every data set, with intervals.
 
+    Where there are several shares of labels, the largest counts; `draw_shares` draws the others.
+
     Args:
         material: records.
         comparison: of the same records.
@@ -37,7 +39,7 @@ def draw_forest(material: Material, comparison: Comparison) -> list[Chart]:
     """
     methods = arrange(material, comparison)
     charts = []
-    groups = group_by(headlines(comparison), lambda v: (v.result.task, v.result.metric))
+    groups = group_by(full_headlines(comparison), lambda v: (v.result.task, v.result.metric))
     for group in groups.values():
         rows = list(group_by(group, lambda v: (v.result.dataset, v.result.variant)).values())
         parts = [rows[start : start + MOST_ROWS] for start in range(0, len(rows), MOST_ROWS)]

@@ -62,6 +62,25 @@ def measure(material: Material, wanted: Callable[[Record], bool]) -> list[Measur
     return [Measured(*key, pool(group)) for key, group in groups.items()]
 
 
+def full_headlines(comparison: Comparison) -> list[Measured]:
+    """`headlines` without those of a smaller share of labels than others of the task and set."""
+    values = headlines(comparison)
+    most: dict[tuple[str, str], tuple[float, float]] = {}
+    for value in values:
+        key = value.result.task, value.result.dataset
+        most[key] = max(most.get(key, (0.0, 0.0)), _labels(value))
+    return [v for v in values if _labels(v) == most[v.result.task, v.result.dataset]]
+
+
+def _labels(value: Measured) -> tuple[float, float]:
+    """Labels of each class, or the share of all labels: what there was to learn from."""
+    settings = value.record.settings
+    share, per_class = settings.get("share"), settings.get("per_class")
+    if isinstance(per_class, int | float):
+        return 0.0, float(per_class)
+    return float(share) if isinstance(share, int | float) else 1.0, 0.0
+
+
 def headlines(comparison: Comparison) -> list[Measured]:
     """The values by which methods are compared: one metric of each task and data set."""
     return [

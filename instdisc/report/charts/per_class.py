@@ -6,10 +6,11 @@ Legend: N images.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from ..material import Material
 from .chart import Chart
@@ -19,6 +20,7 @@ from .style import (
     GREY,
     SMALL,
     Style,
+    add_legend,
     is_random,
     name_axes,
     name_panel,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 _MOST_PANELS = 6
 _NAMED = 2  # classes of each method that are named in a panel
 _FEWEST = 2  # classes
+_LETTER = 0.032  # of the width of a panel
 
 
 class Panel(NamedTuple):
@@ -165,6 +168,8 @@ def _draw(
             f"{pair[1]} in {below}; widest apart in {gap}, {panel.first[gap]:.1f} against "
             f"{panel.second[gap]:.1f} %"
         )
+    handles = [Line2D([], [], **_dot(methods.styles[method])) for method in pair]
+    add_legend(figure, handles, [f"{method} is better" for method in pair])
     left_out = f" Of {total} data sets the first {len(panels)}." if total > len(panels) else ""
     return Chart(
         name=slug("classes", task),
@@ -182,37 +187,66 @@ def _draw_panel(
 ) -> None:
     first = np.array(list(panel.first.values()))
     second = np.array(list(panel.second.values()))
-    axes.plot([0, 100], [0, 100], color=GREY, linewidth=0.8)
+    low = max(0.0, float(min(first.min(), second.min())) - 4)
+    high = min(100.0, float(max(first.max(), second.max())) + 4)
+    axes.plot([low, high], [low, high], color=GREY, linewidth=0.8)
     size = 26 if len(first) <= 30 else 12
-    for sign, method in ((1, pair[0]), (-1, pair[1])):
-        better = np.sign(first - second) == sign
-        style = styles[method]
+    for method, better in ((pair[0], first > second), (pair[1], first < second)):
         axes.scatter(
-            second[better], first[better], s=size, color=style.colour, marker=style.marker,
-            alpha=0.75, linewidth=0,
-        )  # fmt: skip
+            second[better],
+            first[better],
+            s=size,
+            color=styles[method].colour,
+            marker=styles[method].marker,
+            alpha=0.75,
+            linewidth=0,
+            clip_on=False,
+        )
     same = first == second
-    axes.scatter(second[same], first[same], s=size, color=GREY, marker=".")
-    names = list(panel.first)
-    gaps = first - second
-    for side in (np.argsort(-gaps)[:_NAMED], np.argsort(gaps)[:_NAMED]):
-        for k in side:
-            if gaps[k] == 0 or (gaps[k] > 0) != (gaps[side[0]] > 0):
-                continue
-            axes.annotate(
-                wrapped(names[k], 16),
-                (second[k], first[k]),
-                (-4 if gaps[k] > 0 else 4, 4 if gaps[k] > 0 else -4),
-                textcoords="offset points",
-                ha="right" if gaps[k] > 0 else "left",
-                va="bottom" if gaps[k] > 0 else "top",
-                fontsize=SMALL - 1,
-            )
-    axes.set_xlim(-3, 103)
-    axes.set_ylim(-3, 103)
+    axes.scatter(second[same], first[same], s=size, color=GREY, marker=".", clip_on=False)
+    axes.set_xlim(low, high)
+    axes.set_ylim(low, high)
     axes.set_aspect("equal")
+    _name_classes(axes, panel)
     name_panel(axes, panel.name, 28)
     name_axes(axes, x=f"{_short(pair[1])}: {panel.metric} (%)", y=f"{_short(pair[0])} (%)")
+
+
+def _name_classes(axes: Axes, panel: Panel) -> None:
+    """The names of the classes furthest from the diagonal, as far as they do not overlap."""
+    low, high = axes.get_xlim()
+    taken: list[tuple[float, float, float, float]] = []
+    for sign in (1, -1):
+        gaps = {name: sign * (panel.first[name] - panel.second[name]) for name in panel.first}
+        for name in sorted(gaps, key=gaps.__getitem__, reverse=True)[:_NAMED]:
+            x, y, text = panel.second[name], panel.first[name], wrapped(name, 16)
+            lines = text.split("\n")
+            width = (high - low) * _LETTER * (1 + max(map(len, lines)))
+            height = (high - low) * 2 * _LETTER * (1 + len(lines))
+            # Away from the diagonal, unless it would leave the panel there.
+            right = x - width < low if sign > 0 else x + width <= high
+            left, bottom = (x if right else x - width), (y if sign > 0 else y - height)
+            box = (left, bottom, left + width, bottom + height)
+            if gaps[name] <= 0 or any(_overlap(box, other) for other in taken):
+                continue
+            taken.append(box)
+            axes.annotate(
+                text,
+                (x, y),
+                (5 if right else -5, 4 * sign),
+                textcoords="offset points",
+                ha="left" if right else "right",
+                va="bottom" if sign > 0 else "top",
+                fontsize=SMALL - 1,
+            )
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _dot(style: Style) -> dict[str, Any]:
+    return {"color": style.colour, "marker": style.marker, "linestyle": "", "markersize": 5}
 
 
 def _short(text: str) -> str:

@@ -149,7 +149,10 @@ def _draw(table: Correlations) -> Chart:
     write_numbers(axes, cells, np.abs(table.tau) > _DARK)
     axes.set_yticks(range(len(texts)), texts, fontsize=SMALL)
     axes.set_xticks(
-        range(len(table.results)), [wrapped(name, 18) for name in table.results], rotation=90
+        range(len(table.results)),
+        [wrapped(name, 18) for name in table.results],
+        rotation=90,
+        fontsize=SMALL,
     )
     add_bar(figure, shown, axes, "Kendall's tau over checkpoints")
     counts = table.counts[np.isfinite(table.tau)]

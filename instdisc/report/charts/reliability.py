@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from ..material import Material
 from .chart import Chart
 from .curves import line_handle
-from .measured import Measured, group_by, measure, set_names, slug, told
+from .measured import Measured, group_by, measure, ranking, set_names, slug
 from .methods import Methods, arrange
 from .style import GREY, Style, add_legend, name_axes, name_panel, new_panels
 
@@ -104,14 +104,13 @@ def _draw(
         for value, means, shares in lines:
             if value.method in chosen:
                 _draw_line(axes, means, shares, methods.styles[value.method])
-        axes.set_xlim(0, 100)
-        axes.set_ylim(0, 100)
+        axes.set_xlim(-2, 102)
+        axes.set_ylim(-2, 102)
         result = lines[0][0].result
         name = ", ".join(filter(None, (names[result.dataset], result.variant)))
         name_panel(axes, name)
         name_axes(axes, x="confidence (%)", y="accuracy (%)")
-        errors = (f"{v.method} {told(v.pooled.value, v.result.unit)}" for v, _, _ in lines)
-        gists.append(f"{name}: ECE {', '.join(errors)}")
+        gists.append(f"{name}: ECE {ranking([value for value, _, _ in lines])}")
     add_legend(figure, [line_handle(methods.styles[method]) for method in chosen], chosen)
     more = f", part {part + 1}" if part else ""
     return Chart(

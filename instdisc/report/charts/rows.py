@@ -58,7 +58,7 @@ def draw_rows(
     methods = [method for method in styles if method in present]
     texts = [wrapped(name, 26) for name in rows]
     heights = [max(len(methods) * _STEP, (text.count("\n") + 1) * _STEP) + _GAP for text in texts]
-    figure, (axes,) = new_figure(NARROW, 1.1 + sum(heights) + 0.19 * len(methods) / 2)
+    figure, (axes,) = new_figure(NARROW, 0.7 + sum(heights))
     top, middles = 0.0, []
     for number, (points, height) in enumerate(zip(rows.values(), heights, strict=True)):
         middle = top + height / 2

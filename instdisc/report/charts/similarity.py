@@ -65,7 +65,7 @@ def _draw(arrays: dict[str, np.ndarray], dataset: str, part: int) -> Chart:
         write_numbers(axes, [[short_number(x) for x in row] for row in cka], cka > _DARK)
     starts = [0, *ends[:-1]]
     middles = [(start + end - 1) / 2 for start, end in zip(starts, ends, strict=True)]
-    texts = [wrapped(name, max(8, 60 // len(checkpoints))) for name in checkpoints]
+    texts = [wrapped(name, max(8, 66 // len(checkpoints))) for name in checkpoints]
     axes.set_xticks(middles, texts, fontsize=SMALL)
     axes.set_yticks(middles, [wrapped(name, 16) for name in checkpoints], fontsize=SMALL)
     name_axes(axes, x="layers of each checkpoint, shallow to deep")

@@ -23,6 +23,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h")
 _LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 _PER_INCH = 12  # characters of SMALL
+_LEGEND_LINE = 0.19  # inches
 
 
 class Style(NamedTuple):
@@ -60,7 +61,7 @@ def make_styles(methods: Iterable[str]) -> dict[str, Style]:
             styles[method] = Style(GREY, MARKERS[(6 + count) % len(MARKERS)], (0, (1, 1.5)))
         else:
             number = next(numbers)
-            line = _LINES[(number + number // len(COLOURS)) % len(_LINES)]
+            line = _LINES[(number + 2 * (number // len(COLOURS))) % len(_LINES)]
             styles[method] = Style(
                 COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)], line
             )
@@ -85,7 +86,8 @@ def new_figure(
         options: of ``Figure.subplots``.
     """
     # Figure without pyplot: no global state, no window system.
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(width, height), facecolor="white")
+    figure.set_layout_engine("constrained", w_pad=0.07, h_pad=0.07)
     grid = np.asarray(figure.subplots(rows, columns, squeeze=False, **options))
     panels: list[Axes] = list(grid.flat)
     for axes in panels:
@@ -109,22 +111,34 @@ def new_panels(
     columns = min(columns, count)
     rows = math.ceil(count / columns)
     width = NARROW if columns > 1 else 4.8
-    figure, panels = new_figure(width, rows * height + 0.5, rows, columns, **options)
+    figure, panels = new_figure(width, rows * height, rows, columns, **options)
     for axes in panels[count:]:
         axes.set_axis_off()
     return figure, panels[:count]
 
 
 def add_legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """A legend below the panels, in as many columns as there is room for."""
-    texts = [wrapped(label, 34) for label in labels]
+    """A legend below the panels, for which the figure grows.
+
+    Args:
+        figure: with its panels.
+        handles: what stands for each label.
+        labels: wrapped here; they stand in as many columns as there is room for.
+    """
+    texts = [wrapped(label, 28) for label in labels]
     longest = max((len(line) for text in texts for line in text.split("\n")), default=1)
-    room = figure.get_size_inches()[0] * _PER_INCH
+    width, height = figure.get_size_inches()
+    columns = max(1, min(len(texts), int(width * _PER_INCH / (longest + 7))))
+    # A legend fills its columns one after the other.
+    rows = math.ceil(len(texts) / columns)
+    parts = [texts[start : start + rows] for start in range(0, len(texts), rows)]
+    lines = max((sum(text.count("\n") + 1 for text in part) for part in parts), default=0)
+    figure.set_size_inches(width, height + 0.15 + _LEGEND_LINE * lines)
     figure.legend(
         handles,
         texts,
         loc="outside lower center",
-        ncols=max(1, min(len(texts), int(room / (longest + 7)))),
+        ncols=columns,
         frameon=False,
         fontsize=SMALL,
         handlelength=2.6,

@@ -125,22 +125,27 @@ def _draw(
     note: str,
 ) -> Chart:
     shown = [column for column in COLUMNS if any(column[0] in log for log in runs.values())]
-    figure, panels = new_figure(NARROW, 0.8 + 1.9 * len(shown), len(shown), 1, sharex=True)
+    figure, panels = new_figure(NARROW, 0.4 + 1.8 * len(shown), len(shown), 1, sharex=True)
     gists = []
     for axes, (name, label, factor) in zip(panels, shown, strict=True):
+        ends = []
         for folder, log in runs.items():
             if name not in log:
                 continue
             points = _thinned(log[name])
             style = styles[names[folder]]
-            few = len(points) <= 30
             axes.plot(
-                points[:, 0], factor * points[:, 1], color=style.colour, linestyle=style.line,
-                marker=style.marker, markersize=3.5, markevery=1 if few else len(points) // 8,
+                points[:, 0],
+                factor * points[:, 1],
+                color=style.colour,
+                linestyle=style.line,
+                marker=style.marker,
+                markersize=3.5,
+                markevery=max(1, len(points) // 8),
                 linewidth=1.4,
-            )  # fmt: skip
-            first, last = factor * log[name][0, 1], factor * log[name][-1, 1]
-            gists.append(f"{label} of {names[folder]} from {first:.3g} to {last:.3g}")
+            )
+            ends.append(f"{names[folder]} {factor * log[name][-1, 1]:.3g}")
+        gists.append(f"{label} ends at {', '.join(ends)}")
         axes.grid(axis="y", color="#d9dce1", linewidth=0.6)
         name_axes(axes, y=label.replace("rank of features ", "rank\n"))
     name_axes(panels[-1], x="step", y=panels[-1].get_ylabel())
