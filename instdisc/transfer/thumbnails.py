@@ -1,13 +1,13 @@
 """Small pictures of test images that tasks keep for a report.
 
-Legend: K pictures, H x W size of an image.
+Legend: K pictures, T colours, H x W size of an image.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,7 @@ def picture_columns(
     truths: Sequence[tuple[Tensor, str]],
     predictions: Sequence[tuple[Tensor, str]],
     longest: int,
+    key: Mapping[str, Sequence[int]],
 ) -> dict[str, Any]:
     """Pictures as columns for `save_predictions`.
 
@@ -103,10 +104,12 @@ def picture_columns(
         truths: of each its picture ``(3, H, W)`` uint8 with what is annotated, and that in words.
         predictions: likewise what was predicted.
         longest: side of a picture in pixels.
+        key: what the colours stand for, each red, green and blue, 0 to 255.
 
     Returns:
         ``shown``, the names; ``shown_truth`` and ``shown_prediction``, WebP files one after the
-        other, with their ``_ends``; ``shown_truth_words`` and ``shown_prediction_words``.
+        other, with their ``_ends``; ``shown_truth_words`` and ``shown_prediction_words``;
+        ``shown_key``, texts, and ``shown_colors (T, 3)`` uint8.
     """
     return {
         "shown": list(names),
@@ -114,4 +117,6 @@ def picture_columns(
         "shown_prediction": [encode_picture(picture, longest) for picture, _ in predictions],
         "shown_truth_words": [words for _, words in truths],
         "shown_prediction_words": [words for _, words in predictions],
+        "shown_key": list(key),
+        "shown_colors": np.array(list(key.values()), np.uint8).reshape(-1, 3),
     }

@@ -36,10 +36,12 @@ def shown_columns(
     names = [str(source.image_ids[image.image]) for image in images]
     chosen = spread_order(names)[:NUM_SHOWN]
     truths, predictions = [], []
+    labels: set[int] = set()
     for image in (images[place] for place in chosen):
         true, found = image.true, image.found
         sure = found.scores >= _MIN_SCORE
         masks = _masks(image.found_masks)
+        labels.update(true.labels.tolist(), found.labels[sure].tolist())
         picture = source.read(image.image)
         truths.append(
             (
@@ -54,7 +56,9 @@ def shown_columns(
                 _words(found.labels[sure], source.classes, found.scores[sure]),
             )
         )
-    return picture_columns([names[place] for place in chosen], truths, predictions, longest)
+    count = len(source.classes)
+    key = {source.classes[label]: class_color(label, count) for label in sorted(labels)}
+    return picture_columns([names[place] for place in chosen], truths, predictions, longest, key)
 
 
 def _masks(runs: RunLengths | None) -> Tensor | None:

@@ -47,7 +47,8 @@ def shown_columns(result: LandmarkResult, source: LandmarkSource, longest: int) 
         words = f"mean error {100 * float(errors[row]):.1f} % of the distance between the eyes"
         predictions.append((_drawn(image, longest, true[seen], predicted[seen]), words))
     shown = [names[int(result.positions[row])] for row in chosen]
-    return picture_columns(shown, truths, predictions, longest)
+    key = {"true point": _TRUE, "predicted point": _PREDICTED}
+    return picture_columns(shown, truths, predictions, longest, key)
 
 
 def _drawn(image: Tensor, longest: int, true: Tensor, predicted: Tensor | None = None) -> Tensor:

@@ -36,18 +36,23 @@ def shown_columns(
     tested = [names[position] for position in positions.tolist()]
     chosen = [int(positions[place]) for place in spread_order(tested)[:NUM_SHOWN]]
     truths, predictions = [], []
+    labels: set[int] = set()
     before, was_training = module.device, module.training
     module.to(module.trainer.strategy.root_device).eval()  # a run ends on the CPU
     for position in chosen:
         image, mask = segments.pair(position)
         predicted = module.predict_classes(image[None].to(module.device))[0].cpu()
+        labels.update(mask.unique().tolist(), predicted.unique().tolist())
         truths.append((_laid_over(image, mask, segments.colors), _words(mask, segments)))
         counts = mask != IGNORED_CLASS
         share = 100 * float((predicted == mask)[counts].float().mean()) if bool(counts.any()) else 0
         words = f"{share:.0f} % of the pixels right; {_words(predicted, segments)}"
         predictions.append((_laid_over(image, predicted, segments.colors), words))
     module.to(before).train(was_training)
-    return picture_columns([names[place] for place in chosen], truths, predictions, longest)
+    key = {
+        segments.classes[k]: segments.colors[k].tolist() for k in sorted(labels - {IGNORED_CLASS})
+    }
+    return picture_columns([names[place] for place in chosen], truths, predictions, longest, key)
 
 
 def _laid_over(image: Tensor, mask: Tensor, colors: Tensor) -> Tensor:

@@ -11,17 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torchvision.io import ImageReadMode, read_image
 
 from instdisc.data import ImageSource, image_names
 from instdisc.metrics.mistakes import disagreements
 from instdisc.predictions import read_predictions, save_predictions
-from instdisc.types import Record
+from instdisc.types import About, Record
+from instdisc.writing import write_whole
 
 from ..thumbnails import encode_picture, spread_order
 from .plan import Job
 from .registry import TASKS
 
 _LONGEST = 112  # pixels
+_LONGEST_VIEWS = 900
 _NUM_SPREAD = 64  # for comparisons with the predictions of another results file
 _NUM_EACH = 6  # of a pair of methods: right by the first, wrong by the second
 _MOST = 200
@@ -43,6 +46,8 @@ def keep_pictures(jobs: Sequence[Job], stored: Mapping[str, list[Record]], folde
         for job, task in tasks
         if task.kind == "images" and task.parts == ("train", "test") and not task.writes_arrays
     }
+    for about in {id(s): s.about for job in jobs for s in job.subjects}.values():
+        keep_views(about, folder)
     for digest, data in sets.items():
         keep_thumbnails(data.images("images", "test"), digest, records, folder)
 
@@ -81,6 +86,31 @@ def keep_thumbnails(
         columns: dict[str, Any] = {"image": list(kept), "picture": list(kept.values())}
         save_predictions(path, {**columns, "classes": list(images.classes)})
     return path
+
+
+def keep_views(about: About, folder: Path) -> Path | None:
+    """Keeps the picture of the views that a pretraining left, in ``pictures/views-WEIGHTS.webp``.
+
+    It is ``views.png`` of `ViewPictures`, beside the checkpoint or its folder ``checkpoints``.
+
+    Args:
+        about: of a backbone.
+        folder: of the results file.
+
+    Returns:
+        The file, or ``None`` where the pretraining left no such picture.
+    """
+    if not about.checkpoint or not about.weights:
+        return None
+    beside = Path(about.checkpoint).resolve().parent
+    run = beside.parent if beside.name == "checkpoints" else beside
+    path = folder / "pictures" / f"views-{about.weights}.webp"
+    if not (run / "views.png").is_file():
+        return None
+    picture = read_image(str(run / "views.png"), ImageReadMode.RGB)
+    return write_whole(
+        path, lambda file: file.write_bytes(encode_picture(picture, _LONGEST_VIEWS).tobytes())
+    )
 
 
 def choose_names(
