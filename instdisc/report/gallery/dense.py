@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..material import Material
 from .drawing import color_key, side_by_side
 from .gallery import Gallery, Picture
-from .jobs import Job, jobs_with, stored_files
+from .jobs import Job, read_jobs, stored_files
 
 _COLUMNS = ("shown", "shown_truth", "shown_prediction", "shown_key")
 _IN_A_ROW = 4
@@ -24,7 +24,7 @@ def dense_galleries(material: Material) -> list[Gallery]:
     Every picture is of one image: what is annotated, then what each method predicts.
     """
     sets: dict[tuple[str, str, str], list[Job]] = {}
-    for job in jobs_with(material, _COLUMNS):
+    for job in read_jobs(material, _COLUMNS):
         key = (job.record.dataset, job.digest, job.record.task)
         sets.setdefault(key, []).append(job)
     return [

@@ -12,7 +12,7 @@ from instdisc.metrics.mistakes import Disagreements
 
 from ..material import Material
 from .gallery import Gallery, Picture
-from .jobs import Job, Thumbnails, jobs_with, read_thumbnails
+from .jobs import Job, Thumbnails, read_jobs, read_thumbnails
 
 _NUM_IMAGES = 6
 _MOST_PAIRS = 6  # of all sets together
@@ -26,7 +26,7 @@ def disagreement_galleries(material: Material) -> list[Gallery]:
     differ on most images; random weights come last.
     """
     sets: dict[tuple[str, str], dict[str, list[Job]]] = {}
-    for job in jobs_with(material, _COLUMNS):
+    for job in read_jobs(material, _COLUMNS):
         tasks = sets.setdefault((job.record.dataset, job.digest), {})
         tasks.setdefault(job.record.task, []).append(job)
     num_pairs = max(1, min(3, _MOST_PAIRS // max(1, len(sets))))

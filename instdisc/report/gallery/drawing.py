@@ -1,6 +1,6 @@
 """Pictures as bytes: made smaller, laid side by side, with words.
 
-Legend: K pictures.
+Legend: K pictures, H x W size of a picture.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 _QUALITY = 78  # of WebP
@@ -20,17 +21,30 @@ _GAP = 6
 _BLACK, _WHITE, _GREY = (20, 20, 20), (255, 255, 255), (235, 235, 235)
 
 
-def smaller(file: Path | bytes, longest: int) -> bytes:
+def smaller(file: Path, size: tuple[int, int]) -> bytes:
     """A picture file as WebP, at most so large.
 
     Args:
-        file: PNG, JPEG or WebP; its path or what it holds.
-        longest: its longer side in pixels at most.
+        file: PNG, JPEG or WebP.
+        size: width and height in pixels at most.
     """
-    with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as opened:
+    with Image.open(file) as opened:
         picture = _on_white(opened)
-    picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    picture.thumbnail(size, Image.Resampling.LANCZOS)
     return encoded(picture)
+
+
+def as_file(pixels: np.ndarray, side: int) -> bytes:
+    """An image as WebP whose longer side has so many pixels.
+
+    Args:
+        pixels: ``(H, W, 3)`` uint8.
+        side: in pixels.
+    """
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    scale = side / max(picture.size)
+    size = (max(1, round(scale * picture.width)), max(1, round(scale * picture.height)))
+    return encoded(picture.resize(size, Image.Resampling.BICUBIC))
 
 
 def side_by_side(pictures: Sequence[bytes | None], words: Sequence[str], columns: int) -> bytes:

@@ -8,7 +8,8 @@ from ..material import Material
 from .dense import dense_galleries
 from .disagreements import disagreement_galleries
 from .gallery import Gallery
-from .sheets import sheet_galleries
+from .reconstructions import reconstruction_galleries
+from .sheets import NEIGHBOURS, OTHERS, sheet_galleries
 from .views import view_galleries
 
 # In a page they take a third more.
@@ -42,8 +43,10 @@ def galleries(material: Material, *, most_bytes: int = MOST_BYTES) -> list[Galle
     """
     made = [
         *disagreement_galleries(material),
+        *sheet_galleries(material, NEIGHBOURS),
         *dense_galleries(material),
-        *sheet_galleries(material),
+        *reconstruction_galleries(material),
+        *sheet_galleries(material, OTHERS),
         *view_galleries(material),
     ]
     return _within(made, most_bytes)

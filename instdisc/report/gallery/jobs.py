@@ -42,7 +42,7 @@ class Job(NamedTuple):
         return RANDOM in (self.record.pretraining, self.record.method)
 
 
-def jobs_with(material: Material, columns: Sequence[str]) -> list[Job]:
+def read_jobs(material: Material, columns: Sequence[str]) -> list[Job]:
     """The runs that kept some arrays, in the order of their records.
 
     Of several runs of a method and task on the same images (seeds, settings) the first stands for
@@ -51,6 +51,9 @@ def jobs_with(material: Material, columns: Sequence[str]) -> list[Job]:
     Args:
         material: of the report.
         columns: names of the arrays.
+
+    Raises:
+        ValueError: if a file is damaged.
     """
     jobs: dict[tuple[str, str, str, str], Job] = {}
     seen: set[str] = set()
@@ -60,8 +63,10 @@ def jobs_with(material: Material, columns: Sequence[str]) -> list[Job]:
         if not record.job or record.job in seen or key in jobs:
             continue
         seen.add(record.job)
-        arrays = material.arrays(record)
-        if arrays is not None and all(column in arrays for column in columns):
+        paths = (folder / "predictions" / f"{record.job}.npz" for folder in material.folders)
+        path = next((path for path in paths if path.is_file()), None)
+        arrays = {} if path is None else read_predictions(path, needed=columns)
+        if arrays:
             jobs[key] = Job(method, record, arrays)
     return list(jobs.values())
 

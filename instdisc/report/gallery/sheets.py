@@ -1,9 +1,9 @@
-"""Pictures that analyses drew: neighbours, reconstructions, mistakes and so on."""
+"""Pictures that analyses drew: neighbours, mistakes, maps and so on."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from instdisc.types import Record
@@ -12,19 +12,17 @@ from ..material import Material
 from .drawing import smaller
 from .gallery import Gallery, Picture
 
-_LONGEST = 1200  # pixels
+Sheets = Mapping[str, tuple[str, str]]
+_SIZE = (1100, 1800)  # pixels
 _NUM_FACTS = 8
 # The names of the figures of `analyse`; what each shows.
-SHEETS = {
+NEIGHBOURS = {
     "neighbours": (
         "Nearest neighbours",
         "Test images, and the test images whose features are most similar with each method.",
     ),
-    "inversion": (
-        "Reconstructions",
-        "Images that were made from nothing but the features of a stage: what they lack, the "
-        "features do not hold.",
-    ),
+}
+OTHERS = {
     "mistakes": (
         "Mistakes of linear classifiers",
         "Test images that are right with one method and wrong with another, or wrong with all.",
@@ -49,20 +47,25 @@ SHEETS = {
 }
 
 
-def sheet_galleries(material: Material) -> list[Gallery]:
-    """A gallery for each kind of picture of an analysis, with a picture for each data set."""
+def sheet_galleries(material: Material, sheets: Sheets) -> list[Gallery]:
+    """A gallery for each kind of picture of an analysis, with a picture for each data set.
+
+    Args:
+        material: of the report.
+        sheets: titles and captions, by the names of the figures.
+    """
     files: dict[str, list[tuple[str, Path]]] = {}
     for path in material.pictures():
-        dataset, kind = _split(path.stem)
+        dataset, kind = _split(path.stem, sheets)
         if kind:
             files.setdefault(kind, []).append((dataset, path))
     galleries = []
-    for kind, (title, caption) in SHEETS.items():
+    for kind, (title, caption) in sheets.items():
         pictures = [
             Picture(
                 dataset,
                 " ".join([f"{title} on {dataset}.", *_facts(material.records, kind, dataset)]),
-                smaller(path, _LONGEST),
+                smaller(path, _SIZE),
                 "image/webp",
             )
             for dataset, path in files.get(kind, [])
@@ -72,9 +75,9 @@ def sheet_galleries(material: Material) -> list[Gallery]:
     return galleries
 
 
-def _split(stem: str) -> tuple[str, str]:
+def _split(stem: str, sheets: Sheets) -> tuple[str, str]:
     """Data set and kind of ``DATASET_KIND``, which may have a hash behind it."""
-    match = re.fullmatch(rf"(.+)_({'|'.join(SHEETS)})(_[0-9a-f]{{8}})?", stem)
+    match = re.fullmatch(rf"(.+)_({'|'.join(sheets)})(_[0-9a-f]{{8}})?", stem)
     return (match[1], match[2]) if match else ("", "")
 
 

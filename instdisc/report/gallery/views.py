@@ -9,7 +9,7 @@ from ..pooling import method_labels
 from .drawing import smaller
 from .gallery import Gallery, Picture
 
-_LONGEST = 900  # pixels
+_SIZE = (900, 900)  # pixels
 
 
 def view_galleries(material: Material) -> list[Gallery]:
@@ -25,6 +25,6 @@ def view_galleries(material: Material) -> list[Gallery]:
         path = next((path for path in paths if path.is_file()), None)
         if path is not None:
             words = f"Views of training images of {label}, a row for each image."
-            pictures.append(Picture(label, words, smaller(path, _LONGEST), "image/webp"))
+            pictures.append(Picture(label, words, smaller(path, _SIZE), "image/webp"))
     caption = "The first batch of the pretraining: each row shows the views of one image."
     return [Gallery("Views in pretraining", caption, pictures)] if pictures else []
