@@ -111,7 +111,7 @@ def make_grid(
     datasets = shortest_names(result.dataset for result in rows)
     lines = notes(pooled, datasets)
     if comparison is not None and any(result in comparison.best for result in rows):
-        lines.append(_bold_note(all(result in comparison.best for result in rows)))
+        lines.append(bold_note(all(result in comparison.best for result in rows)))
     return Grid(title, columns, rows, cells, datasets, lines)
 
 
@@ -175,7 +175,7 @@ def _best(
     return comparison.best[result]
 
 
-def _bold_note(everywhere: bool) -> str:
+def bold_note(everywhere: bool) -> str:
     rest = "" if everywhere else "; in results that are not compared, the best"
     return (
         "Bold: the best and all that are not significantly below it (95 % interval of the "

@@ -65,7 +65,7 @@ def page_content(
         no_pictures: the sentence where there are no galleries.
     """
     groups = group_results(grid, comparison.headlines)
-    headline = part_of_grid(grid, groups.headlines)
+    headline = part_of_grid(grid, groups.headlines, comparison)
     tables = Tables(comparison)
     caption = "Headline results: one metric for each task and data set."
     single = labelled_records(grid, groups.networks)
@@ -102,13 +102,13 @@ def page_content(
         "headline": tables.make(headline, name="headline", caption=caption, means=True),
         "families": [
             tables.make(
-                part_of_grid(grid, places), name=family, caption=f"Every number of {family}."
+                part_of_grid(grid, places, comparison), name=family, caption=f"Every number of {family}."
             )
             for family, places in groups.families.items()
         ],
         "pair_tables": [
             tables.make(
-                part_of_grid(grid, places),
+                part_of_grid(grid, places, comparison),
                 name=family,
                 caption=f"Every number of {family} of two networks.",
             )

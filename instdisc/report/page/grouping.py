@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from instdisc.types import Record
 
-from ..grid import Grid
+from ..comparison import Comparison
+from ..grid import Grid, bold_note
 from ..notes import notes
 from ..pooling import Result
 
@@ -56,12 +57,13 @@ def group_results(grid: Grid, headlines: Collection[Result]) -> Groups:
     return Groups(chosen, dict(families), dict(pairs), labels)
 
 
-def part_of_grid(grid: Grid, places: Collection[int]) -> Grid:
+def part_of_grid(grid: Grid, places: Collection[int], comparison: Comparison) -> Grid:
     """The grid of some of its results, with the methods, sets and notes that these need.
 
     Args:
         grid: of all records.
         places: of the results in it.
+        comparison: that says what is bold in the grid.
     """
     kept = sorted(places)
     columns = sorted({column for column, place in grid.cells if place in places})
@@ -75,22 +77,10 @@ def part_of_grid(grid: Grid, places: Collection[int]) -> Grid:
     used = {result.dataset for result in results}
     datasets = {name: shown for name, shown in grid.datasets.items() if name in used}
     pooled = {(methods[c], results[p]): cell.pooled for (c, p), cell in cells.items()}
-    return Grid(grid.title, methods, results, cells, datasets, notes(pooled, datasets))
-
-
-def mark_best(grid: Grid, best: Mapping[Result, Collection[str]]) -> Grid:
-    """The grid with all in bold that is not significantly below the best.
-
-    Args:
-        grid: of all records.
-        best: of the comparison; where it does not tell, the best value stays bold.
-    """
-    cells = {}
-    for (column, place), cell in grid.cells.items():
-        chosen = best.get(grid.results[place])
-        bold = cell.bold if chosen is None else grid.methods[column] in chosen
-        cells[column, place] = cell._replace(bold=bold)
-    return grid._replace(cells=cells)
+    compared = [result in comparison.best for result in results]
+    bold = [bold_note(all(compared))] if any(compared) else []
+    lines = [*bold, *notes(pooled, datasets)]
+    return Grid(grid.title, methods, results, cells, datasets, lines)
 
 
 def labelled_records(grid: Grid, methods: Collection[str]) -> list[Record]:

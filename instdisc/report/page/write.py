@@ -15,7 +15,7 @@ from ..grid import Grid, make_grid
 from ..material import Material, read_material
 from .budget import render_within
 from .content import page_content, table_texts
-from .grouping import group_results, mark_best, part_of_grid
+from .grouping import group_results, part_of_grid
 
 _NONE = "No pictures: the tasks of these records saved none."
 _NOT_ASKED = "No pictures: this page was made without them."
@@ -67,7 +67,7 @@ def write_report(
     paths = [Path(file) for file in results]
     material, damaged = _readable(read_material(paths))
     comparison = compare(material)
-    grid = mark_best(make_grid(material.records), comparison.best)
+    grid = make_grid(material.records, comparison=comparison)
     pictures = find_galleries(material) if images else []
     content = page_content(
         material,
@@ -81,7 +81,8 @@ def write_report(
         no_pictures=_NONE if images else _NOT_ASKED,
     )
     headlines = group_results(grid, comparison.headlines).headlines
-    tables = _tables(path, grid, part_of_grid(grid, headlines) if headlines else grid)
+    short = part_of_grid(grid, headlines, comparison) if headlines else grid
+    tables = _tables(path, grid, short)
     content["files"] = [table.name for table in tables]
     text = render_within(content, pictures)
     for file, table in {**tables, path: text}.items():
