@@ -176,6 +176,11 @@ def _best(
 
 
 def bold_note(everywhere: bool) -> str:
+    """What bold means in a table.
+
+    Args:
+        everywhere: whether every result is compared.
+    """
     rest = "" if everywhere else "; in results that are not compared, the best"
     return (
         "Bold: the best and all that are not significantly below it (95 % interval of the "

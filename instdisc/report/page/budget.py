@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..gallery import Gallery
@@ -12,12 +12,9 @@ from .render import render
 LARGEST = 5_000_000  # bytes of a page
 _SIDES = ((1024, "at most 1,024 px"), (480, "at most 480 px"), (240, "at most 240 px"))
 Content = dict[str, Any]
-Step = tuple[Callable[[Content], Content], str]
 
 
-def render_within(
-    content: Content, galleries: Sequence[Gallery], *, largest: int = LARGEST
-) -> str:
+def render_within(content: Content, galleries: Sequence[Gallery], *, largest: int = LARGEST) -> str:
     """The page, with as much as fits.
 
     In this order: pictures become JPEG files of at most 1,024, 480 and 240 px; galleries are left
@@ -36,11 +33,10 @@ def render_within(
     for change, notice in _steps(content, galleries):
         if len(text.encode("utf-8")) < largest:
             return text
-        changed = change(content)
         # Of several notices of one kind the last counts.
         kind = notice.split(":")[0]
         notices = [n for n in content["notices"] if n.split(":")[0] != kind]
-        content = {**changed, "notices": [*notices, notice]}
+        content = {**content, **change, "notices": [*notices, notice]}
         text = render(content)
     if len(text.encode("utf-8")) >= largest:
         raise ValueError(
@@ -50,20 +46,19 @@ def render_within(
     return text
 
 
-def _steps(content: Content, galleries: Sequence[Gallery]) -> Iterator[Step]:
+def _steps(content: Content, galleries: Sequence[Gallery]) -> Iterator[tuple[Content, str]]:
+    """What changes in the content, and the sentence that says so."""
     if content["galleries"]:
         for side, words in _SIDES:
             shown = embed_galleries(galleries, side)
             notice = f"Pictures are smaller than they were made: {words}, to keep the page small."
-            yield (lambda old, shown=shown: {**old, "galleries": shown}), notice
+            yield {"galleries": shown}, notice
         for left in range(len(shown) - 1, -1, -1):
             names = ", ".join(gallery.title for gallery in shown[left:])
-            notice = f"Pictures left out to keep the page small: {names}."
-            yield (lambda old, left=left: {**old, "galleries": old["galleries"][:left]}), notice
+            yield {"galleries": shown[:left]}, f"Pictures left out to keep the page small: {names}."
     notice = "Tables left out to keep the page small: every number is in the files beside it."
-    yield (lambda old: {**old, "families": [], "pair_tables": []}), notice
+    yield {"families": [], "pair_tables": []}, notice
     charts = content["charts"]
     for left in range(len(charts) - 1, -1, -1):
         names = ", ".join(chart.title for chart in charts[left:])
-        notice = f"Figures left out to keep the page small: {names}."
-        yield (lambda old, left=left: {**old, "charts": old["charts"][:left]}), notice
+        yield {"charts": charts[:left]}, f"Figures left out to keep the page small: {names}."

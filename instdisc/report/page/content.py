@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from .grouping import by_family, group_results, labelled_records, part_of_grid
 from .networks import describe_networks
 from .pictures import embed_galleries
 from .standing import describe_differences, describe_pairs, describe_standings
-from .tables import Tables, measured
+from .tables import ResultTable, Tables, measured
 
 _SECTIONS = (
     ("verdict", "Verdict"),
@@ -74,6 +74,11 @@ def page_content(
     drawings = draw_charts(charts)
     shown = embed_galleries(galleries)
     cautions = find_cautions(material, labelled_records(headline, headline.methods), damaged)
+
+    def table(name: str, places: Collection[int], caption: str) -> ResultTable:
+        part = part_of_grid(grid, places, comparison)
+        return tables.make(part, name=name, caption=caption)
+
     parts = {
         "who": [("cautions", "Cautions")],
         "results": [("numbers", "Every number"), ("copies", "To copy")],
@@ -101,17 +106,11 @@ def page_content(
         "cautions": cautions,
         "headline": tables.make(headline, name="headline", caption=caption, means=True),
         "families": [
-            tables.make(
-                part_of_grid(grid, places, comparison), name=family, caption=f"Every number of {family}."
-            )
+            table(family, places, f"Every number of {family}.")
             for family, places in groups.families.items()
         ],
         "pair_tables": [
-            tables.make(
-                part_of_grid(grid, places, comparison),
-                name=family,
-                caption=f"Every number of {family} of two networks.",
-            )
+            table(family, places, f"Every number of {family} of two networks.")
             for family, places in groups.pairs.items()
         ],
         "copies": table_texts(headline if headline.results else grid),

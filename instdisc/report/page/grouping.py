@@ -1,4 +1,4 @@
-"""Which results stand in which table of a page: headline numbers, all numbers, pairs of networks."""
+"""Which results stand in which table of a page: headlines, all numbers, pairs of networks."""
 
 from __future__ import annotations
 

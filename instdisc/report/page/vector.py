@@ -69,8 +69,9 @@ def inline_svg(figure: Figure, *, name: str, title: str, alternative: str) -> st
 
 def _draw(figure: Figure, name: str) -> str:
     buffer = io.BytesIO()
-    settings = {"svg.hashsalt": name, "svg.fonttype": "none", "font.sans-serif": _FONTS}
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context(
+        {"svg.hashsalt": name, "svg.fonttype": "none", "font.sans-serif": _FONTS}
+    ):
         figure.savefig(buffer, format="svg", metadata=_METADATA)
     return buffer.getvalue().decode("utf-8")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from instdisc.checks import checked_call, output_file
@@ -86,8 +87,12 @@ def write_report(
     content["files"] = [table.name for table in tables]
     text = render_within(content, pictures)
     for file, table in {**tables, path: text}.items():
-        write_whole(file, lambda part, table=table: part.write_bytes(table.encode("utf-8")))
+        write_whole(file, partial(_put, table))
     return path
+
+
+def _put(text: str, path: Path) -> None:
+    path.write_bytes(text.encode("utf-8"))
 
 
 def _tables(path: Path, grid: Grid, headline: Grid) -> dict[Path, str]:

@@ -40,8 +40,9 @@ def records() -> list[Record]:
             for metric, shift in (("top-1", 0.0), ("ECE", -60.0)):
                 top = value + shift + len(dataset)
                 made.append(
-                    Record("readout", dataset, metric, top, top - 2, top + 2, **ends, **fields)
-                    ._replace(higher_is_better=metric == "top-1", job=f"{dataset}{number}")
+                    Record(
+                        "readout", dataset, metric, top, top - 2, top + 2, **ends, **fields
+                    )._replace(higher_is_better=metric == "top-1", job=f"{dataset}{number}")
                 )
             for seed in (0, 1, 2):
                 shots = {"seed": seed, "n": 600, "settings": {"shots": 5}}

@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 SECTIONS = ["verdict", "who", "results", "published", "figures", "pictures", "how"]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"),
@@ -32,12 +34,15 @@ addEventListener("load", () => {{
     heading.click();
     return {{
       width: root.clientWidth, content: root.scrollWidth, sections,
-      scrolled: [...page.querySelectorAll(".scroll")].filter((b) => b.scrollWidth > b.clientWidth).length,
+      scrolled: [...page.querySelectorAll(".scroll")]
+        .filter((box) => box.scrollWidth > box.clientWidth).length,
       pictures: [...page.images].every((image) => image.naturalWidth > 0),
       sorted: heading.closest("th").getAttribute("aria-sort"),
     }};
   }});
-  document.body.append(Object.assign(document.createElement("pre"), {{ textContent: JSON.stringify(told) }}));
+  const shown = document.createElement("pre");
+  shown.textContent = JSON.stringify(told);
+  document.body.append(shown);
 }});
 </script>"""
 WIDTHS = (1280, 400)
@@ -99,9 +104,16 @@ def test_no_request_leaves_the_page(page, tmp_path):
 
 
 def test_screenshot_and_print(page, tmp_path):
-    browse(tmp_path, page.path.as_uri(), "--window-size=1280,900", f"--screenshot={tmp_path / 'a.png'}")
+    browse(
+        tmp_path, page.path.as_uri(), "--window-size=1280,900", f"--screenshot={tmp_path / 'a.png'}"
+    )
     with Image.open(tmp_path / "a.png") as image:
         assert image.size == (1280, 900)
         assert len(image.convert("L").getcolors()) > 16  # letters, not an empty sheet
-    browse(tmp_path, page.path.as_uri(), "--no-pdf-header-footer", f"--print-to-pdf={tmp_path / 'a.pdf'}")
+    browse(
+        tmp_path,
+        page.path.as_uri(),
+        "--no-pdf-header-footer",
+        f"--print-to-pdf={tmp_path / 'a.pdf'}",
+    )
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")

@@ -1,6 +1,7 @@
 """The page as a document: its parts, its words, and that nothing in it points outside."""
 
 import csv
+import itertools
 import re
 from html.parser import HTMLParser
 
@@ -104,7 +105,7 @@ def test_it_can_be_heard_and_driven_by_keys(document):
     levels = [int(tag[1]) for tag, _ in document.elements if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
 
 
 def test_texts_of_records_are_no_markup(document, page):
@@ -123,7 +124,7 @@ def test_results_are_bold_shaded_and_averaged(document, page):
     pets = shown["pets", "readout top-1 (%)"]
     # 84 and 82 of 900 images each: not significantly apart; random weights reach 44.
     assert pets.count("<b>") == 2
-    assert '<b>84.0</b><small>± 2.0</small>' in pets
+    assert "<b>84.0</b><small>± 2.0</small>" in pets
     assert 'class="number gain4"' in pets
     means = shown["mean of 2 sets", "readout top-1 (%)"]
     assert re.findall(r"[\d.]{3,}(?=<)", means) == ["84.0", "82.0", "44.0"]
