@@ -25,6 +25,7 @@ setup(
         "instdisc": ["py.typed"],
         "instdisc.data.catalog": ["*.txt"],
         "instdisc.report": ["published.json"],
+        "instdisc.report.page": ["*.html", "*.css", "*.js"],
     },
     python_requires=">=3.10",
     install_requires=[

@@ -11,6 +11,7 @@ from instdisc.types import Record
 
 from ..identity import asked
 from ..labels import label
+from .networks import describe_view
 
 _MOST_VALUES = 6
 
@@ -67,6 +68,8 @@ def describe_tasks(families: Mapping[str, Sequence[Record]]) -> list[TaskRuns]:
     for task, records in families.items():
         values: dict[str, dict[str, None]] = defaultdict(dict)
         for record in records:
+            if record.view:
+                values["view"].setdefault(describe_view(record.view))
             for name, value in asked(record).items():
                 if name.startswith("settings.") and name != "settings.data":
                     text = label({name: value}, [name])

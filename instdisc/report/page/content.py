@@ -69,11 +69,11 @@ def page_content(
     tables = Tables(comparison)
     caption = "Headline results: one metric for each task and data set."
     single = labelled_records(grid, groups.networks)
-    families = by_family(single)
+    compared = labelled_records(headline, headline.methods)
     notes = [note for path in paths for note in read_runs(path)]
     drawings = draw_charts(charts)
     shown = embed_galleries(galleries)
-    cautions = find_cautions(material, labelled_records(headline, headline.methods), damaged)
+    cautions = find_cautions(material, compared, damaged)
 
     def table(name: str, places: Collection[int], caption: str) -> ResultTable:
         part = part_of_grid(grid, places, comparison)
@@ -102,7 +102,7 @@ def page_content(
         "standings": describe_standings(comparison),
         "pairs": describe_pairs(comparison),
         "differences": describe_differences(comparison),
-        "networks": describe_networks(families),
+        "networks": describe_networks(single, compared),
         "cautions": cautions,
         "headline": tables.make(headline, name="headline", caption=caption, means=True),
         "families": [

@@ -24,7 +24,7 @@ class Network(NamedTuple):
         parameters: e.g. ``"25.6 M"``.
         files: of its weights, with as much of their paths as tells them apart.
         weights: the first eight digits of each hash.
-        views: how images were shown, each once.
+        views: how images were shown for what is compared, each once; of all if nothing is.
         seeds: of its records.
         recipe: of its file, if it still tells; names and values.
     """
@@ -40,19 +40,22 @@ class Network(NamedTuple):
     recipe: list[tuple[str, str]]
 
 
-def describe_networks(families: Mapping[str, Sequence[Record]]) -> list[Network]:
+def describe_networks(records: Iterable[Record], compared: Iterable[Record]) -> list[Network]:
     """The networks of a report, in the order in which they appear.
 
     Args:
-        families: records by task, each under the label of its method.
+        records: each under the label of its method.
+        compared: those of the headline results, likewise.
     """
     of_label: dict[str, list[Record]] = {}
-    for records in families.values():
-        for record in records:
-            of_label.setdefault(record.method, []).append(record)
-    paths = [r.checkpoint for records in of_label.values() for r in records if r.checkpoint]
+    views: dict[str, dict[str, None]] = {}
+    for record in records:
+        of_label.setdefault(record.method, []).append(record)
+    for record in compared:
+        views.setdefault(record.method, {}).setdefault(describe_view(record.view))
+    paths = [r.checkpoint for group in of_label.values() for r in group if r.checkpoint]
     names = shortest_names(paths)
-    return [_network(label, records, names) for label, records in of_label.items()]
+    return [_network(label, group, names, views.get(label)) for label, group in of_label.items()]
 
 
 def describe_view(view: Mapping[str, Any]) -> str:
@@ -92,7 +95,13 @@ def short_count(number: int) -> str:
     return str(number or "")
 
 
-def _network(label: str, records: Sequence[Record], names: Mapping[str, str]) -> Network:
+def _network(
+    label: str,
+    records: Sequence[Record],
+    names: Mapping[str, str],
+    views: Iterable[str] | None,
+) -> Network:
+    shown = views or dict.fromkeys(describe_view(record.view) for record in records)
     files = dict.fromkeys(record.checkpoint for record in records if record.checkpoint)
     return Network(
         label=label,
@@ -101,7 +110,7 @@ def _network(label: str, records: Sequence[Record], names: Mapping[str, str]) ->
         parameters=_joined(short_count(record.parameters) for record in records),
         files=[names[file] for file in files],
         weights=list(dict.fromkeys(record.weights[:8] for record in records if record.weights)),
-        views=list(dict.fromkeys(filter(None, (describe_view(r.view) for r in records)))),
+        views=[view for view in shown if view],
         seeds=sorted({record.seed for record in records}),
         recipe=next(filter(None, map(_recipe, files)), []),
     )
