@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,7 +97,6 @@ def _given(arguments: Sequence[str], name: str) -> bool:
 
 def _values(arguments: Sequence[str], name: str) -> list[str]:
     """What is given for an option, as ``--name value`` or ``--name=value``."""
-    pairs = zip(arguments, arguments[1:], strict=False)
-    spaced = [after for word, after in pairs if word == f"--{name}"]
+    spaced = [after for word, after in itertools.pairwise(arguments) if word == f"--{name}"]
     joined = [word.partition("=")[2] for word in arguments if word.startswith(f"--{name}=")]
     return spaced + joined

@@ -50,7 +50,7 @@ def offline(function: Callable[..., Any]) -> Callable[..., Any]:
         with (
             mock.patch("huggingface_hub.HfApi.create_repo"),
             mock.patch("huggingface_hub.HfApi.upload_folder"),
-            mock.patch("huggingface_hub.hf_hub_download", lambda *_, **__: str(checkpoint())),
+            mock.patch("huggingface_hub.hf_hub_download", return_value=str(checkpoint())),
         ):
             return function(**arguments)
 
@@ -113,6 +113,13 @@ CALLS: list[Call] = [
         name=optional(TEXT),
         repo_id=optional(TEXT),
     ),
+    written(
+        "instdisc.report.write_report",
+        lambda: {"results": [file()], "out": folder() / "a.html"},
+        results=sequence(PATH.also(missing="none-such.jsonl")),
+        out=PATH.also(suffix="report.xyz"),
+    ),
+    *documented("instdisc.runs", "RunNote", "append_run", "read_runs"),
     written(
         "instdisc.report.results_figure",
         lambda: {"records": records(), "path": folder() / "a.png"},
