@@ -133,7 +133,7 @@ def from_hub(
             Hub cannot be reached.
     """
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
 
     download = functools.partial(
         hf_hub_download, repo_id, revision=revision, token=token, library_name="instdisc"

@@ -50,7 +50,7 @@ def offline(function: Callable[..., Any]) -> Callable[..., Any]:
         with (
             mock.patch("huggingface_hub.HfApi.create_repo"),
             mock.patch("huggingface_hub.HfApi.upload_folder"),
-            mock.patch("huggingface_hub.hf_hub_download", lambda *_, **__: str(checkpoint())),
+            mock.patch("huggingface_hub.hf_hub_download", return_value=str(checkpoint())),
         ):
             return function(**arguments)
 
