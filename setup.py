@@ -22,11 +22,13 @@ setup(
     license_files=["LICENSE"],
     packages=find_packages(include=["instdisc", "instdisc.*"]),
     package_data={
-        "instdisc": ["py.typed"],
+        "instdisc": ["py.typed", "__init__.pyi"],
+        "instdisc.cli.recipes": ["**/*.yaml"],
         "instdisc.data.catalog": ["*.txt"],
         "instdisc.report": ["published.json", "*.md.jinja"],
         "instdisc.report.page": ["*.html", "*.css", "*.js"],
     },
+    entry_points={"console_scripts": ["instdisc = instdisc.cli:main"]},
     python_requires=">=3.10",
     install_requires=[
         "torch>=2.11",
@@ -36,6 +38,7 @@ setup(
         "torchmetrics>=1.8",
         "pycocotools>=2.0.8",
         "jsonargparse[signatures]>=4.40",
+        "lazy_loader>=0.4",
         "rich",
         "matplotlib",
         "jinja2",

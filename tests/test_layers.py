@@ -15,13 +15,12 @@ LEVELS = [
     {"checks"},
     {"types", "distributed", "heap", "gpu", "writing", "loggers"},
     {"resuming"},
-    {"records", "predictions"},
+    {"records", "predictions", "runs"},
     {"data", "models", "losses", "metrics"},
     {"checkpoint"},
     {"methods", "transfer"},
     {"analysis"},
     {"callbacks"},
-    {"cli"},
 ]
 # What a level would allow and the design does not.
 NEVER = {
@@ -29,17 +28,19 @@ NEVER = {
     "transfer": {"methods"},  # they see a checkpoint, not how it was trained
     "analysis": {"methods"},
 }
-REPORT_SEES = {"types", "checks", "records", "predictions", "writing", "metrics"}
+REPORT_SEES = {"types", "checks", "records", "predictions", "runs", "writing", "metrics"}
 SEE_EVERYTHING = {"__init__", "testing"}
 NAMELESS = {"util", "utils", "helper", "helpers", "common", "core", "misc"}
 
-ROOMS = set().union(*LEVELS) | {"report", "testing"}
+ROOMS = set().union(*LEVELS) | {"report", "cli", "testing"}
 
 
 def allowed(room: str) -> set[str]:
     """The rooms that files of ``room`` may import, itself among them."""
     if room in SEE_EVERYTHING:
         return ROOMS
+    if room == "cli":
+        return ROOMS - {"testing"}
     if room == "report":
         return REPORT_SEES | {room}
     (level,) = [i for i, rooms in enumerate(LEVELS) if room in rooms]

@@ -9,26 +9,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress
 
 from instdisc import checks
 from instdisc.checks import checked_call
 from instdisc.records import append_job, read_jobs
+from instdisc.runs import append_run
 from instdisc.types import Record
 
 from ..features.cache import cached_features
-from .plan import Job, check_options, plan_jobs
+from .plan import Job, check_options, plan_jobs, without_thumbnails
+from .progress import suite_progress
 from .registry import TASKS
 from .runner import Runner
 from .sets import DataSets, Keep, find_sets
 from .subjects import Checkpoints, find_subjects
+from .thumbnails import keep_pictures
 
 _log = logging.getLogger(__name__)
 
@@ -100,6 +96,7 @@ def run_suite(
     precision: str = "32-true",
     keep: Keep = "nothing",
     predictions: bool = True,
+    thumbnails: bool = True,
     seed: int = 0,
     progress: bool = True,
 ) -> SuiteRecords:
@@ -118,11 +115,18 @@ def run_suite(
             random weights in each architecture of the checkpoints, or ``"random:resnet50"``; a
             `Backbone`. Or a mapping of names to these.
         data_sets: names of sets, folders or tables, see `instdisc.data.LAYOUTS`; as
-            ``NAME=FOLDER`` for a known set in that folder, or to name a folder. An `ImageSource`,
-            which is split by seed 0 where a task needs parts, or a pair of one to train on and one
-            to test on. Or a mapping of names to these.
+            ``NAME=FOLDER`` for a known set in that folder, or to name a folder. ``SET@PART`` is a
+            part of one alone, by its official name (``"cropdisease@train"``). An `ImageSource`;
+            it is split by seed 0 where a task needs parts, and so is a part. A pair of any of
+            these to train on and to test on, as text ``NAME=TRAIN:TEST``, whose classes are
+            matched by name; or three, ``NAME=BASE_TRAIN:BASE_TEST:NOVEL``, for the task
+            ``base_and_novel``. ``"bscd_fsl"`` stands for the four sets of BSCD-FSL. Or a mapping
+            of names to these.
         tasks: names in `TASKS`.
-        options: for a task, keywords of its function; JSON values.
+        options: for a task, keywords of its function; JSON values. Of few-shot tasks also
+            ``"protocol"`` (``"islam"``, ``"bscd_fsl"``), the published ways, shots, queries and
+            episodes; ``"episodes_file"``, a ``.npz`` file of `Episodes` or a folder with
+            ``SET.npz``, which is read, or drawn and written; and a list of classifiers.
         data_root: the folder that holds the data sets.
         results: the ``.jsonl`` file.
         cache: the folder of the features; ``None`` for ``features`` beside `results`.
@@ -134,6 +138,9 @@ def run_suite(
         keep: ``"memory"`` decodes a set once for the tasks that train on it.
         predictions: whether to keep the predictions of each job, in ``predictions/JOB.npz`` beside
             `results`.
+        thumbnails: whether what is kept may show images: with the `predictions` of classes, small
+            pictures of the test images on which methods differ, in ``pictures`` beside `results`;
+            and in the arrays of a task or analysis that has the option ``thumbnail``.
         seed: of the tasks, and of random weights.
         progress: show a bar.
 
@@ -161,6 +168,8 @@ def run_suite(
     """
     options = {} if options is None else options
     check_options(tasks, options, image_size=image_size, precision=precision)
+    if not thumbnails:
+        options = without_thumbnails(options, tasks)
     device = checks.device("device", device)
     results = Path(checks.instance("results", results, (str, Path), "a path"))
     if results.is_dir():
@@ -193,11 +202,7 @@ def run_suite(
     jobs = plan_jobs(subjects, sets, tasks, options, offered, miss)
     kept = results.parent / "predictions" if predictions else None
     todo = _to_run(jobs, stored, kept)
-    columns = (
-        *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()),
-        *(TimeElapsedColumn(), TimeRemainingColumn()),
-    )
-    with Progress(*columns, disable=not progress) as bar:
+    with suite_progress(shown=progress) as bar:
         overall = bar.add_task("all", total=len(todo))
         current = bar.add_task("", total=None)
         run = Runner(extract, offered, kept)
@@ -212,6 +217,9 @@ def run_suite(
                 stored[job.key] = append_job(records, results, job.key)
             bar.advance(overall)
         bar.remove_task(current)
+    if predictions and thumbnails:
+        keep_pictures(jobs, stored, results.parent)
+    append_run(results, missing)
     folder = results.parent / "predictions"
     return SuiteRecords(
         (_named(record, job) for job in jobs for record in stored.get(job.key, [])),
@@ -226,7 +234,10 @@ def run_suite(
 
 def _named(record: Record, job: Job) -> Record:
     """A record under the names that are used now."""
-    record = record._replace(dataset=job.data.name)
+    # Of base and novel classes the record itself says which.
+    ending = next((end for end in (" base", " novel") if record.dataset.endswith(end)), "")
+    kept = ending if "novel" in TASKS[job.task].parts else ""
+    record = record._replace(dataset=f"{job.data.name}{kept}")
     if TASKS[job.task].together:
         return record
     subject = job.subject

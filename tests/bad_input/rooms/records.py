@@ -114,6 +114,13 @@ CALLS: list[Call] = [
         repo_id=optional(TEXT),
     ),
     written(
+        "instdisc.report.write_report",
+        lambda: {"results": [file()], "out": folder() / "a.html"},
+        results=sequence(PATH.also(missing="none-such.jsonl")),
+        out=PATH.also(suffix="report.xyz"),
+    ),
+    *documented("instdisc.runs", "RunNote", "append_run", "read_runs"),
+    written(
         "instdisc.report.results_figure",
         lambda: {"records": records(), "path": folder() / "a.png"},
         records=FILLED,
