@@ -54,8 +54,8 @@ def push_to_hub(
     The repository is made if there is none. It gets ``model.safetensors`` (an export of this
     library), ``README.md`` from `card`, and ``config.json``, by which
     ``timm.create_model("hf-hub:USER/REPO", pretrained=True)`` opens it without this library. What
-    timm alone cannot build (another stem than timm's, a network of your own) has no ``config.json``
-    and is read by `from_hub`; the log says so.
+    timm alone cannot build (another stem than timm's, ``"resnet12"``, a network of your own) has
+    no ``config.json`` and is read by `from_hub`; the log says so.
 
     Args:
         source: see `export_backbone`.

@@ -151,6 +151,13 @@ def test_a_stem_of_its_own(hub, make_backbone, features, caplog):
     assert torch.equal(features(from_hub("me/net")), features(backbone))
 
 
+def test_an_architecture_that_is_not_in_timm(hub, make_backbone, features):
+    backbone = make_backbone("resnet12", channels=[4, 8, 8, 8])
+    push_to_hub(backbone, "me/net")
+    assert hub.names("me/net") == ["model.safetensors"]
+    assert torch.equal(features(from_hub("me/net")), features(backbone))
+
+
 def test_a_network_of_its_own(hub, randomise):
     def build():
         backbone = Backbone("test_resnet")
