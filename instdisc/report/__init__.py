@@ -1,8 +1,10 @@
-"""Records to tables and figures."""
+"""Records to tables, figures and comparisons."""
 
 from instdisc.records import append_records as append_records
 from instdisc.records import read_records as read_records
 
+from .comparison import Comparison as Comparison
+from .comparison import compare as compare
 from .figures import results_figure as results_figure
 from .published import Published as Published
 from .published import published_lines as published_lines
