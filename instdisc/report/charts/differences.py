@@ -12,6 +12,7 @@ from .forest import MOST_ROWS
 from .measured import Measured, full_headlines, interval_sentence, slug, told
 from .methods import Methods, arrange
 from .rows import Point, draw_rows
+from .style import shortened
 
 if TYPE_CHECKING:
     from ..comparison import Comparison, Difference
@@ -68,7 +69,7 @@ def _draw(
     figure = draw_rows(
         {name: [_point(row) for row in group] for name, group in drawn.items()},
         {method: methods.styles[method] for method in chosen},
-        label=f"{best} better by" + (f" ({points})" if points else ""),
+        label=f"{shortened(best, 30)} better by" + (f" ({points})" if points else ""),
         zero=True,
     )
     pooled = [_pooled(row) for group in drawn.values() for row in group]

@@ -52,7 +52,7 @@ def _draw(
                 errors, shares, color=style.colour, linestyle=style.line, marker=style.marker,
                 markevery=max(1, len(errors) // 6), markersize=4, linewidth=1.5,
             )  # fmt: skip
-        axes.set_ylim(0, 100)
+        axes.set_ylim(0, 103)
         axes.set_xlim(left=0)
         axes.grid(color="#d9dce1", linewidth=0.6)
         result = panel[0].result

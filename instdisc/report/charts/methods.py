@@ -46,7 +46,7 @@ class Methods(NamedTuple):
         count = len(set(present) & set(self.order))
         if count <= most:
             return ""
-        return f" Of {count} methods, the {most} of best mean rank (and random weights) are shown."
+        return f" Of {count} methods {most} are shown: random weights and those of best mean rank."
 
 
 def arrange(material: Material, comparison: Comparison) -> Methods:
