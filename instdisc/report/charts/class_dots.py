@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from .style import GREY, SMALL, Style, name_axes, name_panel, shortened, wrapped
 
 _NAMED = 2  # classes of each method that are named in a panel
-_LETTER = 0.032  # of the width of a panel
+_LETTER = 0.026  # of the width of a panel
+_MARGIN = 0.1  # likewise, by which a name may leave it
 
 
 class Panel(NamedTuple):
@@ -79,8 +80,11 @@ def _name_classes(axes: Axes, panel: Panel) -> None:
             width = (high - low) * _LETTER * (1 + max(map(len, lines)))
             height = (high - low) * 2 * _LETTER * (1 + len(lines))
             # Away from the diagonal, unless it would leave the panel there.
-            right = x - width < low if sign > 0 else x + width <= high
-            left, bottom = (x if right else x - width), (y if sign > 0 else y - height)
+            margin = _MARGIN * (high - low)
+            right = x - width < low if sign > 0 else x + width <= high + margin
+            level = y + height > high if sign > 0 else y - height < low
+            left = x if right else x - width
+            bottom = y - height / 2 if level else y if sign > 0 else y - height
             box = (left, bottom, left + width, bottom + height)
             if gaps[name] <= 0 or any(_overlap(box, other) for other in taken):
                 continue
@@ -88,10 +92,10 @@ def _name_classes(axes: Axes, panel: Panel) -> None:
             axes.annotate(
                 text,
                 (x, y),
-                (5 if right else -5, 4 * sign),
+                (5 if right else -5, 0 if level else 4 * sign),
                 textcoords="offset points",
                 ha="left" if right else "right",
-                va="bottom" if sign > 0 else "top",
+                va="center" if level else "bottom" if sign > 0 else "top",
                 fontsize=SMALL - 1,
             )
 

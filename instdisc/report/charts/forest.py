@@ -41,6 +41,8 @@ def draw_forest(material: Material, comparison: Comparison) -> list[Chart]:
     charts = []
     groups = group_by(full_headlines(comparison), lambda v: (v.result.task, v.result.metric))
     for group in groups.values():
+        if len(group) < 2:
+            continue  # a single value needs no figure
         rows = list(group_by(group, lambda v: (v.result.dataset, v.result.variant)).values())
         parts = [rows[start : start + MOST_ROWS] for start in range(0, len(rows), MOST_ROWS)]
         charts += [_draw(part, methods, set_names(group), k) for k, part in enumerate(parts)]

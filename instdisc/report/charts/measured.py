@@ -47,9 +47,7 @@ def measure(material: Material, wanted: Callable[[Record], bool]) -> list[Measur
         material: all records: labels of methods depend on all of them.
         wanted: whether a record is drawn.
     """
-    if not material.records:
-        return []
-    labelled = zip(material.records, method_labels(material.records), strict=True)
+    labelled = zip(material.records, label_methods(material.records), strict=True)
     kept = [(record, method) for record, method in labelled if wanted(record)]
     if not kept:
         return []
@@ -60,6 +58,24 @@ def measure(material: Material, wanted: Callable[[Record], bool]) -> list[Measur
     ):
         groups[method, result].append(record)
     return [Measured(*key, pool(group)) for key, group in groups.items()]
+
+
+def label_methods(records: Sequence[Record]) -> list[str]:
+    """`method_labels` of many records: each kind of record is looked at once.
+
+    Args:
+        records: all of a report.
+    """
+    if not records:
+        return []
+    keys = [
+        (r.method, r.architecture, r.parameters, r.pretraining, r.seed, r.weights, r.checkpoint)
+        for r in records
+    ]
+    first = dict(zip(reversed(keys), reversed(records), strict=True))
+    first = {key: first[key] for key in dict.fromkeys(keys)}
+    labels = dict(zip(first, method_labels(list(first.values())), strict=True))
+    return [labels[key] for key in keys]
 
 
 def full_headlines(comparison: Comparison) -> list[Measured]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..material import Material
-from ..pooling import method_labels
+from .measured import label_methods
 from .style import Style, is_random, make_styles
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Methods(NamedTuple):
 
 def arrange(material: Material, comparison: Comparison) -> Methods:
     """The methods of a report in their order, with their styles."""
-    labels = method_labels(material.records) if material.records else []
+    labels = label_methods(material.records)
     ranked = [row.method for row in comparison.ranks]
     order = list(dict.fromkeys([*ranked, *comparison.methods, *labels]))
     return Methods(order, make_styles([*comparison.methods, *labels]))

@@ -146,6 +146,16 @@ def test_training_curves_of_resumed_runs(made):
     assert "loss ends at MoCo 4, other 5" in chart.alternative
 
 
+def test_a_folder_of_many_checkpoints_names_no_run(made):
+    write_log(made.folder / "run", 0, [{"step": 1, "loss": 6.0}, {"step": 2, "loss": 5.0}])
+    records = [
+        made.record(method=method, checkpoint=str(made.folder / "run" / f"{method}.safetensors"))
+        for method in ("MoCo", "random")
+    ]
+    (chart,) = draw_training(*made.material(records))
+    assert [text.get_text() for text in chart.figure.legends[0].get_texts()] == ["run"]
+
+
 def test_long_logs_are_averaged(made):
     rows = [{"step": k, "loss": float(k % 2)} for k in range(10_000)]
     write_log(made.folder / "run", 0, rows)

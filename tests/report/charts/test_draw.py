@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from instdisc.report.charts import charts
+from instdisc.report.charts.measured import label_methods
+from instdisc.report.pooling import method_labels
 
 ODD = ["random", "<b>MoCo & $x_1$</b>", "a \\ long_name " + "of 800 epochs " * 20, 'Exemplar "8"']
 _MOST_BYTES = 150_000
@@ -69,6 +71,18 @@ def test_odd_names_and_many_methods(everything):
 
 
 def test_no_records_no_charts(made):
-    assert charts(*made.material([made.record()]))[0].name == "forest-knn-top-1"
+    assert charts(*made.material([made.record()])) == []
     empty = made.material([made.record("stage1_geometry", metric="RankMe")])
     assert charts(*empty) == []
+
+
+def test_labels_are_those_of_the_tables(made):
+    records = [
+        made.record(method=method, architecture=name, seed=seed, checkpoint=file, parameters=k)
+        for k in range(2)
+        for method in ("MoCo", "")
+        for name in ("resnet50", "vit")
+        for seed in range(2)
+        for file in ("a/last.ckpt", f"b/{seed}.ckpt")
+    ]
+    assert label_methods(records * 2) == method_labels(records * 2)
