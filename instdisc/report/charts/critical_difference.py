@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
+from ..comparison import Comparison
 from ..material import Material
 from .chart import Chart
 from .measured import slug
 from .methods import arrange
 from .style import DARK, NARROW, SMALL, name_axes, new_figure, plain, shortened
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 _LINE = 0.2  # inches between lines of names, and between bars
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from matplotlib.patches import Patch
 
+from ..comparison import Comparison
 from ..material import Material
 from .chart import Chart
 from .measured import Measured, group_by, interval_sentence, measure, set_names, slug, told
 from .methods import Methods, arrange
 from .rows import draw_rows, point
 from .style import NARROW, SMALL, add_legend, name_axes, new_figure, wrapped
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 # What each type of Bolya et al. (2020) is, and what of Hoiem et al. (2012).
 TIDE = {

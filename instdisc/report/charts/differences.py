@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from ..comparison import Comparison, Difference
 from ..labels import shortest_names
 from ..material import Material
 from ..pooling import Pooled, Result
@@ -13,9 +12,6 @@ from .measured import Measured, full_headlines, interval_sentence, slug, told
 from .methods import Methods, arrange
 from .rows import Point, draw_rows
 from .style import shortened
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison, Difference
 
 
 def draw_differences(material: Material, comparison: Comparison) -> list[Chart]:

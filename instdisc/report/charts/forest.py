@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from ..comparison import Comparison
 from ..material import Material
 from .chart import Chart
 from .measured import (
@@ -18,9 +17,6 @@ from .measured import (
 )
 from .methods import Methods, arrange
 from .rows import draw_rows, point
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 MOST_ROWS = 12  # of a figure; more sets are split over several
 

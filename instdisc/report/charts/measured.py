@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from instdisc.types import Record
 
+from ..comparison import Comparison
 from ..grid import number
 from ..labels import shortest_names
 from ..material import Material
 from ..notes import intervals
 from ..pooling import Pooled, Result, method_labels, pool, split_results
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 _Key = TypeVar("_Key", bound=Hashable)
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from ..comparison import Comparison
 from ..material import Material
 from .measured import label_methods
 from .style import Style, is_random, make_styles
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 MOST_METHODS = 8  # in one figure
 

@@ -5,11 +5,12 @@ Legend: N images.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.lines import Line2D
 
+from ..comparison import Comparison
 from ..material import Material
 from .chart import Chart
 from .class_dots import Panel, draw_dots
@@ -21,9 +22,6 @@ from .style import (
     is_random,
     new_panels,
 )
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 _MOST_PANELS = 6
 _FEWEST = 2  # classes

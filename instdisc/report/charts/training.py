@@ -11,10 +11,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..comparison import Comparison
 from ..labels import shortest_names
 from ..material import Material
 from .chart import Chart
@@ -22,9 +22,6 @@ from .curves import line_handle
 from .measured import label_methods
 from .methods import MOST_METHODS, arrange
 from .style import NARROW, Style, add_legend, make_styles, name_axes, new_figure
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 # What is drawn of a log: column, label of the axis, what a value is multiplied with.
 COLUMNS = (

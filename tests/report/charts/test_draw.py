@@ -86,3 +86,17 @@ def test_labels_are_those_of_the_tables(made):
         for file in ("a/last.ckpt", f"b/{seed}.ckpt")
     ]
     assert label_methods(records * 2) == method_labels(records * 2)
+
+
+def test_records_are_no_material(made):
+    material, comparison = made.material([made.record()])
+    with pytest.raises(TypeError, match=r"`material` must be .*Material"):
+        charts(material.records, comparison)
+
+
+def test_damaged_predictions_are_refused(made):
+    records = made.predicted("MoCo", [True, False] * 8)
+    material, comparison = made.material(records)
+    (made.folder / "predictions" / f"{records[0].job}.npz").write_bytes(b"no archive")
+    with pytest.raises(ValueError, match="no file of predictions, or damaged"):
+        charts(material, comparison)
