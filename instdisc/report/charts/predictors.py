@@ -59,9 +59,7 @@ def draw_predictors(material: Material, comparison: Comparison) -> list[Chart]:
     """
     kept = next((r for r in material.records if r.task == "predictors" and r.job), None)
     arrays = None if kept is None else material.arrays(kept)
-    if arrays is not None and {"predictor", "result", "tau", "tau_chance", "checkpoints"} <= set(
-        arrays
-    ):
+    if arrays is not None and set(_KEPT) <= set(arrays):
         table = Correlations(
             [str(text) for text in arrays["predictor"]],
             [str(text) for text in arrays["result"]],
