@@ -219,7 +219,7 @@ def run_suite(
             bar.advance(overall)
         bar.remove_task(current)
     if predictions and thumbnails:
-        keep_pictures(jobs, stored, results.parent)
+        keep_pictures(jobs, todo, stored, results.parent)
     folder = results.parent / "predictions"
     return SuiteRecords(
         (_named(record, job) for job in jobs for record in stored.get(job.key, [])),

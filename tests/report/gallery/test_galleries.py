@@ -159,14 +159,19 @@ def test_reconstructions_have_a_row_for_each_stage(tmp_path):
 
 
 def test_sheets_of_analyses_and_views(tmp_path):
-    for name in ("big_pets_neighbours", "big_pets_cka", "big_pets_map_0123abcd"):
+    names = ("big_pets_neighbours", "big_pets_cka", "predictors", "big_pets_map_0123abcd")
+    for name in (*names, "pets_my_own"):
         (tmp_path / "figures").mkdir(exist_ok=True)
         Image.new("RGBA", (2200, 400)).save(tmp_path / "figures" / f"{name}.png")
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "views-41.webp").write_bytes(webp((9, 9, 9)).tobytes())
     near = record("A", "neighbours", dataset="big/pets")
     shown = {gallery.title: gallery for gallery in galleries(write(tmp_path, [near]))}
-    assert list(shown) == ["Nearest neighbours", "Maps of the features", "Views in pretraining"]
+    assert list(shown) == [
+        "Nearest neighbours", "Maps of the features", "Views in pretraining",
+        "Other figures of analyses",
+    ]  # fmt: skip
+    assert [p.title for p in shown["Other figures of analyses"].pictures] == ["pets my own"]
     (picture,) = shown["Nearest neighbours"].pictures
     assert picture.alternative == "Nearest neighbours on big_pets. top-1: A 50 %."
     assert opened(picture).size == (1100, 200)
