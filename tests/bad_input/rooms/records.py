@@ -10,6 +10,7 @@ from unittest import mock
 from instdisc import Backbone
 from instdisc.checkpoint import export_backbone, from_hub, push_to_hub
 from instdisc.records import append_records
+from instdisc.report.material import Material
 from instdisc.types import About, Record
 
 from .. import sorts
@@ -132,6 +133,12 @@ CALLS: list[Call] = [
         lambda: {"records": records(), "path": folder() / "a.png"},
         records=FILLED,
         path=PATH.also(suffix="figure.xyz"),
+    ),
+    written(
+        "instdisc.report.gallery.galleries",
+        lambda: {"material": Material([], []), "most_bytes": 9},
+        material=OBJECT,
+        most_bytes=whole(1),
     ),
     *documented(
         "instdisc.checkpoint",
