@@ -104,8 +104,8 @@ def test_equal_predictions_tie_exactly_and_constant_differences_have_no_width():
 
 
 def test_a_paired_interval_covers_the_true_difference():
-    # Correlated hits: hard images are hard for both. 95 % of 200 intervals, give or take 3 x 1.5.
-    rng, covered, runs, count = np.random.default_rng(7), 0, 200, 150
+    # Correlated hits: hard images are hard for both. 95 % of 120 intervals, give or take.
+    rng, covered, runs, count = np.random.default_rng(7), 0, 120, 150
     for _ in range(runs):
         ease = rng.random(count)
         a, b = ((rng.random(count) < p).astype(float) for p in (ease, 0.8 * ease))

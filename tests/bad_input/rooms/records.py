@@ -76,11 +76,18 @@ CALLS: list[Call] = [
         path=PATH.also(missing="none-such.jsonl"),
     ),
     written("instdisc.records.read_jobs", lambda: {"path": file()}, path=PATH),
-    *documented("instdisc.report", "results_table", records=FILLED),
+    *documented("instdisc.report", "results_table", records=FILLED, comparison=optional(OBJECT)),
+    *documented(
+        "instdisc.report", "compare", records=FILLED, folders=sequence(sorts.PATH, empty=True)
+    ),
     *documented("instdisc.report", "published_lines", records=RECORDS),
     *documented("instdisc.report", "published_values"),
     *documented(
-        "instdisc.report", "write_table", records=FILLED, path=PATH.also(suffix="table.xyz")
+        "instdisc.report",
+        "write_table",
+        records=FILLED,
+        path=PATH.also(suffix="table.xyz"),
+        comparison=optional(OBJECT),
     ),
     written(
         "instdisc.report.write_report",
@@ -143,6 +150,7 @@ EXEMPT = {
         )
     },
     "instdisc.checkpoint.CheckpointInfo": "a result that `describe_checkpoint` gives back",
+    "instdisc.report.Comparison": "a result that `compare` gives back",
     "instdisc.report.Published": "a row of our own table of published numbers",
     "instdisc.records.finite": "a check of `instdisc.checks`, imported here",
     "instdisc.records.refuse": "a check of `instdisc.checks`, imported here",
