@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from ..comparison import Comparison, Difference
 from ..labels import shortest_names
 from ..material import Material
 from ..pooling import Pooled, Result
@@ -12,9 +11,7 @@ from .forest import MOST_ROWS
 from .measured import Measured, full_headlines, interval_sentence, slug, told
 from .methods import Methods, arrange
 from .rows import Point, draw_rows
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison, Difference
+from .style import shortened
 
 
 def draw_differences(material: Material, comparison: Comparison) -> list[Chart]:
@@ -68,7 +65,7 @@ def _draw(
     figure = draw_rows(
         {name: [_point(row) for row in group] for name, group in drawn.items()},
         {method: methods.styles[method] for method in chosen},
-        label=f"{best} better by" + (f" ({points})" if points else ""),
+        label=f"{shortened(best, 30)} better by" + (f" ({points})" if points else ""),
         zero=True,
     )
     pooled = [_pooled(row) for group in drawn.values() for row in group]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from ..comparison import Comparison
 from ..material import Material
 from .chart import Chart
 from .measured import (
@@ -18,9 +17,6 @@ from .measured import (
 )
 from .methods import Methods, arrange
 from .rows import draw_rows, point
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 MOST_ROWS = 12  # of a figure; more sets are split over several
 
@@ -41,6 +37,8 @@ def draw_forest(material: Material, comparison: Comparison) -> list[Chart]:
     charts = []
     groups = group_by(full_headlines(comparison), lambda v: (v.result.task, v.result.metric))
     for group in groups.values():
+        if len(group) < 2:
+            continue  # a single value needs no figure
         rows = list(group_by(group, lambda v: (v.result.dataset, v.result.variant)).values())
         parts = [rows[start : start + MOST_ROWS] for start in range(0, len(rows), MOST_ROWS)]
         charts += [_draw(part, methods, set_names(group), k) for k, part in enumerate(parts)]

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import kendalltau
 
+from ..comparison import Comparison
 from ..labels import shortest_names
 from ..material import Material
 from .chart import Chart
 from .heat_map import add_bar, draw_map, short_number, write_numbers
 from .measured import Measured, group_by, headlines, measure
 from .style import NARROW, SMALL, new_figure, wrapped
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 _CHEAP = re.compile(r"stage(\d+)_geometry|transferability")
 _FEWEST = 4  # methods that a correlation is over

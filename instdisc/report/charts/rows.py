@@ -77,8 +77,7 @@ def draw_rows(
     axes.grid(axis="x", color="#d9dce1", linewidth=0.6)
     name_axes(axes, x=label)
     handles = [_handle(styles[method]) for method in methods]
-    if len(handles) > 1 or zero:
-        add_legend(figure, handles, methods)
+    add_legend(figure, handles, methods)
     return figure
 
 

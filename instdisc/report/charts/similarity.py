@@ -6,21 +6,18 @@ Legend: L layers of all checkpoints together.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from instdisc.types import Record
 
+from ..comparison import Comparison
 from ..labels import shortest_names
 from ..material import Material
 from .chart import Chart
 from .heat_map import add_bar, draw_map, separate, short_number, write_numbers
 from .measured import slug
 from .style import NARROW, SMALL, name_axes, new_figure, wrapped
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 _TASK = re.compile(r"(?:.+_)?similarity")
 _MOST_CHECKPOINTS = 6
