@@ -6,6 +6,7 @@ from pathlib import Path
 from instdisc import Backbone
 from instdisc.checkpoint import export_backbone
 from instdisc.records import append_records
+from instdisc.report.material import Material
 from instdisc.types import About, Record
 
 from .. import sorts
@@ -114,6 +115,12 @@ CALLS: list[Call] = [
         lambda: {"records": records(), "path": folder() / "a.png"},
         records=FILLED,
         path=PATH.also(suffix="figure.xyz"),
+    ),
+    written(
+        "instdisc.report.gallery.galleries",
+        lambda: {"material": Material([], []), "most_bytes": 9},
+        material=OBJECT,
+        most_bytes=whole(1),
     ),
     *documented(
         "instdisc.checkpoint",
