@@ -26,6 +26,7 @@ setup(
         "instdisc.cli.recipes": ["**/*.yaml"],
         "instdisc.data.catalog": ["*.txt"],
         "instdisc.report": ["published.json"],
+        "instdisc.report.page": ["*.html", "*.css", "*.js"],
     },
     entry_points={"console_scripts": ["instdisc = instdisc.cli:main"]},
     python_requires=">=3.10",

@@ -13,7 +13,9 @@ from . import types as types
 from .analysis import analyse as analyse
 from .checkpoint import describe_checkpoint as describe_checkpoint
 from .checkpoint import export_backbone as export_backbone
+from .checkpoint import from_hub as from_hub
 from .checkpoint import load_backbone as load_backbone
+from .checkpoint import push_to_hub as push_to_hub
 from .data import ImageFolder as ImageFolder
 from .data import Scenes as Scenes
 from .data import ViewData as ViewData
@@ -35,8 +37,11 @@ from .models import MomentumEncoder as MomentumEncoder
 from .predictions import read_predictions as read_predictions
 from .records import append_records as append_records
 from .records import read_records as read_records
+from .report import compare as compare
 from .report import results_figure as results_figure
 from .report import results_table as results_table
+from .report import write_model_card as write_model_card
+from .report import write_report as write_report
 from .report import write_table as write_table
 from .transfer import evaluate_few_shot as evaluate_few_shot
 from .transfer import evaluate_knn as evaluate_knn

@@ -66,11 +66,12 @@ def save_predictions(
 
 
 @checked_call()
-def read_predictions(path: str | Path) -> dict[str, np.ndarray]:
+def read_predictions(path: str | Path, *, needed: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """The arrays that a task kept.
 
     Args:
         path: a file of `save_predictions`.
+        needed: names of arrays; nothing is read of a file that lacks one of them.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -79,7 +80,8 @@ def read_predictions(path: str | Path) -> dict[str, np.ndarray]:
     path = input_file("path", path)
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
+            names = stored.files if set(needed) <= set(stored.files) else []
+            return {name: stored[name] for name in names}
     except Exception as error:  # numpy and zipfile raise anything at broken bytes
         raise ValueError(
             f"`path`: {path} is no file of predictions, or damaged ({error})"

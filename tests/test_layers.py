@@ -15,7 +15,7 @@ LEVELS = [
     {"checks"},
     {"types", "distributed", "heap", "gpu", "writing", "loggers"},
     {"resuming"},
-    {"records", "predictions"},
+    {"records", "predictions", "runs"},
     {"data", "models", "losses", "metrics"},
     {"checkpoint"},
     {"methods", "transfer"},
@@ -28,7 +28,7 @@ NEVER = {
     "transfer": {"methods"},  # they see a checkpoint, not how it was trained
     "analysis": {"methods"},
 }
-REPORT_SEES = {"types", "checks", "records", "predictions", "writing", "metrics"}
+REPORT_SEES = {"types", "checks", "records", "predictions", "runs", "writing", "metrics"}
 SEE_EVERYTHING = {"__init__", "testing"}
 NAMELESS = {"util", "utils", "helper", "helpers", "common", "core", "misc"}
 

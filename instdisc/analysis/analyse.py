@@ -101,14 +101,11 @@ def analyse(
         checks.choice("analyses", name, list(ANALYSES))
         checks.choice("analyses", name, list(TASKS), remedy=f"Add TASKS[{name!r}] = Task(...).")
     out = _folder(out)
-    settings = {} if options is None else options
-    if not thumbnails:
-        settings = _without_thumbnails(settings, analyses)
     records = run_suite(
         checkpoints,
         data_sets,
         tasks=analyses,
-        options=settings,
+        options=options,
         data_root=data_root,
         results=out / "results.jsonl",
         image_size=image_size,
@@ -116,6 +113,7 @@ def analyse(
         num_workers=num_workers,
         device=device,
         precision=precision,
+        thumbnails=thumbnails,
         seed=seed,
         progress=progress,
     )
@@ -172,19 +170,6 @@ def _folder(out: object) -> Path:
         if path.exists() and not path.is_dir():
             checks.refuse("out", "a folder", str(folder), f"{str(path)!r} is a file.")
     return folder
-
-
-def _without_thumbnails(
-    options: Mapping[str, Mapping[str, Any]], analyses: Sequence[str]
-) -> dict[str, Mapping[str, Any]]:
-    """The options, with no picture in each analysis that may keep some."""
-    checks.instance("options", options, Mapping, "a mapping of analyses to options")
-    settings = dict(options)
-    for name in analyses:
-        chosen = settings.get(name, {})
-        if "thumbnail" in TASKS[name].options and isinstance(chosen, Mapping):
-            settings[name] = {**chosen, "thumbnail": 0}
-    return settings
 
 
 def _save(figure: Figure, path: Path) -> None:

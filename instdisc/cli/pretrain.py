@@ -1,9 +1,14 @@
 r"""Pretrain any method on any folder of images, from a YAML file or the command line.
 
+    instdisc pretrain FOLDER
     instdisc pretrain --config pretrain/moco_v2 \
         --data.images IMAGENET/train --trainer.default_root_dir runs/moco_v2
 
     instdisc pretrain --model MoCoModule --model.backbone resnet18 --data.images FOLDER
+
+With nothing but a folder, MoCo v2's recipe is scaled to the number of images and to this machine,
+and lines say how; a tenth of each class, or the folder's own test part, is held out to measure kNN
+beside that of random weights.
 
 ``instdisc recipes pretrain`` lists a recipe for each published row, with the result to expect and
 the cost: [source: ...] says where a number was read, [not verified] that it was not looked up.
@@ -28,6 +33,7 @@ A callback in ``trainer.callbacks`` takes the place of the default one of its cl
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +52,7 @@ from instdisc.checkpoint import export_backbone
 from instdisc.data import ViewData
 from instdisc.methods import PretrainModule
 
+from .folder import folder_options
 from .method_options import method_options
 from .run import RunCLI
 
@@ -58,7 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(args: Sequence[str] | None = None) -> PretrainCLI:
     """From the data to the exported backbone; `args` are the command line, ``None``: sys.argv."""
-    cli = make_cli(args)
+    options, lines = folder_options(sys.argv[1:] if args is None else args)
+    cli = make_cli(options)
+    if cli.trainer.is_global_zero and lines:
+        print("\n".join(lines))
     cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=cli.start())
     keeper = cli.trainer.checkpoint_callback
     kept = getattr(keeper, "last_model_path", "") or getattr(keeper, "best_model_path", "")
@@ -124,6 +134,9 @@ class PretrainCLI(RunCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         settings = self.config_init.trainer
-        if self.datamodule.test_images is None and settings.limit_val_batches is None:
-            settings.limit_val_batches = 0  # else Lightning wonders at loaders without a batch
+        if self.datamodule.test_images is None:
+            if settings.limit_val_batches is None:
+                settings.limit_val_batches = 0  # else Lightning wonders at loaders without a batch
+        elif settings.num_sanity_val_steps is None:
+            settings.num_sanity_val_steps = -1  # kNN of the untrained weights, see `OnlineKNN`
         return super().instantiate_trainer(**kwargs)

@@ -45,6 +45,10 @@ from .landmarks import image_errors as image_errors
 from .landmarks import landmark_errors as landmark_errors
 from .landmarks import mean_error as mean_error
 from .landmarks import point_errors as point_errors
+from .mistakes import Disagreements as Disagreements
+from .mistakes import confident_errors as confident_errors
+from .mistakes import disagreements as disagreements
+from .mistakes import mcnemar_p_value as mcnemar_p_value
 from .rows import ImageRows as ImageRows
 from .rows import ImageTable as ImageTable
 from .segmentation import SegmentationResult as SegmentationResult

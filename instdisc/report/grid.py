@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from instdisc import checks
 from instdisc.types import Record
 
+from .comparison.tables import Comparison
 from .labels import shortest_names
 from .notes import notes
 from .pooling import Pooled, Result, check_records, method_labels, pool, split_results
@@ -23,7 +24,8 @@ class Cell(NamedTuple):
     Attributes:
         pooled: the records.
         text: value and interval, e.g. ``"71.5 ± 1.2"``.
-        bold: whether no method has a better value.
+        bold: whether no method has a better value; with a comparison, whether it
+            is not significantly below the best.
     """
 
     pooled: Pooled
@@ -67,12 +69,19 @@ class Sheet(NamedTuple):
     ends: set[int]
 
 
-def make_grid(records: Iterable[Record], *, title: str = "") -> Grid:
+def make_grid(
+    records: Iterable[Record], *, title: str = "", comparison: Comparison | None = None
+) -> Grid:
     """Pools records over seeds, see `pool`, and says what each cell is.
+
+    Args:
+        records: what to show.
+        title: above the table.
+        comparison: of the same records; says what is bold in the results that it holds.
 
     Raises:
         TypeError: if one is no record.
-        ValueError: if there is none, or a number is not finite.
+        ValueError: if there is none, a number is not finite, or `comparison` is of other records.
     """
     records = check_records(records)
     methods = method_labels(records)
@@ -94,11 +103,16 @@ def make_grid(records: Iterable[Record], *, title: str = "") -> Grid:
         values = [cell.value for cell in row.values()]
         best = max(values) if result.higher_is_better else min(values)
         decimals = _decimals(result, row.values())
+        top = _best(result, row, comparison)
         for method, cell in row.items():
             text = _text(cell, decimals)
-            cells[columns.index(method), place] = Cell(cell, text, cell.value == best)
+            bold = cell.value == best if top is None else method in top
+            cells[columns.index(method), place] = Cell(cell, text, bold)
     datasets = shortest_names(result.dataset for result in rows)
-    return Grid(title, columns, rows, cells, datasets, notes(pooled, datasets))
+    lines = notes(pooled, datasets)
+    if comparison is not None and any(result in comparison.best for result in rows):
+        lines.append(bold_note(all(result in comparison.best for result in rows)))
+    return Grid(title, columns, rows, cells, datasets, lines)
 
 
 def lay_out(grid: Grid, rows: Rows) -> Sheet:
@@ -141,6 +155,37 @@ def lay_out(grid: Grid, rows: Rows) -> Sheet:
 def number(value: float, decimals: int) -> str:
     """A number in fixed decimals; zero has no sign."""
     return f"{round(value, decimals) + 0.0:.{decimals}f}"
+
+
+def _best(
+    result: Result, row: Mapping[str, Pooled], comparison: Comparison | None
+) -> frozenset[str] | None:
+    """The methods that a comparison calls the best of a result; ``None`` if it holds it not."""
+    if comparison is None or result not in comparison.best:
+        return None
+    for method, cell in row.items():
+        compared = comparison.cells.get((method, result))
+        if compared is None or compared.value != cell.value:
+            checks.refuse(
+                "comparison",
+                f"of `records`, with their {_measured(result)} of {method!r} on {result.dataset}",
+                "no such value" if compared is None else compared.value,
+                "Call compare(records) with the records of the table.",
+            )
+    return comparison.best[result]
+
+
+def bold_note(everywhere: bool) -> str:
+    """What bold means in a table.
+
+    Args:
+        everywhere: whether every result is compared.
+    """
+    rest = "" if everywhere else "; in results that are not compared, the best"
+    return (
+        "Bold: the best and all that are not significantly below it (95 % interval of the "
+        f"difference and Holm's correction){rest}."
+    )
 
 
 def _measured(result: Result) -> str:

@@ -119,14 +119,9 @@ def published_lines(records: Iterable[Record]) -> list[str]:
     lines = []
     for record in records:
         instance("records", record, Record, "records")
-        asked = record.task, record.dataset
-        dataset, required = _OPENED.get(asked, (record.dataset, {}))
-        if record.task != "few_shot" and record.n not in (0, _NUM_IMAGES.get(dataset, 0)):
-            continue
         sources: dict[tuple[str, str], list[Published]] = defaultdict(list)
-        for row in published_values(record.task, dataset, record.metric):
-            if row.is_sure and row.unit == record.unit and required.items() <= row.settings.items():
-                sources[row.source, row.table].append(row)
+        for row in comparable_rows(record):
+            sources[row.source, row.table].append(row)
         for (source, table), rows in sources.items():
             told = [{k: v for k, v in row.settings.items() if k != "note"} for row in rows]
             common = {k: v for k, v in told[0].items() if all((k, v) in t.items() for t in told)}
@@ -136,9 +131,38 @@ def published_lines(records: Iterable[Record]) -> list[str]:
             for row, settings in zip(rows, told, strict=True):
                 details = _words({k: v for k, v in settings.items() if k not in common})
                 values.append(f"{row.method} {row.value}" + (f" ({details})" if details else ""))
-            what = ", ".join((*asked, record.metric))
+            what = ", ".join((record.task, record.dataset, record.metric))
             lines.append(f"published, not ours: {what} ({head}): {', '.join(values)}")
     return list(dict.fromkeys(lines))
+
+
+def comparable_rows(record: Record) -> list[Published]:
+    """What is sure of what others report for the task, test set, metric and unit of a record.
+
+    Args:
+        record: ours; one of another number of images than the official test set has no rows.
+    """
+    if record.task != "few_shot" and record.n not in (0, official_images(record)):
+        return []
+    dataset, required = _opened(record)
+    return [
+        row
+        for row in published_values(record.task, dataset, record.metric)
+        if row.is_sure and row.unit == record.unit and required.items() <= row.settings.items()
+    ]
+
+
+def official_images(record: Record) -> int:
+    """How many images the official test set of a record has; 0 if that is not stored.
+
+    Args:
+        record: ours. Of few-shot records `n` are episodes, whatever the set.
+    """
+    return 0 if record.task == "few_shot" else _NUM_IMAGES.get(_opened(record)[0], 0)
+
+
+def _opened(record: Record) -> tuple[str, dict[str, str]]:
+    return _OPENED.get((record.task, record.dataset), (record.dataset, {}))
 
 
 def _words(settings: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from rich.text import Text
 from instdisc.checks import checked_call
 from instdisc.types import Record
 
+from .comparison.tables import Comparison
 from .grid import Rows, lay_out, make_grid
 
 
@@ -19,6 +20,7 @@ def results_table(
     *,
     title: str = "",
     rows: Rows = "methods",
+    comparison: Comparison | None = None,
 ) -> Table:
     """A rich table with the best value of each result in bold; print it with ``rich.print``.
 
@@ -50,10 +52,13 @@ def results_table(
         rows: ``"methods"`` for a row per method and a column per task and data set;
             ``"results"`` for a row per data set and task and a column per method, when there are
             many.
+        comparison: of `compare` with the same records; then the best and all that are not
+            significantly below it are bold, in the results that it compares.
 
     Raises:
         TypeError: if one is no record.
-        ValueError: if there are no records, a number is not finite, or `rows` is unknown.
+        ValueError: if there are no records, a number is not finite, `rows` is unknown, or
+            `comparison` is of other records.
 
     Example:
         >>> record = Record("knn", "scenes", "top-1", 71.5, low=70.3, high=72.7,
@@ -64,7 +69,7 @@ def results_table(
         >>> table.caption.plain
         '± and [ ]: 95 % intervals: Wilson, 5,000 images.'
     """
-    grid = make_grid(records, title=title)
+    grid = make_grid(records, title=title, comparison=comparison)
     sheet = lay_out(grid, rows)
     # Text, not markup: a name such as "[bold]" or ":cat:" means nothing but itself.
     table = Table(

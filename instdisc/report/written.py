@@ -9,6 +9,7 @@ from instdisc import checks
 from instdisc.checks import checked_call
 from instdisc.types import Record
 
+from .comparison.tables import Comparison
 from .grid import Rows, lay_out, make_grid
 from .latex import latex_text
 from .long_form import long_form_text
@@ -17,7 +18,12 @@ from .markdown import markdown_text
 
 @checked_call()
 def write_table(
-    records: Iterable[Record], path: str | Path, *, title: str = "", rows: Rows = "methods"
+    records: Iterable[Record],
+    path: str | Path,
+    *,
+    title: str = "",
+    rows: Rows = "methods",
+    comparison: Comparison | None = None,
 ) -> Path:
     """The table of `results_table` as a file; the suffix chooses the format.
 
@@ -34,14 +40,15 @@ def write_table(
             that is there is replaced.
         title: above the table; CSV has none.
         rows: see `results_table`; CSV has a line for each cell either way.
+        comparison: see `results_table`; in CSV it decides ``best``.
 
     Returns:
         `path`.
 
     Raises:
         TypeError: if one is no record.
-        ValueError: if there are no records, a number is not finite, or `rows` or the suffix is
-            unknown.
+        ValueError: if there are no records, a number is not finite, `rows` or the suffix is
+            unknown, or `comparison` is of other records.
 
     Example:
         >>> import tempfile
@@ -57,7 +64,7 @@ def write_table(
         (".md", ".tex", ".csv"),
         remedy="The suffix of the file chooses the format.",
     )
-    grid = make_grid(records, title=title)
+    grid = make_grid(records, title=title, comparison=comparison)
     sheet = lay_out(grid, rows)
     if path.suffix.lower() == ".csv":
         text = long_form_text(grid)

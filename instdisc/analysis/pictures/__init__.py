@@ -1,5 +1,10 @@
 """Pictures of what networks see: neighbours, components, maps, mistakes, places."""
 
+from instdisc.metrics.mistakes import Disagreements as Disagreements
+from instdisc.metrics.mistakes import confident_errors as confident_errors
+from instdisc.metrics.mistakes import disagreements as disagreements
+from instdisc.metrics.mistakes import mcnemar_p_value as mcnemar_p_value
+
 from .choose import choose_images as choose_images
 from .component_grid import compare_components as compare_components
 from .component_grid import components_figure as components_figure
@@ -21,10 +26,6 @@ from .maps import stage_maps as stage_maps
 from .mistake_records import compare_predictions as compare_predictions
 from .mistake_rows import compare_mistakes as compare_mistakes
 from .mistake_rows import mistakes_figure as mistakes_figure
-from .mistakes import Disagreements as Disagreements
-from .mistakes import confident_errors as confident_errors
-from .mistakes import disagreements as disagreements
-from .mistakes import mcnemar_p_value as mcnemar_p_value
 from .neighbour_grid import compare_neighbours as compare_neighbours
 from .neighbour_grid import neighbours_figure as neighbours_figure
 from .neighbours import Neighbours as Neighbours

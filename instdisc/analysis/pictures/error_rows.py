@@ -17,6 +17,7 @@ from instdisc.analysis.analysis import checkpoint_arrays
 from instdisc.checks import checked_call
 from instdisc.data import ImageSource
 from instdisc.metrics import wilson_interval
+from instdisc.metrics.mistakes import Predictions, confident_errors
 from instdisc.records import Run
 from instdisc.transfer import save_predictions
 from instdisc.transfer.provenance import checked
@@ -24,7 +25,6 @@ from instdisc.types import About, Record
 
 from .mistake_records import image_places, top_record
 from .mistake_rows import class_text
-from .mistakes import Predictions, confident_errors
 from .subjects import thumbnail_side, thumbnails
 from .tile_sheet import Tile, TileRow, tile_sheet
 

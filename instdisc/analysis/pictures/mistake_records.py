@@ -17,12 +17,18 @@ from instdisc import checks
 from instdisc.checks import checked_call
 from instdisc.data import ImageSource, ViewPolicy, image_names
 from instdisc.metrics import accuracy, bootstrap_difference, wilson_interval
+from instdisc.metrics.mistakes import (
+    Predictions,
+    check_rows,
+    confident_errors,
+    disagreements,
+    matched_rows,
+)
 from instdisc.records import Run
 from instdisc.transfer import save_predictions
 from instdisc.transfer.provenance import checked
 from instdisc.types import About, Record
 
-from .mistakes import Predictions, check_rows, confident_errors, disagreements, matched_rows
 from .subjects import about_pair, thumbnail_side, thumbnails
 
 

@@ -23,6 +23,7 @@ from instdisc.data import (
 )
 from instdisc.models import Backbone
 from instdisc.transfer.provenance import about_run, checked
+from instdisc.transfer.thumbnails import thumbnail_side
 from instdisc.types import About, ImageSize
 
 
@@ -64,17 +65,6 @@ def about_pair(names: tuple[str, str], test: ImageSource, about: About | None) -
     """What the records of two checkpoints say."""
     whose = About(dataset=test.name).update(checked(about))
     return whose._replace(method=f"{names[0]} and {names[1]}")
-
-
-def thumbnail_side(name: str, side: int) -> int:
-    """A rule: the side of a thumbnail in pixels, 0 for none.
-
-    Example:
-        >>> thumbnail_side("thumbnail", 600)
-        Traceback (most recent call last):
-        ValueError: `thumbnail` must be a whole number of at least 0 and at most 512, got 600
-    """
-    return checks.whole(name, side, at_least=0, at_most=512)
 
 
 @checked_call()

@@ -18,6 +18,7 @@ from instdisc.predictions import check_predictions
 from instdisc.types import About, Record
 
 from ..provenance import checked, former_keywords
+from ..thumbnails import THUMBNAIL, thumbnail_side
 from ..training import StepTeller, batch_per_process, pictures_folder, quiet_trainer
 from .evaluation import Protocol
 from .export import export_detector
@@ -32,7 +33,9 @@ from .sets import choose_masks
 
 
 @former_keywords
-@checked_call(follow_batch=whole, precise_batches=count, longest_side=whole)
+@checked_call(
+    follow_batch=whole, precise_batches=count, longest_side=whole, thumbnail=thumbnail_side
+)
 def detect(
     backbone: Backbone,
     train: ObjectSource,
@@ -63,6 +66,7 @@ def detect(
     progress: Callable[[int, int], None] | None = None,
     about: About | None = None,
     predictions: str | Path | None = None,
+    thumbnail: int = THUMBNAIL,
 ) -> list[Record]:
     """Fine-tunes a copy of a backbone as a detector, tests it, and says what it found.
 
@@ -103,6 +107,8 @@ def detect(
         about: what the records say instead of what backbone and test set tell.
         predictions: a ``.npz`` file for ``image``, ``boxes``, ``labels``, ``scores`` and, with
             masks, ``areas`` of all detections, see `run_predictions`; ``None``: none.
+        thumbnail: longer side in pixels of the few pictures that `predictions` keeps for a
+            report; 0 for none.
 
     Returns:
         AP, AP50, AP75 of each protocol with intervals over the test images, and the AP of each
@@ -173,7 +179,12 @@ def detect(
         if pictures is not None:
             save_pictures(tested(module).images, test, pictures)
     return run_records(
-        module, data, about, seconds=time.perf_counter() - start, predictions=predictions
+        module,
+        data,
+        about,
+        seconds=time.perf_counter() - start,
+        predictions=predictions,
+        thumbnail=thumbnail,
     )
 
 

@@ -134,7 +134,7 @@ def _draw(
     image = image.cpu().repeat_interleave(scale, 1).repeat_interleave(scale, 2)
     if not len(boxes):
         return image
-    colours = [_colour(label, len(classes)) for label in labels.tolist()]
+    colours = [class_color(label, len(classes)) for label in labels.tolist()]
     if masks is not None:
         enlarged = masks.cpu().repeat_interleave(scale, 1).repeat_interleave(scale, 2)
         # One by one: torchvision leaves out what two masks share.
@@ -149,7 +149,8 @@ def _draw(
     )  # fmt: skip
 
 
-def _colour(label: int, count: int) -> tuple[int, int, int]:
+def class_color(label: int, count: int) -> tuple[int, int, int]:
+    """Red, green and blue, 0 to 255, of one of so many classes."""
     # The golden ratio keeps neighbours apart, however many classes there are.
     red, green, blue = colorsys.hsv_to_rgb((label * 0.618034) % 1 if count > 1 else 0.0, 0.85, 0.75)
     return round(255 * red), round(255 * green), round(255 * blue)

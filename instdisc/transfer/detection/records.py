@@ -19,8 +19,10 @@ from instdisc.types import About, Record
 
 from ..history import chosen, training_run
 from ..provenance import former_keywords
+from ..thumbnails import THUMBNAIL, thumbnail_side
 from .evaluation import Evaluation
 from .module import DetectionModule
+from .shown import shown_columns
 
 # Of COCO's twelve: the others are in the file of results for whoever wants them.
 _HEADLINES = ("AP", "AP50", "AP75", "AP small", "AP medium", "AP large")
@@ -28,7 +30,7 @@ RESAMPLES = 400
 
 
 @former_keywords
-@checked_call()
+@checked_call(thumbnail=thumbnail_side)
 def run_records(
     module: DetectionModule,
     data: ObjectData,
@@ -37,6 +39,7 @@ def run_records(
     seconds: float = 0.0,
     settings: Mapping[str, Any] | None = None,
     predictions: str | Path | None = None,
+    thumbnail: int = THUMBNAIL,
 ) -> list[Record]:
     """The records of the last test; module, data and Trainer say how the detector was trained.
 
@@ -47,6 +50,7 @@ def run_records(
         seconds: that it took.
         settings: more of them.
         predictions: a ``.npz`` file for `run_predictions`; ``None``: none.
+        thumbnail: see `run_predictions`.
 
     Returns:
         See `detection_records`.
@@ -77,12 +81,14 @@ def run_records(
         seconds=seconds,
     )
     if predictions is not None and module.trainer.is_global_zero:
-        save_predictions(predictions, run_predictions(module, data))
+        save_predictions(predictions, run_predictions(module, data, thumbnail=thumbnail))
     return detection_records(result, data.test.classes, run)
 
 
-@checked_call()
-def run_predictions(module: DetectionModule, data: ObjectData) -> dict[str, Any]:
+@checked_call(thumbnail=thumbnail_side)
+def run_predictions(
+    module: DetectionModule, data: ObjectData, *, thumbnail: int = THUMBNAIL
+) -> dict[str, Any]:
     """What was found in the last test, for `save_predictions`.
 
     ``image`` holds the ids of the images; ``boxes`` (left, top, right, bottom in pixels of the
@@ -90,9 +96,13 @@ def run_predictions(module: DetectionModule, data: ObjectData) -> dict[str, Any]
     detections of all images one after the other, best first, and ``boxes_ends`` and so on where
     those of each image end.
 
+    A few images, the same for every method, are kept as small pictures: ``shown``, their names,
+    ``shown_truth``, ``shown_prediction`` and what these show in words, see `picture_columns`.
+
     Args:
         module: after a test.
         data: what it was tested on.
+        thumbnail: longer side of these pictures in pixels; 0 for none.
 
     Raises:
         ValueError: if `module` was not tested.
@@ -107,6 +117,8 @@ def run_predictions(module: DetectionModule, data: ObjectData) -> dict[str, Any]
     masks = [image.found_masks for image in images]
     if all(runs is not None for runs in masks):
         columns["areas"] = [_areas(runs) for runs in masks if runs is not None]
+    if thumbnail:
+        columns.update(shown_columns(images, data.test, thumbnail))
     return columns
 
 

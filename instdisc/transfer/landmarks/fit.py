@@ -18,6 +18,7 @@ from instdisc.predictions import check_predictions
 from instdisc.types import About, Record
 
 from ..provenance import checked, former_keywords
+from ..thumbnails import THUMBNAIL, thumbnail_side
 from ..training import StepTeller, batch_per_process, pictures_folder, quiet_trainer
 from .module import Head, LandmarkModule
 from .pictures import save_pictures
@@ -26,7 +27,7 @@ from .sets import check_sets
 
 
 @former_keywords
-@checked_call()
+@checked_call(thumbnail=thumbnail_side)
 def fit_landmarks(
     backbone: Backbone,
     train: LandmarkSource,
@@ -54,6 +55,7 @@ def fit_landmarks(
     progress: Callable[[int, int], None] | None = None,
     about: About | None = None,
     predictions: str | Path | None = None,
+    thumbnail: int = THUMBNAIL,
 ) -> list[Record]:
     """Trains a landmark head, tests it after the last epoch; nothing is selected on the test set.
 
@@ -90,6 +92,8 @@ def fit_landmarks(
         about: what the records say instead of what backbone and test set tell.
         predictions: a ``.npz`` file for ``image``, ``points`` and ``error`` of each test image, see
             `run_predictions`; ``None``: none.
+        thumbnail: longer side in pixels of the few pictures that `predictions` keeps for a
+            report; 0 for none.
 
     Returns:
         The records of `landmark_records`: NME first.
@@ -158,5 +162,10 @@ def fit_landmarks(
     if pictures is not None and trainer.is_global_zero:
         save_pictures(module, data, pictures)
     return run_records(
-        module, data, about, seconds=time.perf_counter() - start, predictions=predictions
+        module,
+        data,
+        about,
+        seconds=time.perf_counter() - start,
+        predictions=predictions,
+        thumbnail=thumbnail,
     )

@@ -29,13 +29,15 @@ from instdisc.types import About, Record
 from ..history import chosen, training_run
 from ..intervals import bootstrap_records
 from ..provenance import former_keywords
+from ..thumbnails import THUMBNAIL, thumbnail_side
 from .module import LandmarkModule, LandmarkResult
+from .shown import shown_columns
 
 _CURVE = [step / 2 for step in range(31)]  # 0 to 15 %
 
 
 @former_keywords
-@checked_call()
+@checked_call(thumbnail=thumbnail_side)
 def run_records(
     module: LandmarkModule,
     data: LandmarkData,
@@ -44,6 +46,7 @@ def run_records(
     seconds: float = 0.0,
     settings: Mapping[str, Any] | None = None,
     predictions: str | Path | None = None,
+    thumbnail: int = THUMBNAIL,
 ) -> list[Record]:
     """The records of the last test; module, data and Trainer say how the head was trained.
 
@@ -54,6 +57,7 @@ def run_records(
         seconds: that it took.
         settings: more of them.
         predictions: a ``.npz`` file for `run_predictions`; ``None``: none.
+        thumbnail: see `run_predictions`.
 
     Returns:
         See `landmark_records`.
@@ -78,21 +82,27 @@ def run_records(
         seconds=seconds,
     )
     if predictions is not None and module.trainer.is_global_zero:
-        save_predictions(predictions, run_predictions(module, data))
+        save_predictions(predictions, run_predictions(module, data, thumbnail=thumbnail))
     return landmark_records(result.errors, module.layout, run)
 
 
-@checked_call()
-def run_predictions(module: LandmarkModule, data: LandmarkData) -> dict[str, Any]:
+@checked_call(thumbnail=thumbnail_side)
+def run_predictions(
+    module: LandmarkModule, data: LandmarkData, *, thumbnail: int = THUMBNAIL
+) -> dict[str, Any]:
     """What was found in the last test, for `save_predictions`.
 
     ``image`` holds the names of the images; ``points``, ``(N, P, 2)``, x and y that were found, in
     pixels of the image; ``error``, ``(N, P)``, how far they lie off over the distance between the
     eyes, NaN where a point does not count.
 
+    A few images, the same for every method, are kept as small pictures: ``shown``, their names,
+    ``shown_truth``, ``shown_prediction`` and what these show in words, see `picture_columns`.
+
     Args:
         module: after a test.
         data: what it was tested on.
+        thumbnail: longer side of these pictures in pixels; 0 for none.
 
     Raises:
         ValueError: if `module` was not tested.
@@ -102,6 +112,7 @@ def run_predictions(module: LandmarkModule, data: LandmarkData) -> dict[str, Any
         "image": [names[position] for position in result.positions.tolist()],
         "points": result.points,
         "error": result.errors,
+        **(shown_columns(result, data.test, thumbnail) if thumbnail else {}),
     }
 
 

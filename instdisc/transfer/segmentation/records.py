@@ -22,11 +22,13 @@ from instdisc.types import About, Record
 from ..history import chosen, training_run
 from ..intervals import bootstrap_records
 from ..provenance import former_keywords
+from ..thumbnails import THUMBNAIL, thumbnail_side
 from .module import Segmenter
+from .shown import shown_columns
 
 
 @former_keywords
-@checked_call()
+@checked_call(thumbnail=thumbnail_side)
 def run_records(
     module: Segmenter,
     data: SegmentData,
@@ -35,6 +37,7 @@ def run_records(
     seconds: float = 0.0,
     settings: Mapping[str, Any] | None = None,
     predictions: str | Path | None = None,
+    thumbnail: int = THUMBNAIL,
 ) -> list[Record]:
     """The records of the last test; module, data and Trainer say how the segmenter was trained.
 
@@ -45,6 +48,7 @@ def run_records(
         seconds: that it took.
         settings: more of them.
         predictions: a ``.npz`` file for `run_predictions`; ``None``: none.
+        thumbnail: see `run_predictions`.
 
     Returns:
         See `segmentation_records`.
@@ -75,21 +79,27 @@ def run_records(
         seconds=seconds,
     )
     if predictions is not None and module.trainer.is_global_zero:
-        save_predictions(predictions, run_predictions(module, data))
+        save_predictions(predictions, run_predictions(module, data, thumbnail=thumbnail))
     return segmentation_records(result, data.classes, run)
 
 
-@checked_call()
-def run_predictions(module: Segmenter, data: SegmentData) -> dict[str, Any]:
+@checked_call(thumbnail=thumbnail_side)
+def run_predictions(
+    module: Segmenter, data: SegmentData, *, thumbnail: int = THUMBNAIL
+) -> dict[str, Any]:
     """What was found in the last test, for `save_predictions`.
 
     ``image`` holds the names of the images; ``hits``, ``truth`` and ``predicted``, each
     ``(N, C)``, the pixels of each class that were found, that there are, and that were called so:
     IoU is ``hits / (truth + predicted - hits)``. ``mIoU``, ``(N,)``, is that of the image alone.
 
+    A few images, the same for every method, are kept as small pictures: ``shown``, their names,
+    ``shown_truth``, ``shown_prediction`` and what these show in words, see `picture_columns`.
+
     Args:
         module: after a test.
         data: what it was tested on.
+        thumbnail: longer side of these pictures in pixels; 0 for none.
 
     Raises:
         ValueError: if `module` was not tested.
@@ -102,6 +112,7 @@ def run_predictions(module: Segmenter, data: SegmentData) -> dict[str, Any]:
         "truth": matrices.sum(2),
         "predicted": matrices.sum(1),
         "mIoU": class_iou(matrices).nanmean(-1),
+        **(shown_columns(module, data.test, positions, thumbnail) if thumbnail else {}),
     }
 
 

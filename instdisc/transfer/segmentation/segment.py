@@ -17,6 +17,7 @@ from instdisc.predictions import check_predictions
 from instdisc.types import About, Record
 
 from ..provenance import checked, former_keywords
+from ..thumbnails import THUMBNAIL, thumbnail_side
 from ..training import StepTeller, batch_per_process, pictures_folder, quiet_trainer
 from .module import Segmenter
 from .network import Head
@@ -26,7 +27,7 @@ from .schedule import Schedule
 
 
 @former_keywords
-@checked_call()
+@checked_call(thumbnail=thumbnail_side)
 def segment(
     backbone: Backbone,
     train: SegmentSource,
@@ -63,6 +64,7 @@ def segment(
     progress: Callable[[int, int], None] | None = None,
     about: About | None = None,
     predictions: str | Path | None = None,
+    thumbnail: int = THUMBNAIL,
 ) -> list[Record]:
     """Trains a backbone with a segmentation head and tests it, once, after the last step.
 
@@ -105,6 +107,8 @@ def segment(
         about: what the records say instead of what backbone and test set tell.
         predictions: a ``.npz`` file for ``image``, ``hits``, ``truth``, ``predicted`` and ``mIoU``
             of each test image, see `run_predictions`; ``None``: none.
+        thumbnail: longer side in pixels of the few pictures that `predictions` keeps for a
+            report; 0 for none.
 
     Returns:
         Mean IoU and pixel accuracy with an interval over the test images, then each class's IoU.
@@ -175,5 +179,10 @@ def segment(
         trainer.fit(segmenter, datamodule=data)
         trainer.validate(segmenter, datamodule=data, verbose=False)
     return run_records(
-        segmenter, data, about, seconds=time.perf_counter() - start, predictions=predictions
+        segmenter,
+        data,
+        about,
+        seconds=time.perf_counter() - start,
+        predictions=predictions,
+        thumbnail=thumbnail,
     )

@@ -237,6 +237,17 @@ def _check_values(task: Task, given: Options) -> None:
         task.check({**task.options, **task.parsed(job)})
 
 
+def without_thumbnails(
+    options: Mapping[str, Options], tasks: Sequence[str]
+) -> Mapping[str, Options]:
+    """The options, with no picture in the arrays of each task that may keep some."""
+    settings = dict(options)
+    for name in [*tasks, *(TASKS[name].after for name in tasks if TASKS[name].after)]:
+        if "thumbnail" in TASKS[name].options:
+            settings[name] = {**settings.get(name, {}), "thumbnail": 0}
+    return settings
+
+
 def all_options(task: Task, given: Options, offered: Options) -> dict[str, Any]:
     """Every option of a job that its result depends on, as JSON values."""
     options = task.options
@@ -246,6 +257,8 @@ def all_options(task: Task, given: Options, offered: Options) -> dict[str, Any]:
         options["episodes"] = options["episodes"].first(max(options["shots"])).digest
     for name in ("num_workers", "device", "accelerator", "devices", "pictures", "folder"):
         options.pop(name, None)  # where it is computed does not change the result
+    if not task.writes_arrays:  # the pictures of an analysis are part of its arrays
+        options.pop("thumbnail", None)
     encoded: dict[str, Any] = {
         name: json.loads(json.dumps(value, default=functools.partial(_encoded, name)))
         for name, value in options.items()

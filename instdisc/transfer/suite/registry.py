@@ -167,7 +167,7 @@ _TASKS: dict[str, Task] = {
         has_image_size=False,
         check=bounds(
             whole=["regions_per_image", "longest_side", "follow_batch"],
-            least_zero=["freeze_parts", "precise_batches", "weight_decay"],
+            least_zero=["freeze_parts", "precise_batches", "weight_decay", "thumbnail"],
             shares=["flip"],
             lists=["short_sides"],
             filled=["protocols", "anchor_sizes"],
@@ -191,7 +191,7 @@ _TASKS: dict[str, Task] = {
                 *("short_side", "test_short_side"),
             ],
             positive=["learning_rate", "head_rate", "max_share"],
-            least_zero=["weight_decay", "auxiliary"],
+            least_zero=["weight_decay", "auxiliary", "thumbnail"],
             shares=["flip", "max_share", "dropout"],
             filled=["scale"],
             optional=["short_side", "test_short_side", "dropout"],
@@ -205,7 +205,7 @@ _TASKS: dict[str, Task] = {
         check=bounds(
             whole=["epochs", "batch_size", "grid", "hidden"],
             positive=["learning_rate", "backbone_learning_rate"],
-            least_zero=["weight_decay"],
+            least_zero=["weight_decay", "thumbnail"],
             optional=["backbone_learning_rate"],
             also=lambda options: checks.finite("margin", options["margin"], above=-0.5),
         ),

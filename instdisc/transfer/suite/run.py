@@ -14,15 +14,17 @@ from rich.progress import Progress
 from instdisc import checks
 from instdisc.checks import checked_call
 from instdisc.records import append_job, read_jobs
+from instdisc.runs import append_run
 from instdisc.types import Record
 
 from ..features.cache import cached_features
-from .plan import Job, check_options, plan_jobs
+from .plan import Job, check_options, plan_jobs, without_thumbnails
 from .progress import suite_progress
 from .registry import TASKS
 from .runner import Runner
 from .sets import DataSets, Keep, find_sets
 from .subjects import Checkpoints, find_subjects
+from .thumbnails import keep_pictures
 
 _log = logging.getLogger(__name__)
 
@@ -94,6 +96,7 @@ def run_suite(
     precision: str = "32-true",
     keep: Keep = "nothing",
     predictions: bool = True,
+    thumbnails: bool = True,
     seed: int = 0,
     progress: bool = True,
 ) -> SuiteRecords:
@@ -134,6 +137,9 @@ def run_suite(
         keep: ``"memory"`` decodes a set once for the tasks that train on it.
         predictions: whether to keep the predictions of each job, in ``predictions/JOB.npz`` beside
             `results`.
+        thumbnails: whether what is kept may show images: with the `predictions` of classes, small
+            pictures of the test images on which methods differ, in ``pictures`` beside `results`;
+            and in the arrays of a task or analysis that has the option ``thumbnail``.
         seed: of the tasks, and of random weights.
         progress: show a bar.
 
@@ -161,6 +167,8 @@ def run_suite(
     """
     options = {} if options is None else options
     check_options(tasks, options, image_size=image_size, precision=precision)
+    if not thumbnails:
+        options = without_thumbnails(options, tasks)
     device = checks.device("device", device)
     results = Path(checks.instance("results", results, (str, Path), "a path"))
     if results.is_dir():
@@ -208,6 +216,9 @@ def run_suite(
                 stored[job.key] = append_job(records, results, job.key)
             bar.advance(overall)
         bar.remove_task(current)
+    if predictions and thumbnails:
+        keep_pictures(jobs, stored, results.parent)
+    append_run(results, missing)
     folder = results.parent / "predictions"
     return SuiteRecords(
         (_named(record, job) for job in jobs for record in stored.get(job.key, [])),

@@ -1,0 +1,3 @@
+"""Records to one HTML page."""
+
+from .write import write_report as write_report
