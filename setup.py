@@ -47,6 +47,7 @@ setup(
     extras_require={
         "dev": [
             "pytest>=8",
+            "pytest-xdist>=3.6",
             "ruff>=0.12",
             "mypy>=1.15",
             "sphinx>=8",
