@@ -80,6 +80,10 @@ def test_a_mean_of_ratios_is_that_of_a_naive_loop():
     tolerance = 0.15 * np.std(drawn)
     assert (pair.low, pair.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=tolerance)
     assert a.value()[0] == pytest.approx(score(a, np.arange(count)))
+    # A class that a resample does not hold counts for nothing.
+    without, rows = np.ones((1, count)), np.arange(2, count)
+    without[0, :2] = 0
+    assert a.value(without)[0] == pytest.approx(score(a, rows))
 
 
 def test_right_and_wrong_answers_have_mcnemars_exact_p():
