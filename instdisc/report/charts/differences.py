@@ -7,10 +7,9 @@ from ..labels import shortest_names
 from ..material import Material
 from ..pooling import Pooled, Result
 from .chart import Chart
-from .forest import MOST_ROWS
 from .measured import Measured, full_headlines, interval_sentence, slug, told
 from .methods import Methods, arrange
-from .rows import Point, draw_rows
+from .rows import Point, draw_rows, split_rows
 from .style import shortened
 
 
@@ -43,10 +42,9 @@ def draw_differences(material: Material, comparison: Comparison) -> list[Chart]:
         group.setdefault(name, []).append(row)
     charts = []
     for what, of_sets in groups.items():
-        keys = list(of_sets)
-        for part, start in enumerate(range(0, len(keys), MOST_ROWS)):
-            shown = {key: of_sets[key] for key in keys[start : start + MOST_ROWS]}
-            charts.append(_draw(what, shown, best, methods, part))
+        shown = methods.choose({row.b for group in of_sets.values() for row in group})
+        for part, keys in enumerate(split_rows(list(of_sets), len(shown))):
+            charts.append(_draw(what, {key: of_sets[key] for key in keys}, best, methods, part))
     return charts
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..comparison import Comparison
 from ..material import Material
 from .chart import Chart
@@ -16,9 +18,7 @@ from .measured import (
     unit_of,
 )
 from .methods import Methods, arrange
-from .rows import draw_rows, point
-
-MOST_ROWS = 12  # of a figure; more sets are split over several
+from .rows import draw_rows, point, split_rows
 
 
 def draw_forest(material: Material, comparison: Comparison) -> list[Chart]:
@@ -40,12 +40,15 @@ def draw_forest(material: Material, comparison: Comparison) -> list[Chart]:
         if len(group) < 2:
             continue  # a single value needs no figure
         rows = list(group_by(group, lambda v: (v.result.dataset, v.result.variant)).values())
-        parts = [rows[start : start + MOST_ROWS] for start in range(0, len(rows), MOST_ROWS)]
+        shown = methods.choose({value.method for value in group})
+        parts = split_rows(rows, len(shown))
         charts += [_draw(part, methods, set_names(group), k) for k, part in enumerate(parts)]
     return charts
 
 
-def _draw(rows: list[list[Measured]], methods: Methods, names: dict[str, str], part: int) -> Chart:
+def _draw(
+    rows: Sequence[list[Measured]], methods: Methods, names: dict[str, str], part: int
+) -> Chart:
     result = rows[0][0].result
     present = {value.method for row in rows for value in row}
     chosen = methods.choose(present)

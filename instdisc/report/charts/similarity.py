@@ -6,6 +6,7 @@ Legend: L layers of all checkpoints together.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 
 import numpy as np
 
@@ -40,12 +41,13 @@ def draw_similarity(material: Material, comparison: Comparison) -> list[Chart]:
         if record.job and _TASK.fullmatch(record.task) and record.metric.startswith("CKA"):
             runs.setdefault(record.job, record)
     names = shortest_names(record.dataset for record in runs.values())
-    charts: list[Chart] = []
+    charts = []
+    counts: dict[str, int] = defaultdict(int)
     for record in runs.values():
         arrays = material.arrays(record)
         if arrays is not None and {"checkpoint", "layer", "layer_ends", "cka"} <= set(arrays):
-            count = sum(chart.title.endswith(f" {names[record.dataset]}") for chart in charts)
-            charts.append(_draw(arrays, names[record.dataset], count))
+            charts.append(_draw(arrays, names[record.dataset], counts[record.dataset]))
+            counts[record.dataset] += 1
     return charts
 
 

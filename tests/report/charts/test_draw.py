@@ -54,12 +54,17 @@ def test_odd_names_and_many_methods(everything):
     }
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in names)
+    saved = set()
     for chart in drawn:
         width, height = chart.figure.get_size_inches()
         assert 3.2 <= width <= 9
         assert height <= 12
         assert all((chart.title, chart.caption, chart.alternative))
         assert not any(axes.get_title() for axes in chart.figure.axes)
+        kind = chart.name.split("-")[0]
+        if kind in saved:
+            continue
+        saved.add(kind)
         file = io.StringIO()
         with mpl.rc_context({"svg.fonttype": "none"}):
             chart.figure.savefig(file, format="svg")

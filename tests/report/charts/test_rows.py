@@ -79,6 +79,15 @@ def test_many_data_sets_are_split(made):
     assert [chart.name for chart in charts] == ["forest-knn-top-1", "forest-knn-top-1-2"]
 
 
+def test_many_methods_on_many_sets_fit_on_a_page(made):
+    records = [
+        made.record(dataset=f"set {k}", method=f"m{m}", value=m) for k in range(8) for m in range(8)
+    ]
+    charts = draw_forest(*made.material(records))
+    assert [len(chart.figure.axes[0].get_yticks()) for chart in charts] == [7, 1]
+    assert max(chart.figure.get_size_inches()[1] for chart in charts) < 12
+
+
 def test_smaller_shares_of_labels_are_left_to_their_figure(made):
     records = [
         made.record("finetune", value=10 + 50 * share, method=method, settings={"share": share})
