@@ -5,7 +5,8 @@ from __future__ import annotations
 from .analysis import Analysis
 from .errors import error_pictures, hoiem_figure, tide_figure
 from .geometry import geometry_figure, spectrum_figure
-from .invariance import factors_figure, invariance_figure
+from .invariance.factors_figure import factors_figure
+from .invariance.invariance_figure import invariance_figure
 from .inversion import inversion_figure
 from .pictures import (
     components_figure,

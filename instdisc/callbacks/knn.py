@@ -21,6 +21,10 @@ class OnlineKNN(Callback):
     than k. On several processes each image counts once. Nothing is computed if there are not two
     loaders.
 
+    ``Trainer(num_sanity_val_steps=-1)`` looks at all images before the first step. The accuracy of
+    the untrained weights is then logged as ``knn_random`` beside ``knn``, as the number to beat; a
+    run that is resumed keeps it.
+
     Args:
         k: neighbours that vote.
         temperature: of their votes.
@@ -36,6 +40,13 @@ class OnlineKNN(Callback):
         checks.whole("k", k, remedy="Give the number of neighbours.")
         checks.positive("temperature", temperature)
         self._metric = KNNAccuracy(k, temperature=temperature)
+        self._random: float | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {} if self._random is None else {"random": self._random}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._random = state_dict.get("random")
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._metric.to(pl_module.device).reset()
@@ -59,6 +70,12 @@ class OnlineKNN(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # By what all processes know: one without images of a loader must gather, too.
         if len(trainer.num_val_batches) > 1:
+            accuracy = self._metric.compute()
             # Equal on all processes already; sync_dist lets ModelCheckpoint monitor it on each.
-            pl_module.log("knn", self._metric.compute(), prog_bar=True, sync_dist=True)
+            pl_module.log("knn", accuracy, prog_bar=True, sync_dist=True)
+            if not trainer.sanity_checking:
+                if self._random is not None:
+                    pl_module.log("knn_random", self._random, prog_bar=True, sync_dist=True)
+            elif trainer.global_step == 0 and trainer.num_sanity_val_steps == float("inf"):
+                self._random = float(accuracy)
         self._metric.reset()

@@ -4,6 +4,8 @@ import warnings
 from pathlib import Path
 
 from .export import export_backbone as export_backbone
+from .hub import from_hub as from_hub
+from .hub import push_to_hub as push_to_hub
 from .info import CheckpointInfo as CheckpointInfo
 from .info import describe_checkpoint as describe_checkpoint
 from .load import load_backbone as load_backbone

@@ -20,7 +20,7 @@ from instdisc.writing import write_whole
 
 from .fit import HARMLESS_OPTIONS
 from .info import CheckpointInfo
-from .layouts import PLAIN_RESNETS, State, detectron2_name, named_inside, plain_resnet
+from .layouts import NO_POOL, PLAIN_RESNETS, State, detectron2_name, named_inside, plain_resnet
 from .load import load_with_info
 from .read import some
 
@@ -43,8 +43,10 @@ def export_backbone(
     """Writes the backbone alone, in this library's format or in another's.
 
     - ``"instdisc"``: safetensors under timm's names. The metadata hold what builds the backbone
-      (``backbone``, JSON), ``method``, ``recipe`` (JSON), ``input`` (JSON: how it saw images) and
-      ``version``.
+      (``backbone``, JSON), ``method``, ``recipe`` (JSON), ``input`` (JSON: how it saw images),
+      ``weights`` (the hash that records have) and ``version``. timm reads it, too:
+      ``timm.create_model(name, num_classes=0, checkpoint_path=path, **timm_options)``. A backbone
+      with another stem than timm's is refused there.
     - ``"timm"``: a state dict for ``timm.create_model(name, num_classes=0)``, as safetensors or by
       torch.save, as the suffix says.
     - ``"torchvision"``: a state dict for ``torchvision.models.resnet50()`` and its siblings,
@@ -95,16 +97,16 @@ def export_backbone(
             str(path),
             "Whoever reads it may go by the suffix.",
         )
-    backbone, info = _resolve(source)
-    state = _weights(backbone)
+    backbone, info = resolve_source(source)
     write: Callable[[Path], None]
     if format == "instdisc":
-        metadata = _metadata(backbone, info)
+        content = export_content(backbone, info)
 
         def write(file: Path) -> None:
-            file.write_bytes(_safetensors(state, metadata))
+            file.write_bytes(content)
 
     else:
+        state = _weights(backbone)
         _check_fits(backbone, state, format)
 
         def write(file: Path) -> None:
@@ -121,6 +123,23 @@ def export_backbone(
     return path
 
 
+def export_content(backbone: Backbone, info: CheckpointInfo) -> bytes:
+    """The bytes of an export in this library's format.
+
+    Args:
+        backbone: to be written.
+        info: how it was made.
+
+    Raises:
+        TypeError: if its recipe or timm options hold other than JSON values.
+    """
+    state = _weights(backbone)
+    if backbone.stem == "no_pool":
+        # Without it timm would take the weights and put its max-pool back.
+        state[NO_POOL] = torch.empty(0)
+    return _safetensors(state, _metadata(backbone, info))
+
+
 def _safetensors(state: State, metadata: dict[str, str]) -> bytes:
     """A file's bytes, the same whenever they are made: safetensors orders metadata at random."""
     # Not save_file: that makes files which only their owner can read.
@@ -133,8 +152,16 @@ def _safetensors(state: State, metadata: dict[str, str]) -> bytes:
     return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
-def _resolve(source: object) -> tuple[Backbone, CheckpointInfo]:
-    """The backbone, and how it was made."""
+def resolve_source(source: object) -> tuple[Backbone, CheckpointInfo]:
+    """The backbone, and how it was made.
+
+    Args:
+        source: see `export_backbone`.
+
+    Raises:
+        TypeError: if it is none of these.
+        ValueError: if it is a file that cannot be read.
+    """
     if isinstance(source, (str, Path)):
         return load_with_info(Path(source))
     if isinstance(source, Backbone):
@@ -184,6 +211,7 @@ def _metadata(backbone: Backbone, info: CheckpointInfo) -> dict[str, str]:
         "recipe": encode(info.recipe, "recipe"),
         "version": info.version or __version__,
         "input": encode(backbone.input._asdict(), "input"),
+        "weights": backbone.about().weights,
     }
 
 

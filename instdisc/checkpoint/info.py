@@ -13,7 +13,7 @@ from instdisc.checks import checked_call, input_file
 from instdisc.models.identity import input_from_json
 from instdisc.types import InputSpec
 
-from .layouts import Recognised, named_inside, plain_resnet, recognise
+from .layouts import NO_POOL, Recognised, named_inside, plain_resnet, recognise
 from .read import read_file
 
 OWN_LAYOUTS = ("instdisc", "lightning")
@@ -86,7 +86,8 @@ def inspect_checkpoint(
             spec, recipe = json.loads(rest["backbone"]), json.loads(rest["recipe"])
             seen = input_from_json(json.loads(rest["input"])) if "input" in rest else None
             info = CheckpointInfo("instdisc", spec, rest["method"], recipe, rest["version"], seen)
-            return info, Recognised(info.layout, stored, [])
+            named = {key: value for key, value in stored.items() if key != NO_POOL}
+            return info, Recognised(info.layout, named, [])
         entry = rest.get("instdisc")
         if entry is not None:
             told = ("backbone", "method", "recipe", "version")

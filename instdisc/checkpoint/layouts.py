@@ -55,6 +55,10 @@ class Recognised(NamedTuple):
 # A state dict of one of this library's modules, or of the very network that is to be filled.
 BARE = "weights alone"
 
+# An empty tensor in exports of a ResNet without max-pool, for readers that go by the weights alone:
+# they have no such weight, and refuse the file.
+NO_POOL = "stem.no_pool"
+
 # Keys without any of these signs are torchvision's or timm's own.
 LAYOUTS = (
     Layout("facebookresearch/moco", "encoder_q.", "encoder_q.", companions.MOCO),

@@ -9,6 +9,7 @@ import timm
 
 from instdisc.models import Backbone
 
+from .hub import HUB, from_hub
 from .load import load_backbone
 
 
@@ -21,6 +22,8 @@ def open_backbone(source: Backbone | str | Path) -> Backbone:
     a `Backbone`                itself
     ``FILE``                    a file that `load_backbone` reads
     ``FILE:ARCHITECTURE``       the same, for a file that does not tell its timm name
+    ``hf-hub:USER/REPO``        a repository on the Hugging Face Hub (downloads it), see `from_hub`;
+                                ``hf-hub:USER/REPO@REVISION`` for a branch, tag or commit
     ``timm:NAME``               timm's published weights (downloads them)
     ``NAME``                    random weights in the architecture of that timm name
     ==========================  ==================================================================
@@ -40,6 +43,9 @@ def open_backbone(source: Backbone | str | Path) -> Backbone:
     """
     if isinstance(source, Backbone):
         return source
+    if isinstance(source, str) and source.startswith(HUB):
+        repo_id, _, revision = source.removeprefix(HUB).partition("@")
+        return from_hub(repo_id, revision=revision or None)
     if not isinstance(source, str | Path):
         raise TypeError(
             "`backbone` must be a Backbone, the file of one or a timm name, got "

@@ -34,6 +34,7 @@ from .numbers import whole as whole
 from .numbers import within as within
 from .pairs import same_length as same_length
 from .pairs import same_shape as same_shape
+from .pixels import describe_infinite as describe_infinite
 from .tensors import FLOATS as FLOATS
 from .tensors import INTEGERS as INTEGERS
 from .tensors import all_finite as all_finite

@@ -14,6 +14,7 @@ from .episodes import ISLAM_EPISODES as ISLAM_EPISODES
 from .episodes import EpisodeProtocol as EpisodeProtocol
 from .episodes import Episodes as Episodes
 from .episodes import draw_episodes as draw_episodes
+from .images import HeldOut as HeldOut
 from .images import ImageArray as ImageArray
 from .images import ImageFiles as ImageFiles
 from .images import ImageFolder as ImageFolder

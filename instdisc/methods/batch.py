@@ -82,6 +82,40 @@ def check_view_precision(views: Sequence[Tensor], precision: str) -> None:
             dtype(f"images[{number}]", view, torch.float32, remedy=remedy)
 
 
+class TrainingBatches:
+    """Checks the batches of a run by `check_views` and `check_view_precision`.
+
+    A batch of the types, shapes and dtypes of the one before needs no look beyond these.
+
+    Example:
+        >>> from .objectives import Classification
+        >>> batches, views = TrainingBatches(), [torch.zeros(2, 3, 8, 8)]
+        >>> batches.check((views, torch.arange(2)), [Classification(4, 2)], 3, "32-true")
+        >>> batches.are_like((views, torch.arange(2))), batches.are_like((views, torch.arange(3)))
+        (True, False)
+    """
+
+    def __init__(self) -> None:
+        self._form: Any = None
+        self._size: int | None = None
+
+    def begin_run(self) -> None:
+        """Forgets the batches before."""
+        self._form, self._size = None, None
+
+    def are_like(self, batch: Any) -> bool:
+        """Whether the last batch that was checked had the form of `batch`."""
+        return self._form is not None and _form(batch) == self._form
+
+    def check(
+        self, batch: Any, objectives: Collection[Objective], channels: int, precision: str
+    ) -> None:
+        """Refuses what the run cannot train on; arguments and errors as of the two functions."""
+        self._size = check_views(batch, objectives, self._size, channels)
+        check_view_precision(batch[0], precision)
+        self._form = _form(batch)
+
+
 class ValidationBatches:
     """Reads the batches of validation loaders, one's own or those of any data set.
 
@@ -159,6 +193,17 @@ def _check_labels(labels: Any, count: int) -> None:
         dtype("labels", labels, INTEGERS, remedy=_NO_NUMBERS)
     if labels.shape != (count,):
         refuse("labels", f"({count},), a class for each image", labels)
+
+
+def _form(batch: Any) -> Any:
+    """Whatever the checks look at; ``None`` where that is not a batch."""
+    try:
+        images, labels = batch[0], batch[1]
+        kinds = type(batch), type(images), type(labels)
+        views = [(type(view), view.shape, view.dtype) for view in images]
+        return kinds, views, labels.shape, labels.dtype
+    except (AttributeError, IndexError, KeyError, TypeError):
+        return None
 
 
 def _is_pair(batch: Any) -> bool:

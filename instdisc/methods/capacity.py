@@ -32,7 +32,7 @@ def check_capacity(module: RunModule) -> None:
     size: int | None = getattr(trainer.train_dataloader, "batch_size", None)
     processes = world_size()
     groups = module.batch_norm.groups
-    in_groups = module.batch_norm.mode == "shuffled" and _has_batch_norm(module)
+    in_groups = module.batch_norm.mode == "shuffled" and has_batch_norm(module)
     before = module.settings.previous("devices")
     same = module.settings.previous("batch_norm_groups") == groups
     if in_groups and same and before is not None and max(groups, before) != max(groups, processes):
@@ -62,5 +62,6 @@ def check_capacity(module: RunModule) -> None:
             )
 
 
-def _has_batch_norm(module: RunModule) -> bool:
+def has_batch_norm(module: RunModule) -> bool:
+    """Whether the backbone has any to be split."""
     return any(isinstance(part, _BatchNorm) for part in module.backbone.modules())

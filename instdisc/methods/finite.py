@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import isfinite, nan
 
 import torch
@@ -22,9 +23,9 @@ class FiniteWatch:
         >>> watch = FiniteWatch()
         >>> watch.note(torch.tensor(1.0), step=0)
         >>> watch.note(torch.tensor(float("nan")), step=1)
-        >>> watch.check(kept=None)
+        >>> watch.check(lambda: "Lower the learning rate")
         Traceback (most recent call last):
-        FloatingPointError: the loss was not finite at step 1. Lower the learning rate or use ...
+        FloatingPointError: the loss was not finite at step 1. Lower the learning rate
     """
 
     def __init__(self) -> None:
@@ -34,8 +35,11 @@ class FiniteWatch:
         self._steps: list[int] = []  # of all of them
 
     def note(self, loss: Tensor, step: int) -> None:
-        """Keeps the loss of a step; nothing waits, and no kernel starts but once in 64 steps."""
-        self._losses.append(loss.detach().reshape(()))
+        """Keeps the loss of a step, without its graph.
+
+        Nothing waits, and no kernel starts but once in 64 steps.
+        """
+        self._losses.append(loss.reshape(()) if loss.ndim else loss)
         self._steps.append(step)
         if len(self._losses) == 64:
             self._joined.append(torch.stack(self._losses))
@@ -46,25 +50,24 @@ class FiniteWatch:
         """Whether a check is due, so that what is kept does not grow without end."""
         return len(self._steps) >= _MOST
 
-    def check(self, kept: str | None) -> None:
+    def check(self, explain: Callable[[], str]) -> None:
         """Waits for the device, and raises if a noted loss was not finite; forgets the others.
 
         Args:
-            kept: path of the last good checkpoint, for the message.
+            explain: says what may be the reason and what to do; called for the message alone.
 
         Raises:
             FloatingPointError: names the first such step.
         """
         if not self._steps:
             return
-        losses = torch.cat([*self._joined, *(loss[None] for loss in self._losses)]).tolist()
-        bad = [step for step, loss in zip(self._steps, losses, strict=True) if not isfinite(loss)]
-        if bad:
-            raise FloatingPointError(
-                f"the loss was not finite at step {bad[0]}. Lower the learning rate or use another "
-                "precision; "
-                + (f"the last good checkpoint is {kept}" if kept else "no checkpoint was written")
-            )
+        if len(self._steps) == 1:  # on the CPU after every step
+            losses = [self._losses[0].item()]
+        else:
+            losses = torch.cat([*self._joined, *(loss[None] for loss in self._losses)]).tolist()
+        if not all(map(isfinite, losses)):
+            bad = next(s for s, loss in zip(self._steps, losses, strict=True) if not isfinite(loss))
+            raise FloatingPointError(f"the loss was not finite at step {bad}. {explain()}")
         self.forget()
         self.last = losses[-1]
         self.count += len(losses)

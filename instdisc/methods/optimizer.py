@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningModule
+from timm.optim import Lars
 from torch import Tensor, nn
 
 OptimizerName = Literal["sgd", "lars", "adamw"]
@@ -27,8 +28,13 @@ def make_optimizer(
     A state that is loaded into it takes its form: a run may go on with another `fused` or memory
     format than it began with.
 
+    LARS is timm's, which updates all parameters by few kernels and waits for no norm on the host.
+    Until release 0.1.0 it was lightly's. The steps are the same but for rounding, with one
+    exception: a parameter whose gradient is exactly zero is still decayed, as by SGD (lightly left
+    it). Runs that began with lightly's go on.
+
     Args:
-        name: ``"sgd"``, ``"lars"`` (lightly's) or ``"adamw"``.
+        name: ``"sgd"``, ``"lars"`` or ``"adamw"``.
         parameters: what to train.
         learning_rate: base rate.
         weight_decay: L2 penalty (decoupled for AdamW).
@@ -36,15 +42,12 @@ def make_optimizer(
         fused: update all parameters by one kernel, if SGD or AdamW; equal but for rounding.
     """
     if name == "lars":
-        from lightly.utils.lars import LARS  # imports hydra: only for those who want it
-
-        optimizer: torch.optim.Optimizer = LARS(
-            parameters, learning_rate, momentum=momentum, weight_decay=weight_decay
-        )
-        return optimizer
+        lars = Lars(parameters, learning_rate, momentum=momentum, weight_decay=weight_decay)
+        lars.register_load_state_dict_pre_hook(_rename_settings)
+        return lars
     form = True if fused and _has_kernel(parameters) else None  # None: torch's choice
     if name == "sgd":
-        optimizer = torch.optim.SGD(
+        optimizer: torch.optim.Optimizer = torch.optim.SGD(
             parameters, learning_rate, momentum=momentum, weight_decay=weight_decay, fused=form
         )
     else:
@@ -73,6 +76,19 @@ def _has_kernel(parameters: Sequence[nn.Parameter]) -> bool:
         parameter.device.type in ("cuda", "cpu") and type(parameter.data) is Tensor
         for parameter in parameters
     )
+
+
+def _rename_settings(
+    optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]
+) -> dict[str, Any]:
+    """Settings of lightly's LARS under timm's names; its momentum has the same form."""
+    groups = []
+    for group in state_dict["param_groups"]:
+        group = dict(group)
+        if "trust_coefficient" in group:
+            group["trust_coeff"] = group.pop("trust_coefficient")
+        groups.append({**optimizer.defaults, **group})
+    return {**state_dict, "param_groups": groups}
 
 
 def _keep_form(

@@ -17,11 +17,12 @@ from instdisc.checkpoint import open_backbone
 from instdisc.checks import instance
 from instdisc.distributed import broadcast, world_size
 from instdisc.models import Backbone, MomentumEncoder
+from instdisc.models.few_values import refuse_few_values
 from instdisc.resuming import refuse_override
 from instdisc.types import InputSpec
 
 from .arguments import check_arguments
-from .batch import ValidationBatches, check_view_precision, check_views
+from .batch import TrainingBatches, ValidationBatches
 from .batch_norm import BatchNormMode, BatchNormPolicy
 from .classes import check_classes
 from .compiled import CompiledPasses
@@ -128,10 +129,9 @@ class PretrainModule(RunModule):
         self.batch_norm = BatchNormPolicy(batch_norm, batch_norm_groups)
         self.channels_last = channels_last
         self._passes = CompiledPasses(compile=compile)
-        self._batch_size: int | None = None
         self._stepped, self._first_step = False, 0
         self._losses = LossLog(list(objectives))
-        self._validation = ValidationBatches()
+        self._batches, self._validation = TrainingBatches(), ValidationBatches()
         # Equal on all processes by construction: spare DDP the broadcast of 32 MB each step.
         self._ddp_params_and_buffers_to_ignore = [
             name for name, _ in self.named_buffers() if ".queue." in name
@@ -178,7 +178,7 @@ class PretrainModule(RunModule):
             for name, objective in objectives.items()
         }
         loss = weighted_sum([(objectives[name].weight, term) for name, term in terms.items()])
-        self._losses.note(self, {"loss": loss, **{f"{k}/loss": term for k, term in terms.items()}})
+        self._losses.note(self, loss, terms, images)
         if loss.device.type == "cpu":
             self._losses.check(self.trainer)
         return {"loss": loss, "features": queries[0].detach(), "labels": labels}
@@ -207,6 +207,7 @@ class PretrainModule(RunModule):
                 self.batch_norm.prepare(net, self.trainer.strategy.root_device.type)
 
     def on_fit_start(self) -> None:
+        super().on_fit_start()
         self.settings.check_optimizers(self)
         self._passes.begin_run()
         self.backbone.origin = trained_from(type(self).__name__, self.start)
@@ -220,13 +221,15 @@ class PretrainModule(RunModule):
     def on_train_start(self) -> None:
         super().on_train_start()
         self._stepped, self._first_step = False, self.global_step
+        self._batches.begin_run()
         name = type(self).__name__
         check_classes(name, self.trainer.train_dataloader, self._objectives().values())
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         objectives = self._objectives().values()
-        self._batch_size = check_views(batch, objectives, self._batch_size, self._channels)
-        check_view_precision(batch[0], str(self.trainer.precision))
+        if not self._batches.are_like(batch):
+            precision = str(self.trainer.precision)
+            self._batches.check(batch, objectives, self._channels, precision)
         # Looking at labels on a GPU would wait for it: there, only now and then.
         if batch[1].device.type == "cpu" or batch_idx == 0 or self._logs_now():
             for objective in objectives:
@@ -260,12 +263,16 @@ class PretrainModule(RunModule):
         return channels
 
     def _objectives(self) -> dict[str, Objective]:
-        return dict(self.objectives.items())  # type: ignore[arg-type]
+        return self.objectives._modules  # type: ignore[return-value]  # no copy: asked in each step
 
     def _encode(self, net: nn.Module, images: Tensor) -> Tensor:
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
-        return self._passes.encode(net, images)
+        try:
+            return self._passes.encode(net, images)
+        except ValueError as error:
+            refuse_few_values(error, len(images))
+            raise
 
     def _logs_now(self) -> bool:
         trainer: Any = self.trainer

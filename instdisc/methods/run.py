@@ -23,6 +23,7 @@ from .rate import RateOfRun
 from .rate_search import begin_rate_search
 from .recipe import fixed_settings, free_settings, keep_queue, made_by, recipe_of
 from .schedule import Schedule
+from .size_search import BatchSizeSearch
 from .start import trained_from
 
 
@@ -52,7 +53,7 @@ class RunModule(LentBackboneModule):
         super().__init__()
         self.position = RunPosition()
         self.settings = RunSettings({}, {})  # what a subclass adds is not here yet; see setup
-        self._rate = RateOfRun(self)
+        self._rate, self._size_search = RateOfRun(self), BatchSizeSearch()
         self._random_state: Tensor | None = None
 
     def encode_keys(self, images: Tensor, batch_idx: int) -> Tensor:
@@ -94,10 +95,20 @@ class RunModule(LentBackboneModule):
     def setup(self, stage: str) -> None:
         super().setup(stage)
         self._settle()
+        if stage == "fit":
+            self._size_search.begin_fit(self)
+
+    def on_fit_start(self) -> None:
+        self._size_search.end(self)
+
+    def teardown(self, stage: str) -> None:
+        self._size_search.end(self)
+        super().teardown(stage)
 
     def on_train_start(self) -> None:
         self.position.begin(self)
-        check_capacity(self)
+        if not self._size_search.begin_trial(self):
+            check_capacity(self)
         self._rate.begin()
         self._settle()
         self.settings.begin(self)

@@ -9,6 +9,7 @@ import math
 from typing import Any, NamedTuple
 
 from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import StochasticWeightAveraging
 
 from instdisc.distributed import world_size
 
@@ -110,14 +111,33 @@ def count_steps_left(trainer: Trainer, pace: Pace, epochs: int, batches_left: fl
         epochs: that are over.
         batches_left: of the epoch after them.
     """
-    steps = math.inf
-    if trainer.max_epochs not in (None, -1):
+    steps, max_epochs = math.inf, count_epochs(trainer)
+    if max_epochs is not None:
         first = _ceil(batches_left / trainer.accumulate_grad_batches)
-        later = max(0, trainer.max_epochs - epochs - 1)
+        later = max(0, max_epochs - epochs - 1)
         steps = first + later * pace.epoch_steps if later else first
     if trainer.max_steps != -1:
         steps = min(steps, max(0, trainer.max_steps - trainer.global_step))
     return steps
+
+
+def count_steps(trainer: Trainer, pace: Pace) -> float:
+    """Optimiser steps of a run from its beginning; infinite if it has no end."""
+    steps, epochs = trainer.estimated_stepping_batches, count_epochs(trainer)
+    return steps if epochs is None else min(steps, pace.epoch_steps * max(epochs, 1))
+
+
+def count_epochs(trainer: Trainer) -> int | None:
+    """Epochs of a run, ``None`` without end.
+
+    `StochasticWeightAveraging` adds one in which nothing trains: batch norm's statistics of the
+    average are taken.
+    """
+    epochs = trainer.max_epochs
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, StochasticWeightAveraging):
+            epochs = getattr(callback, "_max_epochs", epochs)
+    return None if epochs == -1 else epochs
 
 
 def _ceil(value: float) -> float:

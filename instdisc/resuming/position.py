@@ -10,7 +10,7 @@ from pytorch_lightning import LightningModule
 
 from .gradients import read_gradients, set_gradients
 from .overriding import refuse_override
-from .plan import Pace, Plan, count_steps_left, read_pace
+from .plan import Pace, Plan, count_steps, count_steps_left, read_pace
 from .progress import Progress, read_progress, set_progress
 
 _KEY = "instdisc_position"
@@ -53,8 +53,8 @@ class RunPosition:
             TypeError: if a class of the user's kept `load` from being called.
         """
         trainer: Any = module.trainer
-        self.num_steps = trainer.estimated_stepping_batches
         pace, before, plan = read_pace(trainer), self._loaded, self._plan
+        self.num_steps = count_steps(trainer, pace)
         self._loaded, self.changes = None, []
         if trainer.fit_loop.is_resuming and (before is not None or trainer.ckpt_path is not None):
             if before is None:

@@ -13,7 +13,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from instdisc.checks import refuse, whole
+from instdisc.checks import describe_infinite, refuse, whole
 
 _CHECK_EVERY = 20  # steps: looking at a number makes a GPU wait
 _PICTURES = {".png", ".jpg", ".jpeg", ".pdf", ".svg", ".webp", ".gif", ".tif", ".tiff", ".bmp"}
@@ -127,20 +127,23 @@ def check_precision(trainer: Trainer) -> None:
         )
 
 
-def check_losses(losses: Mapping[str, Tensor], step: int, remedy: str) -> None:
+def check_losses(losses: Mapping[str, Tensor], step: int, remedy: str, images: Tensor) -> None:
     """Refuses to go on where a loss is not finite; looks at every twentieth step.
 
     Args:
         losses: by name, each a number.
         step: of the training.
         remedy: what to do, a sentence.
+        images: ``(B, ...)`` of the batch; looked at where a loss is not finite.
 
     Raises:
-        ValueError: if one is not finite; names all.
+        ValueError: if one is not finite; names all, and says so if the images are not either.
     """
     if step % _CHECK_EVERY == 0 and not torch.stack(list(losses.values())).isfinite().all():
         values = ", ".join(f"{name} {value.item():.3g}" for name, value in losses.items())
-        raise ValueError(f"the training diverged at iteration {step}: {values}. {remedy}")
+        reason = describe_infinite({"images": images})
+        advice = f"{reason}." if reason else remedy
+        raise ValueError(f"the training diverged at iteration {step}: {values}. {advice}")
 
 
 def check_weights(network: nn.Module, remedy: str) -> None:

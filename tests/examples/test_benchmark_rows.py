@@ -1,5 +1,6 @@
 """Each row of the benchmark runs at tiny sizes, those of a GPU on the CPU too."""
 
+import argparse
 import copy
 import importlib
 import os
@@ -50,6 +51,7 @@ def measured(benchmark, row, *arguments):
         ("views_device_64", 3),
         ("loss_64", 7),
         ("roofline", 2),
+        ("confusion", 3),
         ("detection_train_masks", 2),
         ("detection_test", 2),
         ("inversion_64", 3),
@@ -79,6 +81,13 @@ def test_rows_of_similarity(benchmark, row):
     """With the peers or without."""
     names = [result.contender.partition(",")[0] for result in measured(benchmark, row)]
     assert [name.partition(":")[0] for name in names[-2:]] == ["ours", "limit"]
+
+
+@pytest.mark.parametrize("shots", [1, 20])
+def test_few_shot_rows_agree(benchmark, shots):
+    options = argparse.Namespace(episodes=12, device="cpu")
+    contenders = importlib.import_module("benchmarks.transfer").few_shot(options, shots)
+    assert [call() for call in contenders.values()] == [None] * 3
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader
 
 import instdisc
 from instdisc.callbacks import OnlineKNN
-from instdisc.methods.batch import ValidationBatches, check_views
+from instdisc.methods.batch import TrainingBatches, ValidationBatches, check_views
 from instdisc.testing.runs import fit
 
 OFF = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
@@ -87,6 +87,38 @@ LABELS = torch.arange(8)
 def test_what_is_no_batch(batch, error, message):
     with pytest.raises(error, match=message):
         check_views(batch, moco().objectives.values(), None)
+
+
+@pytest.mark.parametrize("kind", ["moco", "supervised"])
+def test_a_batch_of_one_image_is_refused(kind):
+    module = moco() if kind == "moco" else instdisc.SupervisedModule("test_resnet", num_classes=8)
+    with pytest.raises(ValueError, match="`batch_size` must be at least 2, since batch norm"):
+        fit(module, [(views(1), LABELS[:1])])
+
+
+def test_images_that_are_not_finite_are_told():
+    images = views()
+    images[1][3, 0, 2, 2] = torch.inf
+    message = r"not finite at step 1\. `images.1.` of the batch hold NaN or infinity in 1 of 8 im"
+    with pytest.raises(FloatingPointError, match=message + ".* position 3.*; no checkpoint"):
+        fit(moco(), [(views(), LABELS), (images, LABELS)])
+
+
+def test_a_batch_of_another_form_is_looked_at():
+    batches = TrainingBatches()
+    batches.check((views(), LABELS), moco().objectives.values(), 3, "32-true")
+    assert batches.are_like([views(), LABELS]) is False
+    assert batches.are_like((views(), LABELS))
+    halves = [view.half() for view in views()]
+    for other in (
+        (views(6), LABELS),
+        (views(), LABELS.int()),
+        (halves, LABELS),
+        (views()[:1], LABELS),
+    ):
+        assert not batches.are_like(other)
+    batches.begin_run()
+    assert not batches.are_like((views(), LABELS))
 
 
 def test_groups_without_several_images():

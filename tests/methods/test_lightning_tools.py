@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import (
     BackboneFinetuning,
+    BatchSizeFinder,
     EarlyStopping,
     EMAWeightAveraging,
     LearningRateFinder,
@@ -254,10 +255,40 @@ def test_batch_size_finder_ends_at_the_size_of_the_set(tmp_path, mode):
     assert trainer.global_step == 1
 
 
+@pytest.mark.parametrize("mode", ["power", "binsearch"])
+def test_batch_size_finder_begins_and_ends_as_groups_allow(tmp_path, mode):
+    """From Lightning's 2 images, with the 8 groups of the default."""
+    data, module = make_data(36, 8), moco(batch_norm_groups=8, queue_size=128)
+    trainer = make_trainer(tmp_path, enable_checkpointing=True)
+    result = Tuner(trainer).scale_batch_size(module, datamodule=data, mode=mode)
+    assert result == data.batch_size == 32  # of 36, and of 34
+    assert module.batch_norm.groups == 8
+    trainer = make_trainer(tmp_path)
+    trainer.fit(module, make_data(36, result))
+    assert trainer.global_step == 1
+
+
+def test_batch_size_finder_as_a_callback_trains_in_the_groups_that_were_asked_for(tmp_path):
+    class Groups(pl.Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            self.seen = pl_module.backbone.net.bn1.groups, len(batch.labels)
+
+    groups = Groups()
+    find = BatchSizeFinder(max_trials=1)
+    trainer = make_trainer(tmp_path, find, groups, enable_checkpointing=True)
+    trainer.fit(moco(batch_norm_groups=8), make_data(40))
+    assert groups.seen == (8, 16)
+    assert find.optimal_batch_size == 16
+    assert trainer.global_step == 2
+
+
 def test_stochastic_weight_averaging(tmp_path):
     class Weights(pl.Callback):
         def __init__(self):
-            self.weights, self.queues = [], []
+            self.weights, self.queues, self.rates = [], [], []
+
+        def on_train_batch_start(self, trainer, *rest):
+            self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
         def on_train_epoch_start(self, trainer, pl_module):
             weight = pl_module.objectives["contrast"].projector.layers[0].weight
@@ -271,6 +302,9 @@ def test_stochastic_weight_averaging(tmp_path):
         trainer.fit(module, make_data())
     weight = module.objectives["contrast"].projector.layers[0].weight
     torch.testing.assert_close(weight.data, torch.stack(weights.weights[1:4]).mean(0))
+    # Until it takes over, the rate is that of a run of four epochs; the fifth trains nothing.
+    rates = [0.015 * (1 + math.cos(math.pi * step / (4 * STEPS))) for step in range(STEPS)]
+    assert weights.rates[:STEPS] == pytest.approx(rates)
     last = queue_of(module)
     assert all(torch.isfinite(value).all() for value in module.state_dict().values())
     assert int(last["pushed"]) == 4 * STEPS * 8

@@ -63,6 +63,60 @@ def test_lars_has_one_form():
     assert "fused" not in optimizer.defaults
 
 
+def lars_steps(net, steps, *, learning_rate, weight_decay, momentum):
+    """You et al. (2017), equations 5 and 6, parameter by parameter in float64."""
+    velocities = [torch.zeros_like(parameter) for parameter in net.parameters()]
+    for step in steps:
+        images = torch.randn(3, 3, 4, 4, generator=torch.Generator().manual_seed(step))
+        net.zero_grad()
+        net(images.double()).square().sum().backward()
+        for parameter, velocity in zip(net.parameters(), velocities, strict=True):
+            weights, gradient = parameter.detach(), parameter.grad
+            decayed = gradient + weight_decay * weights
+            norm = weights.norm()
+            ratio = 1e-3 * norm / (gradient.norm() + weight_decay * norm)
+            velocity.mul_(momentum).add_(ratio * decayed)
+            weights.sub_(learning_rate * velocity)
+
+
+def test_lars_takes_the_steps_of_its_formula():
+    net, reference = make_net(), make_net().double()
+    train(net, make_optimizer("lars", list(net.parameters()), **SETTINGS), range(20))
+    lars_steps(reference, range(20), **SETTINGS)
+    start = make_net().state_dict()
+    for name, weights in net.state_dict().items():
+        assert (weights - start[name]).abs().max() > 1e-4  # it has gone somewhere
+        torch.testing.assert_close(
+            weights.double(), reference.state_dict()[name], atol=1e-6, rtol=0
+        )
+
+
+def test_lars_decays_what_has_no_gradient_as_sgd_does():
+    weights = nn.Parameter(torch.ones(3))
+    weights.grad = torch.zeros(3)
+    make_optimizer("lars", [weights], **SETTINGS).step()
+    torch.testing.assert_close(weights.detach(), torch.full((3,), 1 - 0.1 * 1e-2))
+
+
+def test_a_run_of_lightlys_lars_goes_on():
+    from lightly.utils.lars import LARS
+
+    def lightlys(net):
+        settings = {name: SETTINGS[name] for name in ("weight_decay", "momentum")}
+        return LARS(net.parameters(), SETTINGS["learning_rate"], **settings)
+
+    whole, first = make_net(), make_net()
+    train(whole, lightlys(whole), range(6))
+    begun = lightlys(first)
+    train(first, begun, range(3))
+    rest = make_optimizer("lars", list(first.parameters()), **SETTINGS)
+    rest.load_state_dict(copy.deepcopy(begun.state_dict()))
+    assert "trust_coefficient" not in rest.param_groups[0]
+    train(first, rest, range(3, 6))
+    for name, weights in whole.state_dict().items():
+        torch.testing.assert_close(first.state_dict()[name], weights, atol=1e-7, rtol=0)
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_gradients_are_clipped_by_a_hook_in_mixed_precision(optimizer):
     class Clipping(instdisc.SupervisedModule):

@@ -177,19 +177,19 @@ def test_first_loss_that_is_not_finite_is_named(bad):
     watch = FiniteWatch()
     for step in range(131):
         watch.note(torch.tensor(float("inf") if step in (bad, 130) else 1.0), step * 2)
-    with pytest.raises(FloatingPointError, match=f"not finite at step {bad * 2}. .*kept.ckpt"):
-        watch.check("kept.ckpt")
+    with pytest.raises(FloatingPointError, match=f"not finite at step {bad * 2}. A word"):
+        watch.check(lambda: "A word")
 
 
 def test_finite_losses_are_forgotten():
     watch = FiniteWatch()
     for step in range(70):
         watch.note(torch.tensor(1.0), step)
-    watch.check(None)
-    watch.check(None)
+    watch.check(str)
+    watch.check(str)
     watch.note(torch.tensor(torch.nan), 70)
-    with pytest.raises(FloatingPointError, match=r"at step 70\. .*no checkpoint was written"):
-        watch.check(None)
+    with pytest.raises(FloatingPointError, match=r"at step 70\. "):
+        watch.check(str)
 
 
 class Ahead(instdisc.MoCoModule):
@@ -234,4 +234,4 @@ def test_losses_of_one_value(shape):
     for step in range(65):
         watch.note(torch.full(shape, torch.nan if step == 64 else 1.0), step)
     with pytest.raises(FloatingPointError, match="at step 64"):
-        watch.check(None)
+        watch.check(str)

@@ -70,11 +70,11 @@ _CLASSIFICATION = "tests/published/test_classification.py::"
 _DENSE = "tests/published/test_dense.py::"
 _RECIPES = "tests/published/test_recipes.py::"
 _WEIGHTS = "tests/transfer/detection/test_initial_weights.py::"
-_SETTINGS = "tests/examples/test_pretrain.py::test_published_settings"
+_SETTINGS = "tests/cli/test_pretrain.py::test_published_settings"
 
 _ROBUSTNESS = "tests/published/test_robustness.py::"
 
-_ABLATION = "tests/examples/test_pretrain.py::test_ablation_of_islam_varies_one_thing"
+_ABLATION = "tests/cli/test_pretrain.py::test_ablation_of_islam_varies_one_thing"
 
 _POLICIES = "instdisc/data/views/policies.py"
 _PHOTOMETRIC = "instdisc/data/views/photometric.py"
@@ -442,7 +442,11 @@ CLASSIFICATION = [
     ),
     Value(
         "CE+SupCon on mini-ImageNet, weight",
-        *("examples/configs/ablations/islam/mini_ce_supcon.yaml", "supcon_weight: «0.2»", "0.5"),
+        *(
+            "instdisc/cli/recipes/ablations/islam/mini_ce_supcon.yaml",
+            "supcon_weight: «0.2»",
+            "0.5",
+        ),
         *(ISLAM, f"{_ABLATION}[mini_ce_supcon]"),
     ),
     Value(
@@ -968,7 +972,7 @@ SEGMENTATION_AND_LANDMARKS = [
     ),
 ]
 
-_YAML = "examples/configs/"
+_YAML = "instdisc/cli/recipes/"
 
 
 def _recipe(what: str, name: str, text: str, wrong: str, source: str) -> Value:

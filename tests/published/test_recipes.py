@@ -1,11 +1,11 @@
-"""The published values that stand in recipes; those of pretraining are in examples/."""
+"""The published values that stand in recipes; those of pretraining are in tests/cli/."""
 
 from pathlib import Path
 
 import pytest
 import yaml
 
-CONFIGS = Path(__file__).resolve().parents[2] / "examples" / "configs"
+CONFIGS = Path(__file__).resolve().parents[2] / "instdisc" / "cli" / "recipes"
 VOC_SIDES = [480, 512, 544, 576, 608, 640, 672, 704, 736, 768, 800]
 COCO_SIDES = [640, 672, 704, 736, 768, 800]
 

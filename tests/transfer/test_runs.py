@@ -79,8 +79,10 @@ def test_a_history_goes_through_a_checkpoint(tmp_path):
 def test_divergence_is_named():
     nan = torch.tensor(float("nan"))
     with pytest.raises(ValueError, match="diverged at iteration 20: box 1, mask nan. Lower it."):
-        check_losses({"box": torch.tensor(1.0), "mask": nan}, 20, "Lower it.")
-    check_losses({"mask": nan}, 21, "Lower it.")  # looking makes a GPU wait
+        check_losses({"box": torch.tensor(1.0), "mask": nan}, 20, "Lower it.", torch.ones(2, 3))
+    check_losses({"mask": nan}, 21, "Lower it.", torch.ones(2, 3))  # looking makes a GPU wait
+    with pytest.raises(ValueError, match=r"`images` of the batch hold NaN or inf.* 2 of 2 images"):
+        check_losses({"mask": nan}, 20, "Lower it.", torch.ones(2, 3) * nan)
     net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     check_weights(net, "")
     net[1].running_var[1] = float("inf")

@@ -5,7 +5,6 @@ Legend: H x W size of an image.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -18,6 +17,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from torch import Tensor
 
 from .jpeg import read_header
+from .png import PNG, check_chunks, check_rows
 from .size_limit import check_size
 
 try:
@@ -29,9 +29,6 @@ except ImportError:
 # Known by content, whatever the suffix; MPO is a JPEG. PIL has more, some of which run another
 # program (EPS) or are little tried.
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM")
-_PNG, _PNG_HEAD = b"\x89PNG\r\n\x1a\n", 8
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of PNG's types of colour
-_DEFLATE = 1040  # bytes that one of a compressed file may become; 1032 by its definition
 _JPEG = b"\xff\xd8"
 _TILE = (323, 322)  # height and width of a TIFF's tiles
 
@@ -43,9 +40,9 @@ def decode_file(path: Path) -> Tensor:
     first picture; transparency is dropped; of 16 bits the upper eight remain. Nothing is turned by
     what a camera noted (EXIF).
 
-    Damage is refused where it shows: a PNG by its checksums, a file that ends too early, data that
-    decoders do not accept. A JPEG holds no checksum, so that changed bytes may show as wrong pixels
-    only.
+    Damage is refused where it shows: a PNG by its checksums and by rows that are not there, a file
+    that ends too early, data that decoders do not accept. A JPEG holds no checksum, so that changed
+    bytes may show as wrong pixels only.
 
     Raises:
         ValueError: if it cannot be decoded, or has more pixels than `fits` allows; names the file.
@@ -102,9 +99,10 @@ def _read(path: Path) -> bytes:
 
 @contextmanager
 def _open(file: bytes) -> Iterator[Image.Image]:
-    if file.startswith(_PNG):
-        _check_png(file)
+    pixels = check_chunks(file) if file.startswith(PNG) else None
     with _by_pil(BytesIO(file)) as opened:
+        if pixels is not None:
+            check_rows(opened, file, pixels)
         if isinstance(opened, TiffImageFile):  # memory is taken for whole tiles
             check_size(*(opened.tag_v2.get(tag, 0) for tag in _TILE))
         yield opened
@@ -120,31 +118,6 @@ def _by_pil(file: BytesIO | Path) -> Image.Image:
         raise ValueError(
             f"it claims {pixels}, too many; raise PIL.Image.MAX_IMAGE_PIXELS if it is right"
         ) from error
-
-
-def _check_png(file: bytes) -> None:
-    """Compares the checksum of each chunk, which PIL passes over where the pixels are.
-
-    And the claimed size with the bytes that are there, for which PIL would take the memory.
-    """
-    view, place, packed = memoryview(file), len(_PNG), 0
-    while place < len(file):
-        size = int.from_bytes(view[place : place + 4], "big")
-        end = place + _PNG_HEAD + size
-        if end + 4 > len(file):
-            raise ValueError("it ends too early")
-        if zlib.crc32(view[place + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
-            raise ValueError(f"the checksum of the bytes from {place} on is wrong")
-        kind = bytes(view[place + 4 : place + 8])
-        packed += size * (kind == b"IDAT")
-        if kind == b"IEND":
-            break
-        place = end + 4
-    width, height = int.from_bytes(file[16:20], "big"), int.from_bytes(file[20:24], "big")
-    check_size(height, width)
-    bits = file[24] * _CHANNELS.get(file[25], 1)
-    if width * height * bits // 8 > _DEFLATE * packed:
-        raise ValueError(f"it claims {width} x {height} pixels and holds fewer")
 
 
 def _eight_bits(opened: Image.Image) -> np.ndarray:

@@ -221,7 +221,7 @@ class DetectionModule(LightningModule):
         with self.draws.at(self.global_step, self.global_rank, self.device):  # regions
             losses: dict[str, Tensor] = self.detector(images, batch.sizes, batch.objects)
         loss = torch.stack(list(losses.values())).sum()
-        check_losses(losses, self.global_step, _REMEDY)
+        check_losses(losses, self.global_step, _REMEDY, batch.images)
         self.log("loss", loss.detach(), prog_bar=True, batch_size=len(images))
         self.log_dict(
             {name: value.detach() for name, value in losses.items()}, batch_size=len(images)

@@ -21,7 +21,7 @@ from .frozen import Classifier, evaluate_few_shot
 
 
 @former_keywords
-@checked_call(filled=["shots"], shots=whole)
+@checked_call(filled=["shots"], shots=whole, queries=whole)
 def evaluate_base_and_novel(
     base_train: Features,
     base_validation: Features,
@@ -29,6 +29,8 @@ def evaluate_base_and_novel(
     *,
     readout: Literal["linear", "knn"] = "linear",
     shots: Sequence[int] = (1, 5),
+    ways: int = 5,
+    queries: int = 15,
     episodes: int | Episodes = 600,
     classifier: Classifier = "logistic",
     seed: int = 0,
@@ -44,7 +46,9 @@ def evaluate_base_and_novel(
         novel: of images of other classes.
         readout: ``"linear"`` for `evaluate_linear` on the base classes, ``"knn"`` for
             `evaluate_knn`.
-        shots: see `evaluate_few_shot`, like the next two; 5-way, 15 queries.
+        shots: support images per class; a record for each number.
+        ways: classes per episode.
+        queries: test images per class.
         episodes: how many, or a fixed list.
         classifier: of the novel classes.
         seed: of the episodes.
@@ -97,6 +101,8 @@ def evaluate_base_and_novel(
     records = evaluate_few_shot(
         novel,
         shots=shots,
+        ways=ways,
+        queries=queries,
         episodes=episodes,
         classifier=classifier,
         seed=seed,

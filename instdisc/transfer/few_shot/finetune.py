@@ -22,6 +22,7 @@ from instdisc.checks import checked_call, not_negative, share, whole
 from instdisc.data import Episodes, ImageSource, ViewDataset, ViewFinisher, describe_view
 from instdisc.data.views.dataset import RawViews
 from instdisc.models import Backbone, split_batch_norm
+from instdisc.models.few_values import refuse_few_values
 from instdisc.predictions import save_predictions
 from instdisc.records import Run
 from instdisc.types import About, Record
@@ -237,7 +238,12 @@ class _EpisodeTrainer:
         for _ in range(recipe.epochs):
             for batch in _batches(torch.randperm(len(inputs)), recipe.batch_size):
                 batch = batch.to(inputs.device)
-                loss = F.cross_entropy(head(encoder(inputs[batch])), labels[batch])
+                try:
+                    features = encoder(inputs[batch])
+                except ValueError as error:
+                    refuse_few_values(error, len(batch))
+                    raise
+                loss = F.cross_entropy(head(features), labels[batch])
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

@@ -18,6 +18,7 @@ from instdisc.data import ViewFinisher, evaluation_policy
 from instdisc.data.views.dataset import RawViews
 from instdisc.metrics import ImageRows
 from instdisc.models import Backbone, split_batch_norm
+from instdisc.models.few_values import refuse_few_values
 from instdisc.types import Views
 
 from ..training import check_precision
@@ -112,7 +113,12 @@ class FineTuner(LightningModule):
         self._epochs_begun += 1
 
     def training_step(self, batch: Views, batch_idx: int) -> Tensor:
-        return F.cross_entropy(self._logits(batch).float(), batch.labels)
+        try:
+            logits = self._logits(batch)
+        except ValueError as error:
+            refuse_few_values(error, len(batch.labels))
+            raise
+        return F.cross_entropy(logits.float(), batch.labels)
 
     def on_train_epoch_end(self) -> None:
         self._on_epoch()

@@ -21,6 +21,7 @@ from instdisc.data import LandmarkData, LandmarkLayout
 from instdisc.data.landmarks.dataset import to_image
 from instdisc.metrics import image_errors
 from instdisc.models import Backbone, split_batch_norm
+from instdisc.models.few_values import refuse_few_values
 from instdisc.resuming import RunPosition, RunSettings
 from instdisc.types import LandmarkBatch
 
@@ -235,9 +236,13 @@ class LandmarkModule(LightningModule):
     def training_step(self, batch: LandmarkBatch, batch_idx: int) -> Tensor:
         self.result = None  # of weights that are no more
         with self.draws.at(self.global_step, self.global_rank, self.device):
-            output = self._output(batch)
+            try:
+                output = self._output(batch)
+            except ValueError as error:
+                refuse_few_values(error, len(batch.images))
+                raise
         loss = self.head.loss(output, batch.points / self.image_size, batch.inside)
-        check_losses({"loss": loss}, self.global_step, _REMEDY)
+        check_losses({"loss": loss}, self.global_step, _REMEDY, batch.images)
         self.log("loss", loss, prog_bar=True)
         return loss
 

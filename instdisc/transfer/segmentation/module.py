@@ -192,7 +192,7 @@ class Segmenter(LightningModule):
         loss = pixel_loss(logits.classes, batch.masks)
         if logits.auxiliary is not None:
             loss = loss + self.auxiliary * pixel_loss(logits.auxiliary, batch.masks)
-        check_losses({"loss": loss}, self.global_step, _REMEDY)
+        check_losses({"loss": loss}, self.global_step, _REMEDY, batch.images)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 

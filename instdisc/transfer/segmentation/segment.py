@@ -119,7 +119,7 @@ def segment(
 
     Source:
         The task of Zhao et al. (2021) on Cityscapes; its full recipes are
-        ``examples/configs/segmentation``. The defaults here are a short schedule of our own.
+        ``instdisc/cli/recipes/segmentation``. The defaults here are a short schedule of our own.
 
     Example:
         >>> from instdisc.data import SceneSegments, Scenes

@@ -12,15 +12,16 @@ from typing import Any, NamedTuple
 import torch
 
 from instdisc import checks
-from instdisc.data import ViewPolicy, describe_view
+from instdisc.data import Episodes, ViewPolicy, describe_view
 from instdisc.types import InputSpec
 
 from ..keys import job_key
+from .episodes import fix_episodes
 from .options import Options
 from .registry import TASKS
 from .sets import SuiteSet
 from .subjects import Subject
-from .tasks import FEATURES, Task
+from .tasks import EPISODES_FILE, FEATURES, Task
 
 _PRECISIONS = ("32-true", "64-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true")
 
@@ -101,10 +102,29 @@ def plan_jobs(
             (name, (subject,)) for subject in subjects for name in apart
         ]
         calls += [(name, tuple(subjects)) for name in together]
+        given = {
+            name: _fixed(name, options, data, offered["seed"], miss)
+            for name in dict.fromkeys(name for name, _ in calls)
+        }
         for name, group in calls:
-            for job_options in TASKS[name].jobs(options.get(name, {})):
+            for job_options in given[name]:
                 jobs.append(_job(name, job_options, offered, data, group, options))
     return jobs
+
+
+def _fixed(
+    name: str,
+    options: Mapping[str, Mapping[str, Any]],
+    data: SuiteSet,
+    seed: int,
+    miss: Callable[[str, str], None],
+) -> list[dict[str, Any]]:
+    """The options of each job of a task on a set, with its list of episodes; none without it."""
+    try:
+        return TASKS[name].jobs(fix_episodes(TASKS[name], options.get(name, {}), data, seed))
+    except (OSError, ValueError) as error:
+        miss(f"{name} on {data.name}", str(error))
+        return []
 
 
 def _job(
@@ -118,7 +138,8 @@ def _job(
     task = TASKS[name]
     after = None
     if task.after:
-        (first, *more) = TASKS[task.after].jobs(options.get(task.after, {}))
+        before = fix_episodes(TASKS[task.after], options.get(task.after, {}), data, offered["seed"])
+        (first, *more) = TASKS[task.after].jobs(before)
         if more:
             raise ValueError(
                 f"`options` of {task.after!r} must be those of one run, since {name!r} looks at "
@@ -189,10 +210,11 @@ def check_options(
         if name not in tasks:
             raise ValueError(f"`options` are of the tasks {', '.join(tasks)}, got {name!r}")
         checks.instance(f"options[{name!r}]", task_options, Mapping, "a mapping of options")
-        defaults = TASKS[name].options
+        task = TASKS[name]
+        accepted = [*task.options, *task.suite_options]
         for option, value in task_options.items():
-            if option not in defaults:
-                raise ValueError(f"`options` of {name!r} are {', '.join(defaults)}, got {option!r}")
+            if option not in accepted:
+                raise ValueError(f"`options` of {name!r} are {', '.join(accepted)}, got {option!r}")
             try:
                 json.dumps(value, allow_nan=False)
             except (TypeError, ValueError) as error:
@@ -201,9 +223,18 @@ def check_options(
                     f"{option!r} of {name!r} is {value!r}"
                 ) from error
         try:
-            TASKS[name].check({**defaults, **TASKS[name].parsed(task_options)})
+            _check_values(task, task_options)
         except (TypeError, ValueError) as error:
             raise type(error)(f"`options` of {name!r}: {error}") from error
+
+
+def _check_values(task: Task, given: Options) -> None:
+    if "protocol" in given:
+        checks.choice("protocol", given["protocol"], list(task.protocols))
+    if EPISODES_FILE in given:
+        checks.text(EPISODES_FILE, given[EPISODES_FILE])
+    for job in task.jobs({name: v for name, v in given.items() if name != EPISODES_FILE}):
+        task.check({**task.options, **task.parsed(job)})
 
 
 def without_thumbnails(
@@ -222,6 +253,8 @@ def all_options(task: Task, given: Options, offered: Options) -> dict[str, Any]:
     options = task.options
     options.update({name: offered[name] for name in ("image_size", "precision") if name in options})
     options.update(given)
+    if isinstance(options.get("episodes"), Episodes):  # the list itself, however its file is called
+        options["episodes"] = options["episodes"].first(max(options["shots"])).digest
     for name in ("num_workers", "device", "accelerator", "devices", "pictures", "folder"):
         options.pop(name, None)  # where it is computed does not change the result
     if not task.writes_arrays:  # the pictures of an analysis are part of its arrays

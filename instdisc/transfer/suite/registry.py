@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from instdisc import checks
-from instdisc.data.episodes import Episodes
+from instdisc.data import BSCD_FSL_EPISODES, ISLAM_EPISODES, Episodes
 
 from ..detection.detect import detect
 from ..detection.recipe import check_recipe
-from ..few_shot.finetune import finetune_few_shot
+from ..few_shot.base_novel import evaluate_base_and_novel
+from ..few_shot.finetune import BSCD_FSL_RECIPE, ISLAM_RECIPE, finetune_few_shot
 from ..few_shot.frozen import evaluate_few_shot
 from ..finetuning.finetune import finetune
 from ..knn import evaluate_knn
@@ -51,6 +52,9 @@ def _check_segments(options: Options) -> None:
 
 
 _FEW_SHOT = ("ways", "queries")
+_CLASSIFIERS = ("logistic", "euclidean", "cosine")
+_EPISODES = {"islam": ISLAM_EPISODES._asdict(), "bscd_fsl": BSCD_FSL_EPISODES._asdict()}
+_RECIPES = {"islam": ISLAM_RECIPE, "bscd_fsl": BSCD_FSL_RECIPE}
 _TASKS: dict[str, Task] = {
     "knn": Task(
         evaluate_knn,
@@ -103,15 +107,16 @@ _TASKS: dict[str, Task] = {
         evaluate_few_shot,
         ("all",),
         FEATURES,
-        one_by_one="shots",
+        one_by_one=("classifier", "shots"),
         view=islam_test_policy,
         check=bounds(
             whole=_FEW_SHOT,
             lists=["shots"],
             positive=["strength"],
-            choices={"classifier": ("logistic", "euclidean", "cosine")},
+            choices={"classifier": _CLASSIFIERS},
             also=_check_episodes,
         ),
+        protocols=_EPISODES,
     ),
     "few_shot_finetune": Task(
         finetune_few_shot,
@@ -123,6 +128,20 @@ _TASKS: dict[str, Task] = {
             least_zero=["last_stages"],
             lists=["shots"],
             optional=["last_stages"],
+            also=_check_episodes,
+        ),
+        protocols={
+            name: {**episodes, "recipe": _RECIPES[name]} for name, episodes in _EPISODES.items()
+        },
+    ),
+    "base_and_novel": Task(
+        evaluate_base_and_novel,
+        ("base_train", "base_test", "novel"),
+        FEATURES,
+        check=bounds(
+            whole=_FEW_SHOT,
+            lists=["shots"],
+            choices={"classifier": _CLASSIFIERS, "readout": ("linear", "knn")},
             also=_check_episodes,
         ),
     ),

@@ -9,14 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress
 
 from instdisc import checks
 from instdisc.checks import checked_call
@@ -26,6 +19,7 @@ from instdisc.types import Record
 
 from ..features.cache import cached_features
 from .plan import Job, check_options, plan_jobs, without_thumbnails
+from .progress import suite_progress
 from .registry import TASKS
 from .runner import Runner
 from .sets import DataSets, Keep, find_sets
@@ -116,15 +110,23 @@ def run_suite(
 
     Args:
         checkpoints: files, as ``NAME=FILE`` to name them in the table and ``FILE:ARCHITECTURE``
-            where the file does not tell its timm name; ``"timm:NAME"`` for timm's published
-            weights; ``"random"`` for random weights in each architecture of the checkpoints, or
-            ``"random:resnet50"``; a `Backbone`. Or a mapping of names to these.
+            where the file does not tell its timm name; ``"hf-hub:USER/REPO"`` for a repository of
+            the Hugging Face Hub; ``"timm:NAME"`` for timm's published weights; ``"random"`` for
+            random weights in each architecture of the checkpoints, or ``"random:resnet50"``; a
+            `Backbone`. Or a mapping of names to these.
         data_sets: names of sets, folders or tables, see `instdisc.data.LAYOUTS`; as
-            ``NAME=FOLDER`` for a known set in that folder, or to name a folder. An `ImageSource`,
-            which is split by seed 0 where a task needs parts, or a pair of one to train on and one
-            to test on. Or a mapping of names to these.
+            ``NAME=FOLDER`` for a known set in that folder, or to name a folder. ``SET@PART`` is a
+            part of one alone, by its official name (``"cropdisease@train"``). An `ImageSource`;
+            it is split by seed 0 where a task needs parts, and so is a part. A pair of any of
+            these to train on and to test on, as text ``NAME=TRAIN:TEST``, whose classes are
+            matched by name; or three, ``NAME=BASE_TRAIN:BASE_TEST:NOVEL``, for the task
+            ``base_and_novel``. ``"bscd_fsl"`` stands for the four sets of BSCD-FSL. Or a mapping
+            of names to these.
         tasks: names in `TASKS`.
-        options: for a task, keywords of its function; JSON values.
+        options: for a task, keywords of its function; JSON values. Of few-shot tasks also
+            ``"protocol"`` (``"islam"``, ``"bscd_fsl"``), the published ways, shots, queries and
+            episodes; ``"episodes_file"``, a ``.npz`` file of `Episodes` or a folder with
+            ``SET.npz``, which is read, or drawn and written; and a list of classifiers.
         data_root: the folder that holds the data sets.
         results: the ``.jsonl`` file.
         cache: the folder of the features; ``None`` for ``features`` beside `results`.
@@ -200,11 +202,7 @@ def run_suite(
     jobs = plan_jobs(subjects, sets, tasks, options, offered, miss)
     kept = results.parent / "predictions" if predictions else None
     todo = _to_run(jobs, stored, kept)
-    columns = (
-        *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()),
-        *(TimeElapsedColumn(), TimeRemainingColumn()),
-    )
-    with Progress(*columns, disable=not progress) as bar:
+    with suite_progress(shown=progress) as bar:
         overall = bar.add_task("all", total=len(todo))
         current = bar.add_task("", total=None)
         run = Runner(extract, offered, kept)
@@ -236,7 +234,10 @@ def run_suite(
 
 def _named(record: Record, job: Job) -> Record:
     """A record under the names that are used now."""
-    record = record._replace(dataset=job.data.name)
+    # Of base and novel classes the record itself says which.
+    ending = next((end for end in (" base", " novel") if record.dataset.endswith(end)), "")
+    kept = ending if "novel" in TASKS[job.task].parts else ""
+    record = record._replace(dataset=f"{job.data.name}{kept}")
     if TASKS[job.task].together:
         return record
     subject = job.subject

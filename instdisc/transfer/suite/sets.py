@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from instdisc import checks
 from instdisc.data import (
@@ -19,17 +19,24 @@ from instdisc.data import (
 from instdisc.data.images.source import Fingerprint
 from instdisc.data.layout import Part
 
-DataSet = str | Path | ImageSource | tuple[ImageSource, ImageSource]
+from .asked import Asked, DataSet, Images, read_asked, shown_name
+from .fitting import JoinedImages, number_alike
+from .tasks import TaskPart
+
 DataSets = Sequence[DataSet] | Mapping[str, DataSet]
 Keep = Literal["nothing", "memory"]
+_PAIR: tuple[TaskPart, ...] = ("train", "test")
+_BASE_AND_NOVEL: tuple[TaskPart, ...] = ("base_train", "base_test", "novel")
+# Sets of the catalog that have base and novel classes, and which splits these are.
+_SPLITS = {"mini_imagenet": ("base_train", "base_val", "test")}
 
 
 class SuiteSet:
     """A data set, whose parts are opened when they are needed.
 
     Args:
-        asked: what a user wrote: a name, folder or table; a source, which is split by seed 0; or a
-            source to train on and one to test on.
+        asked: one set, which has parts, or is split by seed 0 if it is a source or a part itself;
+            or two, to train on and to test on; or three, of base and novel classes.
         name: what tables call it.
         root: the folder that holds the sets.
         keep: ``"memory"`` to decode the images once for the tasks that train on them.
@@ -39,35 +46,35 @@ class SuiteSet:
         kinds: of the tasks that it can serve.
     """
 
-    def __init__(self, asked: DataSet, name: str, root: str | Path, keep: Keep) -> None:
+    def __init__(self, asked: Asked, name: str, root: str | Path, keep: Keep) -> None:
         self.name = name
         self._asked = asked
         self._root = root
         self._keep = keep
-        self._parts: dict[tuple[str, Part], ImageSource] = {}
-        self._kept: dict[tuple[str, Part], ImageSource] = {}
-        self._prints: dict[tuple[str, Part], Fingerprint] = {}
-        if isinstance(asked, str | Path):
-            self.kinds = kinds_of(asked, root, LAYOUTS)
-        else:
-            first = asked[0] if isinstance(asked, tuple) else asked
-            self.kinds = [first.kind]
+        self._parts: dict[tuple[str, TaskPart], ImageSource] = {}
+        self._kept: dict[tuple[str, TaskPart], ImageSource] = {}
+        self._prints: dict[tuple[str, TaskPart], Fingerprint] = {}
+        kinds = [
+            [images.source.kind]
+            if isinstance(images.source, ImageSource)
+            else kinds_of(images.source, root, LAYOUTS)
+            for images in asked.images
+        ]
+        self.kinds = [kind for kind in kinds[0] if all(kind in others for others in kinds)]
 
-    def images(self, kind: str, part: Part) -> ImageSource:
+    def images(self, kind: str, part: TaskPart) -> ImageSource:
         """A part, to be read.
 
         Raises:
             FileNotFoundError: if the set is not there.
-            ValueError: if its files lie in another layout, or it has no such part.
+            ValueError: if its files lie in another layout, it has no such part, or its parts are
+                not of the same classes.
         """
         if (kind, part) not in self._parts:
-            images = self._open(kind, part)
-            if isinstance(self._asked, str | Path):  # what a user made keeps its own name
-                images.name = self.name
-            self._parts[kind, part] = images
+            self._parts[kind, part] = self._open(kind, part)
         return self._parts[kind, part]
 
-    def kept(self, kind: str, part: Part) -> ImageSource:
+    def kept(self, kind: str, part: TaskPart) -> ImageSource:
         """A part to train on: in memory if this was asked for and the images are plain."""
         if self._keep == "nothing" or kind != "images":
             return self.images(kind, part)
@@ -75,7 +82,7 @@ class SuiteSet:
             self._kept[kind, part] = ImagesInMemory(self.images(kind, part))
         return self._kept[kind, part]
 
-    def fingerprint(self, kind: str, part: Part) -> Fingerprint:
+    def fingerprint(self, kind: str, part: TaskPart) -> Fingerprint:
         """A hash of all that a result on a part depends on."""
         if (kind, part) not in self._prints:
             self._prints[kind, part] = self.images(kind, part).fingerprint()
@@ -85,19 +92,65 @@ class SuiteSet:
         """Lets go of what is kept in memory."""
         self._kept.clear()
 
-    def _open(self, kind: str, part: Part) -> ImageSource:
-        if isinstance(self._asked, str | Path):
-            return open_set(kind, self._asked, self._root, part=part)
-        if isinstance(self._asked, ImageSource):
-            if part == "all":
-                return self._asked
-            return split_set(self._asked)[part == "test"]
-        if part == "all":
-            raise ValueError(
-                f"{self.name!r} is given as a part to train on and one to test on, and this task "
-                "takes all images: give one source"
-            )
-        return self._asked[part == "test"]
+    def _open(self, kind: str, part: TaskPart) -> ImageSource:
+        if len(self._asked.images) == 1:
+            return self._open_one(kind, part, self._asked.images[0])
+        parts = _PAIR if len(self._asked.images) == 2 else _BASE_AND_NOVEL
+        if part in parts:
+            return self._open_part(kind, part, dict(zip(parts, self._asked.images, strict=True)))
+        if part == "all" and parts == _PAIR and kind == "images":
+            return JoinedImages({name: self.images(kind, name) for name in _PAIR})
+        raise ValueError(
+            f"{self.name!r} is given by the images of its parts {', '.join(parts)}, and this task "
+            f"takes {part!r}: give it one set"
+        )
+
+    def _open_one(self, kind: str, part: TaskPart, images: Images) -> ImageSource:
+        if part in _BASE_AND_NOVEL:
+            return self._open_part(kind, part, self._splits(images))
+        whole = isinstance(images.source, str | Path) and not images.part
+        if whole and isinstance(images.source, str | Path):
+            opened = open_set(kind, images.source, self._root, part=cast(Part, part))
+        else:
+            opened = images.open(kind, self._root)
+            if part != "all":
+                opened = split_set(opened)[part == "test"]
+        return self._called(opened, images)
+
+    def _open_part(
+        self, kind: str, part: TaskPart, parts: Mapping[TaskPart, Images]
+    ) -> ImageSource:
+        opened = parts[part].open(kind, self._root)
+        if part in ("test", "base_test"):
+            train = self.images(kind, "train" if part == "test" else "base_train")
+            # Sources of other kinds that a user made look after their classes themselves.
+            if kind == "images" or not isinstance(parts[part].source, ImageSource):
+                opened = number_alike(opened, train.classes, self.name)
+        elif part == "novel":
+            both = sorted({*opened.classes} & {*self.images(kind, "base_train").classes})
+            if both:
+                raise ValueError(
+                    f"the novel classes of {self.name!r} must be others than its base classes, "
+                    f"{both[0]!r} is both ({len(both)} such): leave it out of one of them"
+                )
+        return self._called(opened, parts[part])
+
+    def _splits(self, images: Images) -> dict[TaskPart, Images]:
+        """The base and novel classes of a set that is known for them."""
+        if not isinstance(images.source, ImageSource) and not images.part:
+            place = locate(images.source, self._root, LAYOUTS)
+            if place.known and place.name in _SPLITS:
+                parts = (Images(images.source, split) for split in _SPLITS[place.name])
+                return dict(zip(_BASE_AND_NOVEL, parts, strict=True))
+        raise ValueError(
+            f"{self.name!r} does not tell base from novel classes, as {', '.join(_SPLITS)} does: "
+            "write NAME=BASE_TRAIN:BASE_TEST:NOVEL"
+        )
+
+    def _called(self, opened: ImageSource, images: Images) -> ImageSource:
+        if not isinstance(images.source, ImageSource):  # what a user made keeps its own name
+            opened.name = self.name
+        return opened
 
 
 def find_sets(data_sets: DataSets, root: str | Path, keep: Keep) -> list[SuiteSet]:
@@ -110,62 +163,62 @@ def find_sets(data_sets: DataSets, root: str | Path, keep: Keep) -> list[SuiteSe
 
     Raises:
         TypeError: if one is neither text nor a source, or a name is no text.
-        ValueError: if there is none, or a name is given twice.
+        ValueError: if there is none, a name is given twice, or a text has another form.
     """
     named = isinstance(data_sets, Mapping)
     if not (named or isinstance(data_sets, Sequence)) or isinstance(data_sets, str):
         raise TypeError(f"`data_sets` must be a list or a mapping, got {data_sets!r}")
     if not data_sets:
         checks.refuse("data_sets", "a list of at least one", data_sets)
-    asked: list[tuple[str, DataSet]]
+    pairs: list[tuple[str, DataSet]]
     if isinstance(data_sets, Mapping):
-        asked = list(data_sets.items())
+        pairs = list(data_sets.items())
     else:
-        asked = [("", data_set) for data_set in data_sets]
-    for name, data_set in asked:
+        pairs = [("", data_set) for data_set in data_sets]
+    asked: list[Asked] = []
+    for name, data_set in pairs:
         if not isinstance(name, str):
             checks.refuse("data_sets", "named by texts", name, kind=TypeError)
-        pair = isinstance(data_set, tuple) and len(data_set) == 2
-        sources = list(data_set) if isinstance(data_set, tuple) else []
-        pair = pair and all(isinstance(source, ImageSource) for source in sources)
-        if not (isinstance(data_set, str | Path | ImageSource) or pair):
+        parts = data_set if isinstance(data_set, tuple) else (data_set,)
+        if not 1 <= len(parts) <= 3 or (isinstance(data_set, tuple) and len(parts) == 1):
+            checks.refuse("data_sets", "sets, or tuples of two or three", data_set, kind=TypeError)
+        if not all(isinstance(part, str | Path | ImageSource) for part in parts):
             raise TypeError(
-                "`data_sets` must be names, folders, tables, image sources or pairs of a source to "
-                f"train on and one to test on, got {type(data_set).__name__}"
+                "`data_sets` must be names, folders, tables, image sources, or tuples of those to "
+                f"train on and to test on, got {data_set!r}"
             )
-    asked = list({_identity(*item, root): item for item in asked}.values())
+        asked += read_asked(name, data_set, root)
+    asked = list({_identity(one, root): one for one in asked}.values())
     names = _unique_names(asked, root)
-    return [
-        SuiteSet(data_set, name, root, keep)
-        for (_, data_set), name in zip(asked, names, strict=True)
-    ]
+    return [SuiteSet(one, name, root, keep) for one, name in zip(asked, names, strict=True)]
 
 
-def _identity(name: str, data_set: DataSet, root: str | Path) -> object:
+def _identity(asked: Asked, root: str | Path) -> object:
     """Equal for two spellings of one set under one name."""
-    if not isinstance(data_set, str | Path):
-        return name, data_set
-    place = locate(data_set, root, LAYOUTS)
-    # A folder that is given without a name is the same, whatever leads to it.
-    unnamed = place.path in (Path(root) / data_set, Path(data_set))
-    return name or ("" if unnamed else place.name), place.path.resolve(), bool(place.known)
+    first = asked.images[0]
+    name = asked.name
+    if len(asked.images) == 1 and not isinstance(first.source, ImageSource) and not name:
+        place = locate(first.source, root, LAYOUTS)
+        # A folder that is given without a name is the same, whatever leads to it.
+        unnamed = place.path in (Path(root) / first.source, Path(first.source))
+        name = "" if unnamed else place.name
+    return name, *(images.identity(root) for images in asked.images)
 
 
-def _unique_names(asked: Sequence[tuple[str, DataSet]], root: str | Path) -> list[str]:
+def _unique_names(asked: Sequence[Asked], root: str | Path) -> list[str]:
     names: list[str] = []
     longer: list[list[str]] = []
-    for name, data_set in asked:
-        if name or not isinstance(data_set, str | Path):
-            first = data_set[0] if isinstance(data_set, tuple) else data_set
-            names.append(name or getattr(first, "name", ""))
-            longer.append([])
+    for one in asked:
+        source = one.images[0].source
+        names.append(one.name or shown_name(one.images, root))
+        longer.append([])
+        if one.name or isinstance(source, ImageSource) or len(one.images) > 1:
             continue
-        place = locate(data_set, root, LAYOUTS)
+        place = locate(source, root, LAYOUTS)
         path = place.path.resolve()
-        names.append(place.name)
         # What may come before it: the folders above, the nearest first.
-        plain = not place.known and path.name.startswith(place.name)
-        longer.append([parent.name for parent in path.parents if parent.name] if plain else [])
+        if not place.known and path.name.startswith(place.name):
+            longer[-1] = [parent.name for parent in path.parents if parent.name]
     while True:
         twice = [row for row, name in enumerate(names) if names.count(name) > 1]
         if not twice:

@@ -6,7 +6,8 @@ import inspect
 from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from instdisc.checks import checked_call
 from instdisc.data import ViewPolicy, evaluation_policy
@@ -16,6 +17,8 @@ from instdisc.types import Record
 from .options import Options, hints_of, parse
 
 FEATURES = "features"
+EPISODES_FILE = "episodes_file"
+TaskPart = Literal[Part, "base_train", "base_test", "novel"]
 # What the suite says itself; options of a user cannot.
 _SAID = {"about", "seed", "classes", "progress", "predictions", "arrays"}
 
@@ -33,7 +36,7 @@ class Task(NamedTuple):
         on: what it takes: ``"features"`` of the parts; or the backbone and the images of a kind:
             ``"images"``, ``"objects"``, ``"segments"``, ``"landmarks"`` or a kind of your own (see
             `instdisc.data.Layout`).
-        one_by_one: an option whose values become jobs of their own.
+        one_by_one: options whose values become jobs of their own, if a list of them is given.
         view: of a task on features: how the images are shown.
         has_image_size: whether all its images are made to one size; else the task has a rule of
             its own.
@@ -44,18 +47,21 @@ class Task(NamedTuple):
         after: name of a task whose predictions the function takes, as `read_predictions` gives
             them, in place of a backbone: the suite runs that task first, with the options that it
             is given.
+        protocols: options by the name of a published protocol, which a user sets as the option
+            ``protocol``; what is set beside it counts.
     """
 
     function: Callable[..., Any]
-    parts: tuple[Part, ...]
+    parts: tuple[TaskPart, ...]
     on: str
-    one_by_one: str = ""
+    one_by_one: str | tuple[str, ...] = ()
     view: Callable[..., ViewPolicy] = evaluation_policy
     has_image_size: bool = True
     check: Callable[[Options], object] = lambda options: None
     version: int = 1
     together: bool = False
     after: str = ""
+    protocols: Mapping[str, Options] = MappingProxyType({})
 
     @property
     def kind(self) -> str:
@@ -77,13 +83,34 @@ class Task(NamedTuple):
         """Whether it is an analysis."""
         return "arrays" in inspect.signature(self.function).parameters
 
+    @property
+    def suite_options(self) -> list[str]:
+        """Options that the suite reads itself."""
+        names = ["protocol"] if self.protocols else []
+        return [*names, EPISODES_FILE] if "episodes" in self.options else names
+
+    def expanded(self, given: Options) -> dict[str, Any]:
+        """What is given, with the options of the protocol that is named."""
+        rest = dict(given)
+        protocol = rest.pop("protocol", None)
+        return rest if protocol is None else {**self.protocols[protocol], **rest}
+
     def jobs(self, given: Options) -> list[dict[str, Any]]:
         """The options of each job that this task means."""
-        name = self.one_by_one
-        if not name:
-            return [dict(given)]
-        values = dict.fromkeys(given.get(name, self.options[name]))  # each once
-        return [{**given, name: [value]} for value in values]
+        jobs = [self.expanded(given)]
+        names = (self.one_by_one,) if isinstance(self.one_by_one, str) else self.one_by_one
+        for name in filter(None, names):
+            jobs = [each for job in jobs for each in self._apart(name, job)]
+        return jobs
+
+    def _apart(self, name: str, given: dict[str, Any]) -> list[dict[str, Any]]:
+        default = self.options[name]
+        values = given.get(name, default)
+        if not isinstance(values, list | tuple) or not values:  # of these the check tells
+            return [given]
+        once = [value for row, value in enumerate(values) if value not in values[:row]]
+        listed = isinstance(default, list | tuple)
+        return [{**given, name: [value] if listed else value} for value in once]
 
     def parsed(self, given: Options) -> dict[str, Any]:
         """JSON values as what the function takes.

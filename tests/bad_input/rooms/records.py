@@ -1,10 +1,14 @@
 """Records and their files, reports, checkpoints, and the types that cross borders."""
 
+import functools
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 from instdisc import Backbone
-from instdisc.checkpoint import export_backbone
+from instdisc.checkpoint import export_backbone, from_hub, push_to_hub
 from instdisc.records import append_records
 from instdisc.report.material import Material
 from instdisc.types import About, Record
@@ -18,6 +22,7 @@ RECORDS = OBJECT.without("list", "mapping", "tensor").also(numbers=[3], none=[No
 FILLED = RECORDS.also(empty=[])
 TEXT = sorts.TEXT
 PATH = sorts.PATH.also(folder="/")
+REPOSITORY = TEXT.also(address="hf-hub:me/net", empty="")
 
 
 def records() -> list[Record]:
@@ -36,6 +41,21 @@ def file() -> Path:
 
 def checkpoint() -> Path:
     return export_backbone(Backbone("test_resnet"), folder() / "net.safetensors")
+
+
+def offline(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function without the Hugging Face Hub: uploads go nowhere, downloads are a checkpoint."""
+
+    @functools.wraps(function)
+    def call(**arguments: Any) -> Any:
+        with (
+            mock.patch("huggingface_hub.HfApi.create_repo"),
+            mock.patch("huggingface_hub.HfApi.upload_folder"),
+            mock.patch("huggingface_hub.hf_hub_download", return_value=str(checkpoint())),
+        ):
+            return function(**arguments)
+
+    return call
 
 
 CALLS: list[Call] = [
@@ -90,6 +110,17 @@ CALLS: list[Call] = [
         path=PATH.also(suffix="table.xyz"),
         comparison=optional(OBJECT),
     ),
+    *documented(
+        "instdisc.report",
+        "write_model_card",
+        records=FILLED,
+        path=PATH.also(suffix="card.txt"),
+        weights=PATH.also(folder="/", missing="none-such.safetensors"),
+        method=optional(TEXT),
+        license=optional(TEXT),
+        name=optional(TEXT),
+        repo_id=optional(TEXT),
+    ),
     written(
         "instdisc.report.write_report",
         lambda: {"results": [file()], "out": folder() / "a.html"},
@@ -139,12 +170,36 @@ CALLS: list[Call] = [
         lambda: {"path": checkpoint()},
         path=PATH.also(missing="none-such.pt"),
     ),
+    Call(
+        "instdisc.checkpoint.push_to_hub",
+        lambda: {"source": checkpoint(), "repo_id": "me/net"},
+        {
+            "source": OBJECT.without("text").also(missing="none-such"),
+            "repo_id": REPOSITORY,
+            "card": optional(PATH.also(missing="none-such.md")),
+            "private": optional(sorts.FLAG),
+            "token": optional(TEXT),
+        },
+        function=lambda: offline(push_to_hub),
+    ),
+    Call(
+        "instdisc.checkpoint.from_hub",
+        lambda: {"repo_id": "me/net"},
+        {
+            "repo_id": REPOSITORY,
+            "revision": optional(TEXT),
+            "backbone": optional(OBJECT),
+            "token": optional(TEXT),
+        },
+        function=lambda: offline(from_hub),
+    ),
     *documented("instdisc.checkpoint", "newest_checkpoint"),
     *documented("instdisc.checkpoint", "open_backbone"),
 ]
 # "backbone" is what modules and tasks call the argument of `open_backbone`.
 for call in CALLS:
-    call.raises = {**call.raises, "source": FileNotFoundError, "path": OSError}
+    files = dict.fromkeys(("source", "weights", "card"), FileNotFoundError)
+    call.raises = {**call.raises, **files, "path": OSError}
     if call.name == "instdisc.report.write_report":
         call.raises["results"] = FileNotFoundError
 CALLS[-1].says = {"source": "backbone"}

@@ -228,6 +228,55 @@ def test_a_png_that_holds_fewer_pixels_than_it_claims(tmp_path):
         decode_file(path)
 
 
+@pytest.mark.parametrize("rows", [1, 30, 47])
+def test_a_png_whose_rows_end_early_is_refused(tmp_path, rows):
+    """Of right checksums, and a compressed stream that is whole."""
+    content = b"".join(b"\0" + row.tobytes() for row in PIXELS[:rows])
+    path = written(tmp_path, png(48, 64, 8, 2, content))
+    early = rf"x.png \(its pixels end early, {(48 - rows) * 193} of 9264 bytes are missing"
+    with pytest.raises(ValueError, match=early):
+        decode_file(path)
+    with pytest.raises(ValueError, match=early), open_image(path, "mask"):
+        pass
+
+
+def test_a_png_whose_stream_is_cut_off_is_refused(tmp_path):
+    stream = zlib.compress(b"".join(b"\0" + row.tobytes() for row in PIXELS))
+    file = png(48, 64, 8, 2, b"")[:33] + chunk(b"IDAT", stream[:5000]) + chunk(b"IEND", b"")
+    with pytest.raises(ValueError, match="cannot read the image .*x.png"):
+        decode_file(written(tmp_path, file))
+
+
+def test_a_png_that_ends_early_is_skipped(tmp_path):
+    for name, rows in (("a", 48), ("b", 20)):
+        content = b"".join(b"\0" + row.tobytes() for row in PIXELS[:rows])
+        (tmp_path / f"{name}.png").write_bytes(png(48, 64, 8, 2, content))
+    images = ImageFolder(tmp_path, on_unreadable="skip")
+    index, image = images.fetch(1)
+    assert index == 0
+    assert np.array_equal(image.numpy(), PIXELS.transpose(2, 0, 1))
+
+
+# Of 5 x 9 pixels: how many rows of how many columns.
+ROWS = [[(5, 9)], [(1, 2), (1, 1), (1, 3), (2, 2), (1, 5), (3, 4), (2, 9)]]
+
+
+@pytest.mark.parametrize("bits", [1, 2, 8, 16])
+@pytest.mark.parametrize("interlace", [0, 1])
+def test_a_black_png_is_no_damage(tmp_path, bits, interlace):
+    """Its last row is as zero as one that is not there."""
+    rows = [
+        bytes(1 + -(-columns * bits // 8))
+        for count, columns in ROWS[interlace]
+        for _ in range(count)
+    ]
+    file = png(5, 9, bits, 0, b"".join(rows), interlace=interlace)
+    assert decode_file(written(tmp_path, file)).abs().sum() == 0
+    file = png(5, 9, bits, 0, b"".join(rows[:-1]), interlace=interlace)
+    with pytest.raises(ValueError, match=f"early, {len(rows[-1])} of .* bytes are missing"):
+        decode_file(written(tmp_path, file))
+
+
 def test_a_tile_larger_than_its_image(tmp_path):
     entries = {256: 64, 257: 48, 258: 8, 259: 5, 262: 1, 277: 1, 322: HUGE, 323: HUGE, 324: 180}
     entries[325] = 60

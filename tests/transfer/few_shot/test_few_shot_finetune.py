@@ -183,6 +183,7 @@ def test_skipped_image_is_refused(backbone):
         ({"last_stages": 9}, "`last_stages` must be 0 to 4, the stages of 'test_resnet'"),
         ({"shots": []}, "`shots` must be a list of at least one"),
         ({"shots": [10]}, r"the classes 'red' \(12\), 'blue' \(12\)"),
+        ({"recipe": SHORT._replace(batch_size=1), "train_norm": True}, "`batch_size` must be at"),
         ({"recipe": EpisodeRecipe(head_rate=1e30)}, "training of episode 0 diverged"),
     ],
 )

@@ -11,7 +11,7 @@ from instdisc.transfer import finetune
 from instdisc.transfer.finetuning.module import FineTuner, freeze_first_stages
 from instdisc.transfer.linear.heads import Recipe
 from instdisc.transfer.tuning import labelled_sets, tuning_split
-from instdisc.types import About
+from instdisc.types import About, Views
 
 ONE = [Recipe(0.01, 4, 0.0)]
 ABOUT = {"about": About("random", dataset="toy"), "image_size": 32, "accelerator": "cpu"}
@@ -202,6 +202,13 @@ def test_head_has_affine_batch_norm():
     norm, linear = module().head
     assert norm.affine
     assert (norm.num_features, linear.in_features, linear.out_features) == (96, 96, 2)
+
+
+def test_a_batch_of_one_image_is_refused():
+    """As of 2 images on 2 devices; a `grid` of one image a batch is refused before."""
+    batch = Views([torch.randn(1, 3, 32, 32)], torch.tensor([0]), torch.tensor([0]))
+    with pytest.raises(ValueError, match="`batch_size` must be at least 2, since batch norm"):
+        module().training_step(batch, 0)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from instdisc.checkpoint import export_backbone
 from instdisc.data import FACE_5, LandmarkData, LandmarkSource, SceneLandmarks, Scenes
@@ -11,7 +12,7 @@ from instdisc.models import Backbone
 from instdisc.records import Run
 from instdisc.transfer import LandmarkModule, fit_landmarks, landmark_records
 from instdisc.transfer.training import quiet_trainer
-from instdisc.types import About
+from instdisc.types import About, LandmarkBatch
 
 CPU = {"accelerator": "cpu"}
 
@@ -46,6 +47,19 @@ reference = Backbone("test_resnet")
 
 def state(net):
     return {name: tensor.clone() for name, tensor in net.state_dict().items()}
+
+
+def test_a_batch_of_one_image_is_refused():
+    """By a loader of the user's; `LandmarkData` has none of one image."""
+    points, inside = torch.full((1, 5, 2), 16.0), torch.ones(1, 5, dtype=torch.bool)
+    box, index = torch.tensor([[0.0, 0, 32, 32]]), torch.tensor([0])
+    batch = LandmarkBatch(torch.randn(1, 3, 32, 32), points, inside, inside, box, index)
+    data = DataLoader([batch], batch_size=None)
+    with (
+        quiet_trainer("cpu", 1, "32-true", epochs=1) as trainer,
+        pytest.raises(ValueError, match="`batch_size` must be at least 2, since batch norm"),
+    ):
+        trainer.fit(module(frozen=False), data, data)
 
 
 @pytest.mark.parametrize(

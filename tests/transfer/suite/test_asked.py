@@ -90,7 +90,7 @@ def test_files_of_one_stem_in_nested_folders(tmp_path):
     assert all("(.)" not in name for name in names)
 
 
-@pytest.mark.parametrize("sets", [[("a", "b")], {"a": None}, {3: "a"}, [3], None])
+@pytest.mark.parametrize("sets", [[("a", 3)], [("a",)], {"a": None}, {3: "a"}, [3], None])
 def test_sets_of_another_kind(sets):
     with pytest.raises(TypeError, match="`data_sets` must be"):
         find_sets(sets, "data", "nothing")

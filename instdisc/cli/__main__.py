@@ -1,0 +1,7 @@
+"""``python -m instdisc.cli`` is ``instdisc``."""
+
+import sys
+
+from .main import main
+
+sys.exit(main())

@@ -1,0 +1,102 @@
+"""``instdisc pretrain FOLDER``: what a folder of images alone decides."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from instdisc.data import HeldOut, ImageFolder
+from instdisc.data.layout import TEST_FOLDERS, TRAIN_FOLDERS
+
+from .recipes import recipe_path
+from .scaling import describe, scaled_settings, this_machine
+
+_LOOKED_AT = 64  # images whose size is read
+_SHARE = 0.1  # of the images of each class, held out to watch the run
+
+
+def folder_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The options that stand for a folder in the first place, and lines that say them.
+
+    A folder with parts is trained on ``train``, and watched on ``test`` or ``val``. Of a folder of
+    classes, a tenth of each class is held out to watch the run. Without ``--config`` and
+    ``--model`` the recipe is MoCo v2, scaled: see `scaled_settings`. Options that are given count.
+
+    Args:
+        arguments: of ``instdisc pretrain``.
+
+    Raises:
+        ValueError: if the first argument is no folder of images.
+    """
+    if not arguments or arguments[0].startswith("-"):
+        return list(arguments), []
+    folder, *others = arguments
+    data, images, lines = _data(Path(folder))
+    if _given(others, "data.test_images"):
+        data, images, lines = {"images": str(images.root)}, images, []
+    options = [f"--config={json.dumps({'data': data})}"]
+    if not any(_given(others, name) for name in ("config", "model", "data.images")):
+        machine = this_machine()
+        batch = next((int(text) for text in _values(others, "global_batch")), None)
+        settings = scaled_settings(len(images), _short_side(images), machine, batch=batch)
+        lines = [*describe(settings, len(images), machine), *lines]
+        name = f"runs/{Path(folder).resolve().name}"
+        options = [
+            f"--config={recipe_path('pretrain/moco_v2')}",
+            f"--config={json.dumps(settings)}",
+            *options,
+            f"--trainer.default_root_dir={name}",
+        ]
+    return [*options, *others], lines
+
+
+def _data(folder: Path) -> tuple[dict[str, Any], ImageFolder, list[str]]:
+    """Options of the data, the images to train on, and a line that says which are watched."""
+    if not folder.is_dir():
+        raise ValueError(f"`images` must be a folder of images, got {str(folder)!r}")
+    train = next((folder / name for name in TRAIN_FOLDERS if (folder / name).is_dir()), None)
+    test = next((folder / name for name in TEST_FOLDERS if (folder / name).is_dir()), None)
+    if train is not None and test is not None:
+        line = f"kNN is measured on {test}, at the end of each epoch"
+        return {"images": str(train), "test_images": str(test)}, ImageFolder(train), [line]
+    images = ImageFolder(folder if train is None else train)
+    root = str(images.root)
+    if len(images.classes) < 2 or bool((images.labels < 0).any()):
+        return {"images": root}, images, ["one class or none: kNN cannot be measured"]
+    try:
+        watched = HeldOut(images, "test", share=_SHARE)
+    except ValueError:
+        return {"images": root}, images, ["some classes are too small to hold images out for kNN"]
+    parts = {
+        name: {
+            "class_path": "instdisc.data.HeldOut",
+            "init_args": {"images": root, "part": part, "share": _SHARE},
+        }
+        for name, part in (("images", "train"), ("test_images", "test"))
+    }
+    line = (
+        f"kNN is measured on {len(watched)} images, a tenth of each class, which are not trained "
+        "on; to train on all: --data.images FOLDER in place of FOLDER"
+    )
+    return parts, images, [line]
+
+
+def _short_side(images: ImageFolder) -> int:
+    """The median short side of some images spread over the set."""
+    step = max(1, len(images) // _LOOKED_AT)
+    sides = sorted(min(images.read(i).shape[-2:]) for i in range(0, len(images), step))
+    return sides[len(sides) // 2]
+
+
+def _given(arguments: Sequence[str], name: str) -> bool:
+    return any(word == f"--{name}" or word.startswith(f"--{name}=") for word in arguments)
+
+
+def _values(arguments: Sequence[str], name: str) -> list[str]:
+    """What is given for an option, as ``--name value`` or ``--name=value``."""
+    spaced = [after for word, after in itertools.pairwise(arguments) if word == f"--{name}"]
+    joined = [word.partition("=")[2] for word in arguments if word.startswith(f"--{name}=")]
+    return spaced + joined

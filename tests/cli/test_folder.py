@@ -1,0 +1,104 @@
+"""`instdisc pretrain FOLDER`: the recipe scaled to a folder and a machine."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from instdisc.checkpoint import load_backbone
+from instdisc.cli import main, pretrain
+from instdisc.cli.folder import folder_options
+from instdisc.cli.scaling import Machine, scaled_settings
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning"),
+]
+CPU = Machine(1, "CPU", False, False, 2)
+GPUS = Machine(8, "GPU", True, True, 64)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two classes of 40 images of 40 x 36 pixels."""
+    rng = np.random.default_rng(0)
+    for name in ("ant", "bee"):
+        (tmp_path / "insects" / name).mkdir(parents=True)
+        for i in range(40):
+            pixels = rng.integers(0, 128, (36, 40, 3), dtype=np.uint8) + 100 * (name == "bee")
+            Image.fromarray(pixels.astype(np.uint8)).save(
+                tmp_path / "insects" / name / f"{i:02d}.png"
+            )
+    return tmp_path / "insects"
+
+
+def test_imagenet_on_eight_gpus_is_the_published_recipe():
+    settings = scaled_settings(1281167, 400, GPUS)
+    assert settings["global_batch"] == 256
+    assert settings["model"]["init_args"] == {
+        **{"learning_rate": 0.03, "queue_size": 65536, "batch_norm_groups": 8},
+        "channels_last": True,
+    }
+    assert settings["data"] == {"image_size": 224, "num_workers": 7}
+    assert settings["trainer"] == {"precision": "bf16-mixed"}
+
+
+@pytest.mark.parametrize(
+    ("num_images", "side", "batch", "expected"),
+    [
+        # images, side, chosen batch: batch, rate, queue, groups, side of views
+        (1190, 500, None, (128, 0.015, 512, 4, 224)),
+        (600, 32, None, (64, 0.0075, 256, 2, 32)),
+        (60, 64, None, (8, 0.03 / 32, 24, 2, 64)),
+        (1190, 500, 32, (32, 0.00375, 576, 2, 224)),
+    ],
+)
+def test_the_rule(num_images, side, batch, expected):
+    settings = scaled_settings(num_images, side, CPU, batch=batch)
+    model = settings["model"]["init_args"]
+    assert expected == (
+        settings["global_batch"],
+        *(model["learning_rate"], model["queue_size"], model["batch_norm_groups"]),
+        settings["data"]["image_size"],
+    )
+    assert ("backbone" in model) == (side <= 64)
+    assert model["queue_size"] <= num_images // 2
+
+
+def test_a_folder_alone_is_enough(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    few = ["--trainer.max_epochs=2", "--trainer.accelerator=cpu", "--data.num_workers=0"]
+    few += ["--model.backbone=test_resnet", "--trainer.enable_progress_bar=false"]
+    assert main(["pretrain", str(folder), *few]) == 0
+    shown = capsys.readouterr().out
+    for text in ("80 images", "8 images a step", "kNN is measured on 8 images", "32-true"):
+        assert text in shown, text
+    run = tmp_path / "runs" / "insects"
+    assert load_backbone(run / "checkpoints" / "backbone.safetensors").name == "test_resnet"
+    with next(run.glob("csv/*/metrics.csv")).open() as file:
+        rows = list(csv.DictReader(file))
+    first = [row for row in rows if row["epoch"] == "0"]
+    assert any(row["loss"] for row in first)  # from the first epoch on
+    assert any(row["knn"] and row["knn_random"] for row in first)
+    assert len({row["knn_random"] for row in rows} - {""}) == 1
+
+
+def test_parts_are_trained_on_and_watched(folder, tmp_path):
+    (tmp_path / "set").mkdir()
+    folder.rename(tmp_path / "set" / "train")
+    (tmp_path / "set" / "val").symlink_to(tmp_path / "set" / "train")
+    options, lines = folder_options([str(tmp_path / "set")])
+    cli = pretrain.make_cli([*options, "--model.backbone=test_resnet"])
+    assert (len(cli.datamodule.images), len(cli.datamodule.test_images)) == (80, 80)
+    assert lines[-1].startswith(f"kNN is measured on {tmp_path / 'set' / 'val'}")
+
+
+def test_options_that_are_given_count(folder):
+    assert folder_options(["--config", "x"]) == (["--config", "x"], [])
+    options, lines = folder_options([str(folder), "--config", "mine.yaml"])
+    assert len(options) == 3  # the data, and the user's two
+    assert len(lines) == 1
+    with pytest.raises(ValueError, match="`images` must be a folder of images, got 'none'"):
+        folder_options(["none"])
+    with pytest.raises(ValueError, match="at least 16 images"):
+        scaled_settings(10, 32, CPU)

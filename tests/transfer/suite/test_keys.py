@@ -1,0 +1,43 @@
+"""Keys of runs stay what they were, so that stored results count on."""
+
+import pytest
+
+from instdisc.data.images.source import Fingerprint
+from instdisc.transfer.suite.plan import plan_jobs
+from instdisc.transfer.suite.subjects import Subject
+from instdisc.types import About, InputSpec
+
+# Another key makes every stored result of the task be computed again: then `Task.version` rises.
+KEYS = {
+    "knn": ["0721124feab25ff0"],
+    "linear": ["45223d7fac96972f"],
+    "readout": ["badac1fcd03ea5f7"],
+    "linear_grid": ["277a7bc24dff8636"],
+    "moco_linear": ["f30a64d80feea4d2"],
+    "stages": ["24e252a352c34f55"],
+    "few_shot": ["5e0c7ada06603c3a", "4410b0163893aca2", "88832fceab39720b"],
+    "few_shot_finetune": ["64b0864d551dc5aa"],
+    "finetune": ["8426e9bba403237e"],
+}
+
+
+class StubSet:
+    """A set of images that is only a hash."""
+
+    name = "toy"
+    kinds = ("images",)
+
+    def fingerprint(self, kind, part):
+        return Fingerprint(part, True)
+
+
+def keys(task, options=None):
+    subject = Subject("m", About(weights="0123"), InputSpec(), lambda: None)
+    offered = {"image_size": 64, "precision": "32-true", "seed": 0}
+    jobs = plan_jobs([subject], [StubSet()], [task], options or {}, offered, pytest.fail)
+    return [job.key for job in jobs]
+
+
+@pytest.mark.parametrize("task", KEYS)
+def test_keys_of_the_first_release(task):
+    assert keys(task) == KEYS[task]
