@@ -54,6 +54,9 @@ SIZES = {
     "detection_size": Size((320, 480), (800, 1216), (64, 96), "height and width; the papers' last"),
     "regions": Size(64, 512, 8, "of an image, in training; the papers' 512"),
     "proposals": Size((6000, 300), (6000, 1000), (50, 10), "before and after suppression"),
+    "segmented": Size(
+        (1024, 2048), (1024, 2048), (32, 48), "height and width of a segmented image"
+    ),
     "cka_images": Size(64, 64, 4, "of a batch of CKA"),
     "cka_batches": Size(2, 2, 1, "of CKA"),
     "cka_size": Size(64, 64, 32, "side in pixels"),

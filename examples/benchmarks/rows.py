@@ -190,10 +190,12 @@ def _transfer() -> dict[str, Row]:
     }
     readout = "logistic regression, 45 regularisers, 256-d, 20 classes, per core"
     grid = "12 linear heads on ResNet-18, 64 px, an epoch"
+    confusion = "confusion matrix of 2048 x 1024 pixels, 19 classes, per core"
     return {
         **few_shot,
         "readout": Row(readout, "benchmarks.transfer.readouts", threads=1),
         "linear_grid": Row(grid, "benchmarks.transfer.grid"),
+        "confusion": Row(confusion, "benchmarks.segmentation.confusion", threads=1),
         "detection_train": _detection("train", masks=False),
         "detection_test": _detection("test", masks=False),
         "detection_test_masks": _detection("test", masks=True),

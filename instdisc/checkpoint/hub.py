@@ -54,8 +54,8 @@ def push_to_hub(
     The repository is made if there is none. It gets ``model.safetensors`` (an export of this
     library), ``README.md`` from `card`, and ``config.json``, by which
     ``timm.create_model("hf-hub:USER/REPO", pretrained=True)`` opens it without this library. What
-    timm alone cannot build (another stem than timm's, a network of your own) has no ``config.json``
-    and is read by `from_hub`; the log says so.
+    timm alone cannot build (another stem than timm's, ``"resnet12"``, a network of your own) has
+    no ``config.json`` and is read by `from_hub`; the log says so.
 
     Args:
         source: see `export_backbone`.
@@ -133,7 +133,7 @@ def from_hub(
             Hub cannot be reached.
     """
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
 
     download = functools.partial(
         hf_hub_download, repo_id, revision=revision, token=token, library_name="instdisc"

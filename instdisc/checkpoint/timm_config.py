@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import timm
+
 from instdisc.models import Backbone
 from instdisc.models.identity import fixed_size
 
@@ -15,8 +17,9 @@ def timm_config(backbone: Backbone) -> dict[str, Any] | None:
         backbone: any.
 
     Returns:
-        JSON values; ``None`` for what timm alone cannot build: another stem than timm's, a network
-        of your own, or a subclass of `Backbone`, which may compute other features.
+        JSON values; ``None`` for what timm alone cannot build: another stem than timm's, an
+        architecture that is not in timm (``"resnet12"``), a network of your own, or a subclass of
+        `Backbone`, which may compute other features.
 
     Source:
         timm's ``save_config_for_hf``. It is not called: its arguments differ between releases.
@@ -31,8 +34,10 @@ def timm_config(backbone: Backbone) -> dict[str, Any] | None:
     net: Any = backbone.net
     source: dict[str, Any] = dict(getattr(net, "pretrained_cfg", None) or {})
     name = backbone.name.split(".")[0]
-    is_timms = type(backbone) is Backbone and source.get("architecture") == name
-    if not is_timms or backbone.stem != "imagenet":
+    is_plain = type(backbone) is Backbone and source.get("architecture") == name
+    if not is_plain or backbone.stem != "imagenet":
+        return None
+    if not timm.model_entrypoint(name).__module__.startswith("timm."):
         return None
     seen = backbone.input
     size = fixed_size(net, source) or seen.size

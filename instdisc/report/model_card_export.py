@@ -75,5 +75,17 @@ def read_export(path: Path) -> Export:
         seen,
         metadata.get("weights", ""),
         # What a backbone has beside its network keeps this prefix.
-        stem == "imagenet" and not any(name.startswith("backbone.") for name in names),
+        stem == "imagenet"
+        and not any(name.startswith("backbone.") for name in names)
+        and _is_timms(architecture),
     )
+
+
+def _is_timms(architecture: str) -> bool:
+    """Whether timm has the architecture by itself; other packages may add theirs."""
+    import timm
+
+    if not timm.is_model(architecture):
+        return False
+    module: str = timm.model_entrypoint(architecture).__module__
+    return module.startswith("timm.")

@@ -16,6 +16,8 @@ from .groups import OptimizerGroups, next_rates
 from .position import RunPosition
 
 _KEY = "run_settings"
+# LARS was lightly's until release 0.1.0, and the state of timm's is the same.
+_SUCCESSORS = {"LARS": "Lars"}
 
 
 class Change(NamedTuple):
@@ -100,6 +102,8 @@ class RunSettings:
         if self._before is None or module.trainer.ckpt_path is None:
             return
         now, then = _classes(module.trainer), self._before.get("optimizers")
+        if then and self._groups is not None:  # not of a `configure_optimizers` of the user's
+            then = [_SUCCESSORS.get(name, name) for name in then]
         if then and then != now:
             raise ValueError(
                 f"`configure_optimizers` must make what the run began with, {', '.join(then)}, "

@@ -22,7 +22,9 @@ from instdisc.checkpoint import (
     open_backbone,
     push_to_hub,
 )
+from instdisc.data import Scenes
 from instdisc.models import Backbone
+from instdisc.transfer import run_suite
 from instdisc.types import InputSpec
 
 VIT = ("test_vit", {"img_size": 64})
@@ -149,6 +151,13 @@ def test_a_stem_of_its_own(hub, make_backbone, features, caplog):
     assert torch.equal(features(from_hub("me/net")), features(backbone))
 
 
+def test_an_architecture_that_is_not_in_timm(hub, make_backbone, features):
+    backbone = make_backbone("resnet12", channels=[4, 8, 8, 8])
+    push_to_hub(backbone, "me/net")
+    assert hub.names("me/net") == ["model.safetensors"]
+    assert torch.equal(features(from_hub("me/net")), features(backbone))
+
+
 def test_a_network_of_its_own(hub, randomise):
     def build():
         backbone = Backbone("test_resnet")
@@ -160,6 +169,14 @@ def test_a_network_of_its_own(hub, randomise):
     assert hub.names("me/net") == ["model.safetensors"]
     loaded = from_hub("me/net", backbone=build())
     assert torch.equal(loaded.net[0].weight, backbone.net[0].weight)
+
+
+def test_records_name_the_repository(hub):
+    push_to_hub(Backbone("test_resnet"), "me/net")
+    scenes = Scenes(12, num_categories=2, image_size=32)
+    records = run_suite(["hf-hub:me/net@v1"], {"scenes": (scenes, scenes)}, tasks=["knn"])
+    (record,) = records
+    assert (record.method, record.checkpoint) == ("net", "hf-hub:me/net@v1")
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit"])

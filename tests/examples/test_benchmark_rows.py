@@ -51,6 +51,7 @@ def measured(benchmark, row, *arguments):
         ("views_device_64", 3),
         ("loss_64", 7),
         ("roofline", 2),
+        ("confusion", 3),
         ("detection_train_masks", 2),
         ("detection_test", 2),
         ("inversion_64", 3),

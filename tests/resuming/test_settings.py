@@ -95,6 +95,30 @@ def test_a_changed_setting_holds_to_the_end(tmp_path, said, name, group_name, va
     assert f"`{name}` {before} -> {value}" in line
 
 
+@pytest.mark.parametrize("release", ["0.1.0", "0.2.0"])
+def test_a_run_of_lightlys_lars_goes_on(tmp_path, release):
+    options = {"optimizer": "lars", "learning_rate": 0.5}
+    path = tmp_path / "a.ckpt"
+    unbroken = begin(tmp_path / "none.ckpt", moco(**options), steps=100)
+    begin(path, moco(**options))
+    checkpoint = torch.load(path, weights_only=True)
+    (state,) = checkpoint["optimizer_states"]
+    for groups in (state["param_groups"], checkpoint["run_settings"]["groups"]):
+        (group,) = groups
+        group["trust_coefficient"] = group.pop("trust_coeff")
+        for name in ("trust_clip", "always_adapt", "foreach"):
+            group.pop(name, None)
+    assert checkpoint["run_settings"]["optimizers"] == ["Lars"]
+    checkpoint["run_settings"]["optimizers"] = ["LARS"]
+    if release == "0.1.0":
+        del checkpoint["run_settings"]
+    torch.save(checkpoint, path)
+    module = moco(**options)
+    go_on(path, module)
+    for name, value in unbroken.state_dict().items():
+        assert torch.equal(module.state_dict()[name], value), name
+
+
 def test_betas_of_adamw(tmp_path):
     """Settings that a subclass gives our optimiser."""
 

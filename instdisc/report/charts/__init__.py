@@ -1,10 +1,10 @@
 """Records and comparisons to figures."""
 
 from .chart import Chart as Chart
-from .charts import charts as charts
 from .critical_difference import draw_critical_difference as draw_critical_difference
 from .detection_errors import draw_detection_errors as draw_detection_errors
 from .differences import draw_differences as draw_differences
+from .draw import charts as charts
 from .factors import draw_factors as draw_factors
 from .few_shot import draw_shots as draw_shots
 from .forest import draw_forest as draw_forest

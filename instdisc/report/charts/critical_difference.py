@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
+from ..comparison import Comparison
 from ..material import Material
 from .chart import Chart
 from .measured import slug
 from .methods import arrange
-from .style import DARK, NARROW, SMALL, name_axes, new_figure, wrapped
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
+from .style import DARK, NARROW, SMALL, name_axes, new_figure, plain, shortened
 
 _LINE = 0.2  # inches between lines of names, and between bars
 
@@ -46,7 +43,7 @@ def draw_critical_difference(material: Material, comparison: Comparison) -> list
         axes.plot([ranks[method]] * 2 + [edge], [0, y, y], color=style.colour, linewidth=1)
         axes.plot(ranks[method], 0, marker=style.marker, color=style.colour, markersize=6)
         axes.annotate(
-            f"{wrapped(method, 18)} ({ranks[method]:.2f})",
+            f"{plain(shortened(method, 22))} ({ranks[method]:.2f})",
             (edge, y),
             (-3 if on_left else 3, 0),
             textcoords="offset points",
@@ -74,7 +71,7 @@ def draw_critical_difference(material: Material, comparison: Comparison) -> list
     axes.set_xlim(left, right)
     axes.set_ylim(-bars - 1.6 * half, 2.2)
     axes.axhline(0, (1 - left) / (right - left), (count - left) / (right - left), color=DARK, lw=1)
-    axes.set_xticks(range(1, count + 1))
+    axes.set_xticks(range(1, count + 1, math.ceil(count / 12)))
     axes.spines[:].set_visible(False)
     axes.set_yticks([])
     name_axes(axes, x=f"mean rank over {critical.num_datasets} data sets (1 is best)")

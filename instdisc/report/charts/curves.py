@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -13,9 +13,6 @@ from .chart import Chart
 from .measured import Measured, group_by, interval_sentence, ranking, unit_of
 from .methods import Methods
 from .style import Style, add_legend, name_axes, name_panel, new_panels
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MOST_PANELS = 6  # of a figure; more are split over several
 

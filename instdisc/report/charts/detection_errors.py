@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from matplotlib.patches import Patch
 
+from ..comparison import Comparison
 from ..material import Material
 from .chart import Chart
 from .measured import Measured, group_by, interval_sentence, measure, set_names, slug, told
 from .methods import Methods, arrange
 from .rows import draw_rows, point
 from .style import NARROW, SMALL, add_legend, name_axes, new_figure, wrapped
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 # What each type of Bolya et al. (2020) is, and what of Hoiem et al. (2012).
 TIDE = {
@@ -46,25 +42,34 @@ def draw_detection_errors(material: Material, comparison: Comparison) -> list[Ch
     """
     methods = arrange(material, comparison)
     charts = []
-    for task, metrics, draw in (
-        ("tide", set(TIDE), _draw_tide),
-        ("hoiem", set(HOIEM), _draw_hoiem),
-    ):
-        values = measure(material, lambda r, t=task, m=metrics: r.task == t and r.metric in m)  # type: ignore[misc]
+    for task, types, draw in (("tide", set(TIDE), _draw_tide), ("hoiem", set(HOIEM), _draw_hoiem)):
+        values = [v for v in _of_task(material, task) if _type(v) in types]
         names = set_names(values)
-        for (dataset, variant), group in group_by(
-            values, lambda v: (v.result.dataset, v.result.variant)
+        for (dataset, variant, kind), group in group_by(
+            values, lambda v: (v.result.dataset, v.result.variant, _kind(v))
         ).items():
-            name = ", ".join(filter(None, (names[dataset], variant)))
+            name = ", ".join(filter(None, (names[dataset], variant, kind)))
             charts.append(draw(name, group, methods))
     return charts
+
+
+def _of_task(material: Material, task: str) -> list[Measured]:
+    return measure(material, lambda record: record.task == task)
+
+
+def _kind(value: Measured) -> str:
+    return "masks" if value.result.metric.startswith("mask ") else ""
+
+
+def _type(value: Measured) -> str:
+    return value.result.metric.removeprefix("mask ")
 
 
 def _draw_tide(name: str, values: list[Measured], methods: Methods) -> Chart:
     present = {value.method for value in values}
     chosen = methods.choose(present)
     kept = [value for value in values if value.method in chosen]
-    by_type = group_by(kept, lambda v: v.result.metric)
+    by_type = group_by(kept, _type)
     rows = {TIDE[key]: by_type[key] for key in TIDE if key in by_type}
     figure = draw_rows(
         {row: [point(value) for value in group] for row, group in rows.items()},
@@ -74,10 +79,10 @@ def _draw_tide(name: str, values: list[Measured], methods: Methods) -> Chart:
     )
     gists = []
     for method, group in group_by(kept, lambda v: v.method).items():
-        types = [v for v in group if not v.result.metric.startswith("dAP False")]
+        types = [v for v in group if not _type(v).startswith("dAP False")]
         worst = max(types or group, key=lambda v: v.pooled.value)
         gain = told(worst.pooled.value, "points")
-        gists.append(f"{method} would gain most, {gain}, by mending {TIDE[worst.result.metric]}")
+        gists.append(f"{method} would gain most, {gain}, by mending {TIDE[_type(worst)]}")
     return Chart(
         name=slug("tide", name),
         title=f"Detection errors on {name}",
@@ -94,9 +99,7 @@ def _draw_hoiem(name: str, values: list[Measured], methods: Methods) -> Chart:
     present = {value.method for value in values}
     chosen = methods.choose(present)
     shares = {
-        method: {
-            value.result.metric: value.pooled.value for value in values if value.method == method
-        }
+        method: {_type(v): v.pooled.value for v in values if v.method == method}
         for method in chosen
     }
     figure, (axes,) = new_figure(NARROW, 0.7 + 0.36 * len(chosen))

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from ..comparison import Comparison, Difference
 from ..labels import shortest_names
 from ..material import Material
 from ..pooling import Pooled, Result
 from .chart import Chart
-from .forest import MOST_ROWS
 from .measured import Measured, full_headlines, interval_sentence, slug, told
 from .methods import Methods, arrange
-from .rows import Point, draw_rows
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison, Difference
+from .rows import Point, draw_rows, split_rows
+from .style import shortened
 
 
 def draw_differences(material: Material, comparison: Comparison) -> list[Chart]:
@@ -46,10 +42,9 @@ def draw_differences(material: Material, comparison: Comparison) -> list[Chart]:
         group.setdefault(name, []).append(row)
     charts = []
     for what, of_sets in groups.items():
-        keys = list(of_sets)
-        for part, start in enumerate(range(0, len(keys), MOST_ROWS)):
-            shown = {key: of_sets[key] for key in keys[start : start + MOST_ROWS]}
-            charts.append(_draw(what, shown, best, methods, part))
+        shown = methods.choose({row.b for group in of_sets.values() for row in group})
+        for part, keys in enumerate(split_rows(list(of_sets), len(shown))):
+            charts.append(_draw(what, {key: of_sets[key] for key in keys}, best, methods, part))
     return charts
 
 
@@ -68,7 +63,7 @@ def _draw(
     figure = draw_rows(
         {name: [_point(row) for row in group] for name, group in drawn.items()},
         {method: methods.styles[method] for method in chosen},
-        label=f"{best} better by" + (f" ({points})" if points else ""),
+        label=f"{shortened(best, 30)} better by" + (f" ({points})" if points else ""),
         zero=True,
     )
     pooled = [_pooled(row) for group in drawn.values() for row in group]

@@ -6,19 +6,16 @@ Legend: F factors, S stages, M methods.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..comparison import Comparison
 from ..material import Material
 from .chart import Chart
 from .heat_map import add_bar, draw_map, separate, short_number, write_numbers
 from .measured import Measured, group_by, measure, set_names, slug
 from .methods import arrange
 from .style import NARROW, SMALL, name_axes, new_figure, wrapped
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 _TASK = re.compile(r"stage(\d+)_(?:factors|moved)")
 _METRIC = re.compile(r"(?:R2|accuracy) (.+)")

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from ..comparison import Comparison
 from ..material import Material
 from .chart import Chart
 from .curves import Course, draw_courses, panel_name
 from .measured import Measured, group_by, measure, set_names
 from .methods import arrange
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 
 def draw_shots(material: Material, comparison: Comparison) -> list[Chart]:

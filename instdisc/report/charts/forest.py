@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from ..comparison import Comparison
 from ..material import Material
 from .chart import Chart
 from .measured import (
@@ -17,12 +18,7 @@ from .measured import (
     unit_of,
 )
 from .methods import Methods, arrange
-from .rows import draw_rows, point
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
-
-MOST_ROWS = 12  # of a figure; more sets are split over several
+from .rows import draw_rows, point, split_rows
 
 
 def draw_forest(material: Material, comparison: Comparison) -> list[Chart]:
@@ -41,13 +37,18 @@ def draw_forest(material: Material, comparison: Comparison) -> list[Chart]:
     charts = []
     groups = group_by(full_headlines(comparison), lambda v: (v.result.task, v.result.metric))
     for group in groups.values():
+        if len(group) < 2:
+            continue  # a single value needs no figure
         rows = list(group_by(group, lambda v: (v.result.dataset, v.result.variant)).values())
-        parts = [rows[start : start + MOST_ROWS] for start in range(0, len(rows), MOST_ROWS)]
+        shown = methods.choose({value.method for value in group})
+        parts = split_rows(rows, len(shown))
         charts += [_draw(part, methods, set_names(group), k) for k, part in enumerate(parts)]
     return charts
 
 
-def _draw(rows: list[list[Measured]], methods: Methods, names: dict[str, str], part: int) -> Chart:
+def _draw(
+    rows: Sequence[list[Measured]], methods: Methods, names: dict[str, str], part: int
+) -> Chart:
     result = rows[0][0].result
     present = {value.method for row in rows for value in row}
     chosen = methods.choose(present)

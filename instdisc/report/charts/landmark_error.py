@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from ..comparison import Comparison
 from ..material import Material
 from .chart import Chart
 from .curves import MOST_PANELS, line_handle
 from .measured import Measured, group_by, measure, ranking, set_names
 from .methods import Methods, arrange
 from .style import add_legend, name_axes, name_panel, new_panels
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 
 def draw_landmark_error(material: Material, comparison: Comparison) -> list[Chart]:
@@ -52,7 +48,7 @@ def _draw(
                 errors, shares, color=style.colour, linestyle=style.line, marker=style.marker,
                 markevery=max(1, len(errors) // 6), markersize=4, linewidth=1.5,
             )  # fmt: skip
-        axes.set_ylim(0, 100)
+        axes.set_ylim(0, 103)
         axes.set_xlim(left=0)
         axes.grid(color="#d9dce1", linewidth=0.6)
         result = panel[0].result

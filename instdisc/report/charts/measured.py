@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from instdisc.types import Record
 
+from ..comparison import Comparison
 from ..grid import number
 from ..labels import shortest_names
 from ..material import Material
 from ..notes import intervals
 from ..pooling import Pooled, Result, method_labels, pool, split_results
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 _Key = TypeVar("_Key", bound=Hashable)
 
@@ -47,9 +45,7 @@ def measure(material: Material, wanted: Callable[[Record], bool]) -> list[Measur
         material: all records: labels of methods depend on all of them.
         wanted: whether a record is drawn.
     """
-    if not material.records:
-        return []
-    labelled = zip(material.records, method_labels(material.records), strict=True)
+    labelled = zip(material.records, label_methods(material.records), strict=True)
     kept = [(record, method) for record, method in labelled if wanted(record)]
     if not kept:
         return []
@@ -60,6 +56,24 @@ def measure(material: Material, wanted: Callable[[Record], bool]) -> list[Measur
     ):
         groups[method, result].append(record)
     return [Measured(*key, pool(group)) for key, group in groups.items()]
+
+
+def label_methods(records: Sequence[Record]) -> list[str]:
+    """`method_labels` of many records: each kind of record is looked at once.
+
+    Args:
+        records: all of a report.
+    """
+    if not records:
+        return []
+    keys = [
+        (r.method, r.architecture, r.parameters, r.pretraining, r.seed, r.weights, r.checkpoint)
+        for r in records
+    ]
+    first = dict(zip(reversed(keys), reversed(records), strict=True))
+    first = {key: first[key] for key in dict.fromkeys(keys)}
+    labels = dict(zip(first, method_labels(list(first.values())), strict=True))
+    return [labels[key] for key in keys]
 
 
 def full_headlines(comparison: Comparison) -> list[Measured]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from ..comparison import Comparison
 from ..material import Material
-from ..pooling import method_labels
+from .measured import label_methods
 from .style import Style, is_random, make_styles
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 MOST_METHODS = 8  # in one figure
 
@@ -46,12 +44,12 @@ class Methods(NamedTuple):
         count = len(set(present) & set(self.order))
         if count <= most:
             return ""
-        return f" Of {count} methods, the {most} of best mean rank (and random weights) are shown."
+        return f" Of {count} methods {most} are shown: random weights and those of best mean rank."
 
 
 def arrange(material: Material, comparison: Comparison) -> Methods:
     """The methods of a report in their order, with their styles."""
-    labels = method_labels(material.records) if material.records else []
+    labels = label_methods(material.records)
     ranked = [row.method for row in comparison.ranks]
     order = list(dict.fromkeys([*ranked, *comparison.methods, *labels]))
     return Methods(order, make_styles([*comparison.methods, *labels]))

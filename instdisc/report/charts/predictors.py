@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import kendalltau
 
+from ..comparison import Comparison
 from ..labels import shortest_names
 from ..material import Material
 from .chart import Chart
@@ -19,13 +20,11 @@ from .heat_map import add_bar, draw_map, short_number, write_numbers
 from .measured import Measured, group_by, headlines, measure
 from .style import NARROW, SMALL, new_figure, wrapped
 
-if TYPE_CHECKING:
-    from ..comparison import Comparison
-
 _CHEAP = re.compile(r"stage(\d+)_geometry|transferability")
 _FEWEST = 4  # methods that a correlation is over
 _MOST_ROWS, _MOST_COLUMNS = 16, 10
 _DARK = 0.6
+_KEPT = ("predictor", "result", "tau", "tau_chance", "checkpoints")  # arrays of the analysis
 _LEVEL = 0.05
 
 
@@ -60,7 +59,7 @@ def draw_predictors(material: Material, comparison: Comparison) -> list[Chart]:
     """
     kept = next((r for r in material.records if r.task == "predictors" and r.job), None)
     arrays = None if kept is None else material.arrays(kept)
-    if arrays is not None and {"predictor", "result", "tau", "tau_chance"} <= set(arrays):
+    if arrays is not None and set(_KEPT) <= set(arrays):
         table = Correlations(
             [str(text) for text in arrays["predictor"]],
             [str(text) for text in arrays["result"]],

@@ -5,20 +5,16 @@ Legend: N images, B bins.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib.axes import Axes
 
+from ..comparison import Comparison
 from ..material import Material
 from .chart import Chart
 from .curves import line_handle
 from .measured import Measured, group_by, measure, ranking, set_names, slug
 from .methods import Methods, arrange
 from .style import GREY, Style, add_legend, name_axes, name_panel, new_panels
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 NUM_BINS = 10
 _FEWEST = 10  # images of a bin that is drawn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,8 +12,13 @@ from matplotlib.lines import Line2D
 from .measured import Measured
 from .style import GREY, NARROW, SMALL, Style, add_legend, name_axes, new_figure, wrapped
 
+_MOST_ROWS = 12  # of a figure
+_MOST_POINTS = 56  # likewise: a figure fits on a printed page
 _STEP = 0.16  # inches from method to method
 _GAP = 0.14  # inches between rows, and at least the height of a line of text
+
+
+_Row = TypeVar("_Row")
 
 
 class Point(NamedTuple):
@@ -37,6 +42,21 @@ class Point(NamedTuple):
 def point(value: Measured) -> Point:
     """The point of a pooled value."""
     return Point(value.method, value.pooled.value, value.pooled.low, value.pooled.high)
+
+
+def split_rows(rows: Sequence[_Row], num_methods: int) -> list[Sequence[_Row]]:
+    """Rows for several figures: at most 12, and fewer where many methods make them high.
+
+    Args:
+        rows: of all figures.
+        num_methods: points of a row.
+
+    Example:
+        >>> [len(part) for part in split_rows(range(13), 2)], len(split_rows(range(14), 8))
+        ([12, 1], 2)
+    """
+    most = min(_MOST_ROWS, max(3, _MOST_POINTS // max(1, num_methods)))
+    return [rows[start : start + most] for start in range(0, len(rows), most)]
 
 
 def draw_rows(
@@ -77,8 +97,7 @@ def draw_rows(
     axes.grid(axis="x", color="#d9dce1", linewidth=0.6)
     name_axes(axes, x=label)
     handles = [_handle(styles[method]) for method in methods]
-    if len(handles) > 1 or zero:
-        add_legend(figure, handles, methods)
+    add_legend(figure, handles, methods)
     return figure
 
 

@@ -6,21 +6,19 @@ Legend: L layers of all checkpoints together.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections import defaultdict
 
 import numpy as np
 
 from instdisc.types import Record
 
+from ..comparison import Comparison
 from ..labels import shortest_names
 from ..material import Material
 from .chart import Chart
 from .heat_map import add_bar, draw_map, separate, short_number, write_numbers
 from .measured import slug
 from .style import NARROW, SMALL, name_axes, new_figure, wrapped
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 _TASK = re.compile(r"(?:.+_)?similarity")
 _MOST_CHECKPOINTS = 6
@@ -43,12 +41,13 @@ def draw_similarity(material: Material, comparison: Comparison) -> list[Chart]:
         if record.job and _TASK.fullmatch(record.task) and record.metric.startswith("CKA"):
             runs.setdefault(record.job, record)
     names = shortest_names(record.dataset for record in runs.values())
-    charts: list[Chart] = []
+    charts = []
+    counts: dict[str, int] = defaultdict(int)
     for record in runs.values():
         arrays = material.arrays(record)
         if arrays is not None and {"checkpoint", "layer", "layer_ends", "cka"} <= set(arrays):
-            count = sum(chart.title.endswith(f" {names[record.dataset]}") for chart in charts)
-            charts.append(_draw(arrays, names[record.dataset], count))
+            charts.append(_draw(arrays, names[record.dataset], counts[record.dataset]))
+            counts[record.dataset] += 1
     return charts
 
 

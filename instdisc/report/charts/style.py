@@ -157,14 +157,32 @@ def name_axes(axes: Axes, x: str = "", y: str = "") -> None:
 
 
 def wrapped(text: str, width: int) -> str:
-    r"""Text in lines of at most `width` characters and at most three lines, shown as it is.
+    r"""Text in at most three lines, shown as it is; a long one is cut in the middle.
+
+    Args:
+        text: e.g. a name.
+        width: characters of a line.
 
     Example:
         >>> wrapped("a very long name of a data set", 12)
         'a very long\nname of a\ndata set'
     """
-    lines = textwrap.wrap(text, width, max_lines=3, placeholder=" …") or [""]
+    text = shortened(text, 3 * width - 4)  # lines are rarely full
+    lines = textwrap.wrap(text, width, max_lines=3, placeholder="…") or [""]
     return plain("\n".join(lines))
+
+
+def shortened(text: str, room: int) -> str:
+    """Text of at most `room` characters; its end is kept, by which names of a family differ.
+
+    Example:
+        >>> shortened("MoCo, 200 epochs on ImageNet, seed 3", 20)
+        'MoCo, 200 ep… seed 3'
+    """
+    if len(text) <= room:
+        return text
+    head = math.ceil(0.6 * (room - 1))
+    return text[:head] + "…" + text[len(text) - (room - 1 - head) :]
 
 
 def plain(text: str) -> str:

@@ -8,22 +8,20 @@ from __future__ import annotations
 import csv
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..comparison import Comparison
 from ..labels import shortest_names
 from ..material import Material
-from ..pooling import method_labels
 from .chart import Chart
 from .curves import line_handle
+from .measured import label_methods
 from .methods import MOST_METHODS, arrange
 from .style import NARROW, Style, add_legend, make_styles, name_axes, new_figure
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
 
 # What is drawn of a log: column, label of the axis, what a value is multiplied with.
 COLUMNS = (
@@ -96,20 +94,23 @@ def _version(path: Path) -> int:
 
 
 def _owners(material: Material) -> dict[Path, str]:
-    """The method of each run, by the folder in or below which its checkpoint lies."""
-    owners: dict[Path, str] = {}
-    for record, method in zip(material.records, method_labels(material.records), strict=True):
+    """The method of each run, by the folder in or below which its checkpoint lies.
+
+    A folder with checkpoints of several methods is nobody's run.
+    """
+    owners: dict[Path, set[str]] = defaultdict(set)
+    for record, method in zip(material.records, label_methods(material.records), strict=True):
         if record.checkpoint:
             for folder in list(Path(record.checkpoint).absolute().parents)[:2]:
-                owners.setdefault(folder, method)
-    return owners
+                owners[folder].add(method)
+    return {folder: names.pop() for folder, names in owners.items() if len(names) == 1}
 
 
 def _run_folders(material: Material) -> list[Path]:
     """Folders that have logs."""
 
     def folders() -> Iterator[Path]:
-        for folder in _owners(material) if material.records else ():
+        for folder in _owners(material):
             yield from folder.glob(_LOGS)
         for folder in material.folders:
             for depth in _DEPTHS:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 
-import numpy as np
-
 from ..pooling import Pooled, Result
 from .pairs import contrast, holm
+from .resampling import Drawn
 from .samples import Sample, Samples, align
 from .tables import Difference
 
@@ -83,7 +82,7 @@ def _of_result(
         kept = {method: samples.read(pooled.records[0]) for method, pooled in there.items()}
         kept = _in_one_order(kept)
     rows = []
-    drawn: dict[int, np.ndarray] = {}
+    drawn: Drawn = {}
     for a, b in combinations(there, 2):
         low, high, p, n, how = contrast(there[a], there[b], (kept[a], kept[b]), drawn)
         value = there[a].value - there[b].value

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..pooling import Pooled
-from .resampling import paired_difference
+from .resampling import Drawn, paired_difference
 from .samples import Sample, align
 
 _Z95 = NormalDist().inv_cdf(0.975)
@@ -38,7 +38,7 @@ def contrast(
     a: Pooled,
     b: Pooled,
     samples: tuple[Sample | str, Sample | str],
-    values: dict[int, np.ndarray] | None = None,
+    values: Drawn | None = None,
 ) -> Contrast:
     """What is said about the difference of two cells of one result.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -116,12 +117,17 @@ def means_interval(
     sums = np.zeros((len(names), values.shape[1]))
     np.add.at(sums, of_row, values)
     sizes = np.bincount(of_row)
-    generator = np.random.default_rng(_SEED)
-    share = np.full(len(names), 1 / len(names))
-    times = generator.multinomial(len(names), share, size=_RESAMPLES)  # (R, S)
+    times = _draw(len(names))  # (R, S)
     drawn = (times @ sums) / (times @ sizes)[:, None]  # (R, M)
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     return low, high
+
+
+@lru_cache(maxsize=4)
+def _draw(count: int) -> np.ndarray:
+    """How often each of S data sets is drawn ``(R, S)``."""
+    generator = np.random.default_rng(_SEED)
+    return generator.multinomial(count, np.full(count, 1 / count), size=_RESAMPLES)
 
 
 def critical_difference(table: RankTable) -> CriticalDifference | None:

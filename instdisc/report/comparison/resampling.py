@@ -14,10 +14,13 @@ from .samples import Sample
 
 RESAMPLES = 10_000
 _FEWEST = 1_000
-_DRAWS = 2 * 10**7  # images drawn for one interval, at most
+_DRAWS = 10**7  # images drawn for one interval, at most
 _FEW_VALUES = 128
 _AT_ONCE = 2**22  # numbers
 _SEED = 0
+
+
+Drawn = dict[int, tuple[Sample, np.ndarray]]  # results in each resample, by identity
 
 
 class Paired(NamedTuple):
@@ -36,7 +39,7 @@ class Paired(NamedTuple):
     resamples: int
 
 
-def paired_difference(a: Sample, b: Sample, values: dict[int, np.ndarray] | None = None) -> Paired:
+def paired_difference(a: Sample, b: Sample, values: Drawn | None = None) -> Paired:
     """The percentile interval of the first result minus the second, and its p-value.
 
     The images are drawn anew with replacement, the same for both. Of a mean over images all that
@@ -51,7 +54,7 @@ def paired_difference(a: Sample, b: Sample, values: dict[int, np.ndarray] | None
     Args:
         a: N images.
         b: the same images in the same order.
-        values: of samples that were resampled before, by their identity; more are added.
+        values: results of samples that were resampled before; those of `a` and `b` are added.
 
     Source:
         Efron, "Bootstrap Methods: Another Look at the Jackknife" (1979), percentile interval;
@@ -68,22 +71,8 @@ def paired_difference(a: Sample, b: Sample, values: dict[int, np.ndarray] | None
     """
     if _equal(a.numerators, b.numerators) and _equal(a.denominators, b.denominators):
         return Paired(0.0, 0.0, 1.0, num_resamples(len(a.names)))
-    if a.denominators is None and b.denominators is None:
-        each = a.numerators - b.numerators  # (N,)
-        drawn = a.scale * _resampled_means(each)
-        if np.isin(each, (-1.0, 0.0, 1.0)).all():
-            p = _mcnemar(int((each > 0).sum()), int((each < 0).sum()))
-        else:
-            p = _t_test(float(each.mean()), _standard_error(each), len(each))
-    else:
-        values = {} if values is None else values
-        for sample in (a, b):
-            if id(sample) not in values:
-                parts = [sample.value(times) for times in _draw(len(sample.names))]
-                values[id(sample)] = np.concatenate(parts)
-        drawn = values[id(a)] - values[id(b)]
-        observed = float(a.value()[0] - b.value()[0])
-        p = _t_test(observed, float(drawn.std(ddof=1)), len(a.names))
+    values = {} if values is None else values
+    drawn, p = _drawn(a, b, values)
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Paired(float(low), float(high), p, len(drawn))
 
@@ -93,15 +82,33 @@ def num_resamples(count: int) -> int:
     return max(_FEWEST, min(RESAMPLES, _DRAWS // count))
 
 
-def _resampled_means(each: np.ndarray) -> np.ndarray:
-    """Of R resamples ``(R,)`` the mean of ``(N,)`` values."""
-    count = len(each)
-    values, counts = np.unique(each, return_counts=True)
-    if len(values) <= _FEW_VALUES:
-        generator = np.random.default_rng(_SEED)
-        numbers = generator.multinomial(count, counts / count, size=RESAMPLES)  # (R, values)
-        return np.asarray(numbers @ values / count)
-    return np.concatenate([times @ each / count for times in _draw(count)])
+def _drawn(a: Sample, b: Sample, values: Drawn) -> tuple[np.ndarray, float]:
+    """Resampled differences ``(R,)``, and the p-value."""
+    count = len(a.names)
+    if a.denominators is not None or b.denominators is not None:
+        drawn = _resampled(a, values) - _resampled(b, values)
+        observed = float(a.value()[0] - b.value()[0])
+        return drawn, _t_test(observed, float(drawn.std(ddof=1)), count)
+    each = a.numerators - b.numerators  # (N,)
+    steps, counts = np.unique(each, return_counts=True)
+    if np.isin(steps, (-1.0, 0.0, 1.0)).all():
+        p = _mcnemar(int((each > 0).sum()), int((each < 0).sum()))
+    else:
+        p = _t_test(float(each.mean()), _standard_error(each), count)
+    if len(steps) > _FEW_VALUES:
+        return _resampled(a, values) - _resampled(b, values), p
+    generator = np.random.default_rng(_SEED)
+    numbers = generator.multinomial(count, counts / count, size=RESAMPLES)  # (R, steps)
+    return a.scale * (numbers @ steps) / count, p
+
+
+def _resampled(sample: Sample, values: Drawn) -> np.ndarray:
+    """The result of a sample in each resample ``(R,)``."""
+    if id(sample) not in values:
+        parts = [sample.value(times) for times in _draw(len(sample.names))]
+        # The sample is kept, too: otherwise its identity could become that of another.
+        values[id(sample)] = sample, np.concatenate(parts)
+    return values[id(sample)][1]
 
 
 @lru_cache(maxsize=1)  # results on sets of one size follow each other
@@ -112,8 +119,8 @@ def _draw(count: int) -> list[np.ndarray]:
     parts = []
     for start in range(0, total, at_once):
         size = min(at_once, total - start)
-        rows = generator.integers(count, size=(size, count))
-        rows += count * np.arange(size)[:, None]
+        rows = generator.integers(count, size=(size, count), dtype=np.int32)
+        rows += count * np.arange(size, dtype=np.int32)[:, None]
         times = np.bincount(rows.ravel(), minlength=size * count).reshape(size, count)
         parts.append(times.astype(np.float32))
     return parts

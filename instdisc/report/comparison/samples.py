@@ -75,7 +75,7 @@ class Samples:
     def __init__(self, material: Material) -> None:
         self._material = material
         self._of: tuple[str, str] | None = None
-        self._files: dict[tuple[str, str], Mapping[str, np.ndarray] | None] = {}
+        self._files: dict[str, Mapping[str, np.ndarray] | None] = {}
 
     def read(self, record: Record) -> Sample | str:
         """The sample of a record, or why there is none."""
@@ -93,12 +93,9 @@ class Samples:
     def _arrays(self, record: Record) -> Mapping[str, np.ndarray] | None:
         if self._of != (record.task, record.dataset):  # results of one task follow each other
             self._of, self._files = (record.task, record.dataset), {}
-        key = (record.job, record.task)
-        if key not in self._files:
-            arrays = self._material.arrays(record)
-            # A task that looks at each stage keeps a file for each.
-            self._files[key] = self._material.arrays(record, record.task) or arrays
-        return self._files[key]
+        if record.job not in self._files:
+            self._files[record.job] = self._material.arrays(record)
+        return self._files[record.job]
 
 
 def align(a: Sample, b: Sample) -> Sample | str:

@@ -51,6 +51,9 @@ def fit_episode_logistic(
     momentum, restarted where it points uphill, makes up for the looseness of the bound. W lies in
     the span of the support set, so all of it happens on n x n matrices.
 
+    scikit-learn's solver, episode by episode, takes 12 times as long at 20 shots and 54 times at
+    one (rows ``few_shot_1`` to ``few_shot_20`` of ``examples/benchmark.py``).
+
     Args:
         features: ``(E, n, D)`` float32 or float64, which is the precision of the work. Features
             that are far longer than 1 need float64.

@@ -111,9 +111,10 @@ def run_suite(
 
     Args:
         checkpoints: files, as ``NAME=FILE`` to name them in the table and ``FILE:ARCHITECTURE``
-            where the file does not tell its timm name; ``"timm:NAME"`` for timm's published
-            weights; ``"random"`` for random weights in each architecture of the checkpoints, or
-            ``"random:resnet50"``; a `Backbone`. Or a mapping of names to these.
+            where the file does not tell its timm name; ``"hf-hub:USER/REPO"`` for a repository of
+            the Hugging Face Hub; ``"timm:NAME"`` for timm's published weights; ``"random"`` for
+            random weights in each architecture of the checkpoints, or ``"random:resnet50"``; a
+            `Backbone`. Or a mapping of names to these.
         data_sets: names of sets, folders or tables, see `instdisc.data.LAYOUTS`; as
             ``NAME=FOLDER`` for a known set in that folder, or to name a folder. ``SET@PART`` is a
             part of one alone, by its official name (``"cropdisease@train"``). An `ImageSource`;
@@ -218,7 +219,7 @@ def run_suite(
             bar.advance(overall)
         bar.remove_task(current)
     if predictions and thumbnails:
-        keep_pictures(jobs, stored, results.parent)
+        keep_pictures(jobs, todo, stored, results.parent)
     append_run(results, missing)
     folder = results.parent / "predictions"
     return SuiteRecords(

@@ -18,7 +18,8 @@ from instdisc.types import About, InputSpec
 
 Checkpoint = str | Path | Backbone
 Checkpoints = Sequence[Checkpoint] | Mapping[str, Checkpoint]
-RANDOM, TIMM = "random", "timm"
+RANDOM = "random"
+_ELSEWHERE = ("timm", "hf-hub")  # begin addresses that `open_backbone` takes
 
 
 class Subject(NamedTuple):
@@ -137,7 +138,7 @@ def _subject(name: str, source: Checkpoint, miss: Callable[[str, str], None]) ->
     load: Callable[[], Backbone]
     if file is not None:
         load = functools.partial(load_backbone, file[0], file[1] or None)
-    elif text.partition(":")[0] == TIMM and ":" in text:
+    elif ":" in text and text.partition(":")[0] in _ELSEWHERE:
         load = functools.partial(open_backbone, text)
     else:
         miss(f"the checkpoint {text}", "there is no such file")

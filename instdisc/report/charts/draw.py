@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
+from instdisc.checks import checked_call
+
+from ..comparison import Comparison
 from ..material import Material
 from .chart import Chart
 from .critical_difference import draw_critical_difference
@@ -22,9 +24,6 @@ from .similarity import draw_similarity
 from .stages import draw_stages
 from .training import draw_training
 
-if TYPE_CHECKING:
-    from ..comparison import Comparison
-
 _KINDS = (
     *(draw_forest, draw_differences, draw_critical_difference),
     *(draw_shots, draw_shares, draw_stages),
@@ -33,6 +32,7 @@ _KINDS = (
 )
 
 
+@checked_call()
 def charts(material: Material, comparison: Comparison) -> list[Chart]:
     """The figures of a report, in its order: results first, then why.
 
@@ -44,6 +44,7 @@ def charts(material: Material, comparison: Comparison) -> list[Chart]:
         Those that the material has data for; no two have the same name.
 
     Raises:
+        TypeError: if an argument is of another type.
         ValueError: if a file beside the records is damaged.
     """
     drawn = [chart for draw in _KINDS for chart in draw(material, comparison)]
