@@ -14,6 +14,7 @@ from instdisc import checks, gpu
 from instdisc.heap import keep_freed_blocks
 from instdisc.types import Views
 
+from .compiled import CompiledFinisher
 from .cpu import PieceFinisher
 from .dataset import RawViews, ViewPolicy
 from .fused.finisher import FusedFinisher
@@ -62,7 +63,7 @@ class ViewFinisher:
         self.compile = compile
         self._operators: dict[int, _Apply] = {}  # by the id of a step, which a policy keeps
         self._fused: dict[ViewPolicy, FusedFinisher] = {}
-        self._in_pieces: dict[ViewPolicy, PieceFinisher] = {}
+        self._in_pieces: dict[ViewPolicy, PieceFinisher | CompiledFinisher] = {}
         self._constants: dict[object, Tensor] = {}
         keep_freed_blocks()
 
@@ -87,7 +88,8 @@ class ViewFinisher:
             return self._fused[policy](views, numbers, memory_format)
         if views.device.type == "cpu":
             if policy not in self._in_pieces:
-                self._in_pieces[policy] = PieceFinisher(policy, self.dtype, compile=self.compile)
+                finisher = CompiledFinisher if self.compile else PieceFinisher
+                self._in_pieces[policy] = finisher(policy, self.dtype)
             return self._in_pieces[policy](views, numbers, memory_format)
         return self._finish_at_once(policy, views, numbers, memory_format)
 
