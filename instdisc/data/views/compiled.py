@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from .dataset import ViewPolicy
-from .rows import part_of, put, runs, take
+from .rows import put, runs, take
 from .stages import NOT_CHANGED, Stage, stages_of
 from .step_results import check_images
 
-_PIECE = 1_200_000  # values per piece
+_PIECE = 2_000_000  # values per piece
 
 
 class _Plan(NamedTuple):
@@ -67,13 +67,15 @@ class CompiledFinisher:
                 kept = []
                 for begin, end, result in self._apply(place, plan, images, rows):
                     part = rows[begin:end]
-                    ready = last[part] == place
-                    if ready.any():
-                        values = part_of(result, np.flatnonzero(ready))
-                        values = values.to(self.dtype, memory_format=memory_format)
-                        put(finished, part[ready], values)
-                    if not ready.all():
-                        kept.append((part[~ready], part_of(result, np.flatnonzero(~ready))))
+                    count = int((last[part] == place).sum())
+                    if place and 0 < count < len(part):  # of several forms of an earlier stage
+                        sequence = np.argsort(last[part], kind="stable")
+                        part, result = part[sequence], take(result, sequence)
+                    if count:
+                        ready = result[:count].to(self.dtype, memory_format=memory_format)
+                        put(finished, part[:count], ready)
+                    if count < len(part):
+                        kept.append((part[count:], result[count:]))
                 if not kept:
                     break
                 rows = np.concatenate([part for part, _ in kept])

@@ -5,7 +5,7 @@ Legend: B batch, V views, S size of a view, n numbers of a policy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from .fused.finisher import FusedFinisher
 from .photometric import PhotometricStep
 from .step_results import check_images
 
+_SMALL = 4_000_000  # values of the views of a batch
 _Apply = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -71,9 +72,24 @@ class ViewFinisher:
         self, raw: RawViews, memory_format: torch.memory_format = torch.contiguous_format
     ) -> Views:
         """A batch of views on the device where the raw ones lie, in a memory format."""
-        batch = zip(self.policies, raw.views, raw.numbers, strict=True)
-        images = [self._finish(*view, memory_format) for view in batch]
+        images: list[Tensor] = []
+        for first, stop in self._runs(raw.views):
+            views, numbers = raw.views[first:stop], raw.numbers[first:stop]
+            if len(views) > 1:  # side by side: half the calls, which small views wait for
+                views, numbers = [torch.cat(views)], [torch.cat(numbers)]
+            finished = self._finish(self.policies[first], *views, *numbers, memory_format)
+            images += finished.chunk(stop - first)
         return Views(images, raw.labels, raw.indices)
+
+    def _runs(self, views: Sequence[Tensor]) -> Iterator[tuple[int, int]]:
+        """First and end of neighbours that are finished together: small ones of one policy."""
+        first = 0
+        for stop in range(1, len(views) + 1):
+            small = views[first].device.type == "cpu" and views[first].numel() <= _SMALL
+            last = stop == len(views) or self.policies[stop] is not self.policies[first]
+            if last or not small:
+                yield first, stop
+                first = stop
 
     def _finish(
         self,

@@ -27,18 +27,6 @@ def put(tensor: Tensor, rows: np.ndarray, values: Tensor) -> None:
     _array(tensor, last)[rows] = _array(values, last)
 
 
-def part_of(tensor: Tensor, rows: np.ndarray) -> Tensor:
-    """`take` of rising rows; a view where they follow each other.
-
-    Example:
-        >>> part_of(torch.arange(8.0).view(4, 2), np.array([1, 2]))
-        tensor([[2., 3.],
-                [4., 5.]])
-    """
-    first, last = int(rows[0]), int(rows[-1])
-    return tensor[first : last + 1] if last - first + 1 == len(rows) else take(tensor, rows)
-
-
 def runs(forms: np.ndarray) -> Iterator[tuple[int, int, int]]:
     """Where neighbours of one form begin and end: form, start and end.
 
