@@ -74,10 +74,11 @@ class ViewFinisher:
         """A batch of views on the device where the raw ones lie, in a memory format."""
         images: list[Tensor] = []
         for first, stop in self._runs(raw.views):
-            views, numbers = raw.views[first:stop], raw.numbers[first:stop]
-            if len(views) > 1:  # side by side: half the calls, which small views wait for
-                views, numbers = [torch.cat(views)], [torch.cat(numbers)]
-            finished = self._finish(self.policies[first], *views, *numbers, memory_format)
+            views, numbers = raw.views[first], raw.numbers[first]
+            if stop - first > 1:  # side by side: half the calls, which small views wait for
+                views = torch.cat(raw.views[first:stop])
+                numbers = torch.cat(raw.numbers[first:stop])
+            finished = self._finish(self.policies[first], views, numbers, memory_format)
             images += finished.chunk(stop - first)
         return Views(images, raw.labels, raw.indices)
 
