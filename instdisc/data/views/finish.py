@@ -5,7 +5,7 @@ Legend: B batch, V views, S size of a view, n numbers of a policy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -14,12 +14,14 @@ from instdisc import checks, gpu
 from instdisc.heap import keep_freed_blocks
 from instdisc.types import Views
 
+from .compiled import CompiledFinisher
 from .cpu import PieceFinisher
 from .dataset import RawViews, ViewPolicy
 from .fused.finisher import FusedFinisher
 from .photometric import PhotometricStep
 from .step_results import check_images
 
+_SMALL = 4_000_000  # values of the views of a batch
 _Apply = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -62,7 +64,7 @@ class ViewFinisher:
         self.compile = compile
         self._operators: dict[int, _Apply] = {}  # by the id of a step, which a policy keeps
         self._fused: dict[ViewPolicy, FusedFinisher] = {}
-        self._in_pieces: dict[ViewPolicy, PieceFinisher] = {}
+        self._in_pieces: dict[ViewPolicy, PieceFinisher | CompiledFinisher] = {}
         self._constants: dict[object, Tensor] = {}
         keep_freed_blocks()
 
@@ -70,9 +72,25 @@ class ViewFinisher:
         self, raw: RawViews, memory_format: torch.memory_format = torch.contiguous_format
     ) -> Views:
         """A batch of views on the device where the raw ones lie, in a memory format."""
-        batch = zip(self.policies, raw.views, raw.numbers, strict=True)
-        images = [self._finish(*view, memory_format) for view in batch]
+        images: list[Tensor] = []
+        for first, stop in self._runs(raw.views):
+            views, numbers = raw.views[first], raw.numbers[first]
+            if stop - first > 1:  # side by side: half the calls, which small views wait for
+                views = torch.cat(raw.views[first:stop])
+                numbers = torch.cat(raw.numbers[first:stop])
+            finished = self._finish(self.policies[first], views, numbers, memory_format)
+            images += finished.chunk(stop - first)
         return Views(images, raw.labels, raw.indices)
+
+    def _runs(self, views: Sequence[Tensor]) -> Iterator[tuple[int, int]]:
+        """First and end of neighbours that are finished together: small ones of one policy."""
+        first = 0
+        for stop in range(1, len(views) + 1):
+            small = views[first].device.type == "cpu" and views[first].numel() <= _SMALL
+            last = stop == len(views) or self.policies[stop] is not self.policies[first]
+            if last or not small:
+                yield first, stop
+                first = stop
 
     def _finish(
         self,
@@ -87,7 +105,8 @@ class ViewFinisher:
             return self._fused[policy](views, numbers, memory_format)
         if views.device.type == "cpu":
             if policy not in self._in_pieces:
-                self._in_pieces[policy] = PieceFinisher(policy, self.dtype, compile=self.compile)
+                finisher = CompiledFinisher if self.compile else PieceFinisher
+                self._in_pieces[policy] = finisher(policy, self.dtype)
             return self._in_pieces[policy](views, numbers, memory_format)
         return self._finish_at_once(policy, views, numbers, memory_format)
 

@@ -10,9 +10,6 @@ Legend: B batch, H x W image size, n numbers of a step. Images are float in [0, 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,73 +25,12 @@ from .jitter import (
     jitter_in_form,
 )
 from .jitter import JITTER_ORDERS as JITTER_ORDERS
-from .operators import blur_padded, gaussian_blur, grey, pad_for_blur
-from .order_argument import accept_order_argument
+from .operators import Planes, blur_padded, gaussian_blur, grey, pad_for_blur
+from .step import PhotometricStep as PhotometricStep
+from .step import PlaneStep
 
 
-class PhotometricStep(ABC):
-    """One step on the colours; subclass it to add your own.
-
-    A worker calls `draw` once for a batch of views; the device calls `apply` for the batch.
-
-    Attributes:
-        num_numbers: n, how many numbers `draw` returns for each view.
-        neutral: the n numbers that leave a view exactly as it is, or ``None``. On the CPU such
-            views are passed over.
-        compiles: whether `apply` gains by `torch.compile`, as arithmetic on the pixels does.
-        num_forms: how many ways of computing there are, where views need different ones: the
-            CPU takes views of one form together.
-    """
-
-    num_numbers: int
-    neutral: Sequence[float] | None = None
-    compiles = True
-    num_forms: int = 1
-
-    @abstractmethod
-    def draw(self, draws: Draws) -> np.ndarray:
-        """The random numbers of the views, ``(B, n)``; the neutral ones if the step is a chance."""
-
-    @abstractmethod
-    def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """Applies the step.
-
-        Args:
-            images: ``(B, 3, H, W)`` float in [0, 1].
-            numbers: ``(B, n)``, row b drawn for image b.
-
-        Returns:
-            ``(B, 3, H, W)`` float in [0, 1].
-        """
-
-    # How the CPU goes about it, in three parts of which the last is compiled.
-
-    def arrange(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """The form that each view needs, ``(B,)`` int64, and ``(B, m)`` numbers for `prepare`."""
-        return torch.zeros(len(numbers), dtype=torch.int64), numbers
-
-    def prepare(self, images: Tensor, arranged: Tensor) -> tuple[Tensor, ...]:
-        """What `compute` takes, a row for each view."""
-        return images, arranged
-
-    def compute(self, form: int, *prepared: Tensor) -> Tensor:
-        """`apply`, to views that all need one form and none of which is to stay as it is."""
-        return self.apply(*prepared)
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        classes = [vars(each) for each in cls.__mro__]
-        places = [
-            next(place for place, names in enumerate(classes) if name in names)
-            for name in ("apply", "compute")
-        ]
-        if places[0] < places[1]:  # of another class, and so of another `apply`
-            for name in ("num_forms", "arrange", "prepare", "compute"):
-                setattr(cls, name, getattr(PhotometricStep, name))
-        accept_order_argument(cls)
-
-
-class ColorJitter(PhotometricStep):
+class ColorJitter(PlaneStep):
     """Random brightness, contrast, saturation and hue.
 
     Args:
@@ -153,10 +89,13 @@ class ColorJitter(PhotometricStep):
 
     def compute(self, form: int, *prepared: Tensor) -> Tensor:
         images, numbers = prepared
-        return torch.stack(jitter_in_form(list(images.unbind(1)), numbers, form), 1)
+        return torch.stack(self.compute_planes(form, list(images.unbind(1)), numbers), 1)
+
+    def compute_planes(self, form: int, planes: Planes, arranged: Tensor) -> Planes:
+        return jitter_in_form(planes, arranged, form)
 
 
-class RandomGrayscale(PhotometricStep):
+class RandomGrayscale(PlaneStep):
     """Grey with chance `p`.
 
     Args:
@@ -187,6 +126,10 @@ class RandomGrayscale(PhotometricStep):
         luminance = grey(planes)
         return torch.stack([torch.lerp(plane, luminance, happens) for plane in planes], 1)
 
+    def compute_planes(self, form: int, planes: Planes, arranged: Tensor) -> Planes:
+        happens, luminance = arranged[:, :, None] > 0, grey(planes)
+        return [torch.where(happens, luminance, plane) for plane in planes]
+
 
 class GaussianBlur(PhotometricStep):
     """Gaussian blur with chance `p` and a random width.
@@ -212,6 +155,7 @@ class GaussianBlur(PhotometricStep):
 
     num_numbers = 1
     neutral = (0.0,)
+    averages = True
 
     def __init__(self, low: float = 0.1, high: float = 2.0, *, p: float = 0.5) -> None:
         checks.arguments(
@@ -240,7 +184,7 @@ class GaussianBlur(PhotometricStep):
         return blur_padded(*prepared)
 
 
-class RandomSolarize(PhotometricStep):
+class RandomSolarize(PlaneStep):
     """Inverts the bright values with chance `p`.
 
     Args:
@@ -274,3 +218,9 @@ class RandomSolarize(PhotometricStep):
     def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
         inverted = (numbers[:, :, None, None] > 0) & (images >= self.threshold)
         return torch.where(inverted, 1 - images, images)
+
+    def compute_planes(self, form: int, planes: Planes, arranged: Tensor) -> Planes:
+        happens = arranged[:, :, None] > 0
+        return [
+            torch.where(happens & (plane >= self.threshold), 1 - plane, plane) for plane in planes
+        ]
