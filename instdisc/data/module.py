@@ -270,7 +270,7 @@ def _policies(
             f"`policy` lists {len(policy)} policies, one per view; `num_views` must be the same "
             f"number or None, got {num_views}"
         )
-    return [view_policy(one, image_size) if isinstance(one, str) else one for one in policy]
+    return [view_policy(item, image_size) if isinstance(item, str) else item for item in policy]
 
 
 def _as_source(
