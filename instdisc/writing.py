@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-# Windows has none, and lets nobody remove a file that is open.
+# Windows has none, and does not remove a file that is open.
 fcntl: Any = None if sys.platform == "win32" else importlib.import_module("fcntl")
 _SUFFIX = ".partial"
 _LOCK = "lock"
@@ -66,7 +66,7 @@ def link_whole(target: Path, link: Path) -> None:
 
     Args:
         target: what to point to, in the folder of `link`.
-        link: a link, a file or nothing; a folder that stands there is removed first.
+        link: a path; a link, file or folder that is there is replaced.
     """
     if link.is_dir() and not link.is_symlink():
         shutil.rmtree(link)
@@ -126,7 +126,7 @@ def _begin(path: Path) -> tuple[Path, IO[bytes]]:
 
 
 def _is_left(place: Path) -> bool:
-    """Whether nobody is writing in a folder of `_begin`."""
+    """Whether no process is writing in a folder of `_begin`."""
     try:
         with (place / _LOCK).open("rb+") as lock:
             if fcntl is None:
@@ -142,7 +142,7 @@ def _is_left(place: Path) -> bool:
 
 
 def _age(path: Path) -> float:
-    """Seconds since it was changed; 0 if it is gone."""
+    """Seconds since it was changed; 0 if it was removed."""
     try:
         return time.time() - path.lstat().st_mtime
     except OSError:

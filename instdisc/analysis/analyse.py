@@ -52,9 +52,9 @@ def analyse(
     seed: int = 0,
     progress: bool = True,
 ) -> SuiteRecords:
-    """Looks inside checkpoints, and draws what it sees.
+    """Runs analyses of checkpoints and draws their figures.
 
-    Each analysis is a task of the suite, so that what stands in ``out/results.jsonl`` is not made
+    Each analysis is a task of the suite, so that what is in ``out/results.jsonl`` is not computed
     again, see `run_suite`. The arrays lie in ``out/predictions``, and each figure is drawn from
     them anew: ``out/figures/DATASET_FIGURE.png``.
 

@@ -54,9 +54,9 @@ def export_backbone(
     - ``"detectron2"``: the pickle that detectron2 takes as pretrained weights. Set there
       RESNETS.STRIDE_IN_1X1 to False and the input format to RGB.
 
-    The file is written beside `path` and renamed: whoever is killed meanwhile leaves the previous
-    file whole. Several processes may call it at once. Missing folders are made. Equal weights made
-    by an equal recipe give equal bytes.
+    The file is written beside `path` and renamed: a process killed meanwhile leaves the previous
+    file as it was. Several processes may call it at once. Missing folders are made. Equal weights
+    made by an equal recipe give equal bytes.
 
     Args:
         source: a pretraining module (with ``backbone`` and ``recipe``), a `Backbone`, or any file

@@ -16,8 +16,8 @@ class WholeCheckpointIO(TorchCheckpointIO):
     """Writes checkpoints so that none is ever half there; for ``Trainer(plugins=...)``.
 
     Lightning's own writes to the system's temporary folder and moves from there: where that is
-    another disk, a run that is killed leaves half a checkpoint, and where it is not, a file without
-    a name that anybody would look for. This writes beside the checkpoint (`write_whole`), waits for
+    another disk, a run that is killed leaves half a checkpoint, and where it is not, a temporary
+    file with a meaningless name. This writes beside the checkpoint (`write_whole`), waits for
     the disk, and removes what killed runs left. It also needs no second copy of the checkpoint in
     memory. Addresses of other file systems (``s3://``) are left to Lightning.
 
