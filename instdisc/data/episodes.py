@@ -96,7 +96,7 @@ class Episodes(NamedTuple):
     def compacted(self, labels: Tensor) -> tuple[Tensor, Episodes]:
         """The images that occur, and the same episodes as a list over these alone.
 
-        Large sets have many images that no episode draws, and whose features nobody needs.
+        Large sets have many images that no episode draws, and whose features are not needed.
 
         Args:
             labels: ``(N,)`` of the set.

@@ -1,7 +1,7 @@
 """How sets lie on disk: one table that the openers, the suite and users read.
 
 Each kind of set has its own layouts, in its own room; `instdisc.data.LAYOUTS` joins them. A user
-adds an own one by ``LAYOUTS.append(Layout(...))``.
+adds one by ``LAYOUTS.append(Layout(...))``.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def open_by_layout(
     """Opens a part of a set by the first layout that it lies in.
 
     Args:
-        name: see `locate`, like the next.
+        name: see `locate`.
         root: the folder of the sets.
         part: ``"train"``, ``"val"``, ``"test"`` or ``"all"``.
         layouts: all of one kind, in the order in which they are tried.
@@ -130,7 +130,7 @@ def kinds_of(name: str | Path, root: str | Path | None, layouts: Sequence[Layout
     """The kinds of tasks that a set can serve, in the order of the layouts.
 
     Args:
-        name: see `locate`, like the next.
+        name: see `locate`.
         root: the folder of the sets.
         layouts: of all kinds.
 

@@ -47,7 +47,7 @@ def find_images(root: str | Path, index: Path | None = None) -> dict[str, Packed
 
     Args:
         root: the folder.
-        index: folder of the index files. One of them remembers what was found, if that was much;
+        index: folder of the index files. One of them remembers the paths, if there are many;
             from then on only folders that have changed since are scanned again.
 
     Returns:

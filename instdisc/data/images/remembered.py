@@ -45,7 +45,7 @@ def load_arrays(file: Path, root: str, release: int) -> dict[str, np.ndarray]:
     """What `save_arrays` wrote of a folder.
 
     Args:
-        file: see `file_about`, like the next.
+        file: see `file_about`.
         root: the folder.
         release: of the form in which it was written.
 
@@ -70,7 +70,7 @@ def save_arrays(file: Path, root: str, release: int, arrays: Mapping[str, np.nda
     """Keeps arrays about a folder, whole or not at all.
 
     Args:
-        file: see `file_about`, like the next.
+        file: see `file_about`.
         root: the folder.
         release: of the form in which it is written.
         arrays: what to keep.

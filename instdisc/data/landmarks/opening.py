@@ -72,7 +72,7 @@ def open_landmarks(
         name: see above; a relative path is looked for below `root` first.
         root: the folder that holds the sets; ``None`` for the working folder.
         part: ``"train"``, ``"val"``, ``"test"`` or ``"all"``.
-        layout: of a table's points, see `LandmarkTable`, like the rest; not for sets by name.
+        layout: of a table's points, see `LandmarkTable`; not for sets by name.
         unit: of its numbers.
         offset: is added to them.
         missing: how it writes that a point is not there.

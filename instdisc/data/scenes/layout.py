@@ -1,4 +1,4 @@
-"""From random numbers to what stands where in one of `Scenes`, and in which colours."""
+"""From random numbers to the objects, places and colours of a scene."""
 
 from typing import NamedTuple
 

@@ -53,7 +53,7 @@ def cached_features(
     again, with a line in the log.
 
     Args:
-        backbone: see `extract_features`, like the rest.
+        backbone: see `extract_features`.
         images: whose features.
         folder: of the files; it is made if need be.
         image_size: see `extract_features`.
