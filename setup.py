@@ -57,6 +57,7 @@ setup(
         "dev": [
             "lightly>=1.6,<2",
             "pytest>=8",
+            "pytest-xdist>=3.6",
             "ruff>=0.12",
             "mypy>=1.15",
             "sphinx>=8",

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
-from .checks import checked_call
+from .checks import checked_call, output_file
 
 _SUFFIX = ".runs.ndjson"  # not .jsonl, which is a file of records
 
@@ -34,7 +34,7 @@ class RunNote(NamedTuple):
     missing: tuple[tuple[str, str], ...]
 
 
-@checked_call()
+@checked_call(results=output_file)
 def append_run(results: str | Path, missing: Sequence[tuple[str, str]] = ()) -> Path:
     """Notes a call that wrote to a results file.
 
@@ -67,7 +67,7 @@ def append_run(results: str | Path, missing: Sequence[tuple[str, str]] = ()) -> 
     return path
 
 
-@checked_call()
+@checked_call(results=output_file)
 def read_runs(results: str | Path) -> list[RunNote]:
     """The notes beside a results file, in the order of their calls; none if there are none.
 

@@ -9,6 +9,9 @@ from pathlib import Path
 # processes on two cores only wait for each other, and sums would depend on their number.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# They are for this run: a test that starts pytest itself wants neither its workers nor its options.
+os.environ.pop("PYTEST_ADDOPTS", None)
+
 import numpy as np
 import pytest
 import torch

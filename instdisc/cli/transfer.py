@@ -32,6 +32,7 @@ from collections.abc import Sequence
 
 import rich
 from jsonargparse import Namespace
+from pytorch_lightning.utilities import rank_zero_only
 from rich.markup import escape
 
 from instdisc.report import published_lines, results_table, write_table
@@ -71,6 +72,8 @@ def run(arguments: Sequence[str] | None = None) -> SuiteRecords:
         predictions=not options.no_predictions,
         **suite_keywords(options),
     )
+    if getattr(rank_zero_only, "rank", 0):  # another process of the same run prints
+        return records
     if records:
         rich.print(results_table(records, title="Transfer", rows="results"))
         for suffix in ("md", "csv", "tex"):

@@ -7,6 +7,7 @@ from .catalog import TRANSFER_SETS as TRANSFER_SETS
 from .catalog import CatalogEntry as CatalogEntry
 from .catalog import CatalogImages as CatalogImages
 from .catalog import ClassSubset as ClassSubset
+from .catalog import HeldOut as HeldOut
 from .catalog import RandomSubset as RandomSubset
 from .catalog import StratifiedSubset as StratifiedSubset
 from .episodes import BSCD_FSL_EPISODES as BSCD_FSL_EPISODES
@@ -14,7 +15,6 @@ from .episodes import ISLAM_EPISODES as ISLAM_EPISODES
 from .episodes import EpisodeProtocol as EpisodeProtocol
 from .episodes import Episodes as Episodes
 from .episodes import draw_episodes as draw_episodes
-from .images import HeldOut as HeldOut
 from .images import ImageArray as ImageArray
 from .images import ImageFiles as ImageFiles
 from .images import ImageFolder as ImageFolder

@@ -87,7 +87,7 @@ def test_a_row_ends_in_time_with_its_children(benchmark, rows, tmp_path, capfd, 
     begin = time.monotonic()
     names = ["--rows", "endless", "--repeats", "2", "--device", "cpu", "--time-limit", "25"]
     assert benchmark.main(names) == 1
-    assert 25 < time.monotonic() - begin < 35
+    assert 25 < time.monotonic() - begin < 60  # not the 1000 s of the row
     lines = capfd.readouterr().out.splitlines()
     assert any(line.strip().startswith("quick") for line in lines)
     assert "  stopped after 25 s" in lines

@@ -3,6 +3,7 @@
 # ruff: noqa: RUF012  # nothing changes the dictionaries of the cases
 
 import copy
+import io
 import subprocess
 import sys
 import warnings
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from pytorch_lightning import Trainer
 
 from instdisc.checkpoint import export_backbone, load_backbone
@@ -272,6 +274,25 @@ def test_predictions(case, tmp_path):
         measured = kept["error"][~np.isnan(kept["error"]).all(1)]
         assert len(measured) == case.counted
         assert 100 * np.nanmean(measured, 1).mean() == pytest.approx(values["NME"])
+
+
+def test_pictures_for_a_report(case, tmp_path):
+    kept = case.room.run_predictions(case.module, case.data, thumbnail=40)
+    assert set(kept["shown"]) <= {str(i) for i in range(5)}
+    assert len(kept["shown"]) == case.counted
+    assert len(kept["shown_key"]) == len(kept["shown_colors"]) >= 2
+    for column in ("shown_truth", "shown_prediction"):
+        pictures = [Image.open(io.BytesIO(file.tobytes())) for file in kept[column]]
+        assert {picture.size for picture in pictures} == {(40, 40)}
+        assert all(kept[f"{column}_words"])
+    again = case.room.run_predictions(case.module, case.data, thumbnail=40)
+    for column in ("shown_truth", "shown_prediction"):
+        assert all(map(np.array_equal, kept[column], again[column]))
+    assert not any(map(np.array_equal, kept["shown_truth"], kept["shown_prediction"]))
+    none = case.room.run_predictions(case.module, case.data, thumbnail=0)
+    assert not [name for name in none if name.startswith("shown")]
+    with pytest.raises(ValueError, match="`thumbnail` must be a whole number of at least 0"):
+        case.function(case.backbone, thumbnail=-1)
 
 
 def test_a_run_is_stored_once(case, tmp_path):

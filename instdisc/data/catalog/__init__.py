@@ -5,5 +5,6 @@ from .images import CATALOG as CATALOG
 from .images import TRANSFER_SETS as TRANSFER_SETS
 from .images import CatalogImages as CatalogImages
 from .subsets import ClassSubset as ClassSubset
+from .subsets import HeldOut as HeldOut
 from .subsets import RandomSubset as RandomSubset
 from .subsets import StratifiedSubset as StratifiedSubset

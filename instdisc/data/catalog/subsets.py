@@ -1,9 +1,10 @@
-"""A share of the images of every class, or all images of some classes."""
+"""A share of the images of every class, one side of a split, or all images of some classes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from instdisc.checks import whole
 
 from ..images.folders import ImageFolder
 from ..images.source import ImageSource, ImageSubset
+from ..images.splits import split_per_class
 
 
 class StratifiedSubset(ImageSubset):
@@ -61,6 +63,43 @@ class StratifiedSubset(ImageSubset):
         if per_class is not None:
             _check_counts(source, per_class)
         super().__init__(source, _draw(source.labels, share, per_class, seed))
+
+
+class HeldOut(ImageSubset):
+    """One side of a split of a set of images, by itself: a data set in a YAML file.
+
+    Args:
+        images: a folder (see `ImageFolder`) or any source; every image has a label.
+        part: ``"train"`` or ``"test"``.
+        share: of the images of each class, for testing; above 0, below 1.
+        seed: another seed draws other images.
+
+    Raises:
+        ValueError: as `split_per_class`, and if `part` is another.
+
+    Example:
+        >>> from instdisc.data import Scenes
+        >>> scenes = Scenes(40, image_size=32, num_categories=2)
+        >>> len(HeldOut(scenes, "train")), len(HeldOut(scenes, "test"))
+        (36, 4)
+    """
+
+    def __init__(
+        self,
+        images: ImageSource | str | Path,
+        part: Literal["train", "test"],
+        *,
+        share: float = 0.1,
+        seed: int = 0,
+    ) -> None:
+        checks.arguments(HeldOut.__init__, locals(), seed=checks.count)
+        checks.share("share", share, zero=False, one=False)
+        source = _as_source(images)
+        checks.choice("part", part, ("train", "test"))
+        halves = split_per_class(source, 1 - share, seed=seed)
+        side = halves.train if part == "train" else halves.test
+        assert isinstance(side, ImageSubset)
+        super().__init__(source, side.positions)
 
 
 class RandomSubset(ImageSubset):

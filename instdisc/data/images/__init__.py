@@ -8,7 +8,6 @@ from .memory import ImagesInMemory as ImagesInMemory
 from .resized import resize_copy as resize_copy
 from .source import ImageSource as ImageSource
 from .source import ImageSubset as ImageSubset
-from .splits import HeldOut as HeldOut
 from .splits import ImageSplit as ImageSplit
 from .splits import image_names as image_names
 from .splits import read_split as read_split

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from instdisc import checks
 from instdisc.checks import whole
 
 from ..left_out import say_once
-from .folders import ImageFolder
 from .source import ImageSource, ImageSubset
 from .text import read_text
 
@@ -35,42 +34,6 @@ class ImageSplit(NamedTuple):
 
     train: ImageSource
     test: ImageSource
-
-
-class HeldOut(ImageSubset):
-    """One side of a split of a set of images, by itself: a data set in a YAML file.
-
-    Args:
-        images: a folder (see `ImageFolder`) or any source; every image has a label.
-        part: ``"train"`` or ``"test"``.
-        share: of the images of each class, for testing; above 0, below 1.
-        seed: another seed draws other images.
-
-    Raises:
-        ValueError: as `split_per_class`, and if `part` is another.
-
-    Example:
-        >>> from instdisc.data import Scenes
-        >>> scenes = Scenes(40, image_size=32, num_categories=2)
-        >>> len(HeldOut(scenes, "train")), len(HeldOut(scenes, "test"))
-        (36, 4)
-    """
-
-    def __init__(
-        self,
-        images: ImageSource | str | Path,
-        part: Literal["train", "test"],
-        *,
-        share: float = 0.1,
-        seed: int = 0,
-    ) -> None:
-        checks.arguments(HeldOut.__init__, locals(), seed=checks.count)
-        checks.share("share", share, zero=False, one=False)
-        source = images if isinstance(images, ImageSource) else ImageFolder(images)
-        halves = split_per_class(source, 1 - share, seed=seed)
-        side = halves.train if part == "train" else halves.test
-        assert isinstance(side, ImageSubset)
-        super().__init__(source, side.positions)
 
 
 def split_per_class(images: ImageSource, share: float = 0.7, *, seed: int = 0) -> ImageSplit:

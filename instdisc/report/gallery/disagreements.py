@@ -22,8 +22,8 @@ _COLUMNS = ("image", "label", "prediction")
 def disagreement_galleries(material: Material) -> list[Gallery]:
     """Two galleries for a pair of methods: only A is right, only B is right.
 
-    Of each test set the task with the best mean accuracy is shown, and those pairs of methods that
-    differ on most images; random weights come last.
+    Of each test set the task with the best mean accuracy is shown, and those pairs of trained
+    methods that differ on most images; random weights only beside a single trained method.
     """
     sets: dict[tuple[str, str], dict[str, list[Job]]] = {}
     for job in read_jobs(material, _COLUMNS):
@@ -46,19 +46,15 @@ def disagreement_galleries(material: Material) -> list[Gallery]:
 
 
 def _pairs(jobs: Sequence[Job]) -> list[tuple[Job, Job, Disagreements]]:
-    """Those of trained methods first, those that differ most before others."""
+    """Those that differ on most images first."""
     pairs = []
-    for a, b in combinations(jobs, 2):
+    trained = [job for job in jobs if not job.is_random]
+    for a, b in combinations(trained if len(trained) > 1 else jobs, 2):
         try:
             pairs.append((a, b, disagreements(a.arrays, b.arrays)))
         except ValueError:  # tested on other images
             continue
-    pairs.sort(
-        key=lambda pair: (
-            pair[0].is_random or pair[1].is_random,
-            -len(pair[2].only_a) - len(pair[2].only_b),
-        )
-    )
+    pairs.sort(key=lambda pair: -len(pair[2].only_a) - len(pair[2].only_b))
     return pairs
 
 

@@ -9,7 +9,7 @@ from .dense import dense_galleries
 from .disagreements import disagreement_galleries
 from .gallery import Gallery
 from .reconstructions import reconstruction_galleries
-from .sheets import NEIGHBOURS, OTHERS, sheet_galleries
+from .sheets import NEIGHBOURS, OTHERS, other_galleries, sheet_galleries
 from .views import view_galleries
 
 # In a page they take a third more.
@@ -20,10 +20,10 @@ MOST_BYTES = 2_200_000
 def galleries(material: Material, *, most_bytes: int = MOST_BYTES) -> list[Gallery]:
     """The pictures that tasks and analyses saved, made small enough for one page.
 
-    Test images that are right with one method and wrong with another; detections, masks and points
-    of all methods on the same images; nearest neighbours, reconstructions and what else analyses
-    drew; the views of the pretraining. Nothing but the results files and what lies beside them is
-    read.
+    Test images that are right with one method and wrong with another; nearest neighbours;
+    detections, masks and points of all methods on the same images; reconstructions and what else
+    analyses drew; the views of the pretraining; figures that no chart of the report shows. Nothing
+    but the results files and what lies beside them is read.
 
     Args:
         material: of the report, see `read_material`.
@@ -48,6 +48,7 @@ def galleries(material: Material, *, most_bytes: int = MOST_BYTES) -> list[Galle
         *reconstruction_galleries(material),
         *sheet_galleries(material, OTHERS),
         *view_galleries(material),
+        *other_galleries(material),
     ]
     return _within(made, most_bytes)
 

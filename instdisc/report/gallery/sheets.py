@@ -15,6 +15,11 @@ from .gallery import Gallery, Picture
 Sheets = Mapping[str, tuple[str, str]]
 _SIZE = (1100, 1800)  # pixels
 _NUM_FACTS = 8
+# Figures of analyses that a report draws anew as charts, or makes from the arrays.
+_DRAWN_ANEW = (
+    *("cka", "similarity", "factors", "object_factors", "landmark_factors", "predictors"),
+    *("tide", "hoiem", "reliability", "inversion"),
+)
 # The names of the figures of `analyse`; what each shows.
 NEIGHBOURS = {
     "neighbours": (
@@ -73,6 +78,24 @@ def sheet_galleries(material: Material, sheets: Sheets) -> list[Gallery]:
         if pictures:
             galleries.append(Gallery(title, caption, pictures))
     return galleries
+
+
+def other_galleries(material: Material) -> list[Gallery]:
+    """What else lies in ``figures``: curves of analyses, and what users' analyses drew."""
+    shown = {**NEIGHBOURS, **OTHERS, **dict.fromkeys(_DRAWN_ANEW, ("", ""))}
+    paths = [path for path in material.pictures() if not _split(path.stem, shown)[1]]
+    pictures = [
+        Picture(
+            path.stem.replace("_", " "),
+            f"The figure {path.name} of an analysis; the tables hold its numbers.",
+            smaller(path, _SIZE),
+            "image/webp",
+        )
+        for path in paths
+        if path.stem not in _DRAWN_ANEW
+    ]
+    caption = "Figures that analyses saved, by data set and name."
+    return [Gallery("Other figures of analyses", caption, pictures)] if pictures else []
 
 
 def _split(stem: str, sheets: Sheets) -> tuple[str, str]:

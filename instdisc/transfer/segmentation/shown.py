@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 
 from instdisc.data import SegmentSource, image_names
@@ -31,14 +32,20 @@ def shown_columns(
         segments: the test set.
         positions: ``(N,)`` int64 of the images that were tested.
         longest: side of a picture in pixels.
+
+    Returns:
+        Nothing where a strategy shards the weights: this process cannot predict alone.
     """
+    strategy = module.trainer.strategy
+    if module.trainer.world_size > 1 and type(strategy) is not DDPStrategy:
+        return {}
     names = image_names(segments)
     tested = [names[position] for position in positions.tolist()]
     chosen = [int(positions[place]) for place in spread_order(tested)[:NUM_SHOWN]]
     truths, predictions = [], []
     labels: set[int] = set()
     before, was_training = module.device, module.training
-    module.to(module.trainer.strategy.root_device).eval()  # a run ends on the CPU
+    module.to(strategy.root_device).eval()  # a run ends on the CPU
     for position in chosen:
         image, mask = segments.pair(position)
         predicted = module.predict_classes(image[None].to(module.device))[0].cpu()

@@ -73,8 +73,11 @@ def fix_episodes(task: Task, given: Options, data: SuiteSet, seed: int) -> dict[
     if stored.seed != seed:
         remedy = "Give that seed, or name another file."
         checks.refuse("seed", f"{stored.seed}, as of the episodes in {file}", seed, remedy)
-    stored.check(images.labels)
-    stored.first(shots)
+    try:
+        stored.check(images.labels)
+        stored.first(shots)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
     same = _is_drawn(stored, images.labels)
     return {**options, **numbers, "episodes": numbers["episodes"] if same else stored}
 

@@ -218,7 +218,7 @@ def run_suite(
             bar.advance(overall)
         bar.remove_task(current)
     if predictions and thumbnails:
-        keep_pictures(jobs, stored, results.parent)
+        keep_pictures(jobs, todo, stored, results.parent)
     append_run(results, missing)
     folder = results.parent / "predictions"
     return SuiteRecords(

@@ -99,7 +99,7 @@ class Task(NamedTuple):
         """The options of each job that this task means."""
         jobs = [self.expanded(given)]
         names = (self.one_by_one,) if isinstance(self.one_by_one, str) else self.one_by_one
-        for name in names:
+        for name in filter(None, names):
             jobs = [each for job in jobs for each in self._apart(name, job)]
         return jobs
 

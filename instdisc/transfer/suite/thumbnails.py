@@ -31,11 +31,14 @@ _MOST = 200
 _CLASSES = ("image", "label", "prediction")
 
 
-def keep_pictures(jobs: Sequence[Job], stored: Mapping[str, list[Record]], folder: Path) -> None:
+def keep_pictures(
+    jobs: Sequence[Job], ran: Sequence[Job], stored: Mapping[str, list[Record]], folder: Path
+) -> None:
     """Keeps pictures of each set on which a suite predicted classes, see `keep_thumbnails`.
 
     Args:
         jobs: of the suite.
+        ran: those that were run now; a set on which none was has its pictures already.
         stored: all records of the results file, by job.
         folder: of the results file.
     """
@@ -48,8 +51,10 @@ def keep_pictures(jobs: Sequence[Job], stored: Mapping[str, list[Record]], folde
     }
     for about in {id(s): s.about for job in jobs for s in job.subjects}.values():
         keep_views(about, folder)
+    names = {job.data.name for job in ran}
     for digest, data in sets.items():
-        keep_thumbnails(data.images("images", "test"), digest, records, folder)
+        if data.name in names or not _path(folder, digest).is_file():
+            keep_thumbnails(data.images("images", "test"), digest, records, folder)
 
 
 def keep_thumbnails(
@@ -73,7 +78,7 @@ def keep_thumbnails(
     predictions = _classifications(digest, records, folder)
     if not predictions:
         return None
-    path = folder / "pictures" / f"{digest}.npz"
+    path = _path(folder, digest)
     kept = _stored(path)
     rows = {name: row for row, name in enumerate(image_names(images))}
     wanted = [n for n in choose_names(predictions, list(rows)) if n in rows and n not in kept]
@@ -155,6 +160,10 @@ def _classifications(
         if all(name in arrays for name in _CLASSES):
             predictions.setdefault(task, {})[job] = arrays
     return predictions
+
+
+def _path(folder: Path, digest: str) -> Path:
+    return folder / "pictures" / f"{digest}.npz"
 
 
 def _stored(path: Path) -> dict[str, np.ndarray]:

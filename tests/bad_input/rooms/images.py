@@ -172,6 +172,16 @@ CALLS = [
         raises={"images": FileNotFoundError},
     ),
     Call(
+        "instdisc.data.HeldOut",
+        lambda: {"images": array(), "part": "train", "share": 0.5},
+        {
+            "images": PATH.also(**MISSING),
+            "part": CHOICE,
+            "share": number(above=0, below=1),
+        },
+        raises={"images": FileNotFoundError},
+    ),
+    Call(
         "instdisc.data.StratifiedSubset",
         lambda: {"images": array(), "share": 0.5},
         {

@@ -10,6 +10,7 @@ from unittest import mock
 from instdisc import Backbone
 from instdisc.checkpoint import export_backbone, from_hub, push_to_hub
 from instdisc.records import append_records
+from instdisc.report.material import Material
 from instdisc.types import About, Record
 
 from .. import sorts
@@ -126,12 +127,31 @@ CALLS: list[Call] = [
         results=sequence(PATH.also(missing="none-such.jsonl")),
         out=PATH.also(suffix="report.xyz"),
     ),
-    *documented("instdisc.runs", "RunNote", "append_run", "read_runs"),
+    written(
+        "instdisc.runs.RunNote",
+        lambda: {"date": "", "command": "", "missing": ()},
+        missing=sequence(OBJECT, empty=True),
+    ),
+    written(
+        "instdisc.runs.append_run",
+        lambda: {"results": folder() / "results.jsonl", "missing": [("knn on pets", "no set")]},
+        results=PATH,
+        missing=sequence(OBJECT, empty=True),
+    ),
+    written(
+        "instdisc.runs.read_runs", lambda: {"results": folder() / "results.jsonl"}, results=PATH
+    ),
     written(
         "instdisc.report.results_figure",
         lambda: {"records": records(), "path": folder() / "a.png"},
         records=FILLED,
         path=PATH.also(suffix="figure.xyz"),
+    ),
+    written(
+        "instdisc.report.gallery.galleries",
+        lambda: {"material": Material([], []), "most_bytes": 9},
+        material=OBJECT,
+        most_bytes=whole(1),
     ),
     *documented(
         "instdisc.checkpoint",
@@ -180,6 +200,8 @@ CALLS: list[Call] = [
 for call in CALLS:
     files = dict.fromkeys(("source", "weights", "card"), FileNotFoundError)
     call.raises = {**call.raises, **files, "path": OSError}
+    if call.name == "instdisc.report.write_report":
+        call.raises["results"] = FileNotFoundError
 CALLS[-1].says = {"source": "backbone"}
 EXEMPT = {
     **{

@@ -169,6 +169,8 @@ CALLS: list[Call] = [
             zero={"knn": {"k": 0}},
             flag={"knn": {"k": True}},
             list={"knn": {"k": [20]}},
+            protocol={"few_shot": {"protocol": "none"}},
+            file={"few_shot": {"episodes_file": 3}},
         ),
         precision=sorts.choice(),
         data_root=sorts.PATH,

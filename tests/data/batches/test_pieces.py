@@ -186,7 +186,10 @@ def test_an_error_of_a_class_that_no_other_process_knows_is_raised():
         list(loader.run(0, starts(0, 5)))
 
 
-def test_workers_end_at_once_after_an_error_that_holds_the_loader():
+def test_workers_end_at_once_after_an_error_that_holds_the_loader(monkeypatch):
+    # What torch waits for each worker that does not listen: more than any load of the machine.
+    monkeypatch.setattr(torch.utils.data._utils, "MP_STATUS_CHECK_INTERVAL", 100.0)
+
     def fail():
         loader = pieces(dataset(Fragile(22, image_size=32)))
         with pytest.raises(ValueError, match="cannot read 13"):
@@ -198,5 +201,5 @@ def test_workers_end_at_once_after_an_error_that_holds_the_loader():
     begin = time.monotonic()
     gc.collect()
     assert loader() is None
-    assert time.monotonic() - begin < 4  # torch waits five seconds for each that does not listen
+    assert time.monotonic() - begin < 50
     assert not any(worker.is_alive() for worker in workers)

@@ -86,7 +86,7 @@ def test_a_list_that_does_not_fit(suite, tmp_path):
     assert "`seed` must be 0, as of the episodes in" in why(seed=1)
     assert "`shots` must be 1 to 2, as many as the episodes have, got 4" in why(shots=[4])
     (tmp_path / "set" / "ant" / "0.png").unlink()
-    assert "drawn from a set with other labels" in why()
+    assert f"{file}: the episodes were drawn from a set with other labels" in why()
     (tmp_path / "none.npz").write_text("no list")
     assert "is not a list of episodes" in why(episodes_file=str(tmp_path / "none.npz"))
 

@@ -263,9 +263,15 @@ EVERY = [name for name in TASKS if TASKS[name].kind == "images" and name not in 
 @pytest.mark.parametrize("task", EVERY)
 def test_each_task_runs_from_json_options(task, root, suite):
     images(root / "data" / "many", "abcdef", count=20)
+    sets = ["many"]
+    if task == "base_and_novel":
+        images(root / "data" / "more", "abcdef", count=3)
+        images(root / "data" / "novel", "uvwxyz", count=20)
+        sets = ["many=many:more:novel"]
     quick = {
         "linear_grid": {"epochs": 1, "tune_epochs": 1, "grid": [[0.1, 8, 0.0], [0.01, 8, 0.0]]},
         "moco_linear": {"epochs": 1},
+        "base_and_novel": {"episodes": 3, "shots": [1]},
         "few_shot": {"episodes": 3, "shots": [1]},
         "few_shot_finetune": {"episodes": 1, "shots": [1], "recipe": {"epochs": 1}},
         "finetune": QUICK["finetune"],
@@ -281,9 +287,9 @@ def test_each_task_runs_from_json_options(task, root, suite):
     }
     names = [task, TASKS[task].after] if TASKS[task].after else [task]
     options = {name: quick.get(name, {}) for name in names}
-    records = suite(["random:test_resnet"], ["many"], [task], options=options)
+    records = suite(["random:test_resnet"], sets, [task], options=options)
     assert records
-    assert suite(["random:test_resnet"], ["many"], [task], options=options) == records
+    assert suite(["random:test_resnet"], sets, [task], options=options) == records
 
 
 def test_names(root):
