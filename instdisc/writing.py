@@ -19,7 +19,7 @@ _LOCK = "lock"
 _PATIENCE = 60.0  # seconds that a writer may take between its folder and its lock
 
 
-def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
+def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
     """Writes a file so that `path` is the old one or the new one, never half of one.
 
     The file is written in a hidden folder beside `path`, brought to the disk, and moved. What
@@ -39,7 +39,7 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
-        ...     path = write_whole(f"{folder}/a.txt", lambda file: file.write_text("all"))
+        ...     path = write_atomically(f"{folder}/a.txt", lambda file: file.write_text("all"))
         ...     path.read_text(), os.listdir(folder)
         ('all', ['a.txt'])
     """
@@ -59,7 +59,7 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
     return path
 
 
-def link_whole(target: Path, link: Path) -> None:
+def link_atomically(target: Path, link: Path) -> None:
     """Makes `link` point to a file or folder beside it, without a moment in which it is missing.
 
     Where the file system has no links, it becomes a copy.
@@ -77,13 +77,13 @@ def link_whole(target: Path, link: Path) -> None:
         if target.is_dir():
             shutil.copytree(target, link, dirs_exist_ok=True)
         else:
-            write_whole(link, lambda file: shutil.copyfile(target, file))
+            write_atomically(link, lambda file: shutil.copyfile(target, file))
         return
     os.replace(temporary, link)
 
 
 def remove_leftovers(folder: Path) -> list[Path]:
-    """Removes what killed writers left in a folder: `write_whole`'s, and links of `link_whole`.
+    """Removes what killed calls of `write_atomically` and `link_atomically` left in a folder.
 
     Args:
         folder: nothing happens if there is none.

@@ -12,7 +12,7 @@ from pytorch_lightning.plugins import TorchCheckpointIO
 
 from instdisc import checks
 from instdisc.checkpoint.saving import WholeCheckpointIO
-from instdisc.writing import link_whole, remove_leftovers
+from instdisc.writing import link_atomically, remove_leftovers
 
 
 class NewestCheckpoint(ModelCheckpoint):
@@ -137,7 +137,7 @@ class NewestCheckpoint(ModelCheckpoint):
         newest = Path(self.best_model_path).name
         link = self._folder / f"{self.CHECKPOINT_NAME_LAST}{self.FILE_EXTENSION}"
         if trainer.is_global_zero:
-            link_whole(self._folder / newest, link)
+            link_atomically(self._folder / newest, link)
         self.last_model_path = str(link)
         trainer.strategy.barrier()
         for name in self._without(newest):

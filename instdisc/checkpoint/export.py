@@ -16,7 +16,7 @@ from torch import nn
 from instdisc.checks import checked_call, input_file, output_file, refuse
 from instdisc.models import Backbone
 from instdisc.version import __version__
-from instdisc.writing import write_whole
+from instdisc.writing import write_atomically
 
 from .fit import HARMLESS_OPTIONS
 from .info import CheckpointInfo
@@ -119,7 +119,7 @@ def export_backbone(
                 torch.save(state, buffer)
                 file.write_bytes(buffer.getvalue())
 
-    write_whole(path, write)
+    write_atomically(path, write)
     return path
 
 

@@ -78,7 +78,7 @@ def open_segments(
     checks.arguments(open_segments, locals())
     choice("part", part, ("all", "train", "val", "test"))
     place = locate(name, root, LAYOUTS)
-    if not place.known and place.path.is_dir() and not kinds_of(place.path, None, LAYOUTS):
+    if not place.layouts and place.path.is_dir() and not kinds_of(place.path, None, LAYOUTS):
         _refuse_folder(place.path)
     opened = open_by_layout(name, root, part=part, layouts=LAYOUTS, on_unreadable=on_unreadable)
     assert isinstance(opened, SegmentSource)

@@ -77,7 +77,7 @@ def plan_jobs(
         tasks: their names.
         options: that are given, by task.
         offered: what the suite offers to every task.
-        miss: is told what a set cannot serve, and why.
+        miss: called with what a set cannot serve, and why.
     """
     jobs = []
     for data in sets:
@@ -102,12 +102,12 @@ def plan_jobs(
             (name, (subject,)) for subject in subjects for name in apart
         ]
         calls += [(name, tuple(subjects)) for name in together]
-        given = {
+        chosen = {
             name: _fixed(name, options, data, offered["seed"], miss)
             for name in dict.fromkeys(name for name, _ in calls)
         }
         for name, group in calls:
-            for job_options in given[name]:
+            for job_options in chosen[name]:
                 jobs.append(_job(name, job_options, offered, data, group, options))
     return jobs
 
@@ -228,12 +228,12 @@ def check_options(
             raise type(error)(f"`options` of {name!r}: {error}") from error
 
 
-def _check_values(task: Task, given: Options) -> None:
-    if "protocol" in given:
-        checks.choice("protocol", given["protocol"], list(task.protocols))
-    if EPISODES_FILE in given:
-        checks.text(EPISODES_FILE, given[EPISODES_FILE])
-    for job in task.jobs({name: v for name, v in given.items() if name != EPISODES_FILE}):
+def _check_values(task: Task, chosen: Options) -> None:
+    if "protocol" in chosen:
+        checks.choice("protocol", chosen["protocol"], list(task.protocols))
+    if EPISODES_FILE in chosen:
+        checks.text(EPISODES_FILE, chosen[EPISODES_FILE])
+    for job in task.jobs({name: v for name, v in chosen.items() if name != EPISODES_FILE}):
         task.check({**task.options, **task.parsed(job)})
 
 
@@ -248,11 +248,11 @@ def without_thumbnails(
     return settings
 
 
-def all_options(task: Task, given: Options, offered: Options) -> dict[str, Any]:
+def all_options(task: Task, chosen: Options, offered: Options) -> dict[str, Any]:
     """Every option of a job that its result depends on, as JSON values."""
     options = task.options
     options.update({name: offered[name] for name in ("image_size", "precision") if name in options})
-    options.update(given)
+    options.update(chosen)
     if isinstance(options.get("episodes"), Episodes):  # the list itself, however its file is called
         options["episodes"] = options["episodes"].first(max(options["shots"])).digest
     for name in ("num_workers", "device", "accelerator", "devices", "pictures", "folder"):
