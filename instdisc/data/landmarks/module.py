@@ -43,7 +43,8 @@ class LandmarkData(LightningDataModule):
 
     Args:
         train: a `LandmarkSource`, or a name for `open_landmarks`, whose part ``"train"`` is meant.
-        test: likewise, part ``"test"``; ``None`` for that of the name in `train`.
+        test: a `LandmarkSource`, or a name, whose part ``"test"`` is meant; ``None``: the name of
+            `train`.
         root: the folder that holds the sets, for names.
         layout: the points of a table (`LandmarkLayout`); ``None`` takes `FACE_5` for 5 points and
             `FACE_68` for 68. This and the four below are for sets that are given by name or path.

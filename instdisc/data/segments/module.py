@@ -29,7 +29,7 @@ class SegmentData(LightningDataModule):
 
     Args:
         train: a name or folder for `open_segments`, or any `SegmentSource`.
-        test: likewise; ``None``: the test part of the name.
+        test: a name, folder or source to test on; ``None``: the test part of `train`'s name.
         root: folder that holds the named sets; ``None`` for the working folder.
         crop_size: side of the crops in pixels, or height and width.
         scale: smallest and largest factor by which training images are scaled, drawn evenly.
