@@ -9,8 +9,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from instdisc import Backbone
 from instdisc.analysis import ANALYSES
@@ -43,6 +45,17 @@ def setup_commands() -> list[str]:
 
 def test_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
+    file = tmp_path / "runs" / "images" / "checkpoints" / "backbone.safetensors"
+    file.parent.mkdir(parents=True)
+    backbone = Backbone("test_resnet")
+    backbone.input = InputSpec(32)
+    export_backbone(backbone, file)
+    pixels = np.random.default_rng(0)
+    for name in ("eurosat/2750", "flowers17/train", "flowers17/test"):
+        for i in range(48):
+            image = tmp_path / "data" / name / f"class{i % 6}" / f"{i}.png"
+            image.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(image)
     names: dict[str, object] = {"__name__": "readme"}  # later blocks go on from earlier ones
     for i, block in enumerate(blocks(README, "python")):
         exec(compile(block, f"README.md, Python block {i + 1}", "exec"), names)

@@ -22,6 +22,7 @@ def describe_infinite(images: Mapping[str, Tensor]) -> str:
         A sentence without a full stop; empty if all are finite.
 
     Example:
+        >>> import torch
         >>> images = torch.zeros(2, 3, 4, 4)
         >>> images[1] = torch.nan
         >>> describe_infinite({"images[0]": images})

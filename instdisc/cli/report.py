@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--card", type=Path | None, default=None, help="a model card to write")
     parser.add_argument("--weights", type=Path | None, default=None, help="the export it is about")
     parser.add_argument("--license", type=str | None, default=None, help="of those weights")
+    parser.add_argument("--repo-id", type=str | None, default=None, help="USER/REPO on the Hub")
     options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
     if (options.card is None) != (options.weights is None):
         parser.error("--card and --weights belong together")
@@ -45,7 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rich.print(escape(line))
     if options.card is not None:
         card = write_model_card(
-            material, options.card, weights=options.weights, license=options.license
+            material,
+            options.card,
+            weights=options.weights,
+            license=options.license,
+            repo_id=options.repo_id,
         )
         print(f"The model card is in {card}")
     print(f"Open {page.resolve().as_uri()}")

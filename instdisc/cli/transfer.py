@@ -52,6 +52,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Namespace:
     )
     parser.add_argument("--keep", default="nothing", choices=["nothing", "memory"])
     parser.add_argument("--no-predictions", action="store_true", help="keep results alone")
+    parser.add_argument(
+        "--no-thumbnails", action="store_true", help="keep no small pictures of test images"
+    )
     return parser.parse_args(sys.argv[1:] if arguments is None else arguments)
 
 
@@ -70,6 +73,7 @@ def run(arguments: Sequence[str] | None = None) -> SuiteRecords:
         results=options.out / "results.jsonl",
         keep=options.keep,
         predictions=not options.no_predictions,
+        thumbnails=not options.no_thumbnails,
         **suite_keywords(options),
     )
     if getattr(rank_zero_only, "rank", 0):  # another process of the same run prints

@@ -15,6 +15,7 @@ from instdisc.types import Record
 # ran. A name that is missing here keeps records apart, and never mixes them.
 _OF_THE_RUN = {
     *("gradient", "iterations", "epoch", "per_point", "curve", "points_not_counted", "interval"),
+    *("base", "shrinkage", "ranks"),  # of invariance, of the H-score, of alpha
     *("seed", "seconds", "job", "job_records", "predictions", "pictures", "folder", "progress"),
     *("num_workers", "workers", "device", "devices", "accelerator", "episodes_digest"),
 }
@@ -30,7 +31,7 @@ def asked(record: Record) -> dict[str, Any]:
 
     A list of candidates that were scored on validation images (``grid``, ``penalties``) counts
     without its scores, and what was chosen from it (``learning_rate``, ``penalty``) does not
-    count.
+    count. Nor does the ``penalty`` that was chosen from a plain list of ``penalties``.
 
     Args:
         record: any.
@@ -48,6 +49,8 @@ def asked(record: Record) -> dict[str, Any]:
         for candidate in value
         for name in candidate
     }
+    if record.settings.get("penalties"):
+        chosen.add("penalty")
     settings = {name: value for name, value in record.settings.items() if name not in chosen}
     release = record.versions.get("instdisc")
     return {

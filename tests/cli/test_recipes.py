@@ -19,9 +19,12 @@ import torch
 from PIL import Image
 
 from instdisc.checkpoint import export_backbone
+from instdisc.cli.main import COMMANDS
 from instdisc.cli.recipes import recipe_names, recipe_path
 from instdisc.cli.recipes.files import FOLDER
 from instdisc.models import Backbone
+from instdisc.records import append_records
+from instdisc.types import Record
 
 # pytorch-lightning 2.6's command line calls a method that newer jsonargparse renamed; not ours.
 pytestmark = [
@@ -44,6 +47,7 @@ CHECKPOINTS = (
         )
     ),
 )
+NAMES = {*COMMANDS, "a"}
 # These start from nothing: they make an environment. CI runs the second, test_examples the first.
 OTHERWISE_RUN = "python3 -m venv "
 
@@ -52,7 +56,8 @@ def commands(text: str) -> list[list[str]]:
     """The commands of instdisc in `text`, as words; lines that end in \\ go on."""
     joined = re.sub(r"\s*\\\n\s*", " ", re.sub(r"^# ?", "", text, flags=re.MULTILINE))
     lines = re.findall(r"^\s*(?:\.venv/bin/)?instdisc (.*)$", joined, re.MULTILINE)
-    return [shlex.split(line, comments=True) for line in lines]
+    words = [shlex.split(line, comments=True) for line in lines if line.split()[0] in NAMES]
+    return [command for command in words if command[0] != "recipes"]
 
 
 def head(path: Path) -> str:
@@ -229,6 +234,8 @@ def workplace(tmp_path_factory):
         made = export_backbone(Backbone("test_resnet"), path.with_suffix(".safetensors"))
         made.rename(path)
     save_classes(place / "path" / "to" / "images", 3, 20)
+    record = Record("knn", "flowers17", "top-1", 50.0, n=60, method="moco")
+    append_records([record], place / "runs" / "transfer" / "results.jsonl")
     for part, folders in (("train", 40), ("val", 2)):
         save_classes(place / "tiny_imagenet100" / part, 12, folders)
     for part in ("train", "test"):
@@ -287,6 +294,9 @@ FEW = ("CELEBA", "COCO", "SYNTHIA")  # replicas of a handful of images
 
 
 def pretrain(given: dict[str, list[str]]) -> list[str]:
+    if "--config" not in given:  # a folder alone
+        few = ["--trainer.max_steps=1", "--trainer.limit_train_batches=1"]
+        return [*ONE_DEVICE, *few, "--model.backbone=test_resnet"]
     recipes = "".join(recipe_path(name).read_text() for name in given["--config"])
     changes = [*ONE_DEVICE, "--trainer.max_steps=1", "--trainer.limit_train_batches=1"]
     if "instdisc.Scenes" in recipes:
@@ -359,10 +369,12 @@ def analyse(given: dict[str, list[str]]) -> list[str]:
     return ["--image-size", "32", "--device", "cpu", "--set", *given.get("--set", []), *few]
 
 
+def report(given: dict[str, list[str]]) -> list[str]:
+    return []
+
+
 OVERRIDES = {
-    name: make
-    for name, make in list(globals().items())
-    if name in ("pretrain", "detect", "segment", "landmarks", "transfer", "analyse")
+    name: make for name, make in list(globals().items()) if name in COMMANDS and callable(make)
 }
 
 
@@ -376,10 +388,15 @@ def test_command_runs(where, command, workplace, tmp_path, monkeypatch):
     monkeypatch.chdir(workplace)
     suite = name in ("transfer", "analyse")
     folder = ["--out", str(run)] if suite else [f"--trainer.default_root_dir={run}"]
+    if name == "report":
+        folder = ["--out", str(run / "report.html")]
     changes = OVERRIDES[name](options(command))
     status = importlib.import_module(f"instdisc.cli.{name}").main([*command[1:], *changes, *folder])
     assert not status  # nothing is missing
-    results = {"pretrain": "checkpoints/backbone.safetensors"}.get(name, "results.jsonl")
+    results = {
+        "pretrain": "checkpoints/backbone.safetensors",
+        "report": "report.html",
+    }.get(name, "results.jsonl")
     assert (run / results).stat().st_size > 0
 
 
@@ -402,5 +419,5 @@ def test_commands_are_found():
     assert commands(text) == [["a", "--x", "1"]]
     given = options(["a", "--x", "1", "--x", "2", "--y", "3", "4"])
     assert given == {"--x": ["1", "2"], "--y": ["3", "4"]}
-    named = len(re.findall(r"^\.venv/bin/instdisc |^instdisc ", README, re.MULTILINE))
+    named = len(re.findall(r"^(?:\.venv/bin/)?instdisc [a-z]+ (?!implements)[-pr]", README, re.M))
     assert named == len(commands(README)) > 0

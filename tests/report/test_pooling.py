@@ -359,3 +359,14 @@ def test_a_method_that_is_named_like_another_with_its_architecture():
 def test_a_method_without_a_name():
     assert list(cells([record(50.0, "", architecture="r18")])) == [("r18", "")]
     assert list(cells([record(50.0, "")])) == [("unnamed", "")]
+
+
+def test_what_a_run_measured_or_chose_is_no_difference_of_protocol():
+    probe = {"penalties": [0.1, 1.0, 10.0], "train": 2000}
+    chosen = [
+        record(1.0, method=f"M{number}", settings={**probe, "penalty": penalty, "base": base})
+        for number, (penalty, base) in enumerate([(0.1, 0.97), (10.0, 0.95)])
+    ]
+    assert not any("Not the same" in note for note in make_grid(chosen).notes)
+    given = [r._replace(settings={"penalty": r.settings["penalty"]}) for r in chosen]
+    assert any("penalty 0.1" in note for note in make_grid(given).notes)

@@ -11,6 +11,7 @@ from ..material import Material
 from ..published import official_images
 
 _SELECTED = "best epoch"  # of a metric's name: the epoch was chosen by the numbers it is tested on
+_EPISODES = ("few_shot", "few_shot_finetune")  # their n is no number of images
 _MOST = 4  # names that a sentence tells
 
 
@@ -41,12 +42,14 @@ def _parts_of_sets(records: Iterable[Record]) -> str:
     counts: dict[str, set[str]] = defaultdict(set)
     for record in records:
         official = official_images(record)
-        if official and record.n and record.n != official:
-            counts[record.dataset].add(f"{record.n:,} of {official:,} images")
+        if record.task in _EPISODES and official:
+            counts[record.dataset].add(f"officially {official:,} images")
+        elif official and record.n and record.n != official:
+            counts[record.dataset].add(f"{record.n:,} instead of {official:,} images")
     told = [f"{dataset} ({' or '.join(sorted(of))})" for dataset, of in counts.items()]
     if not told:
         return ""
-    return f"Not the official test set: {_some(told)}. Published numbers are on all of it."
+    return f"Not the official test set: {_some(told)}. Published numbers are of all of its images."
 
 
 def _selected(records: Iterable[Record]) -> str:

@@ -106,7 +106,11 @@ def describe_skipped(notes: Sequence[RunNote]) -> list[Skipped]:
         notes: of the calls, in their order.
     """
     last = {note.command: note for note in notes}
-    return [Skipped(what, why, note.date) for note in last.values() for what, why in note.missing]
+    return [
+        Skipped(what, why, note.date[:16].replace("T", " "))
+        for note in last.values()
+        for what, why in note.missing
+    ]
 
 
 def _runs(records: Sequence[Record]) -> dict[Any, float]:

@@ -94,10 +94,12 @@ def describe_differences(comparison: Comparison) -> list[DifferenceLine]:
     return [
         DifferenceLine(
             row.dataset,
-            f"{row.task} {row.metric}" + (f", {row.variant}" if row.variant else ""),
+            f"{row.task} {row.metric}"
+            + (f" ({row.unit})" if row.unit else "")
+            + (f", {row.variant}" if row.variant else ""),
             row.a,
             row.b,
-            f"{row.difference:+.2f} {row.unit}".strip(),
+            f"{row.difference:+.2f}",
             _ends(row.low, row.high, "+.2f").strip(),
             "" if row.p_adjusted is None else f"{row.p_adjusted:.3g}",
             row.how,

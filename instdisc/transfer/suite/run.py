@@ -18,7 +18,8 @@ from instdisc.runs import append_run
 from instdisc.types import Record
 
 from ..features.cache import cached_features
-from .plan import Job, check_options, plan_jobs, without_thumbnails
+from .checking import check_options, without_thumbnails
+from .plan import Job, plan_jobs
 from .progress import suite_progress
 from .registry import TASKS
 from .runner import Runner

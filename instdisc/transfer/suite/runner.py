@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from instdisc.data import describe_view
+from instdisc.data import CatalogImages, ImageSource, describe_view
 from instdisc.models import Backbone
 from instdisc.predictions import read_predictions
 from instdisc.types import About, Record
@@ -58,6 +58,7 @@ class Runner:
             "data": [fingerprint.digest for fingerprint in prints],
             "data_hashed": "content" if all(p.by_content for p in prints) else "paths and sizes",
         }
+        data |= _official_size(job.data.images(task.kind, task.parts[-1]))
         return [record._replace(settings={**record.settings, **data}) for record in records]
 
     def _about(self, job: Job) -> About:
@@ -108,3 +109,11 @@ class Runner:
         if self._kept is None:
             raise ValueError(f"it looks at the predictions of {job.task}: keep them")
         return read_predictions(self._kept / f"{job.key}.npz")
+
+
+def _official_size(images: ImageSource) -> dict[str, Any]:
+    """How many images a part of a set of the catalog has officially, if it has another number."""
+    if not isinstance(images, CatalogImages):
+        return {}
+    size = images.entry.sizes.get(images.split, len(images))
+    return {} if size == len(images) else {"official_images": size}

@@ -28,7 +28,15 @@ def cautions(*records, damaged=()):
 @pytest.mark.parametrize(
     ("record", "words"),
     [
-        (DETECTION._replace(n=500), "voc07 (500 of 4,952 images)"),
+        (DETECTION._replace(n=500), "voc07 (500 instead of 4,952 images)"),
+        (
+            Record("knn", "eurosat", "top-1", 9.0, n=600, settings={"official_images": 8100}),
+            "eurosat (600 instead of 8,100 images)",
+        ),
+        (
+            Record("few_shot", "dtd", "a", 9.0, n=600, settings={"official_images": 1880}),
+            "dtd (officially 1,880 images)",
+        ),
         (Record("finetune", "pets", "top-1, best epoch", 9.0), "Selected on the test set"),
         (Record("knn", "pets", "top-1", 9.0), "Every result is of one seed"),
         (Record("knn", "pets", "top-1", 9.0), "No hash of the weights is recorded for unnamed"),
@@ -71,6 +79,7 @@ def test_published_beside_measured(value, settings, status):
 
 def test_published_numbers_are_of_the_whole_test_set():
     assert published_beside([DETECTION._replace(n=500)]) == []
+    assert published_beside([DETECTION._replace(settings={"official_images": 5000})]) == []
 
 
 def test_recipe_of_an_export(tmp_path):

@@ -10,7 +10,7 @@ from instdisc.data import ImageSource, Scenes
 from instdisc.models import Backbone
 from instdisc.records import read_records
 from instdisc.transfer import TASKS, Task, run_suite
-from instdisc.transfer.suite.plan import check_options
+from instdisc.transfer.suite.checking import check_options
 from instdisc.transfer.suite.sets import find_sets
 from instdisc.transfer.suite.subjects import find_subjects
 from instdisc.types import Record

@@ -8,7 +8,7 @@ from PIL import Image
 from instdisc.data import Episodes, draw_episodes, open_images
 from instdisc.models import Backbone
 from instdisc.transfer import TASKS, EpisodeRecipe, run_suite
-from instdisc.transfer.suite.plan import check_options
+from instdisc.transfer.suite.checking import check_options
 
 from .test_keys import keys
 

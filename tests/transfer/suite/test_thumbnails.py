@@ -13,7 +13,7 @@ from instdisc.data import Scenes
 from instdisc.models import Backbone
 from instdisc.predictions import read_predictions
 from instdisc.transfer import run_suite
-from instdisc.transfer.suite.plan import check_options, without_thumbnails
+from instdisc.transfer.suite.checking import check_options, without_thumbnails
 from instdisc.transfer.suite.thumbnails import choose_names
 from instdisc.transfer.thumbnails import encode_picture, spread_order
 
