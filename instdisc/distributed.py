@@ -81,7 +81,7 @@ def shuffle(images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     if images.device.type == "cuda":
         order = order.pin_memory()  # from other memory the host waits until the copy is made
     order = order.to(images.device, non_blocking=True)
-    return gather(images)[order[_own_rows(rows)]], order
+    return gather(images)[order[_rank_rows(rows)]], order
 
 
 @torch.no_grad()
@@ -98,7 +98,7 @@ def unshuffle(features: Tensor, order: Tensor) -> Tensor:
     _check_rows("features", features)
     dtype("order", order, INTEGERS)
     shape("order", order, (len(features) * world_size(),))
-    return gather(features)[torch.argsort(order)[_own_rows(len(features))]]
+    return gather(features)[torch.argsort(order)[_rank_rows(len(features))]]
 
 
 def from_first(compute: Callable[[], _Value]) -> _Value:
@@ -180,7 +180,7 @@ def _check_tensors(tensors: object) -> list[Tensor]:
     return tensors
 
 
-def _own_rows(count: int) -> slice:
+def _rank_rows(count: int) -> slice:
     return slice(rank() * count, (rank() + 1) * count)
 
 

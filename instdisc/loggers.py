@@ -44,7 +44,7 @@ def log_picture(
         How many loggers took it.
 
     Raises:
-        TypeError: if `picture` is nothing of this.
+        TypeError: if `picture` is of another type.
 
     Example:
         >>> from pytorch_lightning.loggers import CSVLogger

@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from instdisc.checks import checked_call, input_file, refuse
-from instdisc.writing import write_whole
+from instdisc.writing import write_atomically
 
 
 @checked_call()
@@ -62,7 +62,7 @@ def save_predictions(
         with file.open("wb") as opened:
             np.savez_compressed(opened, **arrays)  # type: ignore[arg-type]
 
-    write_whole(path, write)
+    write_atomically(path, write)
 
 
 @checked_call()

@@ -2,7 +2,7 @@
 
 Several processes may write to one file: each takes its lock, so that lines never mix. What a
 killed process left half written is cut off by the next one that writes, under that lock, and is
-passed over by whoever reads.
+skipped when the file is read.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Run(NamedTuple):
 
     Attributes:
         about: whose result, and on what.
-        seed: see `Record`, like the rest.
+        seed: see `Record`.
         seconds: wall-clock time.
         settings: JSON values.
         device: where it was computed.
@@ -69,7 +69,7 @@ class Run(NamedTuple):
         """A record of this run.
 
         Args:
-            task: see `Record`, like the rest.
+            task: see `Record`.
             metric: what the value is.
             value: the result.
             ends: of its 95 % interval; ``None`` for none.
@@ -247,7 +247,7 @@ def _parse(path: Path) -> list[Record]:
 
 
 def _append(path: Path, lines: str) -> None:
-    """Adds whole lines; whoever calls it holds the lock."""
+    """Adds whole lines; the caller holds the lock."""
     with path.open("ab+") as file:
         size = file.seek(0, os.SEEK_END)
         if size:

@@ -338,7 +338,7 @@ _FIRST_LOWER = {"ECE", "NME", "failures above 8 %", "failures above 10 %"}
 
 
 def _check_kinds(fields: Mapping[str, Any], kind: type[Exception]) -> None:
-    """Refuses what would break whoever reads the record later."""
+    """Refuses what would make the record unreadable."""
     for name, value in fields.items():
         if name in _MAPPINGS:
             rule, fits = "a mapping", isinstance(value, Mapping)

@@ -12,14 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-# Windows has none, and lets nobody remove a file that is open.
+# Windows has none, and does not remove a file that is open.
 fcntl: Any = None if sys.platform == "win32" else importlib.import_module("fcntl")
 _SUFFIX = ".partial"
 _LOCK = "lock"
 _PATIENCE = 60.0  # seconds that a writer may take between its folder and its lock
 
 
-def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
+def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
     """Writes a file so that `path` is the old one or the new one, never half of one.
 
     The file is written in a hidden folder beside `path`, brought to the disk, and moved. What
@@ -39,7 +39,7 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
-        ...     path = write_whole(f"{folder}/a.txt", lambda file: file.write_text("all"))
+        ...     path = write_atomically(f"{folder}/a.txt", lambda file: file.write_text("all"))
         ...     path.read_text(), os.listdir(folder)
         ('all', ['a.txt'])
     """
@@ -59,14 +59,14 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
     return path
 
 
-def link_whole(target: Path, link: Path) -> None:
+def link_atomically(target: Path, link: Path) -> None:
     """Makes `link` point to a file or folder beside it, without a moment in which it is missing.
 
     Where the file system has no links, it becomes a copy.
 
     Args:
         target: what to point to, in the folder of `link`.
-        link: a link, a file or nothing; a folder that stands there is removed first.
+        link: a path; a link, file or folder that is there is replaced.
     """
     if link.is_dir() and not link.is_symlink():
         shutil.rmtree(link)
@@ -77,13 +77,13 @@ def link_whole(target: Path, link: Path) -> None:
         if target.is_dir():
             shutil.copytree(target, link, dirs_exist_ok=True)
         else:
-            write_whole(link, lambda file: shutil.copyfile(target, file))
+            write_atomically(link, lambda file: shutil.copyfile(target, file))
         return
     os.replace(temporary, link)
 
 
 def remove_leftovers(folder: Path) -> list[Path]:
-    """Removes what killed writers left in a folder: `write_whole`'s, and links of `link_whole`.
+    """Removes what killed calls of `write_atomically` and `link_atomically` left in a folder.
 
     Args:
         folder: nothing happens if there is none.
@@ -126,7 +126,7 @@ def _begin(path: Path) -> tuple[Path, IO[bytes]]:
 
 
 def _is_left(place: Path) -> bool:
-    """Whether nobody is writing in a folder of `_begin`."""
+    """Whether no process is writing in a folder of `_begin`."""
     try:
         with (place / _LOCK).open("rb+") as lock:
             if fcntl is None:
@@ -142,7 +142,7 @@ def _is_left(place: Path) -> bool:
 
 
 def _age(path: Path) -> float:
-    """Seconds since it was changed; 0 if it is gone."""
+    """Seconds since it was changed; 0 if it was removed."""
     try:
         return time.time() - path.lstat().st_mtime
     except OSError:

@@ -24,7 +24,7 @@ from instdisc.transfer import (
     read_predictions,
     run_suite,
 )
-from instdisc.writing import write_whole
+from instdisc.writing import write_atomically
 
 from .analysis import NothingToDraw
 from .registry import ANALYSES
@@ -52,9 +52,9 @@ def analyse(
     seed: int = 0,
     progress: bool = True,
 ) -> SuiteRecords:
-    """Looks inside checkpoints, and draws what it sees.
+    """Runs analyses of checkpoints and draws their figures.
 
-    Each analysis is a task of the suite, so that what stands in ``out/results.jsonl`` is not made
+    Each analysis is a task of the suite, so that what is in ``out/results.jsonl`` is not computed
     again, see `run_suite`. The arrays lie in ``out/predictions``, and each figure is drawn from
     them anew: ``out/figures/DATASET_FIGURE.png``.
 
@@ -175,7 +175,7 @@ def _folder(out: object) -> Path:
 def _save(figure: Figure, path: Path) -> None:
     """Whole or not at all."""
     checks.instance("figure", figure, Figure, "a matplotlib Figure")
-    write_whole(path, lambda file: figure.savefig(file, dpi=120))
+    write_atomically(path, lambda file: figure.savefig(file, dpi=120))
 
 
 def _file_name(name: str, what: str) -> str:

@@ -35,7 +35,7 @@ def current_features(
     Args:
         pl_module: has a `Backbone`.
         images: whose features.
-        policy: see `extract_features`, like the rest.
+        policy: see `extract_features`.
         batch_size: images at once.
         num_workers: processes that read.
 

@@ -112,7 +112,7 @@ class GeometryMonitor(Callback):
 
 
 def _measure(features: Tensor, labels: Tensor) -> dict[str, float]:
-    """What can be said of the features of few images, of collapsed ones, and without classes."""
+    """The numbers that are defined: few images, collapsed features or no classes leave some out."""
     if len(features) < 4:
         say_once(
             f"GeometryMonitor: {len(features)} validation images are too few; none is looked at"

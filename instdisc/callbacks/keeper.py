@@ -12,7 +12,7 @@ from pytorch_lightning.plugins import TorchCheckpointIO
 
 from instdisc import checks
 from instdisc.checkpoint.saving import WholeCheckpointIO
-from instdisc.writing import link_whole, remove_leftovers
+from instdisc.writing import link_atomically, remove_leftovers
 
 
 class NewestCheckpoint(ModelCheckpoint):
@@ -20,9 +20,9 @@ class NewestCheckpoint(ModelCheckpoint):
 
     Lightning's ``ModelCheckpoint(save_last="link")`` removes the old file before ``last.ckpt``
     points to the new one, removes that link before it sets it again, and forgets files that it was
-    killed before removing. Here a new file is written whole (`WholeCheckpointIO`), then
+    killed before removing. Here a new file is written completely (`WholeCheckpointIO`), then
     ``last.ckpt`` is switched to it in one operation, then the old file goes: whenever the run is
-    killed, ``last.ckpt`` is whole. Where a training ends, by itself or because it was told to stop,
+    killed, ``last.ckpt`` is whole. Where a training ends, at its last epoch or by an early stop,
     its last step is kept too, whatever the interval. The next run removes what a killed one left:
     old checkpoints that this callback wrote, and files that were not finished.
 
@@ -30,9 +30,9 @@ class NewestCheckpoint(ModelCheckpoint):
     those of other callbacks in the same folder stay.
 
     Args:
-        dirpath: the folder; ``None``: see `ModelCheckpoint`.
+        dirpath: the folder; ``None``: that of the Trainer's logger, as of a `ModelCheckpoint`.
         every_n_epochs: how often; 1 if neither this nor the next is set.
-        every_n_train_steps: likewise, in optimiser steps.
+        every_n_train_steps: how often, in optimiser steps.
 
     Raises:
         TypeError, ValueError: if `dirpath` is no path, a number no whole number of at least 1, or
@@ -92,7 +92,7 @@ class NewestCheckpoint(ModelCheckpoint):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
         if stage == "fit":
-            save_whole(trainer)
+            save_atomically(trainer)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_fit_start(trainer, pl_module)
@@ -137,7 +137,7 @@ class NewestCheckpoint(ModelCheckpoint):
         newest = Path(self.best_model_path).name
         link = self._folder / f"{self.CHECKPOINT_NAME_LAST}{self.FILE_EXTENSION}"
         if trainer.is_global_zero:
-            link_whole(self._folder / newest, link)
+            link_atomically(self._folder / newest, link)
         self.last_model_path = str(link)
         trainer.strategy.barrier()
         for name in self._without(newest):
@@ -153,8 +153,8 @@ class NewestCheckpoint(ModelCheckpoint):
         return Path(self.dirpath)
 
 
-def save_whole(trainer: Trainer) -> None:
-    """Makes a Trainer write its checkpoints by `WholeCheckpointIO`, unless it has a way of its own.
+def save_atomically(trainer: Trainer) -> None:
+    """Makes a Trainer write checkpoints by `WholeCheckpointIO`, unless it has another plugin.
 
     Args:
         trainer: whose strategy may write sharded checkpoints: those are left to it.

@@ -6,7 +6,7 @@ is loaded; a name that is not listed is an error, so that nothing is dropped in 
 
 from __future__ import annotations
 
-OWN_MODULES = ("momentum_backbone", "objectives")
+INSTDISC_MODULES = ("momentum_backbone", "objectives")
 
 MOCO = ("encoder_k", "queue", "queue_ptr")
 

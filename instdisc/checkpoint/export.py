@@ -16,7 +16,7 @@ from torch import nn
 from instdisc.checks import checked_call, input_file, output_file, refuse
 from instdisc.models import Backbone
 from instdisc.version import __version__
-from instdisc.writing import write_whole
+from instdisc.writing import write_atomically
 
 from .fit import HARMLESS_OPTIONS
 from .info import CheckpointInfo
@@ -54,9 +54,9 @@ def export_backbone(
     - ``"detectron2"``: the pickle that detectron2 takes as pretrained weights. Set there
       RESNETS.STRIDE_IN_1X1 to False and the input format to RGB.
 
-    The file is written beside `path` and renamed: whoever is killed meanwhile leaves the previous
-    file whole. Several processes may call it at once. Missing folders are made. Equal weights made
-    by an equal recipe give equal bytes.
+    The file is written beside `path` and renamed: a process killed meanwhile leaves the previous
+    file as it was. Several processes may call it at once. Missing folders are made. Equal weights
+    made by an equal recipe give equal bytes.
 
     Args:
         source: a pretraining module (with ``backbone`` and ``recipe``), a `Backbone`, or any file
@@ -119,7 +119,7 @@ def export_backbone(
                 torch.save(state, buffer)
                 file.write_bytes(buffer.getvalue())
 
-    write_whole(path, write)
+    write_atomically(path, write)
     return path
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from instdisc.models import Backbone
 
-from .info import OWN_LAYOUTS, CheckpointInfo
+from .info import INSTDISC_LAYOUTS, CheckpointInfo
 from .layouts import State
 from .read import some
 
@@ -61,7 +61,7 @@ def check_spec(path: Path, info: CheckpointInfo, backbone: Backbone) -> None:
     def essence(spec: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in spec.items() if name not in HARMLESS_OPTIONS}
 
-    if info.layout in OWN_LAYOUTS and essence(info.backbone) != essence(backbone.spec):
+    if info.layout in INSTDISC_LAYOUTS and essence(info.backbone) != essence(backbone.spec):
         raise ValueError(
             f"{path} is a checkpoint of another architecture: `backbone` is {backbone.spec}, the "
             f"file holds {info.backbone}. Build it as the file says, or load another file."
@@ -83,7 +83,7 @@ def _differences(wanted: State, state: State, strangers: list[str]) -> str:
 
 def _advice(info: CheckpointInfo, spec: dict[str, Any]) -> str:
     """What a file that does not fit looks like, and what to do."""
-    if info.layout in OWN_LAYOUTS:
+    if info.layout in INSTDISC_LAYOUTS:
         return (
             f"says it holds {spec}, but does not: it was damaged or edited. Export it again. If it "
             "holds a network of your own, hand that over: load_backbone(path, backbone=...)."

@@ -16,7 +16,7 @@ from instdisc.types import InputSpec
 from .layouts import NO_POOL, Recognised, named_inside, plain_resnet, recognise
 from .read import read_file
 
-OWN_LAYOUTS = ("instdisc", "lightning")
+INSTDISC_LAYOUTS = ("instdisc", "lightning")
 
 
 @checked_call()
@@ -63,7 +63,7 @@ def pretraining_of(method: str, recipe: Mapping[str, Any]) -> str:
     """How records tell the way to a backbone: what trained it, and what had trained its start.
 
     Args:
-        method: name of the class that trained it; ``""`` if nobody knows.
+        method: name of the class that trained it; ``""`` if unknown.
         recipe: of that training; under ``start`` what is known of the weights it began with.
     """
     start = recipe.get("start")

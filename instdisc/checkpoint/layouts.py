@@ -177,7 +177,7 @@ def _bare(stored: State) -> Recognised:
             BARE, named_inside({f"backbone.{key}": stored[key] for key in stored}), []
         )
     strangers = [
-        key for key in stored if key not in inside and not within(key, companions.OWN_MODULES)
+        key for key in stored if key not in inside and not within(key, companions.INSTDISC_MODULES)
     ]
     return Recognised(BARE, named_inside({key: stored[key] for key in inside}), strangers)
 

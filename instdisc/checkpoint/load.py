@@ -14,7 +14,7 @@ from instdisc.models.identity import published_input
 from instdisc.types import About
 
 from .fit import another_architecture, check_fit, check_spec
-from .info import OWN_LAYOUTS, CheckpointInfo, inspect_checkpoint, pretraining_of
+from .info import INSTDISC_LAYOUTS, CheckpointInfo, inspect_checkpoint, pretraining_of
 from .layouts import BARE, Recognised, State, named_inside, plain_resnet, within
 from .read import some
 
@@ -133,7 +133,7 @@ def _named(backbone: Backbone) -> State:
 
 def _of_the_network(recognised: Recognised, info: CheckpointInfo, backbone: Backbone) -> State:
     """Without the classifier that a foreign file may hold."""
-    if info.layout in (*OWN_LAYOUTS, BARE):
+    if info.layout in (*INSTDISC_LAYOUTS, BARE):
         return recognised.state
     config = getattr(backbone.net, "pretrained_cfg", None) or {}
     heads = config.get("classifier") or ()
@@ -149,7 +149,7 @@ def _spec(
     options: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """The arguments of `Backbone`, from the file and from the caller."""
-    if info.layout in OWN_LAYOUTS:
+    if info.layout in INSTDISC_LAYOUTS:
         if options:
             raise ValueError(
                 f"`options` must not be given for a file of instdisc, which knows its own "

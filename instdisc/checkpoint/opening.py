@@ -34,7 +34,7 @@ def open_backbone(source: Backbone | str | Path) -> Backbone:
     Raises:
         FileNotFoundError: if a `Path` is no file.
         ValueError: if a text is neither a file nor a timm name; and of `load_backbone`.
-        TypeError: if it is nothing of all this.
+        TypeError: if `source` is none of these.
 
     Example:
         >>> backbone = open_backbone("test_resnet")

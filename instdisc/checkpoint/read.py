@@ -14,7 +14,7 @@ from torch import Tensor
 from .layouts import State
 from .pickled import read_pickle
 
-KNOWN = (
+READABLE = (
     "Known are files of instdisc, Lightning checkpoints of instdisc, state dicts of its modules, "
     "and the layouts of facebookresearch/moco, torchvision, timm, lightly, solo-learn, "
     "transfer_broad and detectron2."
@@ -104,19 +104,19 @@ def _read_torch(path: Path) -> tuple[State, dict[str, Any]]:
             ) from error
         raise ValueError(
             f"{path} cannot be read: it was truncated or damaged, or is no checkpoint ({reason}). "
-            f"{KNOWN}"
+            f"{READABLE}"
         ) from error
     if not isinstance(content, dict):
         raise ValueError(
-            f"{path} must hold a dict, but holds a {type(content).__name__}. {KNOWN} "
+            f"{path} must hold a dict, but holds a {type(content).__name__}. {READABLE} "
             "Save a module's state_dict()."
         )
     stored = content.get("state_dict", content.get("model", content))
     if not isinstance(stored, dict) or not stored:
-        raise ValueError(f"{path} holds no weights. {KNOWN}")
+        raise ValueError(f"{path} holds no weights. {READABLE}")
     odd = [str(key) for key, value in stored.items() if not isinstance(value, Tensor)]
     if odd:
-        raise ValueError(f"{path} holds what are no weights: {some(odd)}. {KNOWN}")
+        raise ValueError(f"{path} holds what are no weights: {some(odd)}. {READABLE}")
     return stored, {} if stored is content else content
 
 

@@ -20,7 +20,7 @@ def choice(name: str, value: _Value, options: Collection[Any], *, remedy: str = 
     Args:
         name: of the argument.
         value: what was given.
-        options: what there is.
+        options: the allowed values.
         remedy: what to do otherwise; by default the nearest option, if one is near.
 
     Raises:

@@ -84,7 +84,7 @@ def output_folder(name: str, value: Any) -> Path:
 
     Raises:
         TypeError: if it is no path.
-        ValueError: if a file stands there, or where a folder above it must be.
+        ValueError: if there is a file of that name, or of that of a folder above it.
 
     Example:
         >>> output_folder("pictures", "runs/pictures").name

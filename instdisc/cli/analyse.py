@@ -7,11 +7,11 @@ r"""Look inside checkpoints: what each stage knows and throws away, where detect
 
 Results go to OUT/results.jsonl at once, their arrays to OUT/predictions, and every figure to
 OUT/figures. Run the same command again to go on after a stop, or with more of everything: what
-stands there is not computed again, unless what it depends on has changed. What is not there or
-fails is skipped and said, and the exit status is 1, unless --allow-missing. Settings of an
+stands there is not computed again, unless what it depends on has changed. What is missing or fails
+is skipped with a message, and the exit status is 1, unless --allow-missing. Settings of an
 analysis: --set inversion.steps=500 cka.num_images=2000. `scenes` are the built-in images, whose
-every factor is known. With --transfer, the results file of ``instdisc transfer``
-for the same checkpoints, it also tells which of the numbers goes with transfer.
+every factor is known. With --transfer and the results file of ``instdisc transfer`` for the same
+checkpoints, it also shows which of the numbers correlate with transfer.
 """
 
 from __future__ import annotations

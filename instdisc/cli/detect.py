@@ -36,7 +36,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 
 from instdisc.callbacks import Throughput
 from instdisc.data import ObjectData
-from instdisc.transfer import DetectionModule, DetectionRecipe, detection, save_run
+from instdisc.transfer import DetectionModule, DetectionRecipe, detection, save_detection_run
 from instdisc.types import Record
 
 from .task import TaskCLI
@@ -54,7 +54,7 @@ def run(args: Sequence[str] | None = None) -> list[Record]:
     records = cli.run(detection)
     if cli.trainer.is_global_zero:
         folder = Path(cli.trainer.default_root_dir)
-        save_run(cli.model, cli.datamodule, folder)
+        save_detection_run(cli.model, cli.datamodule, folder)
         cli.show(sorted((folder / "pictures").glob("*.png")))
         print(f"The detector, its detections and pictures are in {folder}.")
     return records

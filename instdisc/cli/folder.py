@@ -35,10 +35,10 @@ def folder_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         return list(arguments), []
     folder, *others = arguments
     data, images, lines = _data(Path(folder))
-    if _given(others, "data.test_images"):
+    if _has_option(others, "data.test_images"):
         data, images, lines = {"images": str(images.root)}, images, []
     options = [f"--config={json.dumps({'data': data})}"]
-    if not any(_given(others, name) for name in ("config", "model", "data.images")):
+    if not any(_has_option(others, name) for name in ("config", "model", "data.images")):
         machine = this_machine()
         batch = next((int(text) for text in _values(others, "global_batch")), None)
         settings = scaled_settings(len(images), _short_side(images), machine, batch=batch)
@@ -91,7 +91,7 @@ def _short_side(images: ImageFolder) -> int:
     return sides[len(sides) // 2]
 
 
-def _given(arguments: Sequence[str], name: str) -> bool:
+def _has_option(arguments: Sequence[str], name: str) -> bool:
     return any(word == f"--{name}" or word.startswith(f"--{name}=") for word in arguments)
 
 

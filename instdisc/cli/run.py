@@ -29,7 +29,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from instdisc.callbacks import NewestCheckpoint
-from instdisc.callbacks.keeper import save_whole
+from instdisc.callbacks.keeper import save_atomically
 
 from .going_on import changed_settings, checkpoints_folder, find_start
 from .parsing import RunParser, help_texts
@@ -134,7 +134,7 @@ class RunCLI(LightningCLI):
             default=None,
             help="Images of a step, of all devices together; they share them equally.",
         )
-        parser.set_defaults({"data.batch_size": None})  # so that a given one can be told
+        parser.set_defaults({"data.batch_size": None})  # so that one that was set can be recognised
         parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed)
 
     def before_instantiate_classes(self) -> None:
@@ -193,16 +193,16 @@ class RunCLI(LightningCLI):
             settings.enable_model_summary = False  # Lightning's, which would say that ours is there
         if settings.enable_checkpointing is not False and not settings.fast_dev_run:
             defaults.append(self.keeper(checkpoints_folder(settings.default_root_dir)))
-        given = settings.callbacks or []
-        given = given if isinstance(given, list) else [given]
-        settings.callbacks = given + [
+        callbacks = settings.callbacks or []
+        callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
+        settings.callbacks = callbacks + [
             default
             for default in defaults
-            if not any(isinstance(callback, _kind(default)) for callback in given)
+            if not any(isinstance(callback, _kind(default)) for callback in callbacks)
         ]
         leave_adverts_out()
         trainer = super().instantiate_trainer(**kwargs)
-        save_whole(trainer)
+        save_atomically(trainer)
         return trainer
 
 

@@ -25,7 +25,7 @@ class RunProgressBar(RichProgressBar):
 
 
 class RunSummary(RichModelSummary):
-    """The parts of the module and their parameters, without operations that nobody counted."""
+    """The parts of the module and their parameters, without operations, which are not counted."""
 
     @staticmethod
     def summarize(

@@ -57,7 +57,7 @@ def share_batch(
 
 
 def steps_per_epoch(trainer: Trainer, data: Any) -> int:
-    """Optimiser steps of an epoch, as far as they can be told before a loader is made.
+    """Optimiser steps of an epoch, as far as they can be computed before a loader is made.
 
     Args:
         trainer: with its devices, accumulation and ``limit_train_batches``.

@@ -11,7 +11,7 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 
     Args:
         word: what was typed.
-        choices: what there is.
+        choices: the allowed words.
 
     Example:
         >>> did_you_mean("pretran", ["pretrain", "report"])

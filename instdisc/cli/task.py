@@ -31,7 +31,7 @@ class TaskCLI(RunCLI):
         )
 
     def run(self, room: ModuleType) -> list[Record]:
-        """Trains and tests, unless the run had come to its end, and writes what was found, once.
+        """Trains and tests, unless the run had come to its end, and writes the records once.
 
         The run's folder gets ``results.jsonl`` and ``predictions/KEY.npz``; a run that stands
         there already adds nothing.

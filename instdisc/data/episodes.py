@@ -96,7 +96,7 @@ class Episodes(NamedTuple):
     def compacted(self, labels: Tensor) -> tuple[Tensor, Episodes]:
         """The images that occur, and the same episodes as a list over these alone.
 
-        Large sets have many images that no episode draws, and whose features nobody needs.
+        Large sets have many images that no episode draws, and whose features are not needed.
 
         Args:
             labels: ``(N,)`` of the set.
@@ -224,14 +224,14 @@ def draw_episodes(
         )
     values = labels.numpy()
     members = [np.flatnonzero(values == label) for label in present]
-    _check_sizes(present, [len(own) for own in members], shots, queries, classes)
+    _check_sizes(present, [len(positions) for positions in members], shots, queries, classes)
     support = np.empty((episodes, ways, shots), np.int64)
     tests = np.empty((episodes, ways, queries), np.int64)
     for episode in range(episodes):
         # Raw bits: numpy promises to keep these the same, unlike what it makes of them.
         bits = np.random.PCG64((seed, episode))
-        for way, one in enumerate(np.argsort(bits.random_raw(len(members)))[:ways]):
-            order = members[one][np.argsort(bits.random_raw(len(members[one])))]
+        for way, row in enumerate(np.argsort(bits.random_raw(len(members)))[:ways]):
+            order = members[row][np.argsort(bits.random_raw(len(members[row])))]
             tests[episode, way] = order[:queries]
             support[episode, way] = order[queries : queries + shots]
     return Episodes(torch.from_numpy(support), torch.from_numpy(tests), seed, _digest(labels))

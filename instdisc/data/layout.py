@@ -1,11 +1,12 @@
 """How sets lie on disk: one table that the openers, the suite and users read.
 
 Each kind of set has its own layouts, in its own room; `instdisc.data.LAYOUTS` joins them. A user
-adds an own one by ``LAYOUTS.append(Layout(...))``.
+adds one by ``LAYOUTS.append(Layout(...))``.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -48,13 +49,23 @@ class Place(NamedTuple):
 
     Attributes:
         name: what tables call it.
-        path: where it lies; for a known set its folder, whether it is there or not.
-        known: the layouts of the known set of that name; else none.
+        path: where it lies; of a set by name its folder, whether it exists or not.
+        layouts: of the set of that name, if it is one by name; else none.
     """
 
     name: str
     path: Path
-    known: list[Layout]
+    layouts: list[Layout]
+
+    @property
+    def known(self) -> list[Layout]:
+        """The former name of `layouts`, for one more release."""
+        warnings.warn(
+            "`Place.known` is called `layouts` now; the former name goes with the next release",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return self.layouts
 
 
 def locate(name: str | Path, root: str | Path | None, layouts: Sequence[Layout]) -> Place:
@@ -71,7 +82,7 @@ def locate(name: str | Path, root: str | Path | None, layouts: Sequence[Layout])
 
     Example:
         >>> place = locate("pets=/data/pets.v1", None, [])
-        >>> place.name, str(place.path), place.known
+        >>> place.name, str(place.path), place.layouts
         ('pets', '/data/pets.v1', [])
     """
     checks.arguments(locate, locals())
@@ -96,7 +107,7 @@ def open_by_layout(
     """Opens a part of a set by the first layout that it lies in.
 
     Args:
-        name: see `locate`, like the next.
+        name: see `locate`.
         root: the folder of the sets.
         part: ``"train"``, ``"val"``, ``"test"`` or ``"all"``.
         layouts: all of one kind, in the order in which they are tried.
@@ -109,8 +120,8 @@ def open_by_layout(
     checks.arguments(open_by_layout, locals())
     choice("part", part, ("all", "train", "val", "test"))
     place = locate(name, root, layouts)
-    if place.known:
-        return place.known[0].open(place.path, part, **more)
+    if place.layouts:
+        return place.layouts[0].open(place.path, part, **more)
     sets = ", ".join(layout.name for layout in layouts if layout.matches is None)
     if not place.path.exists():
         raise FileNotFoundError(
@@ -130,7 +141,7 @@ def kinds_of(name: str | Path, root: str | Path | None, layouts: Sequence[Layout
     """The kinds of tasks that a set can serve, in the order of the layouts.
 
     Args:
-        name: see `locate`, like the next.
+        name: see `locate`.
         root: the folder of the sets.
         layouts: of all kinds.
 
@@ -139,8 +150,8 @@ def kinds_of(name: str | Path, root: str | Path | None, layouts: Sequence[Layout
     """
     checks.arguments(kinds_of, locals())
     place = locate(name, root, layouts)
-    if place.known:
-        return list(dict.fromkeys(layout.kind for layout in place.known))
+    if place.layouts:
+        return list(dict.fromkeys(layout.kind for layout in place.layouts))
     if not place.path.exists():
         return list(dict.fromkeys(layout.kind for layout in layouts))
     fitting = [

@@ -1,4 +1,4 @@
-"""What an opener leaves out or changes: counted, and said once with its first example."""
+"""What an opener leaves out or changes: counted, and logged once with its first example."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def say_left_out(
 ) -> None:
     """One line in the log that counts rows and describes the first of them; none for no row.
 
-    Both parts of a set are often opened one after the other, by several tasks: what was said once
-    in a process is not said again.
+    Both parts of a set are often opened one after the other, by several tasks: a line is logged
+    once in a process.
 
     Args:
         rows: what it is about.

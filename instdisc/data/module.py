@@ -43,7 +43,7 @@ class ViewData(LightningDataModule):
 
     Args:
         images: a folder (see `ImageFolder`) or any `ImageSource`.
-        test_images: likewise; labelled images to watch the run with.
+        test_images: a folder or `ImageSource` of labelled images to watch the run with.
         policy: a name for `view_policy`, a `ViewPolicy` of your own, or one of these for each view
             (see `multi_crop`).
         image_size: side of a view in pixels, or its height and width; for a policy by name, and
@@ -59,8 +59,8 @@ class ViewData(LightningDataModule):
             keep them, decoded, in each process of the run. ``"device"``: keep the training images
             on the device too; they must be of one size.
         decode: ``"workers"``, or ``"device"``: leave the training images' JPEG files to a GPU's
-            decoder, for machines with few cores for each GPU. It interpolates colours in its own
-            way, so that views differ a little; what it does not take, workers decode as ever.
+            decoder, for machines with few cores for each GPU. It interpolates colours
+            differently, so that views differ a little; other files are decoded by the workers.
         compile_views: compile the colour steps; see `ViewFinisher`.
         dtype: of the views, ``"float32"`` or ``"bfloat16"`` (half the memory, for a run in mixed
             precision).
@@ -270,7 +270,7 @@ def _policies(
             f"`policy` lists {len(policy)} policies, one per view; `num_views` must be the same "
             f"number or None, got {num_views}"
         )
-    return [view_policy(one, image_size) if isinstance(one, str) else one for one in policy]
+    return [view_policy(item, image_size) if isinstance(item, str) else item for item in policy]
 
 
 def _as_source(

@@ -44,7 +44,7 @@ def open_images(name: str | Path, root: str | Path | None = None, *, part: Part)
     ``scenes``                    `Scenes` of 64 px: 2,000 generated images to train, 600 to test
     ============================  ================================================================
 
-    A table with a column ``split`` is split by it. Tables and folders that say nothing of a split
+    A table with a column ``split`` is split by it. Tables and folders without a split
     get 70 % and 30 % of each class (`split_per_class`), with one line in the log.
 
     Args:

@@ -11,7 +11,7 @@ from .left_out import say_left_out
 
 # Of a test part the first that is there: that of validation where there is no other.
 PART_NAMES = {"train": TRAIN_FOLDERS, "val": TEST_FOLDERS[2:], "test": TEST_FOLDERS}
-_KNOWN = {*TRAIN_FOLDERS, *TEST_FOLDERS}
+_SPLITS = {*TRAIN_FOLDERS, *TEST_FOLDERS}
 
 
 def spelled(names: Collection[str], part: Part, whose: str) -> str:
@@ -44,7 +44,7 @@ def split_value(table: Path, part: Part) -> str | None:
     if "split" not in column_names(table):
         return None
     lines = [(line, value) for line, (value,) in read_columns(table, ["split"])]
-    others = [row for row, (_, value) in enumerate(lines) if value.lower() not in _KNOWN]
+    others = [row for row, (_, value) in enumerate(lines) if value.lower() not in _SPLITS]
     say_left_out(
         others,
         f"{table}: %d rows are neither to train on nor to test on by the column 'split' and are "

@@ -99,7 +99,7 @@ class OrderedSampler(EpochSampler, SequentialSampler):
 
 
 def is_made_again(sampler: Sampler | None, batch_sampler: object) -> bool:
-    """Whether Lightning makes a loader again: with an order of its own, or with that loader's.
+    """Whether Lightning makes a loader again: with a new order, or with that loader's.
 
     Raises:
         ValueError: if a sampler is neither.

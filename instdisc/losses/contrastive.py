@@ -109,14 +109,14 @@ class ContrastiveLoss(nn.Module):
             )
             if key is None:
                 return self._of_stored(query, total, positive_sum, count)
-            own = (query * key.to(query.dtype)).sum(1) / self.temperature  # (B,)
+            key_similarity = (query * key.to(query.dtype)).sum(1) / self.temperature  # (B,)
             # log(exp(total) + exp(own)) - own. Beyond the threshold softplus(x) is x, in float64
             # exactly, too.
-            gap = F.softplus(total - own, threshold=40)  # (B,)
+            gap = F.softplus(total - key_similarity, threshold=40)  # (B,)
             if positive_sum is None or count is None:
                 return gap.mean()
             attraction = (query * positive_sum).sum(1) / self.temperature  # (B,) sum of s_p
-            return (own + gap - (own + attraction) / (count + 1)).mean()
+            return (key_similarity + gap - (key_similarity + attraction) / (count + 1)).mean()
 
     def _of_stored(
         self, query: Tensor, total: Tensor, positive_sum: Tensor | None, count: Tensor | None

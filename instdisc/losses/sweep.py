@@ -87,7 +87,7 @@ def sweep(
     """
     needs_gradient = torch.is_grad_enabled() and query.requires_grad
     rules = Rules(labels, positives, negatives)
-    if _fits_whole(query, bank):
+    if _fits_once(query, bank):
         log_sum, gradient, *rest = sum_whole_bank(query, bank, rules, temperature=temperature)
         terms = BankTerms(log_sum, *rest)
     else:
@@ -130,7 +130,7 @@ def slice_length(num_queries: int, dim: int, device: torch.device) -> int:
     return max(256, size // max(num_queries, dim) // 8 * 8)
 
 
-def _fits_whole(query: Tensor, bank: Bank) -> bool:
+def _fits_once(query: Tensor, bank: Bank) -> bool:
     """One slice, on a device where operators cost their start more than their passes."""
     length = slice_length(len(query), query.shape[1], query.device)
     return query.device.type != "cpu" and 0 < len(bank.features) <= length

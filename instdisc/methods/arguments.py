@@ -9,20 +9,20 @@ from typing import Any
 
 from instdisc.checks import arguments, not_negative, positive, whole, within
 
-_below_one = within(at_least=0, below=1)
+_fraction = within(at_least=0, below=1)
 
 _RULES: dict[str, Callable[[str, Any], Any]] = {
     "num_classes": functools.partial(whole, at_least=2),
     "temperature": positive,
     "projection_dim": whole,
     "queue_size": whole,
-    "momentum": _below_one,
+    "momentum": _fraction,
     "weight": not_negative,
     "contrast_weight": not_negative,
     "supcon_weight": not_negative,
     "learning_rate": positive,
     "weight_decay": not_negative,
-    "sgd_momentum": _below_one,
+    "sgd_momentum": _fraction,
     "reference_batch": whole,
     "batch_norm_groups": whole,
 }

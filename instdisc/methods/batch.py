@@ -117,7 +117,7 @@ class TrainingBatches:
 
 
 class ValidationBatches:
-    """Reads the batches of validation loaders, one's own or those of any data set.
+    """Reads the batches of validation loaders: views, or (image, label) of any data set.
 
     They are `Views` or ``(images, labels, ...)``; the images are a tensor, or a sequence whose
     first is taken. Where no positions come along (a third tensor), the images are numbered in

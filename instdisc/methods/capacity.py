@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def check_capacity(module: RunModule) -> None:
     """Refuses a run whose batches do not fit the method, before its first step.
 
-    Nothing is said of a loader that does not tell its ``batch_size``: there the first batch that
-    does not fit is refused.
+    A loader without a ``batch_size`` is not checked here: the first batch that does not fit is
+    refused.
 
     Args:
         module: about to train, perhaps again.

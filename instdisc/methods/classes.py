@@ -19,9 +19,9 @@ from .objectives import Objective
 def check_classes(method: str, loader: Any, objectives: Collection[Objective]) -> None:
     """Refuses a training set without the classes that a method compares.
 
-    With one class no key is a negative of the exemplar loss, and a classifier has nothing to tell
-    apart: the loss is 0 without a word. A loader that says nothing of its labels is passed; then
-    the batches show at least which are unknown.
+    With one class no key is a negative of the exemplar loss, and a classifier has nothing to
+    distinguish: the loss would be 0 without any message. A loader without labels is not checked
+    here; its batches show at least which labels are unknown.
 
     Args:
         method: its name, for the message.

@@ -237,10 +237,10 @@ class Contrast(Objective):
         if self._last is None:
             return {}
         query, key, labels = self._last
-        own = (query * key).sum(1)  # (B,)
-        hardest = torch.full_like(own, -torch.inf)
+        positive = (query * key).sum(1)  # (B,)
+        hardest = torch.full_like(positive, -torch.inf)
         total, count = torch.zeros(
-            2, device=own.device
+            2, device=positive.device
         )  # in float32, however the features are held
         for part in slices(self.queue.bank(), len(query)):
             similarity = query @ part.features.to(query.dtype).T  # (B, C), C keys of a slice
@@ -250,8 +250,8 @@ class Contrast(Objective):
             hardest = torch.maximum(hardest, similarity.masked_fill_(others, -torch.inf).amax(1))
         filled = self.queue.pushed.clamp(max=self.queue.size)
         return {
-            "accuracy": (own > hardest).float().mean(),
-            "positive_similarity": own.mean(),
+            "accuracy": (positive > hardest).float().mean(),
+            "positive_similarity": positive.mean(),
             "negative_similarity": total / count,
             "spread": query.std(0).mean() * query.shape[1] ** 0.5,
             "queue_age": filled / (len(query) * world_size()),

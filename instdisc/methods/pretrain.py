@@ -46,7 +46,7 @@ class PretrainModule(RunModule):
     Args:
         backbone: what to train: a `Backbone`, which is not copied; a file as a warm start; or the
             timm name of an architecture, ``"timm:NAME"`` with published weights. See
-            `instdisc.checkpoint.open_backbone`. What it began from stands in the recipe.
+            `instdisc.checkpoint.open_backbone`. The recipe names what it began from.
         objectives: the terms by name; the names appear in the logs and the checkpoint.
         momentum: m of the momentum backbone.
         optimizer: ``"sgd"``, ``"lars"`` or ``"adamw"``.
@@ -62,14 +62,14 @@ class PretrainModule(RunModule):
             that a query and its key never share statistics; on W processes each has
             ``batch_norm_groups / W`` groups (at least 1), so the result does not depend on W.
             ``"plain"``: per process, unshuffled. ``"sync"``: over all processes (GPU), unshuffled.
-            By default ``"shuffled"`` where there is a momentum encoder; without one there is no key
-            to hide from and the default is ``"plain"``. There ``"shuffled"`` means in groups, as
-            the devices of a paper normalised apart.
+            The default is ``"shuffled"`` with a momentum encoder and ``"plain"`` without one, where
+            no key can leak. Without one ``"shuffled"`` normalises in groups, as a paper's devices
+            did.
         batch_norm_groups: for ``"shuffled"``; 8 in MoCo (its number of GPUs).
         channels_last: memory format of the backbone and its images.
         compile: compile query and momentum backbone by `torch.compile`, in one graph each for the
-            batches of training. Validations, and batches of another size than the first, run as
-            without. On a GPU, small batches are replayed as CUDA graphs, objectives included.
+            batches of training. Validations, and batches of another size than the first, are not
+            compiled. On a GPU, small batches are replayed as CUDA graphs, objectives included.
 
     Raises:
         ValueError: if an argument is out of range; in training, if a batch does not suit the

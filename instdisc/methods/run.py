@@ -69,7 +69,7 @@ class RunModule(LentBackboneModule):
         return recipe_of(self)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
-        """All but those of queues, which nobody may average, as `EMAWeightAveraging` would.
+        """All but those of queues, which `EMAWeightAveraging` would average.
 
         ``named_buffers`` and ``state_dict`` have them.
         """

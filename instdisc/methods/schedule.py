@@ -12,7 +12,7 @@ from instdisc.checks import arguments, not_negative, whole, within
 Schedule = Literal["cosine", "step", "constant"]
 
 WARMUP_START = 0.01
-_below_one = within(at_least=0, below=1)
+_fraction = within(at_least=0, below=1)
 
 
 def learning_rate_factor(
@@ -50,7 +50,7 @@ def learning_rate_factor(
         >>> [learning_rate_factor(step, 10, schedule="step") for step in (5, 6, 8)]
         [1.0, 0.1, 0.01]
     """
-    arguments(learning_rate_factor, locals(), step=not_negative, num_steps=whole, warmup=_below_one)
+    arguments(learning_rate_factor, locals(), step=not_negative, num_steps=whole, warmup=_fraction)
     check_schedule(schedule, warmup, milestones)
     return read_schedule(step, num_steps, schedule, warmup, milestones)
 

@@ -87,7 +87,7 @@ def bootstrap_difference(
         statistic: see `bootstrap_interval`.
         columns_a: what is known of each image by the first model, each ``(N,)``.
         columns_b: by the second; the same images in the same order.
-        level: see `bootstrap_interval`, like the next two.
+        level: see `bootstrap_interval`.
         num_resamples: R.
         seed: of the resampling.
 

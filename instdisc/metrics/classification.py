@@ -12,7 +12,7 @@ from torchmetrics import Metric
 from instdisc import checks
 from instdisc.checks import checked_call
 
-from .inputs import WHOLE, check_classes, check_confidences, check_features, check_pairs
+from .inputs import check_classes, check_confidences, check_features, check_pairs
 
 
 @checked_call()
@@ -140,7 +140,9 @@ class MeanPerClassAccuracy(Metric):
     def update(self, predictions: Tensor, labels: Tensor) -> None:
         """Adds ``(n,)`` predicted classes with labels ``(n,)``."""
         checks.shape("labels", labels, ("n",))
-        checks.dtype("predictions", checks.shape("predictions", predictions, labels.shape), WHOLE)
+        checks.dtype(
+            "predictions", checks.shape("predictions", predictions, labels.shape), checks.INTEGERS
+        )
         labelled = check_classes("labels", labels, self.num_classes, unknown=True) >= 0
         truth = labels[labelled].long()
         hits = (predictions[labelled] == truth).long()
@@ -209,8 +211,8 @@ def _bin(confidences: Tensor, hits: Tensor, num_bins: int) -> tuple[Tensor, Tens
 
 
 def _check_predictions(predictions: Tensor, labels: Tensor) -> None:
-    checks.dtype("predictions", predictions, WHOLE)
-    checks.dtype("labels", labels, WHOLE)
+    checks.dtype("predictions", predictions, checks.INTEGERS)
+    checks.dtype("labels", labels, checks.INTEGERS)
     check_pairs("predictions", predictions, "labels", labels)
     check_classes("labels", labels)
     check_classes("predictions", predictions)

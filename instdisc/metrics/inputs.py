@@ -11,8 +11,6 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.types import UNKNOWN_LABEL
 
-WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
-
 
 def check_classes(
     name: str, labels: Tensor, num_classes: int | None = None, *, unknown: bool = False
@@ -29,7 +27,7 @@ def check_classes(
         TypeError: if they are no whole numbers.
         ValueError: if one is outside the classes.
     """
-    checks.dtype(name, labels, WHOLE, remedy="Classes are whole numbers, from 0 on.")
+    checks.dtype(name, labels, checks.INTEGERS, remedy="Classes are whole numbers, from 0 on.")
     if not labels.numel():
         return labels
     least, most = (int(end) for end in labels.aminmax())  # one look at the data

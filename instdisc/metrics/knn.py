@@ -13,7 +13,7 @@ from instdisc import checks
 from instdisc.checks import checked_call
 
 from .inputs import check_classes, check_directions, check_features
-from .rows import RowMetric, empty_rows, image_order, known_indices
+from .rows import RowMetric, check_indices, empty_rows, image_order
 
 _CHUNK = 512
 
@@ -160,7 +160,7 @@ class KNNAccuracy(RowMetric):
         check_features(name, features)
         checks.shape("labels", labels, (len(features),))
         labelled = check_classes("labels", labels, unknown=True) >= 0
-        numbers = known_indices(indices, len(features), labels.device)
+        numbers = check_indices(indices, len(features), labels.device)
         tables = {rows: features[labelled], classes: labels[labelled], positions: numbers[labelled]}
         self.add_rows(**tables)
 

@@ -18,8 +18,6 @@ from torchmetrics.utilities import dim_zero_cat
 from instdisc import checks
 from instdisc.checks import checked_call
 
-from .inputs import WHOLE
-
 
 class RowMetric(Metric):
     """A metric whose states are tables; a process without a single image takes part, too.
@@ -133,7 +131,7 @@ class ImageRows(RowMetric):
         for name, table in tables.items():
             if len(table) != count:
                 checks.refuse(name, f"of {count} images", table)
-        self.add_rows(indices=known_indices(indices, count, self._place), **tables)
+        self.add_rows(indices=check_indices(indices, count, self._place), **tables)
 
     def compute(self) -> ImageTable:
         order = image_order(self.rows("indices"))
@@ -160,7 +158,7 @@ def image_order(indices: Tensor) -> Tensor:
     return torch.cat([order[first & numbered], order[~numbered]])
 
 
-def known_indices(indices: Tensor | None, count: int, device: torch.device) -> Tensor:
+def check_indices(indices: Tensor | None, count: int, device: torch.device) -> Tensor:
     """``(B,)`` int64; -1 for each of `count` images where `indices` is ``None``.
 
     Raises:
@@ -169,7 +167,7 @@ def known_indices(indices: Tensor | None, count: int, device: torch.device) -> T
     """
     if indices is None:
         return torch.full((count,), -1, device=device)
-    checks.dtype("indices", checks.shape("indices", indices, (count,)), WHOLE)
+    checks.dtype("indices", checks.shape("indices", indices, (count,)), checks.INTEGERS)
     if len(indices) and int(indices.min()) < 0:
         checks.refuse("indices", "positions in the data set, from 0 on", int(indices.min()))
     return indices.to(device, torch.int64)

@@ -14,8 +14,7 @@ from instdisc import checks
 from instdisc.checks import checked_call
 from instdisc.types import IGNORED_CLASS
 
-from .inputs import WHOLE
-from .rows import RowMetric, empty_rows, image_order, known_indices
+from .rows import RowMetric, check_indices, empty_rows, image_order
 
 
 @checked_call()
@@ -47,7 +46,9 @@ def confusion_matrix(
                  [0, 0]]])
     """
     for name, classes in (("predictions", predictions), ("labels", labels)):
-        checks.dtype(name, classes, (*WHOLE, torch.bool), remedy="Take the argmax of logits.")
+        checks.dtype(
+            name, classes, (*checks.INTEGERS, torch.bool), remedy="Take the argmax of logits."
+        )
     if not labels.ndim:
         checks.refuse("labels", "a tensor (B, ...)", labels)
     checks.same_shape("predictions", predictions, "labels", labels)
@@ -208,7 +209,7 @@ class SegmentationScores(RowMetric):
         """
         matrices = confusion_matrix(predictions, labels, self.num_classes, ignored=self.ignored)
         if self.per_image:
-            numbers = known_indices(indices, len(matrices), matrices.device)
+            numbers = check_indices(indices, len(matrices), matrices.device)
             self.add_rows(matrices=matrices, indices=numbers)
         elif indices is not None:
             checks.refuse("indices", "None without `per_image`", indices, "Set `per_image`.")

@@ -235,8 +235,8 @@ def _change_stem(net: Any, name: str, stem: Stem) -> int:
 
 def _feature_info(net: Any) -> Sequence[dict[str, Any]]:
     info: Any = net.feature_info
-    found: Sequence[dict[str, Any]] = info.info if hasattr(info, "info") else info
-    return found
+    entries: Sequence[dict[str, Any]] = info.info if hasattr(info, "info") else info
+    return entries
 
 
 def _is_stem(module: str) -> bool:

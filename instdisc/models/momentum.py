@@ -101,9 +101,9 @@ def _narrow(inputs: tuple[Any, ...]) -> AbstractContextManager[Any]:
 def _parameters(module: nn.Module) -> list[Tensor]:
     """Each parameter once, as `nn.Module.parameters`, which takes a tenth of an update for it."""
     modules: list[nn.Module | None] = [module]
-    found: list[Tensor | None] = []
+    parameters: list[Tensor | None] = []
     for part in modules:
         if part is not None:
-            found += part._parameters.values()
+            parameters += part._parameters.values()
             modules += part._modules.values()
-    return [parameter for parameter in dict.fromkeys(found) if parameter is not None]
+    return [parameter for parameter in dict.fromkeys(parameters) if parameter is not None]

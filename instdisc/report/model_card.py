@@ -9,7 +9,7 @@ from typing import Any
 
 from instdisc.checks import checked_call, input_file, output_file, refuse, text
 from instdisc.types import Record
-from instdisc.writing import write_whole
+from instdisc.writing import write_atomically
 
 from .grid import Grid, lay_out, make_grid
 from .markdown import markdown_text
@@ -114,7 +114,9 @@ def write_model_card(
         limits=card_limits(grid),
         versions=card_versions(export, chosen),
     )
-    return write_whole(path, lambda file: file.write_text(content, encoding="utf-8", newline="\n"))
+    return write_atomically(
+        path, lambda file: file.write_text(content, encoding="utf-8", newline="\n")
+    )
 
 
 def _choose(records: list[Record], export: Export, method: str | None) -> list[Record]:

@@ -15,7 +15,7 @@ from instdisc.types import Record
 from .identity import DRAWN, asked, canonical, differing, drawn
 from .labels import labels, shortest_names, unlike
 
-# These say what was measured: records that differ in them never share a row, whoever they are of.
+# These say what was measured: records that differ in them never share a row.
 _MEASURED = ("n", "settings.labels_digest", "better")
 
 
@@ -23,7 +23,7 @@ class Result(NamedTuple):
     """What is measured: a row of a table, or a column.
 
     Attributes:
-        task: see `Record`, like the next three.
+        task: see `Record`.
         metric: what the value is.
         dataset: its name in the record.
         unit: of the value.
@@ -157,7 +157,7 @@ def split_results(records: Sequence[Record], methods: Sequence[str]) -> list[Res
             items, {place: (methods[place], records[place].seed) for place in places}
         )
         variants = {canonical(items[place], names): items[place] for place in places}
-        # A view is told with its size: "224 px, resize 256" beside "224 px, resize 257".
+        # A view is named with its size: "224 px, resize 256" beside "224 px, resize 257".
         of_view = any(name.startswith("view.") for name in names)
         shown = names
         if of_view and all("view.size" in item for item in items.values()):

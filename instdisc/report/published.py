@@ -102,7 +102,7 @@ def published_values(
 def published_lines(records: Iterable[Record]) -> list[str]:
     """What others report where these records have a number: same task, test set and metric.
 
-    Only what is sure is told (`Published.is_sure`), and nothing of a set that has another number of
+    Only sure numbers are listed (`Published.is_sure`), and none on a set that has another number of
     images than theirs. Architecture, schedule and training set may differ: the lines name theirs.
 
     Args:

@@ -87,8 +87,8 @@ class RunPosition:
         plan = self._plan
         if plan is None or not self._changed or self.num_steps == math.inf:
             return done
-        whole = plan.images_at(plan.steps + plan.steps_left)
-        return min(plan.images_at(done) / whole, 1.0) * self.num_steps
+        total = plan.images_at(plan.steps + plan.steps_left)
+        return min(plan.images_at(done) / total, 1.0) * self.num_steps
 
     def describe(self) -> str:
         """Where the run stands, after `begin`: images seen, the share of the run, steps to come."""
@@ -195,11 +195,11 @@ def _go_to(trainer: Any, progress: Progress, epoch_images: int) -> None:
                 loader.load_state_dict({"epoch": progress.epoch, "images": epoch_images})
 
 
-def _changes(plan: Plan, before: Pace, whole: float) -> list[str]:
+def _changes(plan: Plan, before: Pace, total: float) -> list[str]:
     now = plan.images_at(plan.steps + plan.steps_left)
     changes = []
     if plan.pace.window != before.window:
         changes.append(f"images of a step {before.window} -> {plan.pace.window}")
-    if now != whole:
-        changes.append(f"images of the run {whole} -> {now}")
+    if now != total:
+        changes.append(f"images of the run {total} -> {now}")
     return changes

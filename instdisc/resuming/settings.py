@@ -44,8 +44,8 @@ class RunSettings:
         fixed: those that it may not.
 
     Attributes:
-        changes: of all resumes so far, in their order. Beside `free` they name what the Trainer
-            was told: ``batch_size`` (of a process), ``devices`` (of all nodes),
+        changes: of all resumes so far, in their order. Beside `free` they name arguments of
+            the Trainer: ``batch_size`` (of a process), ``devices`` (of all nodes),
             ``accumulate_grad_batches``, ``precision``, ``max_epochs``, ``max_steps``; and of a
             loader of ours ``data_seed`` and ``num_images`` (of an epoch).
 
@@ -74,7 +74,7 @@ class RunSettings:
         """What a free setting was before the resume that is about to `begin`; ``None`` if none is.
 
         Args:
-            name: of a free setting, or of one that the Trainer was told.
+            name: of a free setting, or of an argument of the Trainer.
         """
         before = self._before or {"free": {}, "trainer": {}}
         return before["trainer"].get(name, before["free"].get(name))
@@ -157,8 +157,8 @@ class RunSettings:
     def load(self, module: LightningModule, checkpoint: Mapping[str, Any]) -> None:
         """Takes the changes from a checkpoint; for ``on_load_checkpoint``.
 
-        Does nothing but for a training that goes on: whoever reads a checkpoint to test it, or to
-        start another training from, may have made the module as he likes.
+        Does nothing unless a training goes on: a module that reads a checkpoint to be tested, or to
+        start another training, may differ.
 
         Raises:
             ValueError: if a fixed setting differs; names both values.
@@ -183,8 +183,8 @@ class RunSettings:
 def _json(settings: Mapping[str, Any]) -> dict[str, Any]:
     """As a checkpoint and a recipe hold them: a tuple is a list there.
 
-    What JSON cannot hold, as an object that a class of the user's takes, is left out: whether it
-    is another than before nobody can tell.
+    What JSON cannot hold, as an object that a class of the user's takes, is left out: it cannot be
+    compared with the one before.
     """
     values = {}
     for name, value in settings.items():

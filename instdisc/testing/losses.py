@@ -81,9 +81,9 @@ def naive_loss(
             elif is_negative is None or bool(is_negative):
                 denominator.append(s)
         if key is not None:
-            own = float(query[i].double() @ key[i].double()) / loss.temperature
-            positives.append(own)
-            denominator.append(own)
+            key_similarity = float(query[i].double() @ key[i].double()) / loss.temperature
+            positives.append(key_similarity)
+            denominator.append(key_similarity)
         if not positives:
             terms.append(0.0)
             continue
@@ -116,7 +116,7 @@ def _check_slices(loss: ContrastiveLoss) -> None:
             mask = rule(labels[rows], bank.labels[keys])
             return torch.full((_B, _K), default)[rows, keys] if mask is None else mask
 
-        whole = marked(slice(None), slice(None))
+        complete = marked(slice(None), slice(None))
         by_key = [marked(slice(None), slice(j, j + 1)) for j in range(_K)]
         by_query = [marked(slice(i, i + 1), slice(None)) for i in range(_B)]
         for parts, dim, of, others in (
@@ -124,7 +124,7 @@ def _check_slices(loss: ContrastiveLoss) -> None:
             (by_query, 0, "batch", "queries"),
         ):
             same = all(part.numel() in (_B, _K) for part in parts) and torch.equal(
-                torch.cat(parts, dim), whole
+                torch.cat(parts, dim), complete
             )
             _check(
                 same,
@@ -136,13 +136,14 @@ def _check_slices(loss: ContrastiveLoss) -> None:
 
 def _check_formula(loss: ContrastiveLoss) -> None:
     query, key, bank, labels = _inputs()
-    for own in (key, None):
-        value, expected = loss(query, own, bank, labels), naive_loss(loss, query, own, bank, labels)
+    for keys in (key, None):
+        value = loss(query, keys, bank, labels)
+        expected = naive_loss(loss, query, keys, bank, labels)
         _check(value.ndim == 0, f"the loss must be a scalar, got {tuple(value.shape)}")
         _check(
             abs(float(value) - expected) <= 1e-5 * max(1.0, abs(expected)),
             f"the loss is {float(value)}, a double loop over pairs gives {expected} "
-            f"(key {'given' if own is not None else 'None'}): do `positives` and `negatives` look "
+            f"(key {'given' if keys is not None else 'None'}): do `positives` and `negatives` look "
             "at anything but the labels of the pair?",
         )
 
@@ -212,8 +213,8 @@ def _check_corners(loss: ContrastiveLoss) -> None:
         for each in (loss, sharp):
             query, key, bank, _ = _inputs()
             query.requires_grad_()
-            for own in (key, None):
-                value = each(query, own, Bank(bank.features, bank_labels.long()), labels.long())
+            for keys in (key, None):
+                value = each(query, keys, Bank(bank.features, bank_labels.long()), labels.long())
                 (grad,) = torch.autograd.grad(value, query, allow_unused=True)
                 finite = grad is None or bool(torch.isfinite(grad).all())
                 _check(

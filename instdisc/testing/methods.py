@@ -170,8 +170,8 @@ def _check_accumulation(module: PretrainModule, batches: Sequence[Views]) -> Non
 
 
 def _check_resume(module: PretrainModule, batches: Sequence[Views]) -> None:
-    whole = copy.deepcopy(module)
-    fit(whole, batches[:4])
+    unstopped = copy.deepcopy(module)
+    fit(unstopped, batches[:4])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "half.ckpt"
         first = copy.deepcopy(module)
@@ -183,14 +183,14 @@ def _check_resume(module: PretrainModule, batches: Sequence[Views]) -> None:
                 if tensor.is_floating_point():
                     tensor.add_(1.0)
         fit(second, batches[:4], ckpt_path=path)
-    expected, got = whole.state_dict(), second.state_dict()
+    expected, got = unstopped.state_dict(), second.state_dict()
     different = [name for name in expected if not torch.equal(expected[name], got[name])]
     _check(
         not different,
         f"a resumed run differs from one that was not stopped, in {different[:5]}: what must "
         "survive has to be a parameter or a persistent buffer",
     )
-    for objective, same in zip(_contrasts(whole), _contrasts(second), strict=True):
+    for objective, same in zip(_contrasts(unstopped), _contrasts(second), strict=True):
         for (name, buffer), (_, other) in zip(
             objective.named_buffers(), same.named_buffers(), strict=True
         ):
@@ -218,10 +218,10 @@ def _check_bad_batches(module: PretrainModule, batches: Sequence[Views]) -> None
         _refused(module, Views(images, unknown, indices), ValueError, "unknown labels")
     else:
         losses = []
-        for given in (labels, unknown):
+        for batch_labels in (labels, unknown):
             recorder = _Recorder()
             torch.manual_seed(0)
-            fit(copy.deepcopy(module), [Views(images, given, indices)], recorder)
+            fit(copy.deepcopy(module), [Views(images, batch_labels, indices)], recorder)
             losses.append(recorder.losses[0])
         by_label = any(
             contrast.loss.negatives(labels, labels) is not None

@@ -92,8 +92,8 @@ def _run_rank(rank: int, folder: str, port: int) -> None:
 
 def _half(batch: Views, rank: int) -> Views:
     count = len(batch.labels) // 2
-    own = slice(rank * count, (rank + 1) * count)
-    return Views([view[own] for view in batch.images], batch.labels[own], batch.indices[own])
+    rows = slice(rank * count, (rank + 1) * count)
+    return Views([view[rows] for view in batch.images], batch.labels[rows], batch.indices[rows])
 
 
 def _compared(module: PretrainModule) -> dict[str, Tensor]:

@@ -24,8 +24,8 @@ from .detection import load_detector as load_detector
 from .detection import paste_masks as paste_masks
 from .detection import precise_batch_norm as precise_batch_norm
 from .detection import read_results as read_results
-from .detection import save_pictures as save_pictures
-from .detection import save_run as save_run
+from .detection import save_detection_pictures as save_detection_pictures
+from .detection import save_detection_run as save_detection_run
 from .detection import write_results as write_results
 from .features import Features as Features
 from .features import cached_features as cached_features
@@ -86,17 +86,23 @@ from .suite import SuiteRecords as SuiteRecords
 from .suite import Task as Task
 from .suite import run_suite as run_suite
 
+_RENAMED = {
+    "save_run": "save_detection_run",
+    "save_pictures": "save_detection_pictures",
+    "run_records": "detection.run_records",
+}
+
 
 def __getattr__(name: str) -> object:
-    """The name of release 0.1.0, for one more release."""
-    if name != "run_records":
+    """Former names of what is about detection alone, for one more release."""
+    if name not in _RENAMED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    successor = _RENAMED[name]
     warnings.warn(
-        "instdisc.transfer.run_records is that of a room now: detection.run_records, "
-        "segmentation.run_records or landmarks.run_records; here it is the first",
-        DeprecationWarning,
+        f"instdisc.transfer.{name} is called instdisc.transfer.{successor} now; the former name "
+        "goes with the next release",
+        FutureWarning,
         stacklevel=2,
     )
-    from .detection import run_records
-
-    return run_records
+    room, _, function = successor.rpartition(".")
+    return getattr(globals()[room], function) if room else globals()[function]

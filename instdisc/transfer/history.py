@@ -1,4 +1,4 @@
-"""What a module that trains a copy of a backbone knows of its own making.
+"""How a module that trains a copy of a backbone was made.
 
 A record says whose result it is and how it was trained. By the time of the test the backbone has
 changed, and the module may come from a checkpoint: so it remembers.

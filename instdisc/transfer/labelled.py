@@ -108,8 +108,8 @@ def check_labels(labels: Tensor, num_classes: int, name: str) -> Tensor:
         >>> check_labels(torch.tensor([0, -1, 1]), 2, "train")
         tensor([0, 2])
     """
-    known = (labels >= 0).nonzero()[:, 0].cpu()
-    if not len(known):
+    labelled = (labels >= 0).nonzero()[:, 0].cpu()
+    if not len(labelled):
         raise ValueError(f"`{name}` must hold images of known class, got none in {len(labels)}")
     outside = ((labels < -1) | (labels >= num_classes)).nonzero()[:, 0]
     if len(outside):
@@ -118,7 +118,7 @@ def check_labels(labels: Tensor, num_classes: int, name: str) -> Tensor:
             f"`{name}`: label {int(labels[row])} of image {row} is outside the "
             f"{num_classes} classes"
         )
-    return known
+    return labelled
 
 
 def count_classes(labels: Tensor, classes: Sequence[str], name: str) -> int:

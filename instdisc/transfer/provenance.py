@@ -28,7 +28,7 @@ def about_run(
     Args:
         backbone: as it is before the task.
         test: what is tested on.
-        about: what is to be said instead, as far as it says something.
+        about: overrides what the backbone and the set say, field by field.
         view: how the images of the test are shown.
 
     Example:

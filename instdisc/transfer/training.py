@@ -33,7 +33,7 @@ def quiet_trainer(
     """A trainer that writes nothing, neither to disk nor on the screen.
 
     Args:
-        accelerator: Lightning's, like the next two.
+        accelerator: of Lightning's Trainer.
         devices: how many, or which.
         precision: of the arithmetic.
         epochs: to train.
@@ -181,10 +181,10 @@ def pictures_folder(pictures: str | Path | None) -> Path | None:
 
 
 class StepTeller(Callback):
-    """Tells how many steps of the optimiser are done, after each.
+    """Reports the progress after each step of the optimiser.
 
     Args:
-        tell: gets the steps done and the steps in all; ``None``: nobody is told.
+        tell: called with the steps done and the total; ``None``: not called.
     """
 
     def __init__(self, tell: Callable[[int, int], None] | None) -> None:

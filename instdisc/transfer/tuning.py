@@ -81,12 +81,12 @@ def labelled_sets(
             f"`share` and `per_class` exclude each other, got {share} and {per_class}. Leave one."
         )
     num_classes = count_classes(train.labels, train.classes, "train")
-    known, asked = (
+    labelled, asked = (
         ImageSubset(images, check_labels(images.labels, num_classes, role))
         for role, images in (("train", train), ("test", test))
     )
     if per_class is not None:
-        known = StratifiedSubset(known, per_class=per_class, seed=seed)
+        labelled = StratifiedSubset(labelled, per_class=per_class, seed=seed)
     elif share != 1:
-        known = StratifiedSubset(known, share, seed=seed)
-    return known, asked
+        labelled = StratifiedSubset(labelled, share, seed=seed)
+    return labelled, asked

@@ -214,14 +214,14 @@ def test_a_way_of_ones_own_to_write_stays(tmp_path):
 
 def test_what_others_write_now_stays(tmp_path):
     begun, end = FORK.Event(), FORK.Event()
-    from instdisc.writing import remove_leftovers, write_whole
+    from instdisc.writing import remove_leftovers, write_atomically
 
     def slowly(file):
         file.write_text("all")
         begun.set()
         end.wait(30)
 
-    process = FORK.Process(target=write_whole, args=(tmp_path / "a.txt", slowly))
+    process = FORK.Process(target=write_atomically, args=(tmp_path / "a.txt", slowly))
     process.start()
     assert begun.wait(30)
     assert remove_leftovers(tmp_path) == []

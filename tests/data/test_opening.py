@@ -13,7 +13,7 @@ from instdisc.data import (
     open_images,
     split_per_class,
 )
-from instdisc.data.layout import kinds_of
+from instdisc.data.layout import kinds_of, locate
 from instdisc.data.opening import LAYOUTS
 
 PARTS = ("all", "train", "test")
@@ -28,6 +28,13 @@ def make(root, classes, count=10):
 
 def opened(name, root=None):
     return [open_images(name, root, part=part) for part in PARTS]
+
+
+def test_layouts_of_a_place_by_their_former_name():
+    place = locate("eurosat", None, LAYOUTS)
+    with pytest.warns(FutureWarning, match="`Place.known` is called `layouts` now"):
+        assert place.known is place.layouts
+    assert [layout.name for layout in place.layouts] == ["eurosat"]
 
 
 def test_name_of_the_catalog(tmp_path):

@@ -52,8 +52,8 @@ def results(share):
     voc, coco, store = (metric.compute() for metric in metrics)
     per_class = {kind: result.per_class for kind, result in coco.items()}
     # What was gathered can be given to a function: it gathers nothing.
-    again = voc_average_precision(*([getattr(one, n) for one in store] for n in ("found", "true")),
-                                  num_classes=2)  # fmt: skip
+    detections, true = [image.detections for image in store], [image.true for image in store]
+    again = voc_average_precision(detections, true, num_classes=2)
     assert torch.equal(again.per_class, voc.per_class)
     stored = [(one.image, one.true_masks, one.areas) for one in store]
     return voc.per_class, per_class, stored, rows(share)
@@ -117,7 +117,7 @@ def test_one_object_stays_a_row():
             [Detections(box, one, torch.ones(1), None)], [Objects(box, one, None, no, no)], one
         )
     (image,) = store.compute()
-    assert image.true.labels.shape == image.found.scores.shape == image.areas.shape == (1,)
+    assert image.true.labels.shape == image.detections.scores.shape == image.areas.shape == (1,)
     assert voc.compute().mean(0.5) == 1
 
 

@@ -217,7 +217,7 @@ def test_test_validate_and_predict(case, tmp_path):
     assert len(found) == 5
     if case.room is detection:
         for one, seen in zip(found, case.result.images, strict=True):
-            torch.testing.assert_close(one.boxes, seen.found.boxes, check_dtype=False)
+            torch.testing.assert_close(one.boxes, seen.detections.boxes, check_dtype=False)
             assert one.masks.shape == (len(one.boxes), 64, 64)
     elif case.room is segmentation:
         assert {(one.dtype, one.shape) for one in found} == {(torch.uint8, (64, 64))}
@@ -257,7 +257,8 @@ def test_predictions(case, tmp_path):
     if case.room is detection:
         images = case.result.images
         assert (
-            kept["boxes_ends"].tolist() == np.cumsum([len(o.found.boxes) for o in images]).tolist()
+            kept["boxes_ends"].tolist()
+            == np.cumsum([len(o.detections.boxes) for o in images]).tolist()
         )
         assert kept["boxes"].shape == (len(kept["scores"]), 4)
         assert kept["areas"].shape == kept["labels"].shape == kept["scores"].shape
@@ -340,8 +341,16 @@ def test_release_0_1_0_still_calls(case):
             assert case.module.evaluation is case.module.result
         import instdisc.transfer
 
-        with pytest.warns(DeprecationWarning, match="detection.run_records"):
-            assert instdisc.transfer.run_records is detection.run_records
+        for room, name, successor in (
+            (instdisc.transfer, "run_records", detection.run_records),
+            (instdisc.transfer, "save_run", detection.save_detection_run),
+            (detection, "save_pictures", detection.save_detection_pictures),
+        ):
+            with pytest.warns(FutureWarning, match=f"{name} is called .*{successor.__name__} now"):
+                assert getattr(room, name) is successor
+        image = case.module.result.images[0]
+        with pytest.warns(FutureWarning, match="`ImageResults.found` is called `detections` now"):
+            assert image.found is image.detections
     if case.room is landmarks:
         with pytest.warns(DeprecationWarning, match="errors is result.errors now"):
             assert case.module.errors is case.module.result.errors

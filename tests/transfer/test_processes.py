@@ -74,7 +74,7 @@ def detection(world):
     module.detector.forward = found
     trainer(world).validate(module, datamodule=data, verbose=False)
     evaluation = module.result
-    images = [(one.image, one.found.scores) for one in evaluation.images]
+    images = [(one.image, one.detections.scores) for one in evaluation.images]
     intervals = evaluation.intervals(num_resamples=20)
     return {"numbers": evaluation.numbers, "images": images, "intervals": intervals}
 

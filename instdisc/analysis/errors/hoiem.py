@@ -152,7 +152,7 @@ def hoiem_of(
 
     Args:
         overlaps: of `find_overlaps`.
-        classes: see `hoiem`, like the rest.
+        classes: see `hoiem`.
         similar: see there.
         strong: see there.
         weak: see there.

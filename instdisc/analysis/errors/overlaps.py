@@ -168,7 +168,7 @@ def find_overlaps(
         num_classes: C.
         kind: overlap of boxes or of masks, which both must have then.
         most: detections of an image, those with the best scores; ``None`` for all. How many are
-            left out is said once.
+            left out is logged once.
         least: overlap of a pair; those below are none.
 
     Raises:

@@ -46,7 +46,7 @@ def tide_records(
     Args:
         detections: of each image, e.g. of `instdisc.transfer.read_results`.
         images: the test set.
-        kind: see `tide`, like the next two.
+        kind: see `tide`.
         threshold: see there.
         background: see there.
         num_resamples: draws of the images for the intervals; 0 for none.
@@ -102,7 +102,7 @@ def hoiem_records(
     Args:
         detections: see `tide_records`, like what is not said here.
         images: see there.
-        similar: see `hoiem`, like the next three.
+        similar: see `hoiem`.
         kind: see there.
         strong: see there.
         weak: see there.

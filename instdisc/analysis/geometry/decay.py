@@ -91,7 +91,7 @@ def decay_of(
     Args:
         eigenvalues: of a covariance.
         available: ranks that there can be, see `num_ranks`.
-        first: see `alpha_req`, like the next two.
+        first: see `alpha_req`.
         last: last rank.
         weights: of the ranks.
 

@@ -93,7 +93,7 @@ def predictors(
 
     Source:
         Kendall, "The treatment of ties in ranking problems" (1945): tau-b. The question is that of
-        Zhao et al. (2021) and Islam et al. (2021); nobody else's tool answers it.
+        Zhao et al. (2021) and Islam et al. (2021).
 
     Example:
         >>> cheap, worth = (1.0, 2.0, 3.0, 4.0), (50.0, 60.0, 55.0, 70.0)
@@ -175,7 +175,7 @@ def predict_transfer(
     """`predictors` as records and arrays.
 
     Args:
-        records: see `predictors`, like the rest.
+        records: see `predictors`.
         source: sets of the pretraining.
         results: tasks that are transfer results.
         num_resamples: for the intervals.

@@ -30,7 +30,7 @@ class Number(NamedTuple):
     """What a value is.
 
     Attributes:
-        task: see `Record`, like the next two.
+        task: see `Record`.
         dataset: on what.
         metric: what was measured.
         settings: those in which it differs from other numbers of that name, as a text.
@@ -71,7 +71,7 @@ class NumberTable(NamedTuple):
 def number_table(records: Iterable[Record]) -> NumberTable:
     """Values of records by what they are and whose.
 
-    A checkpoint is told by the hash of its weights, else by method and file. Records of several
+    A checkpoint is known by the hash of its weights, else by method and file. Records of several
     seeds are averaged. Records of one checkpoint and seed that differ in settings or view are
     different numbers.
 

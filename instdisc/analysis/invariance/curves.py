@@ -68,7 +68,7 @@ def evaluate_invariance(
         arrays: a ``.npz`` file, for `invariance_figure`: ``transforms``, ``units`` and ``stages``
             by name, of each transform ``NAME_strengths`` (G + 1,) from 0 on and ``NAME`` (S, G +
             1), ``base`` (S,), and where classes are known ``intra_category`` (S,).
-        progress: is told the passes over the network done and in all.
+        progress: called as ``progress(done, total)``, counted in passes over the network.
 
     Returns:
         For each stage a record per transform, ``"invariance to crop"``, and

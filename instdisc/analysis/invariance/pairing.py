@@ -45,7 +45,7 @@ class PairedFactor(NamedTuple):
 def pair_factors(
     train: Factors, num_train: int, test: Factors, num_test: int
 ) -> list[PairedFactor]:
-    """The factors that differ between images, to fit and to test; the others are said once.
+    """The factors that differ between images, to fit and to test; the others are logged once.
 
     Args:
         train: by name, see `factor_probes`.

@@ -60,7 +60,7 @@ def compare_passes(
         batch_size: images at once.
         num_workers: processes that read.
         device: where to transform and to compute features.
-        progress: is told the passes done and in all.
+        progress: called as ``progress(done, total)``, counted in passes over the network.
 
     Returns:
         What each of S stages makes of them, and their labels ``(N,)`` int64.
@@ -94,8 +94,8 @@ def compare_passes(
             labels.append(batch.labels)
     stages = []
     for parts in zip(*batches, strict=True):
-        whole = torch.cat([cosines for _, cosines in parts], 1).T  # (N, steps)
-        split = whole.split([len(values) for values in curves.values()], dim=1)
+        joined = torch.cat([cosines for _, cosines in parts], 1).T  # (N, steps)
+        split = joined.split([len(values) for values in curves.values()], dim=1)
         units_of_all = torch.cat([units for units, _ in parts])
         stages.append(StageCosines(units_of_all, dict(zip(curves, split, strict=True))))
     return stages, torch.cat(labels)

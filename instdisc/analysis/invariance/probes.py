@@ -35,7 +35,7 @@ class FactorProbes(NamedTuple):
         factors: F names, as they were given, without those that are the same for all images.
         metrics: F times ``"R2"`` or ``"accuracy"``.
         scores: ``(F, S)`` float64: R2, 1 at best, below 0 where the mean would do better; or the
-            share of the images whose class is told.
+            share of the images whose class is predicted.
         chance: ``(F,)`` what features without information give: 0, or the share of the most
             frequent class.
         intervals: ``(F, S, 2)`` ends of the 95 % interval over test images: of R2 by bootstrap, of
@@ -65,12 +65,12 @@ def factor_probes(
 ) -> FactorProbes:
     """Linear probes of each stage for each factor.
 
-    The columns of the features are scaled to unit variance on `train`. A factor of numbers is told
-    by ridge regression; its score is R2 on `test`, the mean over its columns:
+    The columns of the features are scaled to unit variance on `train`. A factor of numbers is
+    predicted by ridge regression; its score is R2 on `test`, the mean over its columns:
 
         R2 = 1 - sum (y - y^)^2 / sum (y - mean y)^2
 
-    A factor of classes is told by the largest of C regressions to -1 and 1; its score is the
+    A factor of classes is predicted by the largest of C regressions to -1 and 1; its score is the
     accuracy. The penalty, of each factor and stage, is the one with the least error on left-out
     images of `train`, each left out by itself; it is relative to the number of images: ``penalty
     * N * |w|^2`` against the sum of squared errors.

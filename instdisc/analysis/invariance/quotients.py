@@ -111,7 +111,7 @@ def _class_above(means: Sequence[float], sums: Tensor, counts: Tensor, others: T
 
     A resample without an image that has another of its class counts as all images do.
     """
-    whole = means[0] / means[1]
-    pairs = torch.where(counts.sum(1) > 0, sums.sum(1) / counts.sum(1).clamp(min=1), whole)
+    ratio = means[0] / means[1]
+    pairs = torch.where(counts.sum(1) > 0, sums.sum(1) / counts.sum(1).clamp(min=1), ratio)
     base = 2 * others.mean(1) - means[2]
-    return (2 * pairs - whole - base) / (1 - base)
+    return (2 * pairs - ratio - base) / (1 - base)

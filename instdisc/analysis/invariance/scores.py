@@ -1,4 +1,4 @@
-"""How well factors are told, with intervals over the images of a test set.
+"""How well factors are predicted, with intervals over the images of a test set.
 
 Legend: M images, T columns of numbers, r resamples, Q factors.
 """
@@ -63,7 +63,7 @@ def r2_intervals(
         wrong, first, second = (times @ table).tensor_split(3, dim=1)  # (r, T) sums
         spread = second - first.square() / count
         # A resample of a few images may hold one value only.
-        whole = centred.square().sum(0)
-        told.append(1 - wrong / torch.where(spread > 1e-9 * whole, spread, whole))
+        total = centred.square().sum(0)
+        told.append(1 - wrong / torch.where(spread > 1e-9 * total, spread, total))
     values = torch.cat(told)  # (R, T)
     return [percentiles(values[:, column].mean(1), 0.95) for column in columns]

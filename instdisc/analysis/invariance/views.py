@@ -70,7 +70,7 @@ def pooled_stages(
     """The features of every stage by the frozen backbone, in one pass.
 
     Args:
-        backbone: see `extract_stages`, like the rest.
+        backbone: see `extract_stages`.
         images: whose features.
         policy: how the view is made.
         grid: see `pooled_maps`.

@@ -56,8 +56,8 @@ def image_distances(
         lpips_weights: files of weights by ``"alex"``, ``"vgg"``, ``"squeeze"``.
 
     Returns:
-        By name ``(B,)`` float64. ``"ms_ssim"`` is left out, and said once, where a side is
-        below 176 px.
+        By name ``(B,)`` float64. ``"ms_ssim"`` is left out, with one line in the log, where a
+        side is below 176 px.
 
     Raises:
         TypeError: if they are no float tensors.

@@ -88,7 +88,7 @@ def invert(
         steps: T; ``None``: the recipe's.
         learning_rate: of Adam; ``None``: the recipe's.
         recipe: ``"zhao"`` or ``"dip"``, see `ZHAO_RECIPE` and `DIP_RECIPE`.
-        channels: of each level of the networks, see `PriorRecipe.shaped`, like the next two.
+        channels: of each level of the networks, see `PriorRecipe.shaped`.
         kernels: side of each level's convolutions.
         depth: number of levels; ``None``: six at 224 px, four at 64.
         total_variation: weight of the mean absolute difference of neighbouring pixels, which run

@@ -68,7 +68,7 @@ def perceptual_distance(
         ValueError: if there is no such network, the file holds another network's weights or is
             damaged, or an image is too small.
 
-    Other weights of the same network than torchvision's are taken, and said once.
+    Other weights of the same network than torchvision's are taken, with one line in the log.
 
     Source:
         Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric"

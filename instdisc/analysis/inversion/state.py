@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from instdisc import checks
-from instdisc.writing import write_whole
+from instdisc.writing import write_atomically
 
 _FORMAT = "instdisc inversion 1"
 
@@ -60,7 +60,7 @@ def save_state(
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
-    write_whole(path, lambda file: torch.save(content, file))
+    write_atomically(path, lambda file: torch.save(content, file))
 
 
 def load_state(

@@ -144,7 +144,7 @@ def stage_components(
         backbone: frozen, and checked not to change.
         images: those that are shown together; all count in the components.
         stage: a number from 1, shallow to deep.
-        image_size: see `extract_features`, like the rest.
+        image_size: see `extract_features`.
         batch_size: images at once.
         num_workers: processes that read.
         device: where the maps are computed.

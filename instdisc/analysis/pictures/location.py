@@ -91,7 +91,7 @@ def location_similarity(
         images: whose maps.
         stage: a number from 1, shallow to deep.
         location: in the view, see `similarity_map`.
-        image_size: see `extract_features`, like the rest.
+        image_size: see `extract_features`.
         batch_size: images at once.
         num_workers: processes that read.
         device: where the maps are computed.

@@ -58,7 +58,7 @@ def compare_locations(
     about: About | None = None,
     arrays: str | Path | None = None,
 ) -> list[Record]:
-    """How far a place of an image is told from the others: cosines of one cell with all.
+    """How far features distinguish places of an image: cosines of one cell with all.
 
     Args:
         backbones: by name; frozen, and checked not to change.

@@ -115,7 +115,7 @@ def mistake_records(
     Args:
         runs: by the classifier's name.
         predictions: likewise.
-        test: see `compare_predictions`, like the next four.
+        test: see `compare_predictions`.
         num_errors: E.
         thumbnail: S.
         about: of the records of pairs.

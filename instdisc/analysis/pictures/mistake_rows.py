@@ -60,7 +60,7 @@ def compare_mistakes(
         train: images to learn from; those of unknown class are left out.
         test: what is classified; likewise.
         probe: ``"knn"`` (see `evaluate_knn`) or ``"readout"`` (see `evaluate_readout`).
-        num_errors: see `compare_predictions`, like the next.
+        num_errors: see `compare_predictions`.
         thumbnail: in pixels; 0 for none.
         seed: of the readout and the intervals.
         image_size: see `extract_features`.

@@ -41,8 +41,8 @@ def convolve(images: Tensor, kernels: Tensor) -> Tensor:
     size = padded.shape[2:]
     # Through Fourier space: a kernel of 80 x 80 costs no more than one of 3 x 3.
     spectrum = torch.fft.rfft2(padded) * torch.fft.rfft2(kernels.flip(1, 2)[:, None], s=size)
-    whole = torch.fft.irfft2(spectrum, s=size)
-    return whole[:, :, 2 * radius :, 2 * radius :]
+    blurred = torch.fft.irfft2(spectrum, s=size)
+    return blurred[:, :, 2 * radius :, 2 * radius :]
 
 
 def disk(radius: float, device: torch.device) -> Tensor:

@@ -29,7 +29,7 @@ class Classifier:
             where there is no head.
         head: from features to logits; ``None``: see `fit_readout`.
         seed: of the readout.
-        image_size: see `extract_features`, like the rest.
+        image_size: see `extract_features`.
         batch_size: images at once.
         num_workers: processes that read.
         device: where to compute.

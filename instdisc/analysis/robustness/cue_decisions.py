@@ -51,13 +51,13 @@ def evaluate_shape_bias(
 
     Args:
         backbone: frozen; checked not to change.
-        train: plain images of the classes, by whose names they are told; a classifier learns from
+        train: plain images, whose classes are matched by name; a classifier learns from
             them. Cue-conflict images of other shapes or textures are counted and left out.
         cues: see `CueConflict`.
         classifier: ``"class_mean"``: the class whose mean of unit features is nearest by cosine;
             ``"readout"``: see `fit_readout`.
         seed: of the readout.
-        image_size: see `extract_features`, like the next three.
+        image_size: see `extract_features`.
         batch_size: images at once.
         num_workers: processes that read.
         device: where to compute.

@@ -61,7 +61,7 @@ def evaluate_distribution_shift(
         head: from features ``(N, D)`` to logits ``(N, C)``, e.g. the classifier of a fine-tuned
             network; ``None``: a readout is fitted.
         seed: of the readout and the intervals.
-        image_size: see `extract_features`, like the next three.
+        image_size: see `extract_features`.
         batch_size: images at once.
         num_workers: processes that read.
         device: where to compute.

@@ -37,8 +37,8 @@ def open_imagenet_c(root: str | Path) -> dict[str, list[ImageFolder]]:
     """The images of each corruption at severities 1 to 5: ``CORRUPTION/SEVERITY/WNID/*.JPEG``.
 
     Args:
-        root: the folder that holds the corruptions' folders. Those that are not there are said
-            once; other folders, such as the four extra corruptions, are passed over.
+        root: the folder that holds the corruptions' folders. Those that are missing are
+            logged once; other folders, such as the four extra corruptions, are passed over.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -105,7 +105,7 @@ def evaluate_imagenet_c(
         root: see `open_imagenet_c`.
         head: from features to logits; ``None``: a readout is fitted.
         seed: of the readout and the intervals.
-        image_size: see `extract_features`, like the next three.
+        image_size: see `extract_features`.
         batch_size: images at once.
         num_workers: processes that read.
         device: where to compute.

@@ -48,13 +48,13 @@ def evaluate_out_of_distribution(
     """Whether low confidence gives away images of no class, as ImageNet-O tests.
 
     Args:
-        backbone: see `evaluate_distribution_shift`, like the next two.
+        backbone: see `evaluate_distribution_shift`.
         train: what a readout learns from.
         test: what belongs to the classes.
         outliers: what does not. If the classifier knows its class names, logits are restricted to
             them and the images of `test` to those classes (ImageNet-O: 200); images without
             labels, or of other names, are scored with all classes.
-        head: see `evaluate_distribution_shift`, like the rest.
+        head: see `evaluate_distribution_shift`.
         seed: of the readout and the intervals.
         image_size: side of a view.
         batch_size: images at once.

@@ -53,7 +53,7 @@ def outlier_auroc(confidences: Tensor, outliers: Tensor) -> Tensor:
     """The chance that an outlier is less confident than another image; ties count one half.
 
     Args:
-        confidences: see `outlier_aupr`, like the rest.
+        confidences: see `outlier_aupr`.
         outliers: the positive class.
 
     Returns:

@@ -56,7 +56,7 @@ def draw_uniform(
     """``(B, K)`` float32 between `low` and `high`, never one of them.
 
     Args:
-        keys: see `draw_words`, like the next two.
+        keys: see `draw_words`.
         count: K.
         stream: another one has other numbers.
         low: lower end.
@@ -76,7 +76,7 @@ def draw_normal(keys: Tensor, count: int, stream: int = 0) -> Tensor:
     """``(B, K)`` float32 of the standard normal law (Box and Muller).
 
     Args:
-        keys: see `draw_words`, like the rest.
+        keys: see `draw_words`.
         count: K.
         stream: another one has other numbers.
 

@@ -115,8 +115,8 @@ def _hsic(x: Tensor, y: Tensor) -> float:
     of_x, of_y = x.square().sum(1), y.square().sum(1)  # the diagonals
     both = float(of_x @ of_y)
     sums = float(of_x.sum() * of_y.sum()) / ((count - 1) * (count - 2))
-    whole = _cross(x, y) - both + sums - 2 / (count - 2) * both
-    return whole / (count * (count - 3))
+    centred = _cross(x, y) - both + sums - 2 / (count - 2) * both
+    return centred / (count * (count - 3))
 
 
 def _cross(x: Tensor, y: Tensor) -> float:

@@ -58,7 +58,7 @@ def evaluate_last_stages(
         seed: see `finetune`; also of the batches of CKA.
         last_stages: each k, from 0 (the classifier alone) to the number of stages; ``None``: all.
             The layers before the first stage never train here.
-        grid: see `finetune`, like the next four.
+        grid: see `finetune`.
         tune_epochs: with each recipe of the grid.
         epochs: for the result.
         share: of the labels of each class.
@@ -67,7 +67,7 @@ def evaluate_last_stages(
         batch_size: images in a Gram matrix of CKA; that of the training stands in the recipe.
         num_workers: processes that read.
         device: where to compute.
-        progress: is told the epochs done and the epochs in all, after each.
+        progress: called as ``progress(done, total)`` after each epoch.
         about: what the records say instead of what backbone and test set tell.
         arrays: a ``.npz`` file for ``last_stages`` (K), ``top1``, ``top1_low``, ``top1_high`` (K,
             in %), ``stage`` (S names), and ``cka``, ``cka_low``, ``cka_high`` ``(K, S)``.

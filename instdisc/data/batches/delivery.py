@@ -46,7 +46,7 @@ class Delivery:
         if self._stream is None and self.device.type == "cuda":
             self._stream = torch.cuda.Stream(self.device)
         sent = map(self._send, batches)
-        return map(_arrive, one_ahead(sent) if _works_beside(self.device) else sent)
+        return map(_arrive, prefetch(sent) if _works_beside(self.device) else sent)
 
     def _send(self, batch: Any) -> _Sent:
         with nullcontext() if self._stream is None else torch.cuda.stream(self._stream):
@@ -72,7 +72,7 @@ def _works_beside(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
-def one_ahead(batches: Iterator[_T]) -> Iterator[_T]:
+def prefetch(batches: Iterator[_T]) -> Iterator[_T]:
     """The same batches, each asked for before the one before it is handed out.
 
     Whatever is raised in place of a batch comes after all batches before it.

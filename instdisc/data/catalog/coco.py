@@ -30,12 +30,12 @@ def _read_largest_box(root: Path, split: str) -> ImageSource:
     annotated = _read_json(root, listed_in)
     try:
         names = {image["id"]: image["file_name"] for image in annotated["images"]}
-        categories = {one["id"]: one["name"] for one in annotated["categories"]}
+        categories = {entry["id"]: entry["name"] for entry in annotated["categories"]}
         largest: dict[int, tuple[float, int]] = {}
-        for one in annotated["annotations"]:
-            area = one["bbox"][2] * one["bbox"][3]
-            if area > largest.get(one["image_id"], (0, 0))[0] and not one["iscrowd"]:
-                largest[one["image_id"]] = (area, one["category_id"])
+        for box in annotated["annotations"]:
+            area = box["bbox"][2] * box["bbox"][3]
+            if area > largest.get(box["image_id"], (0, 0))[0] and not box["iscrowd"]:
+                largest[box["image_id"]] = (area, box["category_id"])
         number = {identity: index for index, identity in enumerate(sorted(categories))}
         kept = sorted(largest, key=names.__getitem__)
         labels = torch.tensor([number[largest[image][1]] for image in kept], dtype=torch.int64)

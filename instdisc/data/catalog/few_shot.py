@@ -31,13 +31,13 @@ _BASE_SHARE = 5 / 6  # of the 600 images of a base class: 500 to train
 
 def tiered_classes() -> dict[str, list[str]]:
     """The wnids of each split, sorted; the file that lists them names its source."""
-    found: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    wnids: dict[str, list[str]] = {"train": [], "val": [], "test": []}
     text = Path(__file__).with_name("tiered_imagenet.txt").read_text(encoding="utf-8")
     for line in text.splitlines():
         if line and not line.startswith("#"):
             split, wnid = line.split()
-            found[split].append(wnid)
-    return {split: sorted(wnids) for split, wnids in found.items()}
+            wnids[split].append(wnid)
+    return {split: sorted(names) for split, names in wnids.items()}
 
 
 def _read_mini(root: Path, split: str) -> ImageSource:

@@ -73,10 +73,10 @@ def require_class_folders(root: Path, name: str, count: int) -> Path:
         LayoutError: if it is not there, or holds another number of them.
     """
     folder = require_folder(root, name)
-    found = class_folders(folder)
-    if len(found) != count:
+    folders = class_folders(folder)
+    if len(folders) != count:
         raise LayoutError(
-            f"{name}/ holds {len(found)} class folders instead of {count} ({contents(folder, 3)})"
+            f"{name}/ holds {len(folders)} class folders instead of {count} ({contents(folder, 3)})"
         )
     return folder
 

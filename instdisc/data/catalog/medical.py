@@ -67,10 +67,10 @@ def _chest_folders(root: Path) -> dict[str, str]:
     names = ["images", *(path.name for path in list_folder(root))]
     folders = [name for name in names if "images" in name]
     inner = [os.path.join(folder, "images") for folder in folders]
-    found = [folder for folder in [*folders, *inner] if (root / folder).is_dir()]
-    if not found:
+    present = [folder for folder in [*folders, *inner] if (root / folder).is_dir()]
+    if not present:
         raise LayoutError("there is no folder images/ or images_001/images/")
-    return {name: folder for folder in reversed(found) for name in os.listdir(root / folder)}
+    return {name: folder for folder in reversed(present) for name in os.listdir(root / folder)}
 
 
 ISIC = CatalogEntry(

@@ -18,7 +18,7 @@ def _dtype(code: str, align: object = False, copy: object = False) -> np.dtype:
 
 # The function that numpy's arrays are pickled with; its module has had two names.
 _RECONSTRUCT = np.zeros(1).__reduce__()[0]
-_KNOWN = {
+_ALLOWED = {
     ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
     ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
     ("numpy", "ndarray"): np.ndarray,
@@ -47,9 +47,9 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("_codecs", "encode"):  # bytes of Python 3 in an old protocol
             return _encode
-        if (module, name) not in _KNOWN:
+        if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(f"it wants to load {module}.{name}")
-        return _KNOWN[module, name]
+        return _ALLOWED[module, name]
 
 
 def _encode(text: str, encoding: str) -> bytes:

@@ -52,9 +52,9 @@ def _read_largest_object(root: Path, split: str) -> ImageSource:
     names = [images.path(index).name for index in range(len(images))]
     require_files(masks, names, "RGB/")
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # the decoder lets other threads run
-        found = list(pool.map(_largest_object, [masks / name for name in names]))
-    labels = torch.tensor(found)
-    kept = [name for name, label in zip(names, found, strict=True) if label >= 0]
+        largest = list(pool.map(_largest_object, [masks / name for name in names]))
+    labels = torch.tensor(largest)
+    kept = [name for name, label in zip(names, largest, strict=True) if label >= 0]
     if not kept:
         raise LayoutError("no mask in GT/LABELS/ has an object")
     return ImageFiles(

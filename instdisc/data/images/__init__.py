@@ -1,4 +1,4 @@
-"""Images and their labels, from wherever they are."""
+"""Images and their labels: folders, tables, lists, tensors."""
 
 from .arrays import ImageArray as ImageArray
 from .files import ImageFiles as ImageFiles

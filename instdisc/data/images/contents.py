@@ -53,7 +53,7 @@ def file_keys(
 
     Args:
         root: the folder.
-        paths: N files relative to it. One that is gone has a key of its own.
+        paths: N files relative to it. A missing file has a key, too.
         memory: the folder that remembers; ``True`` for one in this user's cache folder
             (``$XDG_CACHE_HOME`` or the platform's own), ``False`` or ``None`` for none.
 
@@ -159,7 +159,7 @@ def _joined(stored: _Memory, rows: np.ndarray, seen: _Memory) -> _Memory:
 
 
 def _stamps(root: bytes, names: list[bytes]) -> np.ndarray:
-    """``(N, 4)`` int64: size, times of change in ns and number of each file; -1 if it is gone."""
+    """``(N, 4)`` int64: size, times of change in ns and number of each file; -1 if missing."""
     stamps = []
     for name in names:
         try:

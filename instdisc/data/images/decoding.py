@@ -68,7 +68,7 @@ def decode_file(path: Path) -> Tensor:
 
 @contextmanager
 def open_image(path: Path, what: str = "image") -> Iterator[Image.Image]:
-    """A file as an image of PIL, for whoever wants its values as they are, e.g. of a mask.
+    """A file as an image of PIL, with its values as they are, e.g. those of a mask.
 
     Args:
         path: the file.

@@ -65,19 +65,19 @@ class ImageFolder(ImageFiles):
         if not root.is_dir():
             raise FileNotFoundError(f"`root` must be a folder of images, got {str(root)!r}")
         if isinstance(index, bool):
-            found = find_images(root, cache_folder() if index else None)
+            branches = find_images(root, cache_folder() if index else None)
         else:
-            found = find_images(root, Path(index))
-        loose = found.pop("")
-        if found and len(loose):
+            branches = find_images(root, Path(index))
+        loose = branches.pop("")
+        if branches and len(loose):
             raise ValueError(
                 f"{root} holds class folders and also {len(loose)} images of no class, "
                 f"{loose[0]!r} first. Move them into class folders, or all images into one "
                 "flat folder."
             )
-        refuse_parts(root, found)
-        empty = [name for name, files in found.items() if not len(files)]
-        if not len(loose) and len(empty) == len(found):
+        refuse_parts(root, branches)
+        empty = [name for name, files in branches.items() if not len(files)]
+        if not len(loose) and len(empty) == len(branches):
             kinds = ", ".join(sorted(SUFFIXES))
             raise ValueError(
                 f"`root` must be a folder of images, got {str(root)!r}, which holds no image "
@@ -88,13 +88,13 @@ class ImageFolder(ImageFiles):
                 f"{len(empty)} class folders of {root} hold no image: "
                 f"{', '.join(empty[:10])}. Fill or remove them."
             )
-        counts = torch.tensor([len(files) for files in found.values()])
+        counts = torch.tensor([len(files) for files in branches.values()])
         super().__init__(
             root,
-            PackedPaths.join(list(found.values())) if found else loose,
-            torch.repeat_interleave(torch.arange(len(found)), counts)
-            if found
+            PackedPaths.join(list(branches.values())) if branches else loose,
+            torch.repeat_interleave(torch.arange(len(branches)), counts)
+            if branches
             else torch.full((len(loose),), UNKNOWN_LABEL),
-            classes=list(found),
+            classes=list(branches),
             on_unreadable=on_unreadable,
         )

@@ -47,7 +47,7 @@ def find_images(root: str | Path, index: Path | None = None) -> dict[str, Packed
 
     Args:
         root: the folder.
-        index: folder of the index files. One of them remembers what was found, if that was much;
+        index: folder of the index files. One of them remembers the paths, if there are many;
             from then on only folders that have changed since are scanned again.
 
     Returns:
@@ -55,28 +55,28 @@ def find_images(root: str | Path, index: Path | None = None) -> dict[str, Packed
     """
     place = os.path.realpath(root)
     file = None if index is None else file_about(place, index)
-    known = {} if file is None else _load(file, place)
-    found = _scan(place, known)
-    if file is not None and sum(len(branch.files) for branch in found.values()) >= LEAST:
-        fresh = found.keys() == known.keys() and all(found[name] is known[name] for name in found)
-        if not fresh:
-            _save(file, place, found)
-    return {name: branch.files for name, branch in found.items()}
+    remembered = {} if file is None else _load(file, place)
+    branches = _scan(place, remembered)
+    if file is not None and sum(len(branch.files) for branch in branches.values()) >= LEAST:
+        same = all(branch is remembered.get(name) for name, branch in branches.items())
+        if not same or len(branches) != len(remembered):
+            _save(file, place, branches)
+    return {name: branch.files for name, branch in branches.items()}
 
 
-def _scan(root: str, known: dict[str, Branch]) -> dict[str, Branch]:
-    top = known.get("")
+def _scan(root: str, remembered: dict[str, Branch]) -> dict[str, Branch]:
+    top = remembered.get("")
     if top is not None and _is_fresh(root, top):
-        names = [name for name in known if name]
+        names = [name for name in remembered if name]
     else:
         top, names = _scan_branch(root, "")
-    found = {"": top}
+    branches = {"": top}
     for name in sorted(names):
-        branch = known.get(name)
+        branch = remembered.get(name)
         if branch is None or not _is_fresh(root, branch):
             branch, _ = _scan_branch(root, name)
-        found[name] = branch
-    return found
+        branches[name] = branch
+    return branches
 
 
 def _scan_branch(root: str, name: str) -> tuple[Branch, list[str]]:
@@ -150,16 +150,16 @@ def _load(file: Path, root: str) -> dict[str, Branch]:
         return {}
 
 
-def _save(file: Path, root: str, found: dict[str, Branch]) -> None:
-    folders = PackedPaths.pack(folder for branch in found.values() for folder in branch.folders)
-    files = PackedPaths.join([branch.files for branch in found.values()])
-    sizes = [(len(branch.folders), len(branch.files)) for branch in found.values()]
+def _save(file: Path, root: str, branches: dict[str, Branch]) -> None:
+    folders = PackedPaths.pack(folder for branch in branches.values() for folder in branch.folders)
+    files = PackedPaths.join([branch.files for branch in branches.values()])
+    sizes = [(len(branch.folders), len(branch.files)) for branch in branches.values()]
     arrays = {
         "folders": np.frombuffer(folders.data, np.uint8),
         "folder_offsets": folders.offsets,
         "files": np.frombuffer(files.data, np.uint8),
         "file_offsets": files.offsets,
-        "stamps": np.concatenate([branch.stamps for branch in found.values()]),
+        "stamps": np.concatenate([branch.stamps for branch in branches.values()]),
         "ends": np.array([(0, 0), *sizes], dtype=np.int64).cumsum(axis=0),
     }
     try:

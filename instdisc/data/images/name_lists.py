@@ -13,7 +13,7 @@ from .text import read_lines
 _MARKS = ("-1", "0", "1")
 
 
-def read_names(file: Path, known: Collection[str]) -> list[str]:
+def read_names(file: Path, stems: Collection[str]) -> list[str]:
     """The names of the images that a file lists.
 
     A line may hold the file of the image, with a folder before it, and a second column 1, 0 or -1,
@@ -22,10 +22,10 @@ def read_names(file: Path, known: Collection[str]) -> list[str]:
 
     Args:
         file: see `read_text` for its encoding.
-        known: names of the annotated images, without suffix.
+        stems: names of the annotated images, without suffix.
 
     Returns:
-        As they are written in `known`; of a name that is not there, as it is written in the file.
+        As they are written in `stems`; of a name that is not there, as it is written in the file.
 
     Raises:
         ValueError: if it is no text in UTF-8, names none, or leads out of the folder.
@@ -33,7 +33,7 @@ def read_names(file: Path, known: Collection[str]) -> list[str]:
     names: dict[str, None] = {}
     marked, twice = [], []
     lines = dict(read_lines(file))
-    present = {composed(name): name for name in known}
+    present = {composed(name): name for name in stems}
     for number, line in lines.items():
         name, mark = _name(composed(line), present)
         if name not in present and leaves_folder(name):

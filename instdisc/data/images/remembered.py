@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from instdisc.writing import write_whole
+from instdisc.writing import write_atomically
 
 
 def cache_folder() -> Path | None:
@@ -45,7 +45,7 @@ def load_arrays(file: Path, root: str, release: int) -> dict[str, np.ndarray]:
     """What `save_arrays` wrote of a folder.
 
     Args:
-        file: see `file_about`, like the next.
+        file: see `file_about`.
         root: the folder.
         release: of the form in which it was written.
 
@@ -70,7 +70,7 @@ def save_arrays(file: Path, root: str, release: int, arrays: Mapping[str, np.nda
     """Keeps arrays about a folder, whole or not at all.
 
     Args:
-        file: see `file_about`, like the next.
+        file: see `file_about`.
         root: the folder.
         release: of the form in which it is written.
         arrays: what to keep.
@@ -80,4 +80,4 @@ def save_arrays(file: Path, root: str, release: int, arrays: Mapping[str, np.nda
     """
     about = {"format": np.array(release), "root": np.frombuffer(os.fsencode(root), np.uint8)}
     # Other processes may write the same file now: each its own, and the last one stays.
-    write_whole(file, lambda path: np.savez(path, **about, **arrays))  # type: ignore[arg-type]
+    write_atomically(file, lambda path: np.savez(path, **about, **arrays))  # type: ignore[arg-type]

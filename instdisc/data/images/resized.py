@@ -24,7 +24,7 @@ from .files import ImageFiles
 from .folders import ImageFolder
 from .index import find_images
 
-_OWN = ".resized"  # in the target; hidden, so no class folder
+_LEDGER = ".resized"  # in the target; hidden, so no class folder
 _AT_ONCE = 256  # images handed to the threads together
 
 _log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def resize_copy(
 
     kept, unreadable = [], []
     with (
-        CopyLedger(target / _OWN, {"short_side": short_side, "quality": quality}) as ledger,
+        CopyLedger(target / _LEDGER, {"short_side": short_side, "quality": quality}) as ledger,
         ThreadPoolExecutor(num_threads) as pool,
     ):
         for folder in {os.path.dirname(name) for name in names}:
@@ -154,7 +154,7 @@ class _Copier:
         """A new copy; ``None`` if it was there; or why the original is left out."""
         source, copy = self.images.path(position), self.target / self.names[position]
         stamp = _stamp(source)  # before it is read: what changes meanwhile shows the next time
-        if self._is_whole(copy, stamp, self.ledger.made.get(self.images._paths[position])):
+        if self._is_current(copy, stamp, self.ledger.made.get(self.images._paths[position])):
             return None
         try:
             image = self.images.read(position)
@@ -165,7 +165,7 @@ class _Copier:
             return error
         return Made(self._make(source, image, copy), *stamp)
 
-    def _is_whole(self, copy: Path, stamp: tuple[int, int], made: Made | None) -> bool:
+    def _is_current(self, copy: Path, stamp: tuple[int, int], made: Made | None) -> bool:
         if made is None or made[1:] != stamp or _stamp(copy)[0] != made.size:
             return False
         if self.recheck:
@@ -229,10 +229,10 @@ def _copy_names(images: ImageFiles, paths: list[str]) -> list[str]:
             )
     if isinstance(images, ImageFolder):
         # Sorted before; an ImageFolder of the copies sorts them again.
-        for i, (one, next_one) in enumerate(itertools.pairwise(names)):
-            if one > next_one and images.labels[i] == images.labels[i + 1]:
+        for i, (name, following) in enumerate(itertools.pairwise(names)):
+            if name > following and images.labels[i] == images.labels[i + 1]:
                 raise ValueError(
-                    f"the copies {one} and {next_one} would change places. Rename {paths[i]} or "
+                    f"the copies {name} and {following} would change places. Rename {paths[i]} or "
                     f"{paths[i + 1]} in {images.root}."
                 )
     return names
@@ -244,15 +244,15 @@ def _check_target(images: ImageFiles, target: Path, names: list[str]) -> None:
         raise ValueError(f"`target` must lie outside {root}, got {str(target)!r}")
     if not target.exists():
         return
-    if not (target / _OWN).is_dir():
+    if not (target / _LEDGER).is_dir():
         if any(target.iterdir()):
             raise ValueError(
                 f"`target` must be a new folder or one of earlier copies, got {str(target)!r}, "
                 "which holds other files"
             )
     elif isinstance(images, ImageFolder):
-        found = (path for files in find_images(target).values() for path in files)
-        foreign = sorted(set(found).difference(names))
+        present = (path for files in find_images(target).values() for path in files)
+        foreign = sorted(set(present).difference(names))
         if foreign:
             raise ValueError(
                 f"`target` {target} holds {len(foreign)} images that are no copies of those in "

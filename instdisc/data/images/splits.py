@@ -125,7 +125,7 @@ def draw_positions(
 
 
 def say_drawn(place: str, train: int, test: int) -> None:
-    """One line in the log, once for each place, on a split that nobody else will have drawn.
+    """One line in the log, once for each place, on a split that is no official one.
 
     Args:
         place: the folder or table.

@@ -70,7 +70,7 @@ def point_columns(names: Sequence[str]) -> PointColumns:
         )
     used.update(flag for flag in flags if flag)
     others = [name for name in names if name not in BOX and name.lower() not in used]
-    lone = [name for name in others if _looks_like_one(name)]
+    lone = [name for name in others if _looks_like_coordinate(name)]
     if lone:
         raise ValueError(
             f"there must be an x and a y of each point, got the column {lone[0]!r} without its "
@@ -121,7 +121,7 @@ def _flag_of(stem: str, names: Sequence[str]) -> str | None:
     return None
 
 
-def _looks_like_one(name: str) -> bool:
+def _looks_like_coordinate(name: str) -> bool:
     bare = re.sub(r"[^a-z]", "", name.lower())
     return bare[:1] in ("x", "y") or bare[-1:] in ("x", "y")
 

@@ -163,8 +163,8 @@ class LandmarkDataset(ViewDataset):
             box = self.images.box(position)
             if box is None:
                 raise ValueError(f"image {position} of {self.images.name!r} has no face box")
-            found: list[float] = box.tolist()
-            return found
+            corners: list[float] = box.tolist()
+            return corners
         return [0.0, 0.0, float(width), float(height)]
 
 

@@ -43,13 +43,16 @@ class LandmarkData(LightningDataModule):
 
     Args:
         train: a `LandmarkSource`, or a name for `open_landmarks`, whose part ``"train"`` is meant.
-        test: likewise, part ``"test"``; ``None`` for that of the name in `train`.
+        test: a `LandmarkSource`, or a name, whose part ``"test"`` is meant; ``None``: the name of
+            `train`.
         root: the folder that holds the sets, for names.
-        layout: of the points of a table, see `open_landmarks`, like the next four; for names.
-        unit: of its numbers.
-        offset: is added to them.
-        missing: how it writes that a point is not there.
-        ignore: columns that are no points.
+        layout: the points of a table (`LandmarkLayout`); ``None`` takes `FACE_5` for 5 points and
+            `FACE_68` for 68. This and the four below are for sets that are given by name or path.
+        unit: of a table's numbers: ``"pixel"``, or ``"share"`` of width and height. ``None``:
+            pixels.
+        offset: added to all positions in pixels; ``None``: 0.5 for pixels, 0 for shares.
+        missing: how a table writes that a point is not there: ``"0,0"``, ``"empty"``, or both.
+        ignore: columns of a table that are neither points nor boxes although they look so.
         image_size: S, side of a view in pixels.
         crop: around what the square is cut: ``"image"``, the face's ``"box"``, or the ``"points"``;
             see `LandmarkDataset`.

@@ -72,7 +72,7 @@ def open_landmarks(
         name: see above; a relative path is looked for below `root` first.
         root: the folder that holds the sets; ``None`` for the working folder.
         part: ``"train"``, ``"val"``, ``"test"`` or ``"all"``.
-        layout: of a table's points, see `LandmarkTable`, like the rest; not for sets by name.
+        layout: of a table's points, see `LandmarkTable`; not for sets by name.
         unit: of its numbers.
         offset: is added to them.
         missing: how it writes that a point is not there.
@@ -124,7 +124,7 @@ def _refuse_options(key: str, options: dict[str, Any]) -> None:
 
 
 def _open_table(path: Path, part: Part, **options: Any) -> LandmarkSource:
-    return _open_one(path, path.parent, part, options)
+    return _open_part(path, path.parent, part, options)
 
 
 def _open_folder(path: Path, part: Part, **options: Any) -> LandmarkSource:
@@ -136,7 +136,7 @@ def _open_folder(path: Path, part: Part, **options: Any) -> LandmarkSource:
                 f"{path} must hold train{_SUFFIX} and test{_SUFFIX} (or val{_SUFFIX}), or one "
                 f"table of points, got {', '.join(file.name for file in files)}"
             )
-        return _open_one(files[0], _images_of(path, files[0]), part, options)
+        return _open_part(files[0], _images_of(path, files[0]), part, options)
     _refuse_shared(tables.values())
     parts = [spelled(tables, part, str(path))] if part != "all" else _all_parts(tables)
     opened = [
@@ -146,7 +146,7 @@ def _open_folder(path: Path, part: Part, **options: Any) -> LandmarkSource:
     return opened[0] if part != "all" else _join(path, opened)
 
 
-def _open_one(table: Path, root: Path, part: Part, options: dict[str, Any]) -> LandmarkSource:
+def _open_part(table: Path, root: Path, part: Part, options: dict[str, Any]) -> LandmarkSource:
     """A part of a table that holds all of them."""
     ignore = [*options.pop("ignore", ()), "split"]
     chosen = None if part == "all" else split_value(table, part)

@@ -97,8 +97,8 @@ def check_values(
         ``(N, P)`` bool.
 
     Raises:
-        ValueError: if the numbers look like shares or like points that are not there, and nothing
-            was said of it; or a point has but one of x and y; names the line.
+        ValueError: if the numbers look like shares or like points that are not there, and neither
+            was declared; or a point has but one of x and y; names the line.
     """
     empty = points.isnan()
     _refuse_rows(empty[..., 0] ^ empty[..., 1], where, "has an x without a y, or a y without an x")

@@ -46,7 +46,7 @@ class PackedObjects(NamedTuple):
             [None] * len(self.counts) if column is None else column.split(self.counts)
             for column in self.objects
         ]
-        objects = [Objects(*own) for own in zip(*columns, strict=True)]
+        objects = [Objects(*row) for row in zip(*columns, strict=True)]
         return ObjectBatch(self.images, self.sizes, objects, self.indices, self.original_sizes)
 
 
@@ -112,14 +112,14 @@ class ObjectDataset(Dataset):
             sides, flipped = self.policy.draw(Draws(self.seed, epoch, [index], 0))
             if self.policy.per_batch:
                 sides = self.policy.draw_sides(Draws(self.seed, step, [0], _PER_BATCH))
-            found = self.source.objects(position)
-            _check_masks(found, image, self.source, position)
+            annotated = self.source.objects(position)
+            _check_masks(annotated, image, self.source, position)
             originals.append(image.shape[1:])
             if self.training:
-                found = for_training(found, *image.shape[1:])
-            image, found = self.policy.apply(image, found, sides[0], flipped[0])
+                annotated = for_training(annotated, *image.shape[1:])
+            image, annotated = self.policy.apply(image, annotated, sides[0], flipped[0])
             images.append(image)
-            objects.append(found)
+            objects.append(annotated)
             positions.append(position)
         sizes = torch.tensor([image.shape[1:] for image in images])
         height, width = (_round_up(int(side), self.multiple) for side in sizes.max(0).values)
@@ -131,7 +131,7 @@ class ObjectDataset(Dataset):
         masks = _pad_masks(objects, height, width)
         return PackedObjects(
             Objects(boxes, labels, masks, difficult, crowd),
-            [len(found.boxes) for found in objects],
+            [len(annotated.boxes) for annotated in objects],
             padded,
             sizes,
             torch.tensor(positions),
@@ -154,13 +154,13 @@ def _check_masks(objects: Objects, image: Tensor, source: ObjectSource, position
 def _pad_masks(objects: Sequence[Objects], height: int, width: int) -> Tensor | None:
     if objects[0].masks is None:
         return None
-    count = sum(len(found.boxes) for found in objects)
+    count = sum(len(row.boxes) for row in objects)
     padded = torch.zeros(count, height, width, dtype=torch.bool)
     start = 0
-    for found in objects:
-        assert found.masks is not None
-        number, tall, wide = found.masks.shape
-        padded[start : start + number, :tall, :wide] = found.masks
+    for row in objects:
+        assert row.masks is not None
+        number, tall, wide = row.masks.shape
+        padded[start : start + number, :tall, :wide] = row.masks
         start += number
     return padded
 

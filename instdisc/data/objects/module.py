@@ -32,13 +32,13 @@ class ObjectData(LightningDataModule):
 
     Args:
         train: a source, or a name for `open_objects`, which takes its training part.
-        test: likewise; ``None`` for the test part of the name that is given as `train`.
+        test: a source or a name, of which the test part is taken; ``None``: the name of `train`.
         root: the folder that holds sets by name; see `open_objects`.
         policy: how training images are resized; ``None`` for that of VOC.
         batch_size: images per process and step.
         iterations: training steps.
         test_batch_size: images per process and test batch. With 1 no image is padded to the size
-            of another, so a result does not depend on the company.
+            of another, so a result does not depend on the other images of its batch.
         num_workers: processes that read and resize.
         seed: of the order and of all random numbers.
         masks: whether to read masks where there are any; for sets by name.

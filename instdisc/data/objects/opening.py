@@ -45,9 +45,9 @@ def open_objects(
     folder ``images``, in the folder itself or in ``train``, ``valid`` and ``test`` below it.
 
     A folder in VOC's layout is split by ``trainval`` (else ``train``) and ``test`` (else ``val``),
-    one in COCO's by the files of ``train`` and of ``test`` (else ``val``). Where there is nothing
-    of that kind, 70 % of the images are to train on, drawn by seed 0 (`split_objects`), and a line
-    in the log says so; of PennFudan all but 50, as in torchvision's tutorial.
+    one in COCO's by the files of ``train`` and of ``test`` (else ``val``). Without such a split
+    70 % of the images, drawn by seed 0 (`split_objects`), are to train on, with a line in the log;
+    of PennFudan all but 50, as in torchvision's tutorial.
 
     Args:
         name: see above; a relative path is looked for below `root` first.

@@ -74,10 +74,10 @@ class ObjectSource(ImageSource):
         COCO's evaluation sorts objects into small, medium and large by it. Where a file says
         nothing of it, it is the area of the mask, or of the box where there are no masks.
         """
-        found = self.objects(index)
-        if found.masks is not None:
-            return found.masks.flatten(1).sum(1).double()
-        width, height = (found.boxes[:, 2:] - found.boxes[:, :2]).double().unbind(1)
+        objects = self.objects(index)
+        if objects.masks is not None:
+            return objects.masks.flatten(1).sum(1).double()
+        width, height = (objects.boxes[:, 2:] - objects.boxes[:, :2]).double().unbind(1)
         return width * height
 
     def image_names(self) -> list[str]:
@@ -233,10 +233,10 @@ class JoinedObjects(ObjectSource):
         self.classes = first.classes
         self.labels = torch.cat([source.labels for source in sources])
         self.on_unreadable = first.on_unreadable
-        self.image_ids = [one for source in sources for one in source.image_ids]
+        self.image_ids = [image_id for source in sources for image_id in source.image_ids]
         if len(set(self.image_ids)) < len(self.image_ids):
             seen: set[int | str] = set()
-            twice = next(one for one in self.image_ids if one in seen or seen.add(one))  # type: ignore[func-returns-value]
+            twice = next(i for i in self.image_ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
             raise ValueError(f"`sources` must not share an image; two have the id {twice!r}")
         self.category_ids = first.category_ids
         self.masks = first.masks

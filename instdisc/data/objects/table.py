@@ -162,10 +162,10 @@ def make_table(
     kept = np.flatnonzero(~nothing)
     kept = kept[np.argsort(image[kept], kind="stable")]
     ends = np.searchsorted(image[kept], np.arange(len(sizes) + 1))
-    own_areas = np.prod(box[:, 2:] - box[:, :2], axis=1) if areas is None else np.asarray(areas)
+    all_areas = np.prod(box[:, 2:] - box[:, :2], axis=1) if areas is None else np.asarray(areas)
 
-    def flags(given: Sequence[bool] | np.ndarray | None) -> Tensor:
-        all_flags = np.zeros(count, bool) if given is None else np.asarray(given, dtype=bool)
+    def flags(values: Sequence[bool] | np.ndarray | None) -> Tensor:
+        all_flags = np.zeros(count, bool) if values is None else np.asarray(values, dtype=bool)
         return torch.from_numpy(all_flags[kept])
 
     table = ObjectTable(
@@ -174,6 +174,6 @@ def make_table(
         torch.from_numpy(np.asarray(labels, dtype=np.int64)[kept]),
         flags(difficult),
         flags(crowd),
-        torch.from_numpy(own_areas[kept].astype(np.float64)),
+        torch.from_numpy(all_areas[kept].astype(np.float64)),
     )
     return table, kept

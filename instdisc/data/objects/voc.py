@@ -133,7 +133,7 @@ class VOCObjects(ObjectFiles):
             )
         corners = np.array([thing.corners for _, thing in rows], dtype=np.float64).reshape(-1, 4)
         places = [chosen[row].path for row, _ in rows]
-        boxes = _from_one(corners, places, name) if one_based else corners
+        boxes = _from_corners(corners, places, name) if one_based else corners
         table, _ = make_table(
             name,
             [row for row, _ in rows],
@@ -259,7 +259,7 @@ def _width_and_height(file: VOCFile, images: _Images) -> tuple[float, float]:
     return (np.inf, np.inf) if size is None else (size[1], size[0])
 
 
-def _from_one(corners: np.ndarray, paths: Sequence[Path], name: str) -> np.ndarray:
+def _from_corners(corners: np.ndarray, paths: Sequence[Path], name: str) -> np.ndarray:
     """Corners counted from 1 as left, top, right, bottom."""
     boxes = corners - [1, 1, 0, 0]
     stray = (boxes[:, :2] < 0) & (corners[:, :2] >= 0)

@@ -27,7 +27,7 @@ def scene_factors(
     """The factors of a scene and of its main object; `Scenes.factors` says what they mean.
 
     Args:
-        layout: what there is.
+        layout: of the scene.
         parts: what shows of it, from `uncover`.
         main: position of the main object among them.
         first_category: see `Scenes`.

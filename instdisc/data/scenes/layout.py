@@ -1,4 +1,4 @@
-"""From random numbers to what stands where in one of `Scenes`, and in which colours."""
+"""From random numbers to the objects, places and colours of a scene."""
 
 from typing import NamedTuple
 
@@ -59,10 +59,11 @@ def lay_out(draws: list[float], label: int, others: list[int], image_size: int) 
     front: list[Thing] = []
     back: list[Thing] = []
     for number in range(1, count + 1):
-        own = draws[SCENE_DRAWS + number * OBJECT_DRAWS :]
-        nearer, which, smaller = own[15] < 0.35, int(own[16] * len(others)), 0.22 + 0.14 * own[17]
-        x, y = (0.05 + 0.9 * own[18]) * image_size, (0.05 + 0.9 * own[19]) * image_size
-        (front if nearer else back).append(_thing(own, others[which], x, y, smaller * size))
+        chances = draws[SCENE_DRAWS + number * OBJECT_DRAWS :]
+        nearer, which = chances[15] < 0.35, int(chances[16] * len(others))
+        smaller = 0.22 + 0.14 * chances[17]
+        x, y = (0.05 + 0.9 * chances[18]) * image_size, (0.05 + 0.9 * chances[19]) * image_size
+        (front if nearer else back).append(_thing(chances, others[which], x, y, smaller * size))
     return Layout(
         things=[*front, main, *back],
         main=len(front),
@@ -81,9 +82,9 @@ def _thing(draws: list[float], category: int, x: float, y: float, size: float) -
     pattern = category % len(PATTERNS) if linked else int(draws[3] * len(PATTERNS))
     # Colours far apart on the circle: their mean is nearly grey, whatever the hue.
     hue, value = draws[4], 0.85 + 0.15 * draws[5]
-    one = _color(hue, 0.35 + 0.2 * draws[6], value)
-    two = _color(hue + 0.4 + 0.2 * draws[7], 0.7 + 0.2 * draws[8], value * (0.4 + 0.15 * draws[9]))
-    dark, light = (one, two) if draws[10] < 0.5 else (two, one)
+    strong = _color(hue, 0.35 + 0.2 * draws[6], value)
+    weak = _color(hue + 0.4 + 0.2 * draws[7], 0.7 + 0.2 * draws[8], value * (0.4 + 0.15 * draws[9]))
+    dark, light = (strong, weak) if draws[10] < 0.5 else (weak, strong)
     frequency = 2.3 + 0.6 * draws[11]
     cos, sin = _rotation(0.12 * (2 * draws[12] - 1))
     pattern_turn = (frequency * cos, frequency * sin, -frequency * sin, frequency * cos)

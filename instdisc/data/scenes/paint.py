@@ -19,7 +19,7 @@ def paint(
     """The picture.
 
     Args:
-        layout: what there is.
+        layout: of the scene.
         parts: what shows of it, from `uncover`.
         noise: (3, H, H), any value equally likely.
         image_size: H.

@@ -1,6 +1,6 @@
 """Where in a folder the images and the masks of each part lie, whatever their folders are called.
 
-Which of two folders holds the masks is told by both names, or by what their first files hold.
+Which of two folders holds the masks follows from both names, or from their first files.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def find_parts(root: Path) -> dict[str, Pair]:
 
     Known are ``images/train`` and ``masks/train``, ``train/images`` and ``train/masks``,
     ``train`` and ``trainannot`` (``train_images`` and ``train_masks``), or ``images`` and
-    ``masks``, by these names or others. Empty if there is none, or if it cannot be told which
+    ``masks``, by these names or others. Empty if there is none, or if it is not clear which
     folder holds the masks.
     """
     folders = subfolders(root)

@@ -21,7 +21,7 @@ _IGNORED = "ignored"
 
 
 class Classes(NamedTuple):
-    """Names of classes and what stands for them in masks.
+    """Names of classes and their values in masks.
 
     Attributes:
         names: of the C classes.
@@ -106,7 +106,7 @@ def read_classes(file: str | Path) -> Classes:
 
 
 def find_classes(masks: Sequence[Path], whose: str, *, skip: bool = False) -> Classes:
-    """The classes of masks of which nothing is said: the ids that occur, 255 ignored.
+    """The classes of masks that come without names: the ids that occur, 255 ignored.
 
     Args:
         masks: all masks of the set.

@@ -29,13 +29,14 @@ class SegmentData(LightningDataModule):
 
     Args:
         train: a name or folder for `open_segments`, or any `SegmentSource`.
-        test: likewise; ``None``: the test part of the name.
+        test: a name, folder or source to test on; ``None``: the test part of `train`'s name.
         root: folder that holds the named sets; ``None`` for the working folder.
         crop_size: side of the crops in pixels, or height and width.
-        scale: see `SegmentPolicy`, like the next three.
-        short_side: see `SegmentPolicy`; for training alone.
-        flip: see `SegmentPolicy`.
-        max_share: see `SegmentPolicy`.
+        scale: smallest and largest factor by which training images are scaled, drawn evenly.
+        short_side: side of the shorter edge of training images at factor 1; ``None``: as they are.
+        flip: chance of a horizontal flip of a training crop.
+        max_share: training crops of which one class has this share or more of the pixels that
+            count are drawn again, up to 10 times. 1 takes the first.
         distort: whether the colours are distorted (`PhotometricDistortion`).
         batch_size: crops per process and step.
         test_batch_size: test images per process and step.

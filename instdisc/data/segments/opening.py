@@ -78,7 +78,7 @@ def open_segments(
     checks.arguments(open_segments, locals())
     choice("part", part, ("all", "train", "val", "test"))
     place = locate(name, root, LAYOUTS)
-    if not place.known and place.path.is_dir() and not kinds_of(place.path, None, LAYOUTS):
+    if not place.layouts and place.path.is_dir() and not kinds_of(place.path, None, LAYOUTS):
         _refuse_folder(place.path)
     opened = open_by_layout(name, root, part=part, layouts=LAYOUTS, on_unreadable=on_unreadable)
     assert isinstance(opened, SegmentSource)
@@ -108,7 +108,7 @@ def _open_scenes(path: Path, part: Part, **options: Any) -> SegmentSource:
     return SceneSegments(Scenes(512 if part == "train" else 128, split=part))
 
 
-def _open_known(kind: Callable[..., SegmentFiles], *splits: str) -> Callable[..., SegmentSource]:
+def _opener(kind: Callable[..., SegmentFiles], *splits: str) -> Callable[..., SegmentSource]:
     """Opens the parts of a set with an official split; ``"val"`` is tested on if it is last."""
 
     def opened(path: Path, part: Part, **options: Any) -> SegmentSource:
@@ -226,19 +226,19 @@ def _by_stem(path: Path, folder: str) -> dict[str, str]:
 
 
 LAYOUTS = [
-    Layout("segments", "camvid", _open_known(CamVid, "train", "val", "test"), folder="camvid"),
-    Layout("segments", "cityscapes", _open_known(Cityscapes, "train", "val"), folder="cityscapes"),
+    Layout("segments", "camvid", _opener(CamVid, "train", "val", "test"), folder="camvid"),
+    Layout("segments", "cityscapes", _opener(Cityscapes, "train", "val"), folder="cityscapes"),
     Layout(
         "segments",
         "voc2012_segmentation",
-        _open_known(VOCSegmentation, "train", "val"),
+        _opener(VOCSegmentation, "train", "val"),
         folder="voc2012_segmentation",
     ),
     Layout("segments", "scenes", _open_scenes),
     Layout(
         "segments",
         "Cityscapes (leftImg8bit/ and gtFine/)",
-        _open_known(Cityscapes, "train", "val"),
+        _opener(Cityscapes, "train", "val"),
         matches=lambda path: (path / "leftImg8bit").is_dir() and (path / "gtFine").is_dir(),
     ),
     Layout(

@@ -124,7 +124,7 @@ class SegmentPolicy:
         (tall, from_tall), (wide, from_wide) = sizes
         top, left = self._place(mask, (from_tall, from_wide), places)
         rows, columns = slice(top, top + from_tall), slice(left, left + from_wide)
-        part, own = image[:, rows, columns], mask[rows, columns]
+        part, classes = image[:, rows, columns], mask[rows, columns]
         if (tall, wide) != (from_tall, from_wide):
             part = F.interpolate(
                 part[None],
@@ -133,10 +133,10 @@ class SegmentPolicy:
                 align_corners=False,
                 antialias=True,
             )[0]
-            own = F.interpolate(own[None, None], (tall, wide), mode="nearest-exact")[0, 0]
+            classes = F.interpolate(classes[None, None], (tall, wide), mode="nearest-exact")[0, 0]
         if flipped:
-            part, own = part.flip(2), own.flip(1)
-        return Crop(*pad_pair(part, own, self.crop_size), (tall, wide))
+            part, classes = part.flip(2), classes.flip(1)
+        return Crop(*pad_pair(part, classes, self.crop_size), (tall, wide))
 
     def apply(self, images: Tensor, numbers: Tensor, sizes: Tensor) -> Tensor:
         """The device's part: colours. The padding keeps its own.
@@ -153,8 +153,8 @@ class SegmentPolicy:
             return images
         colours = images.float() / 255
         counts = [step.num_numbers for step in self.photometric]
-        for step, own in zip(self.photometric, numbers.split(counts, dim=1), strict=True):
-            colours = check_images(step, step.apply(colours, own), colours)
+        for step, drawn in zip(self.photometric, numbers.split(counts, dim=1), strict=True):
+            colours = check_images(step, step.apply(colours, drawn), colours)
         changed = (colours * 255).round_().clamp_(0, 255).to(torch.uint8)
         rows, columns = (torch.arange(side, device=images.device) for side in images.shape[2:])
         tall, wide = sizes.to(images.device).unbind(1)
@@ -172,8 +172,8 @@ class SegmentPolicy:
             left = int(across * (mask.shape[1] - wide + 1))
             if self.max_share == 1:
                 break
-            own = mask[top : top + tall, left : left + wide].numpy().ravel()
-            counts = np.bincount(own, minlength=IGNORED_CLASS + 1)[:IGNORED_CLASS]
+            classes = mask[top : top + tall, left : left + wide].numpy().ravel()
+            counts = np.bincount(classes, minlength=IGNORED_CLASS + 1)[:IGNORED_CLASS]
             if counts.max() < self.max_share * counts.sum():
                 break
         return top, left

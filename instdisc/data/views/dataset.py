@@ -93,8 +93,8 @@ class ViewPolicy:
             ``(B, 3, S, T)`` float32, normalised.
         """
         images = views.float() / 255
-        for step, own in self.split(numbers):
-            images = check_images(step, step.apply(images, own), images)
+        for step, drawn in self.split(numbers):
+            images = check_images(step, step.apply(images, drawn), images)
         mean = images.new_tensor(self.mean)[:, None, None]
         std = images.new_tensor(self.std)[:, None, None]
         return (images - mean) / std
@@ -223,7 +223,7 @@ class ViewDataset(Dataset):
             sizes = [policy.frame.size for policy in self.policies]
             views = cut_boxes(stack, boxes, positions, sizes)
         else:
-            positions, views = self._cut_one_by_one(indices, drawn)
+            positions, views = self._cut_each(indices, drawn)
         return RawViews(views, *self._rest(drawn, positions))
 
     def draw(self, keys: Sequence[tuple[int, int]]) -> list[PolicyNumbers]:
@@ -237,7 +237,7 @@ class ViewDataset(Dataset):
     def _rest(
         self, drawn: Sequence[PolicyNumbers], positions: Tensor
     ) -> tuple[list[Tensor], Tensor, Tensor]:
-        numbers = [own.photometric for own in drawn]
+        numbers = [view.photometric for view in drawn]
         return numbers, self.images.labels[positions], positions
 
     def _cuts_at_once(self, images: ImagesInMemory) -> bool:
@@ -254,13 +254,13 @@ class ViewDataset(Dataset):
         assert images.stack is not None
         _, height, _, width = images.stack.shape
         boxes = []
-        for policy, own in zip(self.policies, drawn, strict=True):
-            found = policy.frame.boxes(height, width, own.frame)
-            numbers = np.concatenate([found, own.flipped[:, None]], 1)
+        for policy, view in zip(self.policies, drawn, strict=True):
+            frames = policy.frame.boxes(height, width, view.frame)
+            numbers = np.concatenate([frames, view.flipped[:, None]], 1)
             boxes.append(torch.from_numpy(numbers).float())
         return boxes
 
-    def _cut_one_by_one(
+    def _cut_each(
         self, indices: Sequence[int], drawn: Sequence[PolicyNumbers]
     ) -> tuple[Tensor, list[Tensor]]:
         views = [
@@ -272,7 +272,8 @@ class ViewDataset(Dataset):
             )
             for policy in self.policies
         ]
-        ways = [(own.frame.tolist(), own.flipped.tolist()) for own in drawn]  # arrays are slow here
+        # Lists: arrays are slow here.
+        ways = [(view.frame.tolist(), view.flipped.tolist()) for view in drawn]
         positions = []
         for row, index in enumerate(indices):
             position, image = self.images.fetch(index)

@@ -121,8 +121,8 @@ class ViewFinisher:
         mean = self._constant(policy.mean, views.device)
         std = self._constant(policy.std, views.device)
         images = views.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-        for step, own in policy.split(numbers):
-            images = check_images(step, self._operator(step)(images, own), images)
+        for step, drawn in policy.split(numbers):
+            images = check_images(step, self._operator(step)(images, drawn), images)
         return images.sub(mean).div_(std).to(self.dtype, memory_format=memory_format)
 
     def _operator(self, step: PhotometricStep) -> _Apply:

@@ -150,9 +150,9 @@ class RandomResizedCrop(Frame):
         chosen = np.arange(len(numbers)), fits.argmax(1)  # the first that fits
         w, h = widths[chosen], heights[chosen]
         top, left = np.floor(down * (height - h + 1)), np.floor(right * (width - w + 1))
-        found = np.stack([top, left, h, w, np.ones_like(top)], 1)
-        found[~fits[chosen]] = self._centre(height, width)
-        return found
+        boxes = np.stack([top, left, h, w, np.ones_like(top)], 1)
+        boxes[~fits[chosen]] = self._centre(height, width)
+        return boxes
 
     def _centre(self, height: int, width: int) -> Box:
         w = min(width, round(height * 4 / 3 * self._ratio))

@@ -1,4 +1,4 @@
-"""Steps of before each image had its order of the jitter: `apply` takes one as an argument."""
+"""Support for photometric steps of release 0.2, whose `apply` takes an argument `order`."""
 
 from __future__ import annotations
 

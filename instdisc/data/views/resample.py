@@ -37,12 +37,12 @@ def cut_boxes(
     """
     if gpu.available(stack.device):
         pairs = zip(boxes, sizes, strict=True)
-        return [cut_on_gpu(stack, own, indices, size) for own, size in pairs]
+        return [cut_on_gpu(stack, regions, indices, size) for regions, size in pairs]
     # On the CPU in pieces that stay in the processor's cache, which is faster.
     piece = 64 if stack.device.type == "cpu" else len(indices)
     views = []
-    for size, own in zip(sizes, boxes, strict=True):
-        parts = zip(indices.split(piece), own.split(piece), strict=True)
+    for size, regions in zip(sizes, boxes, strict=True):
+        parts = zip(indices.split(piece), regions.split(piece), strict=True)
         views.append(
             torch.cat([resample(stack.index_select(0, rows), box, size) for rows, box in parts])
         )

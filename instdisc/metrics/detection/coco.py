@@ -131,9 +131,9 @@ def score_images(images: Collection[ImageResults], num_classes: int, kind: Kind)
         ValueError: if `kind` is unknown, or masks were not kept.
     """
     with contextlib.redirect_stdout(io.StringIO()):
-        truth, found = _ground_truth(images, num_classes, kind), _results(images, kind)
+        truth, results = _ground_truth(images, num_classes, kind), _results(images, kind)
         evaluation = _Evaluation(
-            truth, _loaded(truth, found), {"box": "bbox", "mask": "segm"}[kind]
+            truth, _loaded(truth, results), {"box": "bbox", "mask": "segm"}[kind]
         )
         evaluation.evaluate()
         evaluation.accumulate()
@@ -141,7 +141,7 @@ def score_images(images: Collection[ImageResults], num_classes: int, kind: Kind)
     # (T overlaps, R recalls, C, areas, most detections); -1 where a class has no object
     precision = torch.from_numpy(evaluation.eval["precision"])[..., 0, -1]
     precision = torch.where(precision < 0, torch.nan, precision).nanmean(1)  # (T, C)
-    numbers = [float(one) if one >= 0 else float("nan") for one in evaluation.stats]
+    numbers = [float(value) if value >= 0 else float("nan") for value in evaluation.stats]
     rows = {"AP": precision.mean(0), "AP50": precision[0], "AP75": precision[5]}
     per_class: dict[str, list[float]] = {name: row.tolist() for name, row in rows.items()}
     matches = _matches(evaluation, images, num_classes)
@@ -154,8 +154,8 @@ class _Evaluation(COCOeval):
     def _prepare(self) -> None:
         super()._prepare()
         for objects in self._gts.values():
-            for one in objects:
-                one["ignore"] = int(one["ignore"] or one["difficult"])
+            for annotation in objects:
+                annotation["ignore"] = int(annotation["ignore"] or annotation["difficult"])
 
 
 def _matches(
@@ -201,7 +201,7 @@ def _ground_truth(images: Collection[ImageResults], num_classes: int, kind: Kind
     for place, image in enumerate(images):
         boxes = _as_sides(image.true.boxes)
         for row, box in enumerate(boxes):
-            one: dict[str, Any] = {
+            annotation: dict[str, Any] = {
                 "id": len(annotations) + 1,  # 0 would mean "not matched"
                 "image_id": place,
                 "category_id": int(image.true.labels[row]),
@@ -211,8 +211,8 @@ def _ground_truth(images: Collection[ImageResults], num_classes: int, kind: Kind
                 "difficult": int(image.true.difficult[row]),
             }
             if kind == "mask":
-                one["segmentation"] = _run_lengths(image.true_masks, row)
-            annotations.append(one)
+                annotation["segmentation"] = _run_lengths(image.true_masks, row)
+            annotations.append(annotation)
     return _indexed(
         {
             "images": [_described(place, image) for place, image in enumerate(images)],
@@ -223,21 +223,21 @@ def _ground_truth(images: Collection[ImageResults], num_classes: int, kind: Kind
 
 
 def _results(images: Collection[ImageResults], kind: Kind) -> list[dict[str, Any]]:
-    found = []
+    results = []
     for place, image in enumerate(images):
-        boxes = _as_sides(image.found.boxes)
-        for row, score in enumerate(image.found.scores.tolist()):
-            one = {
+        boxes = _as_sides(image.detections.boxes)
+        for row, score in enumerate(image.detections.scores.tolist()):
+            result = {
                 "image_id": place,
-                "category_id": int(image.found.labels[row]),
+                "category_id": int(image.detections.labels[row]),
                 "score": score,
             }
             if kind == "mask":
-                one["segmentation"] = _run_lengths(image.found_masks, row)
+                result["segmentation"] = _run_lengths(image.detection_masks, row)
             else:
-                one["bbox"] = boxes[row]
-            found.append(one)
-    return found
+                result["bbox"] = boxes[row]
+            results.append(result)
+    return results
 
 
 def _described(place: int, image: ImageResults) -> dict[str, int]:
@@ -257,9 +257,9 @@ def _as_sides(boxes: Tensor) -> list[list[float]]:
     return sides
 
 
-def _loaded(truth: COCO, found: list[dict[str, Any]]) -> COCO:
-    if found:
-        return truth.loadRes(found)
+def _loaded(truth: COCO, results: list[dict[str, Any]]) -> COCO:
+    if results:
+        return truth.loadRes(results)
     return _indexed({**truth.dataset, "annotations": []})  # loadRes cannot do without one
 
 

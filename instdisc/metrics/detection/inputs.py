@@ -13,9 +13,9 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.types import Detections, Objects
 
-from ..inputs import WHOLE, check_classes
+from ..inputs import check_classes
 
-_NUMBERS = (*checks.FLOATS, *WHOLE)
+_NUMBERS = (*checks.FLOATS, *checks.INTEGERS)
 
 
 def check_images(

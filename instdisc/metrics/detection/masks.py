@@ -49,8 +49,8 @@ def encode_masks(masks: Tensor) -> RunLengths:
     height, width = masks.shape[-2:]
     # COCO goes down the columns: H and W swapped in memory, the objects last.
     columns = np.asfortranarray(masks.cpu().numpy().astype(np.uint8).transpose(1, 2, 0))
-    found = coco_masks.encode(columns) if len(masks) else []
-    return RunLengths((height, width), [one["counts"] for one in found])
+    encoded = coco_masks.encode(columns) if len(masks) else []
+    return RunLengths((height, width), [entry["counts"] for entry in encoded])
 
 
 @checked_call()
@@ -60,17 +60,17 @@ def decode_masks(runs: RunLengths) -> Tensor:
         return torch.zeros(0, *runs.size, dtype=torch.bool)
     with warnings.catch_warnings():  # pycocotools 2.0 has not followed numpy 2 yet
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
-        rows = coco_masks.decode([{"size": list(runs.size), "counts": one} for one in runs.counts])
+        rows = coco_masks.decode([{"size": list(runs.size), "counts": row} for row in runs.counts])
     return torch.from_numpy(np.ascontiguousarray(rows.transpose(2, 0, 1))).bool()
 
 
 def pack_counts(counts: list[bytes]) -> tuple[Tensor, Tensor]:
     """Bytes of any lengths as one row ``(L,)`` uint8, and their lengths ``(N,)`` int64."""
     joined = np.frombuffer(b"".join(counts), dtype=np.uint8).copy()
-    return torch.from_numpy(joined), torch.tensor([len(one) for one in counts], dtype=torch.int64)
+    return torch.from_numpy(joined), torch.tensor([len(row) for row in counts], dtype=torch.int64)
 
 
 def unpack_counts(row: Tensor, lengths: Tensor) -> list[bytes]:
     """Undoes `pack_counts`."""
-    whole, ends = row.numpy().tobytes(), lengths.cumsum(0).tolist()
-    return [whole[end - length : end] for length, end in zip(lengths.tolist(), ends, strict=True)]
+    joined, ends = row.numpy().tobytes(), lengths.cumsum(0).tolist()
+    return [joined[end - length : end] for length, end in zip(lengths.tolist(), ends, strict=True)]

@@ -1,10 +1,11 @@
-"""What was found and what is there in a whole test set, without the images.
+"""The detections and the objects of a test set, without its images.
 
 Legend: B images of a batch, N detections or objects of an image.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from instdisc import checks
 from instdisc.checks import checked_call
 from instdisc.types import Detections, Objects
 
-from ..rows import RowMetric, empty_rows, image_order, known_indices
+from ..rows import RowMetric, check_indices, empty_rows, image_order
 from .inputs import check_images
 from .masks import RunLengths, encode_masks, pack_counts, unpack_counts
 
@@ -26,19 +27,31 @@ class ImageResults(NamedTuple):
 
     Attributes:
         image: its position in the data set.
-        found: detections, best first; ``masks`` is ``None``.
-        found_masks: of the detections, or ``None``.
+        detections: best first; ``masks`` is ``None``.
+        detection_masks: of the detections, or ``None``.
         true: objects; ``masks`` is ``None``.
         true_masks: of the objects, or ``None``.
         areas: ``(N,)`` float64 of the objects in pixels.
     """
 
     image: int
-    found: Detections
-    found_masks: RunLengths | None
+    detections: Detections
+    detection_masks: RunLengths | None
     true: Objects
     true_masks: RunLengths | None
     areas: Tensor
+
+    @property
+    def found(self) -> Detections:
+        """The former name of `detections`, for one more release."""
+        _warn_renamed("found", "detections")
+        return self.detections
+
+    @property
+    def found_masks(self) -> RunLengths | None:
+        """The former name of `detection_masks`, for one more release."""
+        _warn_renamed("found_masks", "detection_masks")
+        return self.detection_masks
 
 
 class ImageList:
@@ -71,14 +84,15 @@ class ImageTables(RowMetric):
     def __init__(self, num_classes: int, *, masks: bool = False) -> None:
         checks.whole("num_classes", num_classes)
         checks.flag("masks", masks)
-        whole, real = torch.int64, torch.float64
-        empty = {"seen": empty_rows(5, whole)}  # image, how many found and true, height, width
-        for side, values in (("found", "scores"), ("true", "areas")):
+        integer, real = torch.int64, torch.float64
+        # seen: image, number of detections, number of objects, height, width.
+        empty = {"seen": empty_rows(5, integer)}
+        for side, values in (("predicted", "scores"), ("true", "areas")):
             empty[f"{side}_boxes"] = empty_rows(4, real)
-            empty[f"{side}_labels"] = empty_rows(None, whole)
+            empty[f"{side}_labels"] = empty_rows(None, integer)
             empty[f"{side}_{values}"] = empty_rows(None, real)
             if masks:
-                empty[f"{side}_lengths"] = empty_rows(None, whole)
+                empty[f"{side}_lengths"] = empty_rows(None, integer)
                 empty[f"{side}_counts"] = empty_rows(None, torch.uint8)
         empty["true_marks"] = empty_rows(2, torch.bool)  # difficult, crowd
         super().__init__(empty)
@@ -104,17 +118,17 @@ class ImageTables(RowMetric):
                 medium and large.
         """
         check_images(detections, objects, indices, areas, self.num_classes)
-        indices = known_indices(indices, len(detections), torch.device("cpu"))
-        for position, (found, true, image) in enumerate(
+        indices = check_indices(indices, len(detections), torch.device("cpu"))
+        for position, (predicted, true, image) in enumerate(
             zip(detections, objects, indices.tolist(), strict=True)
         ):
-            size = self._add_masks(found, true, image) if self.masks else (0, 0)
+            size = self._add_masks(predicted, true, image) if self.masks else (0, 0)
             area = object_areas(true) if areas is None else areas[position]
             self.add_rows(
-                seen=torch.tensor([[image, len(found.labels), len(true.labels), *size]]),
-                found_boxes=found.boxes,
-                found_labels=found.labels,
-                found_scores=found.scores,
+                seen=torch.tensor([[image, len(predicted.labels), len(true.labels), *size]]),
+                predicted_boxes=predicted.boxes,
+                predicted_labels=predicted.labels,
+                predicted_scores=predicted.scores,
                 true_boxes=true.boxes,
                 true_labels=true.labels,
                 true_areas=area,
@@ -128,12 +142,12 @@ class ImageTables(RowMetric):
             ValueError: if an index came with two different images.
         """
         seen = self.rows("seen").cpu()
-        found = _split(self, "found", ("boxes", "labels", "scores"), seen[:, 1])
+        detections = _split(self, "predicted", ("boxes", "labels", "scores"), seen[:, 1])
         true = _split(self, "true", ("boxes", "labels", "areas", "marks"), seen[:, 2])
 
         def image(row: int) -> ImageResults:
             index, _, _, height, width = seen[row].tolist()
-            boxes, labels, scores, counts = found[row]
+            boxes, labels, scores, counts = detections[row]
             true_boxes, true_labels, areas, marks, true_counts = true[row]
             size = (height, width)
             return ImageResults(
@@ -174,7 +188,7 @@ class ImageTables(RowMetric):
                 f"{tuple(detections.masks.shape[-2:])} for `detections` and "
                 f"{tuple(true.masks.shape[-2:])} for `objects`"
             )
-        for side, masks in (("found", detections.masks), ("true", true.masks)):
+        for side, masks in (("predicted", detections.masks), ("true", true.masks)):
             counts, lengths = pack_counts(encode_masks(masks).counts)
             self.add_rows(**{f"{side}_counts": counts, f"{side}_lengths": lengths})
         return (int(true.masks.shape[-2]), int(true.masks.shape[-1]))
@@ -196,15 +210,25 @@ class DetectionStore(ImageTables):
     Example:
         >>> store = DetectionStore(3)
         >>> none = torch.zeros(0, dtype=torch.bool)
-        >>> found = Detections(torch.zeros(0, 4), torch.zeros(0).long(), torch.zeros(0), None)
-        >>> true = Objects(torch.zeros(0, 4), torch.zeros(0).long(), None, none, none)
-        >>> store.update([found], [true], torch.tensor([7]))
-        >>> [one.image for one in store.compute()]
+        >>> boxes, labels = torch.zeros(0, 4), torch.zeros(0).long()
+        >>> detections = Detections(boxes, labels, torch.zeros(0), None)
+        >>> objects = Objects(boxes, labels, None, none, none)
+        >>> store.update([detections], [objects], torch.tensor([7]))
+        >>> [image.image for image in store.compute()]
         [7]
     """
 
     def compute(self) -> ImageList:
         return ImageList(self.images())
+
+
+def _warn_renamed(former: str, name: str) -> None:
+    warnings.warn(
+        f"`ImageResults.{former}` is called `{name}` now; the former name goes with "
+        "the next release",
+        FutureWarning,
+        stacklevel=3,
+    )
 
 
 def object_areas(true: Objects) -> Tensor:

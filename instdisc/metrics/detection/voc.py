@@ -115,7 +115,7 @@ class VOCAveragePrecision(ImageTables):
     """`voc_average_precision` of a test set that comes in batches, on one or many processes.
 
     Args:
-        num_classes: see `voc_average_precision`, like the next three.
+        num_classes: see `voc_average_precision`.
         rule: see there.
         levels: see there.
         thresholds: see there.
@@ -177,7 +177,7 @@ def _matches(
     thresholds: tuple[float, ...],
     levels: Tensor | None,
 ) -> DetectionMatches:
-    detections, true = [image.found for image in images], [image.true for image in images]
+    detections, true = [image.detections for image in images], [image.true for image in images]
     sizes = torch.tensor([len(objects.labels) for objects in true])
     first = sizes.cumsum(0) - sizes  # number of an image's first object
     pairs = [_nearest(*pair) for pair in zip(detections, true, strict=True)]

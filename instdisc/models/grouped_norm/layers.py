@@ -111,7 +111,7 @@ class GroupedBatchNormAct2d(_GroupedMixin, BatchNormAct2d):
         return outputs
 
     def _rectifies(self) -> bool:
-        """Whether all that follows is a ReLU that nobody watches."""
+        """Whether all that follows is a ReLU without hooks."""
         hooks = self.act._forward_hooks or self.act._forward_pre_hooks or self.act._backward_hooks
         return type(self.act) is nn.ReLU and type(self.drop) is nn.Identity and not hooks
 

@@ -2,7 +2,7 @@
 
 Triton looks a kernel up by all its arguments at each launch, which costs the host more than the
 rest of a layer. Here the arguments that decide are looked up once a layer, and the compiled kernels
-are kept with what was found.
+are kept with the results.
 
 Legend: B batch, C channels, G groups, R rows of a group, P slices of a group.
 """

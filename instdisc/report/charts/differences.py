@@ -81,7 +81,7 @@ def _draw(
 
 
 def _pooled(row: Difference) -> Measured:
-    """A difference as a value, whose interval is told like that of any other."""
+    """A difference as a value with its interval, like any other."""
     result = Result(row.task, row.metric, row.dataset, row.unit, row.variant, True)
     return Measured(row.b, result, Pooled([], row.difference, row.low, row.high, row.how, []))
 

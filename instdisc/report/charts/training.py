@@ -96,7 +96,7 @@ def _version(path: Path) -> int:
 def _owners(material: Material) -> dict[Path, str]:
     """The method of each run, by the folder in or below which its checkpoint lies.
 
-    A folder with checkpoints of several methods is nobody's run.
+    A folder with checkpoints of several methods is not taken for a run.
     """
     owners: dict[Path, set[str]] = defaultdict(set)
     for record, method in zip(material.records, label_methods(material.records), strict=True):

@@ -40,7 +40,7 @@ def contrast(
     samples: tuple[Sample | str, Sample | str],
     values: Drawn | None = None,
 ) -> Contrast:
-    """What is said about the difference of two cells of one result.
+    """The difference of two cells of one result.
 
     - Several seeds of both: a t interval over the differences of the seeds where both have the
       same seeds, else Welch's.

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from instdisc.checks import checked_call, output_file
-from instdisc.writing import write_whole
+from instdisc.writing import write_atomically
 
 from ..charts import charts as draw_all
 from ..comparison import compare
@@ -87,7 +87,7 @@ def write_report(
     content["files"] = [table.name for table in tables]
     text = render_within(content, pictures)
     for file, table in {**tables, path: text}.items():
-        write_whole(file, partial(_put, table))
+        write_atomically(file, partial(_put, table))
     return path
 
 

@@ -24,7 +24,7 @@ from .evaluation import Protocol
 from .export import export_detector
 from .module import DetectionModule
 from .norms import Norm
-from .pictures import save_pictures
+from .pictures import save_detection_pictures
 from .proposals import ProposalCounts
 from .recipe import VOC07_RECIPE, DetectionRecipe, check_recipe
 from .records import run_records, tested
@@ -68,7 +68,7 @@ def detect(
     predictions: str | Path | None = None,
     thumbnail: int = THUMBNAIL,
 ) -> list[Record]:
-    """Fine-tunes a copy of a backbone as a detector, tests it, and says what it found.
+    """Fine-tunes a copy of a backbone as a detector, tests it, and returns the records.
 
     The defaults are the recipe of Zhao et al. (2021) for VOC07: R50-C4, all layers trained. Images
     are normalised and resized as the backbone was trained to see them.
@@ -82,7 +82,7 @@ def detect(
         follow_batch: another batch: rate, iterations, milestones and warm-up of `recipe` follow it
             by the linear rule. ``None`` takes `recipe` as it is.
         masks: whether to predict masks; ``None``: if both sets have them.
-        neck: ``"c4"`` or ``"fpn"``, see `Detector`, like the next five.
+        neck: ``"c4"`` or ``"fpn"``, see `Detector`.
         norm: ``"sync"``, ``"plain"`` or ``"frozen"``.
         freeze_parts: of the backbone that stay as they are.
         anchor_sizes: in pixels.
@@ -94,7 +94,7 @@ def detect(
         longest_side: of all images at most.
         flip: chance of a horizontal flip in training.
         protocols: how to score, see `Evaluator`.
-        accelerator: Lightning's, like the next two.
+        accelerator: of Lightning's Trainer.
         devices: how many, or which.
         precision: e.g. ``"32-true"`` or ``"bf16-mixed"``.
         num_workers: processes that read.
@@ -103,7 +103,7 @@ def detect(
             ``None`` saves nothing.
         pictures: folder for eight test images, ``IMAGE_ID.png``: their objects left, what was
             found right; ``None``: see `folder`.
-        progress: is told the iterations done and the iterations in all, after each.
+        progress: called as ``progress(done, total)`` after each iteration.
         about: what the records say instead of what backbone and test set tell.
         predictions: a ``.npz`` file for ``image``, ``boxes``, ``labels``, ``scores`` and, with
             masks, ``areas`` of all detections, see `run_predictions`; ``None``: none.
@@ -175,9 +175,9 @@ def detect(
         trainer.fit(module, datamodule=data)
     if trainer.is_global_zero:
         if folder is not None:
-            save_run(module, data, folder, num_pictures=8 if pictures is None else 0)
+            save_detection_run(module, data, folder, num_pictures=8 if pictures is None else 0)
         if pictures is not None:
-            save_pictures(tested(module).images, test, pictures)
+            save_detection_pictures(tested(module).images, test, pictures)
     return run_records(
         module,
         data,
@@ -189,10 +189,10 @@ def detect(
 
 
 @checked_call(num_pictures=count)
-def save_run(
+def save_detection_run(
     module: DetectionModule, data: ObjectData, folder: str | Path, *, num_pictures: int = 8
 ) -> None:
-    """Saves the detector, and what it found in the last test.
+    """Saves the detector and its detections of the last test.
 
     Args:
         module: after a test.
@@ -212,4 +212,5 @@ def save_run(
     )
     write_results(result.images, data.test, folder / "detections.json")
     if num_pictures:
-        save_pictures(result.images, data.test, folder / "pictures", num_images=num_pictures)
+        pictures = folder / "pictures"
+        save_detection_pictures(result.images, data.test, pictures, num_images=num_pictures)

@@ -72,7 +72,7 @@ class Evaluation(NamedTuple):
         """Bootstrap intervals over the images, in percent; nothing is matched again.
 
         Args:
-            level: see `bootstrap_average_precision`, like the next two.
+            level: see `bootstrap_average_precision`.
             num_resamples: how often the images are drawn.
             seed: of the drawing.
 
@@ -127,9 +127,9 @@ class Evaluator:
 
         Args:
             found: of each image, in pixels of ``batch.images``, as a `Detector` gives them.
-            batch: the images that they were found in.
+            batch: the images that they belong to.
         """
-        for one, size, original, index in zip(
+        for detections, size, original, index in zip(
             found,
             batch.sizes.tolist(),
             batch.original_sizes.tolist(),
@@ -137,10 +137,10 @@ class Evaluator:
             strict=True,
         ):
             true = self.source.objects(index)
-            own = restore(one, size, original, self.masks)
+            restored = restore(detections, size, original, self.masks)
             areas = [self.source.areas(index)]
             position = batch.indices.new_tensor([index])
-            self.store.update([own], [true], position, areas)
+            self.store.update([restored], [true], position, areas)
 
     def compute(self) -> Evaluation:
         """The numbers of all processes' images."""
@@ -178,12 +178,12 @@ class Evaluator:
 
 
 def restore(
-    found: Detections, size: Sequence[int], original: Sequence[int], masks: bool
+    detections: Detections, size: Sequence[int], original: Sequence[int], masks: bool
 ) -> Detections:
     """Detections in the pixels of the file.
 
     Args:
-        found: in pixels of the resized image, masks as probabilities inside their boxes.
+        detections: in pixels of the resized image, masks as probabilities inside their boxes.
         size: height and width of the resized image, without padding.
         original: height and width of the file.
         masks: whether to paste the masks.
@@ -192,13 +192,13 @@ def restore(
         With masks ``(N, H, W)`` bool, or without masks.
     """
     scale_y, scale_x = (after / before for after, before in zip(original, size, strict=True))
-    factors = found.boxes.new_tensor([scale_x, scale_y, scale_x, scale_y])
-    boxes = found.boxes * factors
+    factors = detections.boxes.new_tensor([scale_x, scale_y, scale_x, scale_y])
+    boxes = detections.boxes * factors
     pasted: Tensor | None = None
     if masks:
-        assert found.masks is not None
-        pasted = paste_masks(found.masks, boxes, (original[0], original[1]))
-    return found._replace(boxes=boxes, masks=pasted)
+        assert detections.masks is not None
+        pasted = paste_masks(detections.masks, boxes, (original[0], original[1]))
+    return detections._replace(boxes=boxes, masks=pasted)
 
 
 def check_protocols(protocols: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from instdisc import checks
 from instdisc.checks import checked_call
 from instdisc.models import Backbone
 from instdisc.version import __version__
-from instdisc.writing import write_whole
+from instdisc.writing import write_atomically
 
 from ..normalisation import check_statistics
 from .detector import Detector
@@ -102,7 +102,7 @@ def export_detector(
         "interpolation": detector.backbone.input.interpolation,
         "state_dict": {key: _plain(value) for key, value in detector.state_dict().items()},
     }
-    return write_whole(path, lambda file: torch.save(content, file))
+    return write_atomically(path, lambda file: torch.save(content, file))
 
 
 @checked_call()

@@ -52,13 +52,16 @@ class DetectionModule(LightningModule):
             weights; see `instdisc.checkpoint.open_backbone`. A `Backbone` is copied.
         num_classes: without the background.
         masks: also predict masks.
-        neck: ``"c4"`` or ``"fpn"``, see `Detector`, like the next six.
-        norm: ``"sync"``, ``"plain"`` or ``"frozen"``.
-        freeze_parts: of the backbone that stay as they are.
-        anchor_sizes: in pixels.
-        counts: proposals to keep.
-        regions_per_image: that the losses see.
-        min_score: of a detection.
+        neck: ``"c4"``: the last stage is the head of each region (the papers' R50-C4); ``"fpn"``: a
+            feature pyramid on all stages.
+        norm: batch norm ``"sync"`` over all processes, ``"plain"`` over the images of one process,
+            or ``"frozen"``: the backbone's stored statistics, scale and shift.
+        freeze_parts: of the backbone that stay as they are: 0 none, 1 the stem, 2 the stem and
+            layer1, ... 5 everything.
+        anchor_sizes: sides of the anchors in pixels, fine to coarse; ``None``: 32 to 512.
+        counts: proposals to keep; ``None``: those of the neck's published configuration.
+        regions_per_image: that the losses see, at most a quarter of them foreground.
+        min_score: least score of a detection.
         learning_rate: of SGD, after the warm-up, for the whole batch of all processes. It follows
             the batch by no rule of its own; see `DetectionRecipe.for_batch`.
         momentum: of SGD.
@@ -67,7 +70,7 @@ class DetectionModule(LightningModule):
         milestones: iterations at which the rate falls tenfold.
         precise_batches: training batches per process for precise batch norm; 0 tests with the
             running statistics.
-        protocols: how to score, see `Evaluator`.
+        protocols: of the scores: ``"coco"``, ``"voc07"`` (AP over 11 points), ``"voc10"`` (all).
         mean: of the normalisation of images in [0, 1], per channel; ``None``: the backbone's.
         std: likewise.
         channels_last: compute in that memory format; ``None``: on a GPU.

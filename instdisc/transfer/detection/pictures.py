@@ -1,4 +1,4 @@
-"""Images with what is there and what was found.
+"""Pictures of test images with their objects and their detections.
 
 Legend: N objects, H x W size of an image.
 """
@@ -24,7 +24,7 @@ _SMALLEST_SIDE = 320  # smaller images are enlarged, else the names would cover 
 
 
 @checked_call()
-def save_pictures(
+def save_detection_pictures(
     images: Sequence[ImageResults],
     source: ObjectSource,
     folder: str | Path,
@@ -54,15 +54,15 @@ def save_pictures(
     count = min(num_images, len(images))
     files = []
     for place in range(count):
-        one = images[place * len(images) // count]
-        found, true = one.found, one.true
-        if one.found_masks is not None and one.true_masks is not None:
-            found = found._replace(masks=decode_masks(one.found_masks))
-            true = true._replace(masks=decode_masks(one.true_masks))
+        result = images[place * len(images) // count]
+        detections, true = result.detections, result.true
+        if result.detection_masks is not None and result.true_masks is not None:
+            detections = detections._replace(masks=decode_masks(result.detection_masks))
+            true = true._replace(masks=decode_masks(result.true_masks))
         picture = detection_picture(
-            source.read(one.image), true, found, source.classes, min_score=min_score
+            source.read(result.image), true, detections, source.classes, min_score=min_score
         )
-        file = folder / f"{Path(str(source.image_ids[one.image])).stem}.png"
+        file = folder / f"{Path(str(source.image_ids[result.image])).stem}.png"
         write_png(picture, str(file))
         files.append(file)
     return files

@@ -54,7 +54,7 @@ class DetectionRecipe(NamedTuple):
             max(1, round(self.iterations * share)),
             batch_size,
             self.learning_rate / share,
-            tuple(max(1, round(one * share)) for one in self.milestones),
+            tuple(max(1, round(milestone * share)) for milestone in self.milestones),
             round(self.warmup * share),
         )
 
@@ -85,7 +85,7 @@ def rate_factor(iteration: float, *, milestones: Sequence[int], warmup: int) -> 
         [0.001, 0.5005, 1.0, 0.1, 0.01]
     """
     done = min(1.0, iteration / warmup) if warmup else 1.0
-    fallen = sum(iteration >= one for one in milestones)
+    fallen = sum(iteration >= milestone for milestone in milestones)
     return (_WARMUP_START * (1 - done) + done) * float(f"1e-{fallen}")
 
 
@@ -101,7 +101,7 @@ def check_recipe(recipe: DetectionRecipe) -> None:
     if recipe.warmup < 0:
         raise ValueError(f"`warmup` must be at least 0 iterations, got {recipe.warmup}")
     marks = list(recipe.milestones)
-    if marks != sorted(set(marks)) or any(one < 1 for one in marks):
+    if marks != sorted(set(marks)) or any(milestone < 1 for milestone in marks):
         raise ValueError(
             f"`milestones` are iterations and must increase from 1 on, got {tuple(marks)}. For "
             "two thirds of 9,000 write 6000."

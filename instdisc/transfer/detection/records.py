@@ -110,11 +110,11 @@ def run_predictions(
     images = tested(module).images
     columns: dict[str, Any] = {
         "image": [data.test.image_ids[image.image] for image in images],
-        "boxes": [image.found.boxes.float().cpu() for image in images],
-        "labels": [image.found.labels.cpu() for image in images],
-        "scores": [image.found.scores.float().cpu() for image in images],
+        "boxes": [image.detections.boxes.float().cpu() for image in images],
+        "labels": [image.detections.labels.cpu() for image in images],
+        "scores": [image.detections.scores.float().cpu() for image in images],
     }
-    masks = [image.found_masks for image in images]
+    masks = [image.detection_masks for image in images]
     if all(runs is not None for runs in masks):
         columns["areas"] = [_areas(runs) for runs in masks if runs is not None]
     if thumbnail:

@@ -36,8 +36,8 @@ def write_results(images: Sequence[ImageResults], source: ObjectSource, path: st
         file.write("[")
         first = True
         for image in images:
-            for one in _rows(image, source):
-                file.write(("\n" if first else ",\n") + json.dumps(one))
+            for entry in _rows(image, source):
+                file.write(("\n" if first else ",\n") + json.dumps(entry))
                 first = False
         file.write("\n]\n")
     return path
@@ -60,61 +60,61 @@ def read_results(path: str | Path, source: ObjectSource) -> list[Detections]:
             does not have.
     """
     path = Path(path)
-    image = {one: row for row, one in enumerate(source.image_ids)}
-    label = {one: row for row, one in enumerate(source.category_ids)}
+    image = {image_id: row for row, image_id in enumerate(source.image_ids)}
+    label = {category_id: row for row, category_id in enumerate(source.category_ids)}
     rows: list[list[dict[str, Any]]] = [[] for _ in source.image_ids]
     try:
         content = json.loads(path.read_text())
-        for one in content:
-            if one["image_id"] not in image or one["category_id"] not in label:
+        for entry in content:
+            if entry["image_id"] not in image or entry["category_id"] not in label:
                 raise ValueError(
-                    f"{path} has a detection of category {one['category_id']!r} in image "
-                    f"{one['image_id']!r}, which {source.name!r} does not have"
+                    f"{path} has a detection of category {entry['category_id']!r} in image "
+                    f"{entry['image_id']!r}, which {source.name!r} does not have"
                 )
-            rows[image[one["image_id"]]].append(one)
+            rows[image[entry["image_id"]]].append(entry)
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not a file of results in COCO's format: {error!r}") from error
-    outlined = bool(content) and all("segmentation" in one for one in content)
+    outlined = bool(content) and all("segmentation" in entry for entry in content)
     return [
-        _detections(own, label, source.sizes[place].tolist(), outlined)
-        for place, own in enumerate(rows)
+        _detections(entries, label, source.sizes[place].tolist(), outlined)
+        for place, entries in enumerate(rows)
     ]
 
 
 def _rows(image: ImageResults, source: ObjectSource) -> list[dict[str, Any]]:
-    found = image.found
+    detections = image.detections
     rows = []
-    for row, (left, top, right, bottom) in enumerate(found.boxes.tolist()):
-        one: dict[str, Any] = {
+    for row, (left, top, right, bottom) in enumerate(detections.boxes.tolist()):
+        entry: dict[str, Any] = {
             "image_id": source.image_ids[image.image],
-            "category_id": source.category_ids[int(found.labels[row])],
+            "category_id": source.category_ids[int(detections.labels[row])],
             "bbox": [round(value, 3) for value in (left, top, right - left, bottom - top)],
-            "score": round(float(found.scores[row]), 6),
+            "score": round(float(detections.scores[row]), 6),
         }
-        if image.found_masks is not None:
-            counts = image.found_masks.counts[row].decode("ascii")
-            one["segmentation"] = {"size": list(image.found_masks.size), "counts": counts}
-        rows.append(one)
+        if image.detection_masks is not None:
+            counts = image.detection_masks.counts[row].decode("ascii")
+            entry["segmentation"] = {"size": list(image.detection_masks.size), "counts": counts}
+        rows.append(entry)
     return rows
 
 
 def _detections(
     rows: list[dict[str, Any]], label: dict[int, int], size: list[int], outlined: bool
 ) -> Detections:
-    rows = sorted(rows, key=lambda one: -one["score"])
+    rows = sorted(rows, key=lambda entry: -entry["score"])
     masks = None
     if outlined:
-        counts = [one["segmentation"]["counts"].encode("ascii") for one in rows]
+        counts = [entry["segmentation"]["counts"].encode("ascii") for entry in rows]
         masks = decode_masks(RunLengths((size[0], size[1]), counts))
     boxes = torch.zeros(len(rows), 4, dtype=torch.float64)
-    for row, one in enumerate(rows):
-        if "bbox" in one:
-            left, top, width, height = one["bbox"]
+    for row, entry in enumerate(rows):
+        if "bbox" in entry:
+            left, top, width, height = entry["bbox"]
             boxes[row] = torch.tensor([left, top, left + width, top + height])
         elif masks is not None and masks[row].any():
             down, across = masks[row].nonzero().unbind(1)
             corners = [across.min(), down.min(), across.max() + 1, down.max() + 1]
             boxes[row] = torch.stack(corners)
-    labels = torch.tensor([label[one["category_id"]] for one in rows], dtype=torch.int64)
-    scores = torch.tensor([one["score"] for one in rows], dtype=torch.float32)
+    labels = torch.tensor([label[entry["category_id"]] for entry in rows], dtype=torch.int64)
+    scores = torch.tensor([entry["score"] for entry in rows], dtype=torch.float32)
     return Detections(boxes, labels, scores, masks)

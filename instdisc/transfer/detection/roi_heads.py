@@ -114,18 +114,18 @@ class RoIHeads(nn.Module):
         regions = self.draw(proposals, truths)
         vectors, shared = neck.box_features(backbone, maps, regions.rois)
         foreground = regions.foreground
-        found = regions.rois[foreground]
-        targets = encode(regions.boxes, found[:, 1:], ROI_WEIGHTS)
+        rois = regions.rois[foreground]
+        targets = encode(regions.boxes, rois[:, 1:], ROI_WEIGHTS)
         class_loss, box_loss = box_losses(
             self.classes(vectors), self.boxes(vectors), regions.labels, targets, foreground
         )
         losses = {"loss_classifier": class_loss, "loss_box_reg": box_loss}
         if self.masks is not None:
             features = (
-                neck.mask_features(backbone, maps, found) if shared is None else shared[foreground]
+                neck.mask_features(backbone, maps, rois) if shared is None else shared[foreground]
             )
             logits = self.masks(features)  # (F, K, M, M)
-            cells = mask_targets(masks, found, regions.objects, logits.shape[-1])
+            cells = mask_targets(masks, rois, regions.objects, logits.shape[-1])
             losses["loss_mask"] = mask_loss(logits, regions.labels[foreground] - 1, cells)
         return losses
 
@@ -190,7 +190,7 @@ class RoIHeads(nn.Module):
             scores.append(self.classes(vectors).float().softmax(dim=1)[:, 1:])
             offsets.append(self.boxes(vectors).float().unflatten(1, (-1, 4)))
         counts = [len(boxes) for boxes in proposals]
-        found = [
+        detections = [
             self._suppress(*image)
             for image in zip(
                 proposals,
@@ -200,7 +200,9 @@ class RoIHeads(nn.Module):
                 strict=True,
             )
         ]
-        return found if self.masks is None else self._add_masks(neck, backbone, maps, found)
+        if self.masks is None:
+            return detections
+        return self._add_masks(neck, backbone, maps, detections)
 
     def _suppress(
         self, proposals: Tensor, scores: Tensor, offsets: Tensor, size: Tensor
@@ -218,17 +220,18 @@ class RoIHeads(nn.Module):
         neck: C4Neck | FPNNeck,
         backbone: Backbone,
         maps: Sequence[Tensor],
-        found: Sequence[Detections],
+        detections: Sequence[Detections],
     ) -> list[Detections]:
         assert self.masks is not None
-        rois, labels = as_rois([d.boxes for d in found]), torch.cat([d.labels for d in found])
+        rois = as_rois([d.boxes for d in detections])
+        labels = torch.cat([d.labels for d in detections])
         cells = []
         for roi, label in zip(rois.split(self.chunk), labels.split(self.chunk), strict=True):
             logits = self.masks(neck.mask_features(backbone, maps, roi))
             rows = torch.arange(len(label), device=label.device)
             cells.append(logits[rows, label].float().sigmoid())
-        parts = torch.cat(cells).split([len(d.boxes) for d in found])
-        return [d._replace(masks=part) for d, part in zip(found, parts, strict=True)]
+        parts = torch.cat(cells).split([len(d.boxes) for d in detections])
+        return [d._replace(masks=part) for d, part in zip(detections, parts, strict=True)]
 
 
 def as_rois(boxes: Sequence[Tensor]) -> Tensor:

@@ -99,8 +99,8 @@ def choose_masks(train: ObjectSource, test: ObjectSource, masks: bool | None) ->
     Args:
         train: the training set.
         test: the test set.
-        masks: what was asked for; ``None``: if both sets have them. That only one has is said in
-            the log.
+        masks: what was asked for; ``None``: if both sets have them. If only one has them, the log
+            says so.
 
     Raises:
         ValueError: if it was asked for, and a set has none.

@@ -38,10 +38,11 @@ def shown_columns(
     truths, predictions = [], []
     labels: set[int] = set()
     for image in (images[place] for place in chosen):
-        true, found = image.true, image.found
-        sure = found.scores >= _MIN_SCORE
-        masks = _masks(image.found_masks)
-        labels.update(true.labels.tolist(), found.labels[sure].tolist())
+        true, detections = image.true, image.detections
+        sure = detections.scores >= _MIN_SCORE
+        boxes, predicted = detections.boxes[sure], detections.labels[sure]
+        masks = _masks(image.detection_masks)
+        labels.update(true.labels.tolist(), predicted.tolist())
         picture = source.read(image.image)
         truths.append(
             (
@@ -52,8 +53,8 @@ def shown_columns(
         masks = None if masks is None else masks[sure.cpu()]
         predictions.append(
             (
-                _drawn(picture, longest, found.boxes[sure], found.labels[sure], masks, source),
-                _words(found.labels[sure], source.classes, found.scores[sure]),
+                _drawn(picture, longest, boxes, predicted, masks, source),
+                _words(predicted, source.classes, detections.scores[sure]),
             )
         )
     count = len(source.classes)

@@ -24,7 +24,7 @@ from instdisc.data import (
 )
 from instdisc.models import Backbone
 from instdisc.types import About, ImageSize
-from instdisc.writing import write_whole
+from instdisc.writing import write_atomically
 
 from .extract import Features, Precision, extract_features, features_about
 
@@ -53,7 +53,7 @@ def cached_features(
     again, with a line in the log.
 
     Args:
-        backbone: see `extract_features`, like the rest.
+        backbone: see `extract_features`.
         images: whose features.
         folder: of the files; it is made if need be.
         image_size: see `extract_features`.
@@ -141,4 +141,4 @@ def _write(path: Path, stored: Features, images: ImageSource, parts: dict[str, s
         "rows": torch.tensor([places[name] for name in stored.names]),
     }
     about = {**parts, "checksum": _checksum(tensors)}
-    write_whole(path, lambda file: safetensors.torch.save_file(tensors, file, about))
+    write_atomically(path, lambda file: safetensors.torch.save_file(tensors, file, about))

@@ -171,7 +171,7 @@ def extract_stages(
 def features_about(
     backbone: Backbone, images: ImageSource, policy: ViewPolicy, precision: Precision
 ) -> About:
-    """Of which backbone and which images, seen how; at full precision nothing is said of it."""
+    """Of which backbone, images and view; the view names the precision if it is not full."""
     choice("precision", precision, ("32-true", "bf16-mixed"))
     view = describe_view(policy)
     if precision != "32-true":

@@ -90,7 +90,7 @@ def finetune_few_shot(
     Args:
         backbone: where to start; it is not changed.
         images: of the classes to tell apart; those of unknown class are left out.
-        shots: see `evaluate_few_shot`, like the next three.
+        shots: see `evaluate_few_shot`.
         ways: classes per episode.
         queries: test images per class.
         episodes: how many, or a fixed list.
@@ -103,7 +103,7 @@ def finetune_few_shot(
             `islam_test_policy`, their view.
         seed: of the episodes, the linear layers and the order of the batches.
         device: where to train.
-        progress: is told the episodes done and the episodes in all, after each.
+        progress: called as ``progress(done, total)`` after each episode.
         about: what the records say instead of what backbone and images tell.
         predictions: a ``.npz`` file for the ``accuracy_SHOTS`` of every episode and the hash of its
             list, ``episodes_SHOTS``; ``None``: none.

@@ -170,11 +170,11 @@ def episode_lists(
         )
         return [drawn.first(count) for count in shots]
     episodes.check(labels)
-    own = (episodes.support.shape[1], episodes.queries.shape[2])
-    if own != (ways, queries):
+    sizes = (episodes.support.shape[1], episodes.queries.shape[2])
+    if sizes != (ways, queries):
         raise ValueError(
             f"`ways`={ways} and `queries`={queries} must be those of the list of `episodes`, "
-            f"{own[0]} and {own[1]}. Pass these, or draw another list."
+            f"{sizes[0]} and {sizes[1]}. Pass these, or draw another list."
         )
     return [episodes.first(count) for count in shots]
 
@@ -236,14 +236,14 @@ def _accuracies(
     labels = torch.arange(ways, device=table.device)
     weights, offsets = [], []
     width = max(table.shape[1], ways * shots)
-    for _, own in _pieces(table, support, width):
+    for _, features in _pieces(table, support, width):
         if classifier == "logistic":
-            truth = labels.repeat_interleave(shots).expand(len(own), -1)
-            fitted = fit_episode_logistic(own, truth, strength=strength)
+            truth = labels.repeat_interleave(shots).expand(len(features), -1)
+            fitted = fit_episode_logistic(features, truth, strength=strength)
             weights.append(fitted.coef)
             offsets.append(fitted.intercept)
             continue
-        centroids = own.unflatten(1, (ways, shots)).mean(2)
+        centroids = features.unflatten(1, (ways, shots)).mean(2)
         if classifier == "cosine":
             weights.append(F.normalize(centroids, dim=2))
             offsets.append(centroids.new_zeros(centroids.shape[:2]))
@@ -254,8 +254,8 @@ def _accuracies(
     correct = []
     for piece, asked in _pieces(table, queries, table.shape[1]):
         logits = torch.baddbmm(offset[piece][:, None], asked, weight[piece].mT)
-        found = logits.argmax(2).unflatten(1, (ways, -1))
-        correct.append((found == labels[:, None]).double().mean((1, 2)))
+        predictions = logits.argmax(2).unflatten(1, (ways, -1))
+        correct.append((predictions == labels[:, None]).double().mean((1, 2)))
     return torch.cat(correct).cpu()
 
 

@@ -93,11 +93,11 @@ def finetune(
             are in eval mode. ``None`` trains the whole network, 0 the classifier alone.
         share: of the labels of each class to train on, e.g. 0.01 and 0.1.
         per_class: so many labels of each class instead; ``None`` for `share`.
-        accelerator: Lightning's, like the next two: ``"cpu"``, ``"gpu"``, ``"auto"``.
+        accelerator: of Lightning's Trainer: ``"cpu"``, ``"gpu"``, ``"auto"``.
         devices: how many of them, or which.
         precision: e.g. ``"32-true"``, ``"bf16-mixed"`` or ``"16-mixed"``.
         num_workers: processes that read.
-        progress: is told the epochs done and the epochs in all, after each.
+        progress: called as ``progress(done, total)`` after each epoch.
         about: what the records say instead of what backbone and test set tell.
         predictions: a ``.npz`` file for what `score_records` keeps, after the last epoch;
             ``None``: none.

@@ -183,12 +183,12 @@ def freeze_first_stages(backbone: Backbone, last_stages: int) -> None:
 
 def frozen_modules(backbone: Backbone) -> list[nn.Module]:
     """The modules that hold parameters, none of which trains."""
-    found = []
+    frozen = []
     for module in backbone.modules():
         weights = list(module.parameters())
         if weights and not any(weight.requires_grad for weight in weights):
-            found.append(module)
-    return found
+            frozen.append(module)
+    return frozen
 
 
 def frozen_names(backbone: Backbone) -> list[str]:

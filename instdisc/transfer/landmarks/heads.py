@@ -61,8 +61,8 @@ class RegressionHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """``(B, D)`` features to ``(B, P, 2)`` points."""
-        found: Tensor = self.layers(features).unflatten(1, (-1, 2))
-        return found
+        coordinates: Tensor = self.layers(features).unflatten(1, (-1, 2))
+        return coordinates
 
     def points(self, output: Tensor) -> Tensor:
         """The points ``(B, P, 2)``, which may lie outside the view."""

@@ -50,8 +50,8 @@ class LandmarkModule(LightningModule):
         layout: what the points are.
         image_size: S; ``None``: at which the backbone was trained.
         head: ``"linear"`` or ``"mlp"`` (`RegressionHead`), or ``"heatmap"`` (`HeatmapHead`).
-        grid: into how many cells per side the last map is averaged for a regression head. 1 is
-            the pooled feature; more cells say where in the image things are.
+        grid: cells per side into which the last map is averaged for a regression head. 1 is the
+            pooled feature; more cells keep positions in the image.
         hidden: width of the hidden layer of ``"mlp"``.
         frozen: whether the backbone stays as it is, in eval mode.
         learning_rate: of the head.

@@ -74,16 +74,16 @@ def landmark_figure(images: LandmarkSource, shown: Sequence[Shown], path: str | 
     for axes in grid.flat:
         axes.set_axis_off()
     dot = 14 if len(images.layout.names) < 20 else 4
-    for axes, one in zip(grid.flat, shown, strict=False):  # the last row may not be full
-        image = images.read(one.position)
+    for axes, face in zip(grid.flat, shown, strict=False):  # the last row may not be full
+        image = images.read(face.position)
         height, width = image.shape[1:]
         # Pixel i spans i to i + 1.
         axes.imshow(image.permute(1, 2, 0).numpy(), extent=(0, width, height, 0))
-        true, found = one.points[one.visible], one.predicted[one.visible]
-        lines = torch.stack([true, found], 1)  # (P', 2, 2)
+        true, predicted = face.points[face.visible], face.predicted[face.visible]
+        lines = torch.stack([true, predicted], 1)  # (P', 2, 2)
         axes.plot(*lines.permute(2, 1, 0).numpy(), color="yellow", linewidth=0.6)
         axes.scatter(*true.T.numpy(), s=dot, color="lime", linewidths=0)
-        axes.scatter(*found.T.numpy(), s=dot, color="red", linewidths=0)
+        axes.scatter(*predicted.T.numpy(), s=dot, color="red", linewidths=0)
         axes.set_xlim(0, width)
         axes.set_ylim(height, 0)
     figure.savefig(path, dpi=150)
@@ -113,8 +113,8 @@ def curve_figure(errors: Mapping[str, Tensor], path: str | Path) -> Path:
     figure = Figure(figsize=(5, 3.4), layout="constrained")
     axes = figure.subplots()
     steps = torch.linspace(0, _MOST, 301, dtype=torch.float64)
-    for method, own in errors.items():
-        of_images = image_errors(own.double(), ~own.isnan())
+    for method, of_points in errors.items():
+        of_images = image_errors(of_points.double(), ~of_points.isnan())
         shares = cumulative_errors(of_images[~of_images.isnan()], steps)
         axes.plot(100 * steps.numpy(), 100 * shares.numpy(), label=method)
     for threshold in (8, 10):

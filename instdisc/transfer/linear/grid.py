@@ -115,7 +115,7 @@ def evaluate_linear_grid(
     num_classes = count_classes(train.labels, train.classes, "train")
     tuned = tuning_split(train, seed) if len(grid) > 1 else None
     tuning = tune_epochs * len(tuned[0]) if tuned else 0
-    whole = tuning + epochs * len(train)
+    total = tuning + epochs * len(train)
     test_policy = islam_test_policy(image_size, seen=backbone.input)
     # Before any training: broken weights show at once.
     seen = extract_features(
@@ -133,7 +133,7 @@ def evaluate_linear_grid(
             seed=seed,
             num_workers=num_workers,
             device=device,
-            progress=progress and (lambda now, _: progress(done + now, whole)),
+            progress=progress and (lambda now, _: progress(done + now, total)),
         )
 
     best, table = grid[0], []

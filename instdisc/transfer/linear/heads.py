@@ -134,10 +134,10 @@ class LinearHeads:
         for value, gradient, momentum in zip(
             (self.weight, self.bias), gradients, self._momenta, strict=True
         ):
-            own = (-1,) + (1,) * (value.ndim - 1)
-            gradient.addcmul_(value, self._decays.view(own))
+            per_head = (-1,) + (1,) * (value.ndim - 1)
+            gradient.addcmul_(value, self._decays.view(per_head))
             momentum.mul_(_MOMENTUM).add_(gradient)
-            value.addcmul_(momentum, self._rates.view(own), value=-scale)
+            value.addcmul_(momentum, self._rates.view(per_head), value=-scale)
 
     def logits(self, features: Tensor) -> Tensor:
         """``(G, N, C)`` logits of features ``(N, D)``."""
@@ -215,9 +215,9 @@ def train_heads(
                 labels = batch.labels
                 for heads, size in zip(groups, sizes, strict=True):
                     least = min(size, len(images)) if training.drop_last else 1
-                    for part, own in zip(features.split(size), labels.split(size), strict=True):
+                    for part, classes in zip(features.split(size), labels.split(size), strict=True):
                         if len(part) >= max(least, 2 if training.batch_norm else 1):
-                            heads.step(part, own, scale=scale)
+                            heads.step(part, classes, scale=scale)
                 done += len(labels)
                 if progress is not None:
                     progress(done, total)

@@ -108,16 +108,16 @@ def _direction(
     scale: Tensor,
 ) -> Tensor:
     """Minus the inverse Hessian's estimate times the gradient."""
-    found = gradient
+    product = gradient
     weights = []
     for move, change, inverse in reversed(moves):
-        weight = inverse * _dot(move, found)
+        weight = inverse * _dot(move, product)
         weights.append(weight)
-        found = found - _by(weight, change) * change
-    found = found / diagonal * _by(scale, found)
+        product = product - _by(weight, change) * change
+    product = product / diagonal * _by(scale, product)
     for (move, change, inverse), weight in zip(moves, reversed(weights), strict=True):
-        found = found + _by(weight - inverse * _dot(change, found), move) * move
-    return -found
+        product = product + _by(weight - inverse * _dot(change, product), move) * move
+    return -product
 
 
 def _search(
@@ -135,12 +135,12 @@ def _search(
     slack = 4 * torch.finfo(value.dtype).eps * value.abs()
     for _ in range(_TRIES):
         there = images + length[:, None] * ahead
-        found, state = objective.value(there, point + _by(length, direction) * direction)
-        short = active & ~(found <= value + _ENOUGH * length * slope + slack)
+        reached, state = objective.value(there, point + _by(length, direction) * direction)
+        short = active & ~(reached <= value + _ENOUGH * length * slope + slack)
         if not short.any():
-            return length, found, state
+            return length, reached, state
         # The minimum of the parabola through both values and the slope.
-        guess = -slope * length**2 / (2 * (found - value - length * slope))
+        guess = -slope * length**2 / (2 * (reached - value - length * slope))
         guess = torch.minimum(torch.maximum(guess, 0.1 * length), 0.5 * length)
         length = torch.where(short, guess.nan_to_num(0.0), length)
     length = torch.where(short, 0.0, length)

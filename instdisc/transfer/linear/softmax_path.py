@@ -96,15 +96,15 @@ def fit_softmax_path(
     order = sorted(range(len(penalties)), key=lambda i: -penalties[i])
     at_once = len(order) if together else 1
     start = problem.rows.new_zeros(at_once, num_classes, problem.rows.shape[1])
-    found = []
+    solutions = []
     for first in range(0, len(order), at_once):
         chosen = [penalties[i] for i in order[first : first + at_once]]
         decay = problem.rows.new_tensor(chosen) / len(labels)
         solution = minimise(problem.at(decay), start, tol=tol, max_iter=max_iter)
         start = solution.point
-        found.append((*problem.back(start), solution.iterations, solution.gradients))
+        solutions.append((*problem.back(start), solution.iterations, solution.gradients))
     inverse = torch.tensor(order).argsort()
-    columns = [torch.cat(parts) for parts in zip(*found, strict=True)]
+    columns = [torch.cat(parts) for parts in zip(*solutions, strict=True)]
     return SoftmaxPath(*(column[inverse.to(column.device)] for column in columns))
 
 
@@ -143,7 +143,7 @@ class _Objective:
         self.decay = decay[:, None, None].repeat(1, 1, problem.rows.shape[1])
         self.decay[..., -1] = 0  # the bias
         self.rows = problem.rows
-        self.own = problem.labels[:, None, None].expand(-1, len(decay), 1)
+        self.classes = problem.labels[:, None, None].expand(-1, len(decay), 1)
 
     def images(self, point: Tensor) -> Tensor:
         """``(N, R, C)`` logits; linear in the point ``(R, C, K + 1)``."""
@@ -152,28 +152,29 @@ class _Objective:
     def value(self, logits: Tensor, point: Tensor) -> tuple[Tensor, Tensor]:
         """``(R,)`` objective and ``(N, R, C)`` probabilities."""
         shifted = logits - logits.amax(2, keepdim=True)
-        own = shifted.gather(2, self.own)[..., 0]
+        correct = shifted.gather(2, self.classes)[..., 0]
         exponents = shifted.exp_()
         total = exponents.sum(2)
-        loss = (total.log() - own).mean(0)
+        loss = (total.log() - correct).mean(0)
         penalty = 0.5 * (self.decay * point * point).sum((1, 2))
         return loss + penalty, exponents.div_(total[..., None])
 
     def gradient(self, probabilities: Tensor, point: Tensor) -> Tensor:
         """``(R, C, K + 1)``."""
         errors = probabilities.scatter_add(
-            2, self.own, -torch.ones_like(self.own, dtype=probabilities.dtype)
+            2, self.classes, -torch.ones_like(self.classes, dtype=probabilities.dtype)
         )
         products = (errors.flatten(1).T @ self.rows).view_as(point)
         return products / len(self.rows) + self.decay * point
 
     def largest(self, gradient: Tensor) -> Tensor:
         """``(R,)`` largest value of the gradient in the coordinates of the given features."""
-        given = gradient[..., :-1] @ self.problem.basis.T + gradient[..., -1:] * self.problem.mean
-        return torch.maximum(given.abs().amax((1, 2)), gradient[..., -1].abs().amax(1))
+        problem = self.problem
+        original = gradient[..., :-1] @ problem.basis.T + gradient[..., -1:] * problem.mean
+        return torch.maximum(original.abs().amax((1, 2)), gradient[..., -1].abs().amax(1))
 
     def diagonal(self, probabilities: Tensor) -> Tensor:
         """``(R, C, K + 1)`` of the Hessian, as if images and classes were independent."""
         spread = (probabilities * (1 - probabilities)).mean(0)[..., None]
-        found = spread * self.problem.curvature + self.decay
-        return found.clamp(min=1e-12 * float(found.max()))
+        diagonal = spread * self.problem.curvature + self.decay
+        return diagonal.clamp(min=1e-12 * float(diagonal.max()))

@@ -55,12 +55,12 @@ def dilate(
             f"`output_stride` must be one of the strides of {backbone.name!r}, "
             f"{backbone.strides}, got {output_stride}"
         )
-    for name, own, before in zip(
+    for name, stride, before in zip(
         backbone.stages[1:], backbone.strides[1:], backbone.strides, strict=False
     ):
-        if own <= output_stride:
+        if stride <= output_stride:
             continue
-        after = own // output_stride
+        after = stride // output_stride
         first = after if first_block == "own" else max(1, before // output_stride)
         stage: Any = backbone.net.get_submodule(name)
         for number, block in enumerate(stage):
@@ -77,10 +77,10 @@ def _dilate_block(block: nn.Module, dilation: int, strided: int, name: str) -> N
     """Gives the convolutions of a block a dilation; `strided` to those that had a stride."""
     for place, module in list(block.named_modules()):
         if isinstance(module, nn.Conv2d):
-            own = strided if max(module.stride) > 1 else dilation
+            rate = strided if max(module.stride) > 1 else dilation
             module.stride = (1, 1)
             if max(module.kernel_size) > 1:
-                _set_dilation(module, own, name)
+                _set_dilation(module, rate, name)
         elif isinstance(module, nn.AvgPool2d) and module.stride in (2, (2, 2)):
             # The shortcut of ResNet-D: the average stays, its stride goes.
             parent, _, last = place.rpartition(".")

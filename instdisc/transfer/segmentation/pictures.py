@@ -65,13 +65,15 @@ def draw_segments(segmenter: Any, segments: SegmentSource, positions: Sequence[i
         segments: the source.
         positions: of the images in it.
     """
-    images, masks, found = [], [], []
+    images, masks, predicted = [], [], []
     for position in positions:
         image, mask = segments.pair(position)
         images.append(image)
         masks.append(mask)
-        found.append(segmenter.predict_classes(image[None].to(segmenter.device))[0].cpu())
-    return segments_figure(images, masks, found, classes=segments.classes, colors=segments.colors)
+        predicted.append(segmenter.predict_classes(image[None].to(segmenter.device))[0].cpu())
+    return segments_figure(
+        images, masks, predicted, classes=segments.classes, colors=segments.colors
+    )
 
 
 @checked_call()
@@ -104,8 +106,8 @@ def segments_figure(
     size = (3 * _ROW * shape[2] / shape[1] + 1.6, _ROW * len(images) + 0.3)
     figure = Figure(figsize=size, layout="constrained")  # without pyplot: no global state
     axes = figure.subplots(len(images), 3, squeeze=False)
-    for row, image, mask, found in zip(axes, images, masks, predictions, strict=True):
-        shown = (image.permute(1, 2, 0), colored(mask, colors), colored(found, colors))
+    for row, image, mask, predicted in zip(axes, images, masks, predictions, strict=True):
+        shown = (image.permute(1, 2, 0), colored(mask, colors), colored(predicted, colors))
         for place, picture in zip(row, shown, strict=True):
             place.imshow(picture.numpy(), interpolation="nearest")
             place.set_axis_off()

@@ -75,7 +75,7 @@ def segment(
         train: the training set.
         test: the test set, of the same classes.
         seed: of the head, the order, the crops and the intervals.
-        head: see `SegmentationNet`, like the next three.
+        head: see `SegmentationNet`.
         output_stride: pixels per cell of the last map.
         width: channels of the head.
         dropout: chance, in the head.
@@ -83,7 +83,7 @@ def segment(
         steps: of the optimiser.
         batch_size: crops of all devices together; the set's size where that is smaller.
         crop_size: side of the crops in pixels, or height and width.
-        scale: see `SegmentPolicy`, like the next three.
+        scale: see `SegmentPolicy`.
         short_side: in training.
         flip: chance.
         max_share: of one class in a crop.
@@ -92,18 +92,18 @@ def segment(
         weight_decay: of every weight.
         head_rate: by what the learning rate of the heads is multiplied.
         schedule: ``"poly"`` (power 0.9) or ``"step"`` (tenths after 70 % and 90 %).
-        test_short_side: see `Segmenter`, like the next two.
+        test_short_side: see `Segmenter`.
         window: of sliding evaluation.
         window_step: of sliding evaluation.
         test_batch_size: images at a time.
         channels_last: order in memory.
-        accelerator: Lightning's, like the next two: ``"cpu"``, ``"gpu"``, ``"auto"``.
+        accelerator: of Lightning's Trainer: ``"cpu"``, ``"gpu"``, ``"auto"``.
         devices: how many of them, or which.
         precision: e.g. ``"32-true"``, ``"bf16-mixed"`` or ``"16-mixed"``.
         num_workers: processes that read.
-        pictures: folder for ``segments.png``: the first test images, the truth and what was found;
+        pictures: folder for ``segments.png``: the first test images, the truth and the predictions;
             ``None``: none.
-        progress: is told the steps done and the steps in all, after each.
+        progress: called as ``progress(done, total)`` after each step.
         about: what the records say instead of what backbone and test set tell.
         predictions: a ``.npz`` file for ``image``, ``hits``, ``truth``, ``predicted`` and ``mIoU``
             of each test image, see `run_predictions`; ``None``: none.

@@ -39,7 +39,7 @@ class Images(NamedTuple):
         if isinstance(self.source, ImageSource):
             return self.source
         place = locate(self.source, root, LAYOUTS)
-        return place.path.resolve(), bool(place.known), self.part
+        return place.path.resolve(), bool(place.layouts), self.part
 
     def open(self, kind: str, root: str | Path) -> ImageSource:
         """All of them, or those of the part.
@@ -53,7 +53,7 @@ class Images(NamedTuple):
         if not self.part:
             return open_set(kind, self.source, root, part="all")
         place = locate(self.source, root, LAYOUTS)
-        if kind == "images" and place.known and place.name in CATALOG:
+        if kind == "images" and place.layouts and place.name in CATALOG:
             entry = CATALOG[place.name]
             split = self.part if self.part in entry.splits else entry.transfer.get(self.part)
             if split is None:
@@ -114,17 +114,17 @@ def read_asked(name: str, data_set: DataSet, root: str | Path) -> list[Asked]:
         label, written = "", text
     texts = [written] if _exists(written, root) else written.split(":")
     if len(texts) == 1:
-        return [_one(name, label, text, root)]
+        return [_read_set(name, label, text, root)]
     if not (name or label) or len(texts) > 3 or not all(texts):
         checks.refuse("data_sets", "named, with two or three sets of images", text, FORMS)
     return [_checked(Asked(name or label, tuple(_images(part, root) for part in texts)), root)]
 
 
-def _one(name: str, label: str, text: str, root: str | Path) -> Asked:
+def _read_set(name: str, label: str, text: str, root: str | Path) -> Asked:
     """A set, or a part of it. What `locate` makes of ``NAME=SET`` holds for it."""
     images = _images(text, root)
-    known = any(layout.matches is None and layout.name == label for layout in LAYOUTS)
-    if images.part and label and not known:  # NAME=SET@PART, where SET may be a name, too
+    is_layout = any(layout.matches is None and layout.name == label for layout in LAYOUTS)
+    if images.part and label and not is_layout:  # NAME=SET@PART, where SET may be a name, too
         name, images = name or label, _images(text.partition("=")[2], root)
     return Asked(name, (images,))
 

@@ -56,12 +56,12 @@ def check_options(
             raise type(error)(f"`options` of {name!r}: {error}") from error
 
 
-def _check_values(task: Task, given: Options) -> None:
-    if "protocol" in given:
-        checks.choice("protocol", given["protocol"], list(task.protocols))
-    if EPISODES_FILE in given:
-        checks.text(EPISODES_FILE, given[EPISODES_FILE])
-    for job in task.jobs({name: v for name, v in given.items() if name != EPISODES_FILE}):
+def _check_values(task: Task, chosen: Options) -> None:
+    if "protocol" in chosen:
+        checks.choice("protocol", chosen["protocol"], list(task.protocols))
+    if EPISODES_FILE in chosen:
+        checks.text(EPISODES_FILE, chosen[EPISODES_FILE])
+    for job in task.jobs({name: v for name, v in chosen.items() if name != EPISODES_FILE}):
         task.check({**task.options, **task.parsed(job)})
 
 

@@ -22,7 +22,7 @@ from .tasks import EPISODES_FILE, Task
 _log = logging.getLogger(__name__)
 
 
-def fix_episodes(task: Task, given: Options, data: SuiteSet, seed: int) -> dict[str, Any]:
+def fix_episodes(task: Task, chosen: Options, data: SuiteSet, seed: int) -> dict[str, Any]:
     """The options of a task with the episodes that its file holds in the place of the file.
 
     A list that is there decides on ways, queries and the number of episodes. Where none is there,
@@ -32,7 +32,7 @@ def fix_episodes(task: Task, given: Options, data: SuiteSet, seed: int) -> dict[
 
     Args:
         task: that takes episodes.
-        given: its options; ``episodes_file`` is a ``.npz`` file, or a folder with ``SET.npz``.
+        chosen: its options; ``episodes_file`` is a ``.npz`` file, or a folder with ``SET.npz``.
         data: the set that the list is of.
         seed: of the suite.
 
@@ -43,7 +43,7 @@ def fix_episodes(task: Task, given: Options, data: SuiteSet, seed: int) -> dict[
         ValueError: if the file holds no list, or one of other labels, of another seed, of fewer
             shots, or of other numbers than are given; if none can be drawn.
     """
-    options = task.expanded(given)
+    options = task.expanded(chosen)
     path = options.pop(EPISODES_FILE, None)
     if path is None:
         return options

@@ -75,7 +75,7 @@ def plan_jobs(
         tasks: their names.
         options: that are given, by task.
         offered: what the suite offers to every task.
-        miss: is told what a set cannot serve, and why.
+        miss: called with what a set cannot serve, and why.
     """
     jobs = []
     for data in sets:
@@ -100,12 +100,12 @@ def plan_jobs(
             (name, (subject,)) for subject in subjects for name in apart
         ]
         calls += [(name, tuple(subjects)) for name in together]
-        given = {
+        chosen = {
             name: _fixed(name, options, data, offered["seed"], miss)
             for name in dict.fromkeys(name for name, _ in calls)
         }
         for name, group in calls:
-            for job_options in given[name]:
+            for job_options in chosen[name]:
                 jobs.append(_job(name, job_options, offered, data, group, options))
     return jobs
 
@@ -184,11 +184,11 @@ def _key(
     return job_key(parts)
 
 
-def all_options(task: Task, given: Options, offered: Options) -> dict[str, Any]:
+def all_options(task: Task, chosen: Options, offered: Options) -> dict[str, Any]:
     """Every option of a job that its result depends on, as JSON values."""
     options = task.options
     options.update({name: offered[name] for name in ("image_size", "precision") if name in options})
-    options.update(given)
+    options.update(chosen)
     if isinstance(options.get("episodes"), Episodes):  # the list itself, however its file is called
         options["episodes"] = options["episodes"].first(max(options["shots"])).digest
     for name in ("num_workers", "device", "accelerator", "devices", "pictures", "folder"):

@@ -94,7 +94,7 @@ class SuiteSet:
 
     def _open(self, kind: str, part: TaskPart) -> ImageSource:
         if len(self._asked.images) == 1:
-            return self._open_one(kind, part, self._asked.images[0])
+            return self._open_set(kind, part, self._asked.images[0])
         parts = _PAIR if len(self._asked.images) == 2 else _BASE_AND_NOVEL
         if part in parts:
             return self._open_part(kind, part, dict(zip(parts, self._asked.images, strict=True)))
@@ -105,11 +105,10 @@ class SuiteSet:
             f"takes {part!r}: give it one set"
         )
 
-    def _open_one(self, kind: str, part: TaskPart, images: Images) -> ImageSource:
+    def _open_set(self, kind: str, part: TaskPart, images: Images) -> ImageSource:
         if part in _BASE_AND_NOVEL:
             return self._open_part(kind, part, self._splits(images))
-        whole = isinstance(images.source, str | Path) and not images.part
-        if whole and isinstance(images.source, str | Path):
+        if isinstance(images.source, str | Path) and not images.part:
             opened = open_set(kind, images.source, self._root, part=cast(Part, part))
         else:
             opened = images.open(kind, self._root)
@@ -139,7 +138,7 @@ class SuiteSet:
         """The base and novel classes of a set that is known for them."""
         if not isinstance(images.source, ImageSource) and not images.part:
             place = locate(images.source, self._root, LAYOUTS)
-            if place.known and place.name in _SPLITS:
+            if place.layouts and place.name in _SPLITS:
                 parts = (Images(images.source, split) for split in _SPLITS[place.name])
                 return dict(zip(_BASE_AND_NOVEL, parts, strict=True))
         raise ValueError(
@@ -188,9 +187,9 @@ def find_sets(data_sets: DataSets, root: str | Path, keep: Keep) -> list[SuiteSe
                 f"train on and to test on, got {data_set!r}"
             )
         asked += read_asked(name, data_set, root)
-    asked = list({_identity(one, root): one for one in asked}.values())
+    asked = list({_identity(data_set, root): data_set for data_set in asked}.values())
     names = _unique_names(asked, root)
-    return [SuiteSet(one, name, root, keep) for one, name in zip(asked, names, strict=True)]
+    return [SuiteSet(item, name, root, keep) for item, name in zip(asked, names, strict=True)]
 
 
 def _identity(asked: Asked, root: str | Path) -> object:
@@ -208,16 +207,16 @@ def _identity(asked: Asked, root: str | Path) -> object:
 def _unique_names(asked: Sequence[Asked], root: str | Path) -> list[str]:
     names: list[str] = []
     longer: list[list[str]] = []
-    for one in asked:
-        source = one.images[0].source
-        names.append(one.name or shown_name(one.images, root))
+    for data_set in asked:
+        source = data_set.images[0].source
+        names.append(data_set.name or shown_name(data_set.images, root))
         longer.append([])
-        if one.name or isinstance(source, ImageSource) or len(one.images) > 1:
+        if data_set.name or isinstance(source, ImageSource) or len(data_set.images) > 1:
             continue
         place = locate(source, root, LAYOUTS)
         path = place.path.resolve()
         # What may come before it: the folders above, the nearest first.
-        if not place.known and path.name.startswith(place.name):
+        if not place.layouts and path.name.startswith(place.name):
             longer[-1] = [parent.name for parent in path.parents if parent.name]
     while True:
         twice = [row for row, name in enumerate(names) if names.count(name) > 1]

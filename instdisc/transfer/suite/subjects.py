@@ -29,7 +29,7 @@ class Subject(NamedTuple):
         name: in the table.
         about: what records say of it.
         input: how it sees images.
-        load: gives a backbone that is nobody else's: a task may train it.
+        load: gives a new backbone at each call: a task may train it.
     """
 
     name: str
@@ -48,7 +48,7 @@ def find_subjects(
     Args:
         checkpoints: see `run_suite`.
         seed: of random weights.
-        miss: is told what is not there, and why.
+        miss: called with what is missing, and why.
 
     Raises:
         ValueError: if there is none, a file is no checkpoint or holds weights that are not finite,

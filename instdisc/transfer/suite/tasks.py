@@ -89,30 +89,30 @@ class Task(NamedTuple):
         names = ["protocol"] if self.protocols else []
         return [*names, EPISODES_FILE] if "episodes" in self.options else names
 
-    def expanded(self, given: Options) -> dict[str, Any]:
-        """What is given, with the options of the protocol that is named."""
-        rest = dict(given)
+    def expanded(self, chosen: Options) -> dict[str, Any]:
+        """The chosen options, with those of the protocol that is named."""
+        rest = dict(chosen)
         protocol = rest.pop("protocol", None)
         return rest if protocol is None else {**self.protocols[protocol], **rest}
 
-    def jobs(self, given: Options) -> list[dict[str, Any]]:
+    def jobs(self, chosen: Options) -> list[dict[str, Any]]:
         """The options of each job that this task means."""
-        jobs = [self.expanded(given)]
+        jobs = [self.expanded(chosen)]
         names = (self.one_by_one,) if isinstance(self.one_by_one, str) else self.one_by_one
         for name in filter(None, names):
             jobs = [each for job in jobs for each in self._apart(name, job)]
         return jobs
 
-    def _apart(self, name: str, given: dict[str, Any]) -> list[dict[str, Any]]:
+    def _apart(self, name: str, chosen: dict[str, Any]) -> list[dict[str, Any]]:
         default = self.options[name]
-        values = given.get(name, default)
+        values = chosen.get(name, default)
         if not isinstance(values, list | tuple) or not values:  # of these the check tells
-            return [given]
+            return [chosen]
         once = [value for row, value in enumerate(values) if value not in values[:row]]
         listed = isinstance(default, list | tuple)
-        return [{**given, name: [value] if listed else value} for value in once]
+        return [{**chosen, name: [value] if listed else value} for value in once]
 
-    def parsed(self, given: Options) -> dict[str, Any]:
+    def parsed(self, chosen: Options) -> dict[str, Any]:
         """JSON values as what the function takes.
 
         Raises:
@@ -121,15 +121,15 @@ class Task(NamedTuple):
         hints, defaults = hints_of(self.function), self.options
         return {
             name: parse(name, value, hints.get(name, Any), defaults[name])
-            for name, value in given.items()
+            for name, value in chosen.items()
         }
 
-    def call(self, inputs: list[Any], offered: Options, given: Options) -> list[Record]:
-        """Runs it with what it takes of what is offered, and with the options that are given."""
+    def call(self, inputs: list[Any], offered: Options, chosen: Options) -> list[Record]:
+        """Runs it with those of the offered keywords that it takes, and with the chosen options."""
         takes = inspect.signature(self.function).parameters
         keywords = {name: value for name, value in offered.items() if name in takes}
-        given_back = self.function(*inputs, **{**keywords, **self.parsed(given)})
-        records = [given_back] if isinstance(given_back, Record) else given_back
+        result = self.function(*inputs, **{**keywords, **self.parsed(chosen)})
+        records = [result] if isinstance(result, Record) else result
         if not isinstance(records, Sequence) or not all(isinstance(r, Record) for r in records):
             raise TypeError(f"the task must give a Record or a list of them, got {records!r}")
         for record in records:

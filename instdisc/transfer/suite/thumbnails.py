@@ -17,7 +17,7 @@ from instdisc.data import ImageSource, image_names
 from instdisc.metrics.mistakes import disagreements
 from instdisc.predictions import read_predictions, save_predictions
 from instdisc.types import About, Record
-from instdisc.writing import write_whole
+from instdisc.writing import write_atomically
 
 from ..thumbnails import encode_picture, spread_order
 from .plan import Job
@@ -113,7 +113,7 @@ def keep_views(about: About, folder: Path) -> Path | None:
     if not (run / "views.png").is_file():
         return None
     picture = read_image(str(run / "views.png"), ImageReadMode.RGB)
-    return write_whole(
+    return write_atomically(
         path, lambda file: file.write_bytes(encode_picture(picture, _LONGEST_VIEWS).tobytes())
     )
 

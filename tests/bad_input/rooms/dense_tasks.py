@@ -100,7 +100,7 @@ CALLS: list[Call] = [
         size=sequence(whole(1)),
     ),
     written(
-        f"{HERE}.save_pictures",
+        f"{HERE}.save_detection_pictures",
         lambda: {"images": results(), "source": scenes(), "folder": folder()},
         images=sequence(OBJECT, empty=True),
         num_images=whole(0),
@@ -161,7 +161,7 @@ EXEMPT = {
         "a result that the tasks give back",
     ),
     **dict.fromkeys(
-        [f"{HERE}.{name}" for name in ("precise_batch_norm", "save_run", "read_results")],
+        [f"{HERE}.{name}" for name in ("precise_batch_norm", "save_detection_run", "read_results")],
         "takes what a training or `write_results` made",
     ),
     **dict.fromkeys(

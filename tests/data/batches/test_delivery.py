@@ -5,7 +5,7 @@ import torch
 
 from instdisc.data import Scenes, ViewDataset, ViewFinisher, ViewLoader, view_policy
 from instdisc.data.batches import delivery as delivery_file
-from instdisc.data.batches.delivery import Delivery, one_ahead
+from instdisc.data.batches.delivery import Delivery, prefetch
 from instdisc.types import Views
 
 
@@ -29,20 +29,20 @@ def asked(items, log):
 
 def test_each_is_asked_for_before_the_one_before_it_is_handed_out():
     log = []
-    ahead = one_ahead(asked("abc", log))
+    ahead = prefetch(asked("abc", log))
     assert log == []
     assert next(ahead) == "a"
     assert log == ["a", "b"]
     assert list(ahead) == ["b", "c"]
-    assert list(one_ahead(iter([]))) == []
-    assert list(one_ahead(iter([1]))) == [1]
+    assert list(prefetch(iter([]))) == []
+    assert list(prefetch(iter([1]))) == [1]
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_what_is_raised_comes_in_its_place(place):
     items = list("abc")
     items[place] = ValueError("broken")
-    ahead = one_ahead(asked(items, []))
+    ahead = prefetch(asked(items, []))
     assert [next(ahead) for _ in range(place)] == list("abc"[:place])
     with pytest.raises(ValueError, match="broken"):
         next(ahead)
@@ -57,7 +57,7 @@ def test_breaking_off_closes_what_makes_the_batches():
         finally:
             closed.append(True)
 
-    ahead = one_ahead(batches())
+    ahead = prefetch(batches())
     next(ahead)
     del ahead
     assert closed == [True]

@@ -20,7 +20,7 @@ from instdisc.transfer import (
     export_detector,
     load_detector,
     read_results,
-    save_run,
+    save_detection_run,
     write_results,
 )
 from instdisc.transfer.detection.evaluation import restore
@@ -263,8 +263,8 @@ def test_results_go_to_a_file_and_back(trained, tmp_path):
     assert set(rows[0]) == {"image_id", "category_id", "bbox", "score", "segmentation"}
     again = read_results(path, source.test)
     for ours, theirs in zip(images, again, strict=True):
-        torch.testing.assert_close(ours.found.boxes, theirs.boxes, rtol=0, atol=1e-3)
-        assert torch.equal(ours.found.labels.sort().values, theirs.labels.sort().values)
+        torch.testing.assert_close(ours.detections.boxes, theirs.boxes, rtol=0, atol=1e-3)
+        assert torch.equal(ours.detections.labels.sort().values, theirs.labels.sort().values)
         assert theirs.masks.shape == (len(theirs.labels), 64, 64)
 
 
@@ -285,11 +285,11 @@ def test_bad_result_files(content, message, tmp_path):
 
 def test_the_run_is_saved(trained, tmp_path):
     module, source, _ = trained
-    save_run(module, source, tmp_path)
+    save_detection_run(module, source, tmp_path)
     assert (tmp_path / "detector.pt").exists()
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 3
     with pytest.raises(ValueError, match="its `result` is None"):
-        save_run(DetectionModule("test_resnet", 10, **SMALL), source, tmp_path)
+        save_detection_run(DetectionModule("test_resnet", 10, **SMALL), source, tmp_path)
 
 
 def test_detect(tmp_path):
