@@ -53,7 +53,7 @@ class CompiledFinisher:
     ) -> Tensor:
         """``(B, 3, S, T)`` finished from uint8 views and their numbers ``(B, n)``."""
         finished = torch.empty(views.shape, dtype=self.dtype, memory_format=memory_format)
-        drawn = (own for _, own in self.policy.split(numbers))
+        drawn = (part for _, part in self.policy.split(numbers))
         plans = [_Plan(stage, *stage.arrange(drawn, len(views))) for stage in self._stages]
         last = _last_changes(plans)
         # Views of one form side by side, in front of them those that are written first.

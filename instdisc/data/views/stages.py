@@ -75,10 +75,10 @@ class Stage:
         planes = list(images.unbind(1))
         if self.scales:
             planes = [plane * (1 / 255) for plane in planes]
-        for step, own in zip(self.steps, numbers, strict=True):
+        for step, part in zip(self.steps, numbers, strict=True):
             assert isinstance(step, PlaneStep)
             if form != NOT_CHANGED or step.num_forms == 1:
-                planes = step.compute_planes(form, planes, own)
+                planes = step.compute_planes(form, planes, part)
         if self.normal is not None:
             normal = zip(planes, *self.normal, strict=True)
             planes = [(plane - mean) * scale for plane, mean, scale in normal]
