@@ -63,10 +63,16 @@ def _write_top(path: Path) -> None:
 
 def _write_module(folder: Path, name: str, *, is_package: bool) -> None:
     module = importlib.import_module(name)
-    lines = [*_title(name), *_table(_public(module))]
+    names = _public(module)
+    lines = [*_title(name), *_table(names)]
     lines += [f".. automodule:: {name}", "   :members:"]
     if is_package:  # its public names are those that its __init__ re-exports
         lines += ["   :imported-members:"]
+    # A class of another module has its page there; a second description would be an error.
+    classes = {key: value for key, value in names.items() if isinstance(value, type)}
+    guests = [key for key, value in classes.items() if not _is_of(value, name)]
+    if guests:
+        lines += [f"   :exclude-members: {', '.join(guests)}"]
     path = folder / f"{name.rpartition('.')[2]}.rst"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -81,6 +87,10 @@ def _public(module: ModuleType) -> dict[str, object]:
         if not name.startswith("_") and callable(value) and is_here and value.__doc__:
             names[name] = value
     return names
+
+
+def _is_of(value: object, module: str) -> bool:
+    return f"{value.__module__}.".startswith(f"{module}.")
 
 
 def _table(values: dict[str, object]) -> list[str]:

@@ -3,7 +3,7 @@
     python examples/moco_on_one_screen.py
 
 Without workers, resumes, several devices and shuffled batch norm, which the module adds. A test
-trains both from the same weights on the same views and compares the loss, the queue and all weights.
+trains both from the same weights on the same views and compares losses, queue and weights.
 
 Legend: B images of a batch, D width of the projection, K keys in the queue.
 """
@@ -60,7 +60,7 @@ class UnitLength(nn.Module):
 
 
 def main() -> None:
-    """Three steps on noise: it runs, and the first loss is near log(K + 1)."""
+    """Three steps on noise, to see it run."""
     torch.manual_seed(0)
     backbone = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 64), nn.ReLU())
     projector = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 16), UnitLength())

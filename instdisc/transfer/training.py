@@ -33,7 +33,7 @@ def quiet_trainer(
     """A trainer that writes nothing, neither to disk nor on the screen.
 
     Args:
-        accelerator: Lightning's, like the next two.
+        accelerator: of Lightning's Trainer.
         devices: how many, or which.
         precision: of the arithmetic.
         epochs: to train.
@@ -184,7 +184,7 @@ class StepTeller(Callback):
     """Tells how many steps of the optimiser are done, after each.
 
     Args:
-        tell: gets the steps done and the steps in all; ``None``: nobody is told.
+        tell: is called with the steps done and the number of steps; ``None``: nothing is called.
     """
 
     def __init__(self, tell: Callable[[int, int], None] | None) -> None:

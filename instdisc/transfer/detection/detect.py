@@ -82,8 +82,8 @@ def detect(
         follow_batch: another batch: rate, iterations, milestones and warm-up of `recipe` follow it
             by the linear rule. ``None`` takes `recipe` as it is.
         masks: whether to predict masks; ``None``: if both sets have them.
-        neck: ``"c4"`` or ``"fpn"``, see `Detector`, like the next five.
-        norm: ``"sync"``, ``"plain"`` or ``"frozen"``.
+        neck: ``"c4"`` or ``"fpn"``; see `Detector`.
+        norm: kind of batch norm, ``"sync"``, ``"plain"`` or ``"frozen"``; see `Detector`.
         freeze_parts: of the backbone that stay as they are.
         anchor_sizes: in pixels.
         counts: proposals to keep; the test of each image costs in proportion to the last.
@@ -94,7 +94,7 @@ def detect(
         longest_side: of all images at most.
         flip: chance of a horizontal flip in training.
         protocols: how to score, see `Evaluator`.
-        accelerator: Lightning's, like the next two.
+        accelerator: of Lightning's Trainer.
         devices: how many, or which.
         precision: e.g. ``"32-true"`` or ``"bf16-mixed"``.
         num_workers: processes that read.

@@ -52,8 +52,8 @@ class DetectionModule(LightningModule):
             weights; see `instdisc.checkpoint.open_backbone`. A `Backbone` is copied.
         num_classes: without the background.
         masks: also predict masks.
-        neck: ``"c4"`` or ``"fpn"``, see `Detector`, like the next six.
-        norm: ``"sync"``, ``"plain"`` or ``"frozen"``.
+        neck: ``"c4"`` or ``"fpn"``; see `Detector`.
+        norm: kind of batch norm, ``"sync"``, ``"plain"`` or ``"frozen"``; see `Detector`.
         freeze_parts: of the backbone that stay as they are.
         anchor_sizes: in pixels.
         counts: proposals to keep.

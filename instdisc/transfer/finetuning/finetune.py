@@ -93,7 +93,7 @@ def finetune(
             are in eval mode. ``None`` trains the whole network, 0 the classifier alone.
         share: of the labels of each class to train on, e.g. 0.01 and 0.1.
         per_class: so many labels of each class instead; ``None`` for `share`.
-        accelerator: Lightning's, like the next two: ``"cpu"``, ``"gpu"``, ``"auto"``.
+        accelerator: of Lightning's Trainer: ``"cpu"``, ``"gpu"``, ``"auto"``.
         devices: how many of them, or which.
         precision: e.g. ``"32-true"``, ``"bf16-mixed"`` or ``"16-mixed"``.
         num_workers: processes that read.

@@ -69,10 +69,10 @@ def fit_landmarks(
         seed: of the head, the order and the views.
         image_size: side of the views in pixels; ``None``: at which the backbone was trained. Their
             normalisation and interpolation are the backbone's.
-        crop: around what views are cut, see `LandmarkData`, like the next two.
-        margin: around it.
-        augment: ``"none"``, ``"weak"`` or ``"strong"``.
-        head: ``"linear"``, ``"mlp"`` or ``"heatmap"``, see `LandmarkModule`, like the next three.
+        crop: around what views are cut; see `LandmarkData`.
+        margin: added on each side of it, as a share of its long side; see `LandmarkData`.
+        augment: of training views: ``"none"``, ``"weak"`` or ``"strong"``; see `LandmarkData`.
+        head: ``"linear"``, ``"mlp"`` or ``"heatmap"``; see `LandmarkModule`.
         grid: cells per side that a regression head sees.
         hidden: width of the hidden layer of ``"mlp"``.
         frozen: whether the backbone stays as it is; else all of it trains.
@@ -82,7 +82,7 @@ def fit_landmarks(
         learning_rate: of the head.
         backbone_learning_rate: ``None`` for a tenth of that.
         weight_decay: as Adam's L2 penalty.
-        accelerator: Lightning's, like the next two.
+        accelerator: of Lightning's Trainer.
         devices: how many, or which.
         precision: of the arithmetic.
         num_workers: processes that read.

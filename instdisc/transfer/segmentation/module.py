@@ -47,7 +47,7 @@ class Segmenter(LightningModule):
         backbone: where to start: a `Backbone`, the file of one, or a timm name for random
             weights; see `instdisc.checkpoint.open_backbone`. A `Backbone` is copied.
         num_classes: C.
-        head: ``"deeplab"`` or ``"fcn"``; see `SegmentationNet`, like the next three.
+        head: ``"deeplab"`` or ``"fcn"``; see `SegmentationNet`.
         output_stride: pixels per cell of the last map.
         width: channels of the head.
         dropout: chance, in the head.
@@ -56,7 +56,7 @@ class Segmenter(LightningModule):
         momentum: of SGD.
         weight_decay: of every weight.
         head_rate: by what the learning rate of the heads is multiplied.
-        schedule: ``"poly"`` or ``"step"``; see `segmentation_rate`, like the next three.
+        schedule: how the rate falls, ``"poly"`` or ``"step"``; see `segmentation_rate`.
         power: of ``"poly"``.
         least_rate: share of the rate at which ``"poly"`` ends.
         milestones: shares of the training, for ``"step"``.
