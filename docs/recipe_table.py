@@ -1,5 +1,6 @@
 """The table of published rows, made from the heads of the recipes whenever the pages are built."""
 
+import re
 from typing import Any
 
 from instdisc.cli.recipes import Recipe, read_recipe, recipe_names
@@ -38,5 +39,6 @@ def recipe_table() -> str:
 
 def _row(recipe: Recipe) -> str:
     measured = "as expected" if MEASURED in recipe.expected else "not run"
-    cells = [recipe.what, f"`{recipe.name}`", recipe.expected, measured, recipe.cost]
+    name = re.sub("([/_])", r"\1<wbr>", recipe.name)  # may be broken there: a narrow column
+    cells = [recipe.what, f"<code>{name}</code>", recipe.expected, measured, recipe.cost]
     return "| " + " | ".join(cell.replace("|", "\\|") or "not stated" for cell in cells) + " |"

@@ -51,6 +51,7 @@ def test_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")
 @pytest.mark.filterwarnings("ignore:The number of training batches")
+@pytest.mark.filterwarnings("ignore:Total length of `list` across ranks is zero")
 @pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no")
 @pytest.mark.parametrize("page", ["extend.md", "moco_on_one_screen.md"])
 def test_python_blocks_of_the_docs_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -41,7 +41,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Namespace:
     parser.add_argument(
         "--analyses", nargs="+", default=["geometry", "cka"], choices=list(ANALYSES)
     )
-    parser.add_argument("--transfer", type=Path, help="results of the command transfer")
+    parser.add_argument("--transfer", type=Path, help="results.jsonl of instdisc transfer")
     parser.add_argument(
         "--source", nargs="+", default=[], metavar="SET", help="sets of the pretraining"
     )

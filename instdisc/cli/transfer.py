@@ -50,7 +50,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Namespace:
         "--tasks", nargs="+", default=["knn", "linear", "few_shot"], choices=list(TASKS)
     )
     parser.add_argument("--keep", default="nothing", choices=["nothing", "memory"])
-    parser.add_argument("--no-predictions", action="store_true", help="keep results alone")
+    parser.add_argument("--no-predictions", action="store_true", help="do not save predictions")
     return parser.parse_args(sys.argv[1:] if arguments is None else arguments)
 
 
