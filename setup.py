@@ -62,7 +62,8 @@ setup(
             "mypy>=1.15",
             "sphinx>=8",
             "furo",
-            "myst-parser>=4",
+            "myst-nb>=1.3",
+            "ipykernel",
         ],
     },
     classifiers=[

@@ -1,10 +1,14 @@
 """How the documentation is built: `sphinx-build -W docs build/docs`."""
 
-import pkgutil
+import sys
 from pathlib import Path
 from typing import Any
 
-import instdisc
+sys.path.insert(0, str(Path(__file__).parent))  # the pages below are made by modules beside this
+
+from api_pages import write_api_pages
+from recipe_table import add_recipe_table
+
 from instdisc.version import __version__
 
 project = "instdisc"
@@ -13,7 +17,7 @@ copyright = "instdisc contributors"
 version = release = __version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
@@ -24,6 +28,13 @@ html_title = f"instdisc {version}"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
+# The notebook is run by each build; an error in it fails the build.
+nb_execution_mode = "force"
+nb_execution_timeout = 600  # of a cell; on an idle core all take less than a minute
+nb_execution_raise_on_error = True
+nb_execution_show_tb = True
+nb_merge_streams = True
+
 # A single pair of backticks in a docstring names an argument or an object.
 default_role = "code"
 napoleon_google_docstring = True
@@ -32,23 +43,8 @@ napoleon_use_ivar = True
 napoleon_custom_sections = ["Source", "Differs from it", "Legend"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-# An override that says nothing of its own is not listed; Lightning's own pages explain its hooks.
+# An override without a docstring is not listed; Lightning's own pages explain its hooks.
 autodoc_inherit_docstrings = False
-
-
-def write_api_pages(folder: Path) -> None:
-    """One page for each public module of the package, so that none is forgotten."""
-    folder.mkdir(exist_ok=True)
-    for page in folder.glob("*.rst"):
-        page.unlink()
-    for module in pkgutil.iter_modules(instdisc.__path__):
-        if module.name == "version":
-            continue
-        name = f"instdisc.{module.name}"
-        lines = [name, "=" * len(name), "", f".. automodule:: {name}", "   :members:"]
-        if module.ispkg:  # its public names are those that its __init__ re-exports
-            lines += ["   :imported-members:"]
-        (folder / f"{module.name}.rst").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def skip_field_alias(
@@ -60,4 +56,5 @@ def skip_field_alias(
 
 def setup(app: Any) -> None:
     write_api_pages(Path(__file__).parent / "api")
+    app.connect("source-read", add_recipe_table)
     app.connect("autodoc-skip-member", skip_field_alias)

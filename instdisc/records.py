@@ -42,7 +42,7 @@ class Run(NamedTuple):
 
     Attributes:
         about: whose result, and on what.
-        seed: see `Record`.
+        seed: of the run.
         seconds: wall-clock time.
         settings: JSON values.
         device: where it was computed.
@@ -69,7 +69,7 @@ class Run(NamedTuple):
         """A record of this run.
 
         Args:
-            task: see `Record`.
+            task: what was done, e.g. ``"knn"``.
             metric: what the value is.
             value: the result.
             ends: of its 95 % interval; ``None`` for none.

@@ -18,6 +18,7 @@ from instdisc import Backbone
 from instdisc.analysis import ANALYSES
 from instdisc.checkpoint import export_backbone
 from instdisc.data import Scenes, ViewDataset, ViewFinisher
+from instdisc.transfer import TASKS
 from instdisc.types import InputSpec
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,6 +60,19 @@ def test_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     names: dict[str, object] = {"__name__": "readme"}  # later blocks go on from earlier ones
     for i, block in enumerate(blocks(README, "python")):
         exec(compile(block, f"README.md, Python block {i + 1}", "exec"), names)
+
+
+@pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")
+@pytest.mark.filterwarnings("ignore:The number of training batches")
+@pytest.mark.filterwarnings("ignore:Total length of `list` across ranks is zero")
+@pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no")
+@pytest.mark.parametrize("page", ["extend.md", "moco_on_one_screen.md"])
+def test_python_blocks_of_the_docs_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(TASKS, "data", dict(TASKS.data))  # tasks that a page adds go again
+    names: dict[str, object] = {"__name__": "docs"}
+    for i, block in enumerate(blocks((ROOT / "docs" / page).read_text("utf-8"), "python")):
+        exec(compile(block, f"docs/{page}, Python block {i + 1}", "exec"), names)
 
 
 def test_the_step_of_ones_own_in_the_docs_runs():

@@ -6,12 +6,13 @@ r"""Look inside checkpoints: what each stage knows and throws away, where detect
         --analyses cka geometry factors inversion
 
 Results go to OUT/results.jsonl at once, their arrays to OUT/predictions, and every figure to
-OUT/figures. Run the same command again to go on after a stop, or with more of everything: what
-stands there is not computed again, unless what it depends on has changed. What is missing or fails
-is skipped with a message, and the exit status is 1, unless --allow-missing. Settings of an
-analysis: --set inversion.steps=500 cka.num_images=2000. `scenes` are the built-in images, whose
-every factor is known. With --transfer and the results file of ``instdisc transfer`` for the same
-checkpoints, it also shows which of the numbers correlate with transfer.
+OUT/figures. Run the same command again to go on after a stop, or with more checkpoints, sets or
+analyses: what is there is not computed again, unless what it depends on has changed. What is
+missing or fails is left out and named in the log, and the exit status is 1, unless --allow-missing.
+
+Settings of an analysis: --set inversion.steps=500 cka.num_images=2000. `scenes` are generated
+images, whose every factor is known. --transfer takes the results file of ``instdisc transfer`` for
+the same checkpoints, and tells which of the numbers goes with transfer.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Namespace:
     parser.add_argument(
         "--analyses", nargs="+", default=["geometry", "cka"], choices=list(ANALYSES)
     )
-    parser.add_argument("--transfer", type=Path, help="results of the command transfer")
+    parser.add_argument("--transfer", type=Path, help="results.jsonl of instdisc transfer")
     parser.add_argument(
         "--source", nargs="+", default=[], metavar="SET", help="sets of the pretraining"
     )

@@ -11,17 +11,17 @@ the cost, and recipes for small sets. ``model.backbone`` is the file of a backbo
 timm name for random weights. ``data.train`` is a name or a folder, see
 `instdisc.data.open_objects`.
 
-The devices that are found share the recipe's ``global_batch``. With another one, ``--global_batch
-4``, nothing follows by itself. ``--linear_rule_from 16`` says that the numbers are for a batch of
-16, of all devices together: then learning rate, iterations, milestones and warm-up follow your
-batch by the linear rule, and a line says how.
+The available devices share the recipe's ``global_batch``. Another batch, ``--global_batch 4``,
+changes no other setting. ``--linear_rule_from 16`` says that the settings are for a batch of 16, of
+all devices together: then learning rate, iterations, milestones and warm-up follow your batch by
+the linear rule, and a line says how.
 
 The run's folder is ``--trainer.default_root_dir``. It gets the configuration, TensorBoard and CSV
 logs, checkpoints, and in the end ``results.jsonl``, ``predictions``
 (`instdisc.transfer.detection.run_predictions`), ``detector.pt`` (for
 `instdisc.transfer.load_detector`), ``detections.json`` in COCO's format, and ``pictures`` with the
-true objects left and the found ones right. With ``--ckpt_path last`` a run goes on in its folder;
-one that has ended adds nothing.
+true objects on the left and the detections on the right. ``--ckpt_path last`` resumes a run in its
+folder; one that has ended is not repeated.
 All options: ``--help``.
 """
 
@@ -87,7 +87,7 @@ class DetectCLI(TaskCLI):
             "--linear_rule_from",
             type=int | None,
             default=None,
-            help="The batch that the numbers are for; they then follow yours by the linear rule.",
+            help="The batch that the settings are for; they follow your batch by the linear rule.",
         )
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
 

@@ -11,7 +11,7 @@ r"""Landmarks of faces with a pretrained backbone, from a YAML file or the comma
 All options: ``--help``.
 
 The run's folder is ``--trainer.default_root_dir``. It gets the configuration, TensorBoard and CSV
-logs, checkpoints (go on with ``--ckpt_path last``; a run that has ended adds nothing), the records
+logs, checkpoints (``--ckpt_path last`` resumes from them), the records
 in ``results.jsonl``, ``predictions`` (`instdisc.transfer.landmarks.run_predictions`),
 ``landmarks.png``, a picture of predicted and true points, and ``curve.png``, the cumulative error
 curve. A frozen backbone without random views sees each image once; its features are kept in memory.

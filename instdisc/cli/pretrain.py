@@ -16,11 +16,11 @@ the cost: [source: ...] says where a number was read, [not verified] that it was
 Your own method is ``--model my_file.MyMethod``, with ``my_file.py`` in the folder where you are.
 All options: ``--help``, ``--model.help MoCoModule``.
 
-A recipe runs on the devices that are found: they share its ``global_batch`` and its groups of batch
-norm. What a device cannot hold at once goes in parts, ``--data.batch_size 64``: the gradient is
-that of the whole batch; the queue takes the keys of each part after it; the groups stay as large as
-they were, and a part must hold two of them, else keys could not be shuffled between them. The last
-step of an epoch may then hold fewer parts.
+A recipe runs on all available devices: they share its ``global_batch`` and its groups of batch
+norm. A device that cannot hold its share computes it in parts, ``--data.batch_size 64``: the
+gradient is that of the whole batch; the keys of each part enter the queue after that part; the
+groups keep their size, and a part must hold at least two, between which keys are shuffled. The last
+step of an epoch may have fewer parts.
 
 The run's folder is ``--trainer.default_root_dir``. It gets the configuration, TensorBoard and CSV
 logs, a picture of the views, the checkpoints, and in the end the backbone alone:

@@ -3,8 +3,8 @@
     instdisc resize imagenet/train imagenet_256/train
     instdisc pretrain --config ... --data.images imagenet_256/train
 
-Classes, order and labels stay the same. Run it again to go on after a stop: what is there and
-whole is kept.
+Classes, order and labels stay the same. Run it again to go on after a stop: complete
+copies are kept.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ A run has one seed and one folder, ``--trainer.default_root_dir``, for configura
 checkpoints.
 
 ``--global_batch`` is the images of an optimiser step, of all devices together. A recipe names it,
-and not the devices: it then runs on those that are found, each with an equal share, and a line says
-which. Where a device cannot hold its share, ``--data.batch_size`` says what it can hold, and the
-step is computed in parts, one after another.
+and not the devices: it runs on those available, each with an equal share, and a line says which. A
+device that cannot hold its share computes it in parts, one after another; ``--data.batch_size`` is
+the size of a part.
 """
 
 from __future__ import annotations

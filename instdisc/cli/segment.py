@@ -10,8 +10,8 @@ r"""Train a pretrained backbone for semantic segmentation and test it, from a YA
 The run's folder is ``--trainer.default_root_dir``. It gets the configuration, logs, checkpoints,
 ``segments.png`` (the first test images, the truth and the prediction, after each validation), and
 in the end ``results.jsonl``, mean IoU, pixel accuracy and the IoU of each class, and
-``predictions`` (`instdisc.transfer.segmentation.run_predictions`). With ``--ckpt_path last`` a run
-goes on in its folder; one that has ended adds nothing.
+``predictions`` (`instdisc.transfer.segmentation.run_predictions`). ``--ckpt_path last``
+resumes a run in its folder; one that has ended is not repeated.
 """
 
 from __future__ import annotations

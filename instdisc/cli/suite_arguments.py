@@ -28,23 +28,32 @@ def add_suite_arguments(parser: ArgumentParser, out: str) -> None:
         action="append",
         required=True,
         metavar="[NAME=]FILE",
-        help="again for each; FILE:ARCHITECTURE where the file does not tell it; also timm:NAME, "
+        help="may be repeated; FILE:ARCHITECTURE if the file does not name it; also timm:NAME, "
         "random (in each architecture of the files) or random:resnet50",
     )
-    parser.add_argument("--data-root", type=Path, default=Path("data"))
+    parser.add_argument(
+        "--data-root", type=Path, default=Path("data"), help="the folder of the named data sets"
+    )
     parser.add_argument(
         "--data",
         nargs="+",
         required=True,
         metavar="[NAME=]SET",
-        help="names of known sets, folders, or .csv files; SET@PART for a part of one alone, "
+        help="names of the catalog, folders, or .csv files; SET@PART for one part of a set, "
         "NAME=TRAIN:TEST for separate sets of the same classes, NAME=BASE_TRAIN:BASE_TEST:NOVEL "
         "for base and novel classes, bscd_fsl for the four sets of BSCD-FSL",
     )
-    parser.add_argument("--set", nargs="+", default=[], metavar="TASK.OPTION=JSON", type=setting)
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="TASK.OPTION=JSON",
+        type=setting,
+        help="options of tasks or analyses, those of their functions",
+    )
     parser.add_argument("--image-size", type=int | None, help="default: that of each backbone")
-    parser.add_argument("--batch-size", type=int, default=256, help="of features")
-    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--batch-size", type=int, default=256, help="images at a time")
+    parser.add_argument("--workers", type=int, default=0, help="processes that read images")
     parser.add_argument(
         "--device",
         type=str | None,
@@ -52,7 +61,9 @@ def add_suite_arguments(parser: ArgumentParser, out: str) -> None:
     )
     parser.add_argument("--precision", default="32-true", help="of fine-tuning")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--allow-missing", action="store_true", help="exit with 0 all the same")
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="exit with 0 although results are missing"
+    )
     parser.add_argument("--out", type=Path, default=Path(out))
 
 

@@ -6,10 +6,10 @@ r"""Run transfer tasks on many data sets with many checkpoints, and print one ta
         --tasks knn linear_grid few_shot finetune
 
 Results go to OUT/results.jsonl at once, and their predictions to OUT/predictions. Run the same
-command again to go on after a stop, or with more of everything: what stands there is not run again,
-unless what it depends on has changed. What is missing or fails is skipped with a message, and the
-exit status is 1, unless --allow-missing. The table also goes to OUT/table.md, .csv and .tex; below
-it stand the numbers that papers report of the same task, set and metric.
+command again to go on after a stop, or with more checkpoints, sets or tasks: what is there is not
+run again, unless what it depends on has changed. What is missing or fails is left out and named in
+the log, and the exit status is 1, unless --allow-missing. The table also goes to OUT/table.md, .csv
+and .tex; below it are the numbers that papers report of the same task, set and metric.
 
 Settings of a task are the options of its function in instdisc.transfer:
 
@@ -51,9 +51,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Namespace:
         "--tasks", nargs="+", default=["knn", "linear", "few_shot"], choices=list(TASKS)
     )
     parser.add_argument("--keep", default="nothing", choices=["nothing", "memory"])
-    parser.add_argument("--no-predictions", action="store_true", help="keep results alone")
+    parser.add_argument("--no-predictions", action="store_true", help="do not save predictions")
     parser.add_argument(
-        "--no-thumbnails", action="store_true", help="keep no small pictures of test images"
+        "--no-thumbnails", action="store_true", help="do not save small pictures of test images"
     )
     return parser.parse_args(sys.argv[1:] if arguments is None else arguments)
 

@@ -23,7 +23,7 @@ class Result(NamedTuple):
     """What is measured: a row of a table, or a column.
 
     Attributes:
-        task: see `Record`.
+        task: what was done, as in its `Record`.
         metric: what the value is.
         dataset: its name in the record.
         unit: of the value.

@@ -184,7 +184,7 @@ class StepTeller(Callback):
     """Reports the progress after each step of the optimiser.
 
     Args:
-        tell: called with the steps done and the total; ``None``: not called.
+        tell: is called with the steps done and the number of steps; ``None``: nothing is called.
     """
 
     def __init__(self, tell: Callable[[int, int], None] | None) -> None:

@@ -15,7 +15,7 @@ class Difference(NamedTuple):
     Attributes:
         a: a method, as the table calls it.
         b: another.
-        dataset: see `Record`.
+        dataset: on what, as in the `Record`.
         task: what was done.
         metric: what was measured.
         unit: of the difference.

@@ -82,8 +82,8 @@ def detect(
         follow_batch: another batch: rate, iterations, milestones and warm-up of `recipe` follow it
             by the linear rule. ``None`` takes `recipe` as it is.
         masks: whether to predict masks; ``None``: if both sets have them.
-        neck: ``"c4"`` or ``"fpn"``, see `Detector`.
-        norm: ``"sync"``, ``"plain"`` or ``"frozen"``.
+        neck: ``"c4"`` or ``"fpn"``; see `Detector`.
+        norm: kind of batch norm, ``"sync"``, ``"plain"`` or ``"frozen"``; see `Detector`.
         freeze_parts: of the backbone that stay as they are.
         anchor_sizes: in pixels.
         counts: proposals to keep; the test of each image costs in proportion to the last.

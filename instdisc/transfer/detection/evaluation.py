@@ -72,7 +72,7 @@ class Evaluation(NamedTuple):
         """Bootstrap intervals over the images, in percent; nothing is matched again.
 
         Args:
-            level: see `bootstrap_average_precision`.
+            level: of confidence, between 0 and 1.
             num_resamples: how often the images are drawn.
             seed: of the drawing.
 

@@ -53,15 +53,15 @@ def cached_features(
     again, with a line in the log.
 
     Args:
-        backbone: see `extract_features`.
+        backbone: that computes them; frozen, in eval mode.
         images: whose features.
         folder: of the files; it is made if need be.
-        image_size: see `extract_features`.
-        batch_size: see `extract_features`; not part of the hash.
-        num_workers: likewise.
-        device: likewise.
-        policy: see `extract_features`.
-        precision: see `extract_features`; part of the hash.
+        image_size: at which images are shown, in pixels; see `extract_features`.
+        batch_size: images at a time; not part of the hash.
+        num_workers: processes that read; not part of the hash.
+        device: that computes; not part of the hash.
+        policy: how images are shown; see `extract_features`.
+        precision: of the computation; part of the hash.
 
     Raises:
         ValueError: see `extract_features`.

@@ -90,7 +90,7 @@ def finetune_few_shot(
     Args:
         backbone: where to start; it is not changed.
         images: of the classes to tell apart; those of unknown class are left out.
-        shots: see `evaluate_few_shot`.
+        shots: support images per class; see `evaluate_few_shot`.
         ways: classes per episode.
         queries: test images per class.
         episodes: how many, or a fixed list.

@@ -69,10 +69,10 @@ def fit_landmarks(
         seed: of the head, the order and the views.
         image_size: side of the views in pixels; ``None``: at which the backbone was trained. Their
             normalisation and interpolation are the backbone's.
-        crop: around what views are cut, see `LandmarkData`.
-        margin: around it.
-        augment: ``"none"``, ``"weak"`` or ``"strong"``.
-        head: ``"linear"``, ``"mlp"`` or ``"heatmap"``, see `LandmarkModule`.
+        crop: around what views are cut; see `LandmarkData`.
+        margin: added on each side of it, as a share of its long side; see `LandmarkData`.
+        augment: of training views: ``"none"``, ``"weak"`` or ``"strong"``; see `LandmarkData`.
+        head: ``"linear"``, ``"mlp"`` or ``"heatmap"``; see `LandmarkModule`.
         grid: cells per side that a regression head sees.
         hidden: width of the hidden layer of ``"mlp"``.
         frozen: whether the backbone stays as it is; else all of it trains.

@@ -70,7 +70,7 @@ def fit_readout(
         num_classes: C; ``None`` for those seen.
         validation: what the penalty is chosen on; ``None`` for a random fifth of `train`.
         seed: of the random fifth.
-        penalties: see `evaluate_readout`.
+        penalties: strengths of regularisation to choose from; see `evaluate_readout`.
         tol: where a solution ends.
         max_iter: iterations for each penalty.
         device: where to compute.

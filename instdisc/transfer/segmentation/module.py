@@ -55,9 +55,9 @@ class Segmenter(LightningModule):
         learning_rate: of SGD.
         momentum: of SGD.
         weight_decay: of every weight.
-        head_rate: factor of the heads' learning rate.
-        schedule: ``"poly"`` or ``"step"``; see `segmentation_rate`.
-        power: exponent of ``"poly"``.
+        head_rate: by what the learning rate of the heads is multiplied.
+        schedule: how the rate falls, ``"poly"`` or ``"step"``; see `segmentation_rate`.
+        power: of ``"poly"``.
         least_rate: share of the rate at which ``"poly"`` ends.
         milestones: shares of the training, for ``"step"``.
         test_short_side: images are tested with their short side at so many pixels, and the result

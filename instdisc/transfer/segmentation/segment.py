@@ -75,7 +75,7 @@ def segment(
         train: the training set.
         test: the test set, of the same classes.
         seed: of the head, the order, the crops and the intervals.
-        head: see `SegmentationNet`.
+        head: ``"deeplab"`` or ``"fcn"``; see `SegmentationNet`.
         output_stride: pixels per cell of the last map.
         width: channels of the head.
         dropout: chance, in the head.
@@ -83,18 +83,18 @@ def segment(
         steps: of the optimiser.
         batch_size: crops of all devices together; the set's size where that is smaller.
         crop_size: side of the crops in pixels, or height and width.
-        scale: see `SegmentPolicy`.
-        short_side: in training.
-        flip: chance.
-        max_share: of one class in a crop.
-        distort: whether the colours are distorted.
+        scale: range of the random scale in training; see `SegmentPolicy`.
+        short_side: of the training images in pixels; see `SegmentPolicy`.
+        flip: chance of a horizontal flip in training.
+        max_share: of one class in a training crop, at most.
+        distort: whether the colours of training crops are distorted.
         learning_rate: of SGD with momentum 0.9.
         weight_decay: of every weight.
         head_rate: by what the learning rate of the heads is multiplied.
         schedule: ``"poly"`` (power 0.9) or ``"step"`` (tenths after 70 % and 90 %).
-        test_short_side: see `Segmenter`.
-        window: of sliding evaluation.
-        window_step: of sliding evaluation.
+        test_short_side: at which images are tested, in pixels; see `Segmenter`.
+        window: side of the windows of sliding evaluation, in pixels.
+        window_step: from one window to the next, in pixels.
         test_batch_size: images at a time.
         channels_last: order in memory.
         accelerator: of Lightning's Trainer: ``"cpu"``, ``"gpu"``, ``"auto"``.
