@@ -107,8 +107,8 @@ def _table(values: dict[str, object]) -> list[str]:
 
 def _summary(value: object) -> str:
     first = " ".join((value.__doc__ or "").strip().split("\n\n")[0].split())
-    sentence = re.split(r"(?<=[.:;])\s", first)[0].rstrip(":;")
-    return sentence.replace("*", r"\*")
+    sentence = re.split(r"(?<=\.)\s", first)[0]
+    return re.sub(r"(?<![`*])\*(?=\w)", r"\\*", sentence)
 
 
 def _title(name: str) -> list[str]:
