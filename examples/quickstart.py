@@ -109,6 +109,7 @@ def main(arguments: list[str] | None = None) -> list[instdisc.Record]:
         keep="memory",
     )
     checkpoints = {name: pretrain(name, data, options) for name in METHODS}
+    pl.seed_everything(options.seed, verbose=False)
     checkpoints["random"] = make_backbone()
 
     # What is it worth on the pretraining's classes, and on ten that no method has seen?

@@ -52,7 +52,7 @@ def test_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     backbone.input = InputSpec(32)
     export_backbone(backbone, file)
     pixels = np.random.default_rng(0)
-    for name in ("eurosat/2750", "flowers17/train", "flowers17/test"):
+    for name in ("eurosat/2750", "my_images/train", "my_images/test"):
         for i in range(48):
             image = tmp_path / "data" / name / f"class{i % 6}" / f"{i}.png"
             image.parent.mkdir(parents=True, exist_ok=True)

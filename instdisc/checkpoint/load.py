@@ -171,7 +171,8 @@ def _spec(
         raise ValueError(
             f"{path} {look}, and its keys do not tell the architecture: "
             f"{some(list(recognised.state))}. "
-            "If it is one of timm's, give its `name`, e.g. 'vit_small_patch16_224'."
+            "If it is one of timm's, give its `name`, e.g. 'vit_small_patch16_224'; on a "
+            "command line FILE:vit_small_patch16_224."
         )
     conv = recognised.state.get("conv1.weight")
     if plain_resnet(recognised.state) and conv is not None and conv.shape[-1] == 3:

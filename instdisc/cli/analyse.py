@@ -2,7 +2,7 @@ r"""Look inside checkpoints: what each stage knows and throws away, where detect
 
     instdisc analyse --checkpoint runs/moco/checkpoints/backbone.safetensors \
         --checkpoint supervised=runs/supervised/checkpoints/backbone.safetensors \
-        --checkpoint random --data-root data --data eurosat flowers17 scenes \
+        --checkpoint random --data-root data --data eurosat my_images scenes \
         --analyses cka geometry factors inversion
 
 Results go to OUT/results.jsonl at once, their arrays to OUT/predictions, and every figure to

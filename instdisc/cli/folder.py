@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from instdisc.data import HeldOut, ImageFolder
 from instdisc.data.layout import TEST_FOLDERS, TRAIN_FOLDERS
 
 from .recipes import recipe_path
-from .scaling import describe, scaled_settings, this_machine
+from .scaling import scaled_settings, this_machine
 
 _LOOKED_AT = 64  # images whose size is read
 _SHARE = 0.1  # of the images of each class, held out to watch the run
 
 
-def folder_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The options that stand for a folder in the first place, and lines that say them.
+class FolderRun(NamedTuple):
+    """What a folder in the place of options stands for.
+
+    Attributes:
+        options: the command line with options in its place.
+        lines: that say how the run is watched.
+        scaled: the number of images to which the recipe was scaled; 0 if it was not.
+    """
+
+    options: list[str]
+    lines: list[str]
+    scaled: int = 0
+
+
+def folder_run(arguments: Sequence[str]) -> FolderRun:
+    """The options that stand for a folder in the first place.
 
     A folder with parts is trained on ``train``, and watched on ``test`` or ``val``. Of a folder of
     classes, a tenth of each class is held out to watch the run. Without ``--config`` and
@@ -32,31 +47,34 @@ def folder_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         ValueError: if the first argument is no folder of images.
     """
     if not arguments or arguments[0].startswith("-"):
-        return list(arguments), []
-    folder, *others = arguments
+        return FolderRun(list(arguments), [])
+    folder, *others = _joined(arguments)
     data, images, lines = _data(Path(folder))
     if _has_option(others, "data.test_images"):
         data, images, lines = {"images": str(images.root)}, images, []
     options = [f"--config={json.dumps({'data': data})}"]
     if not any(_has_option(others, name) for name in ("config", "model", "data.images")):
-        machine = this_machine()
-        batch = next((int(text) for text in _values(others, "global_batch")), None)
-        settings = scaled_settings(len(images), _short_side(images), machine, batch=batch)
-        lines = [*describe(settings, len(images), machine), *lines]
-        name = f"runs/{Path(folder).resolve().name}"
+        settings = scaled_settings(
+            len(images),
+            _short_side(images),
+            this_machine(),
+            batch=_number(others, "global_batch"),
+            image_size=_number(others, "data.image_size"),
+        )
         options = [
             f"--config={recipe_path('pretrain/moco_v2')}",
             f"--config={json.dumps(settings)}",
             *options,
-            f"--trainer.default_root_dir={name}",
+            f"--trainer.default_root_dir=runs/{Path(folder).resolve().name}",
         ]
-    return [*options, *others], lines
+        return FolderRun([*options, *map(_keep_stem, others)], lines, len(images))
+    return FolderRun([*options, *others], lines)
 
 
 def _data(folder: Path) -> tuple[dict[str, Any], ImageFolder, list[str]]:
     """Options of the data, the images to train on, and a line that says which are watched."""
     if not folder.is_dir():
-        raise ValueError(f"`images` must be a folder of images, got {str(folder)!r}")
+        raise ValueError(f"there is no folder {str(folder)!r}: `images` must be one of images")
     train = next((folder / name for name in TRAIN_FOLDERS if (folder / name).is_dir()), None)
     test = next((folder / name for name in TEST_FOLDERS if (folder / name).is_dir()), None)
     if train is not None and test is not None:
@@ -100,3 +118,27 @@ def _values(arguments: Sequence[str], name: str) -> list[str]:
     spaced = [after for word, after in itertools.pairwise(arguments) if word == f"--{name}"]
     joined = [word.partition("=")[2] for word in arguments if word.startswith(f"--{name}=")]
     return spaced + joined
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """The arguments with ``--model.backbone NAME`` as one word."""
+    words: list[str] = []
+    for word in arguments:
+        if words and words[-1] == "--model.backbone":
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
+    return words
+
+
+def _number(arguments: Sequence[str], name: str) -> int | None:
+    """The whole number that is given for an option; ``None`` for none, or for another value."""
+    return next((int(text) for text in _values(arguments, name) if text.isdecimal()), None)
+
+
+def _keep_stem(argument: str) -> str:
+    """``--model.backbone=NAME`` of a ResNet changes the name alone: small images need the stem."""
+    option, _, value = argument.partition("=")
+    if option == "--model.backbone" and re.fullmatch(r"\w*resnet\w*", value):
+        return f"--model.backbone.init_args.name={value}"
+    return argument

@@ -64,8 +64,8 @@ def _run(name: str, options: list[str], debug: bool) -> int:
         debug = True
     try:
         return int(importlib.import_module(f"instdisc.cli.{name}").main(options))
-    except KeyboardInterrupt:
-        print(f"\ninstdisc {name}: stopped", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"\ninstdisc {name}: stopped. {interrupt}".rstrip(), file=sys.stderr)
         return 130
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)

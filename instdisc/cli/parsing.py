@@ -31,8 +31,10 @@ class OneLineErrors(ArgumentParser):
     program = "instdisc"
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        hint = self._hint(message)
-        print(f"{self.program}: error: {_shortened(message, ex)}{hint}", file=sys.stderr)
+        if "data.images" in message and "required" in message:
+            message = "give a folder of images, instdisc pretrain FOLDER, or a recipe and images"
+        text = f"{_shortened(message, ex)}{self._hint(message)}"
+        print(f"{self.program}: error: {text}", file=sys.stderr)
         print(f"All options: {self.program} --help", file=sys.stderr)
         sys.exit(2)
 
@@ -41,7 +43,8 @@ class OneLineErrors(ArgumentParser):
         if match is None:
             return ""
         names = [text.lstrip("-") for action in self._actions for text in action.option_strings]
-        return did_you_mean(match[1], names)
+        nearest = did_you_mean(match[1], names)
+        return f".{nearest}" if nearest else ""
 
 
 class RunParser(OneLineErrors, LightningArgumentParser):

@@ -6,9 +6,12 @@ r"""Pretrain any method on any folder of images, from a YAML file or the command
 
     instdisc pretrain --model MoCoModule --model.backbone resnet18 --data.images FOLDER
 
-With nothing but a folder, MoCo v2's recipe is scaled to the number of images and to this machine,
-and lines say how; a tenth of each class, or the folder's own test part, is held out to measure kNN
-beside that of random weights.
+With nothing but a folder, MoCo v2's recipe is scaled to the number of images and to this machine: a
+step of 256 images, or the largest power of two that leaves 8 steps to an epoch; the learning rate
+0.03 for 256 images, in proportion; groups of 32 images for batch norm, at least two; a queue of
+65,536 keys, or half of the images; views of 224 pixels, or less where the images are smaller, and
+up to 64 pixels a stem that does not pool; 200 epochs. Lines say what was chosen. A tenth of each
+class, or the folder's own test part, is held out to measure kNN beside that of random weights.
 
 ``instdisc recipes pretrain`` lists a recipe for each published row, with the result to expect and
 the cost: [source: ...] says where a number was read, [not verified] that it was not looked up.
@@ -52,9 +55,10 @@ from instdisc.checkpoint import export_backbone
 from instdisc.data import ViewData
 from instdisc.methods import PretrainModule
 
-from .folder import folder_options
+from .folder import folder_run
 from .method_options import method_options
 from .run import RunCLI
+from .scaling import describe, this_machine
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,11 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(args: Sequence[str] | None = None) -> PretrainCLI:
     """From the data to the exported backbone; `args` are the command line, ``None``: sys.argv."""
-    options, lines = folder_options(sys.argv[1:] if args is None else args)
-    cli = make_cli(options)
-    if cli.trainer.is_global_zero and lines:
-        print("\n".join(lines))
-    cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=cli.start())
+    folder = folder_run(sys.argv[1:] if args is None else args)
+    cli = make_cli(folder.options)
+    if cli.trainer.is_global_zero:
+        said = describe(cli.config, folder.scaled, this_machine()) if folder.scaled else []
+        for line in (*said, *folder.lines):
+            print(line)
+    cli.fit()
     keeper = cli.trainer.checkpoint_callback
     kept = getattr(keeper, "last_model_path", "") or getattr(keeper, "best_model_path", "")
     if kept and cli.trainer.is_global_zero:

@@ -109,6 +109,19 @@ class RunCLI(LightningCLI):
         """The default keeper of checkpoints in `folder`."""
         return NewestCheckpoint(folder, every_n_train_steps=self.save_every)
 
+    def fit(self) -> None:
+        """Trains; from the checkpoint of an earlier start if one is asked for.
+
+        Raises:
+            KeyboardInterrupt: after Ctrl-C, which Lightning turns into an exit with status 1.
+        """
+        try:
+            self.trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=self.start())
+        except SystemExit:
+            if not self.trainer.interrupted:
+                raise
+            raise KeyboardInterrupt("The same command with --ckpt_path last goes on.") from None
+
     def start(self) -> str | None:
         """The checkpoint to go on from, for ``Trainer.fit``; says what changed since."""
         path = find_start(self.trainer, self.config.ckpt_path)

@@ -12,7 +12,6 @@ side, and up to 64 pixels the network's stem does not pool. The rule is ours.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -55,7 +54,12 @@ def this_machine() -> Machine:
 
 
 def scaled_settings(
-    num_images: int, short_side: int, machine: Machine, *, batch: int | None = None
+    num_images: int,
+    short_side: int,
+    machine: Machine,
+    *,
+    batch: int | None = None,
+    image_size: int | None = None,
 ) -> dict[str, Any]:
     """Options of ``instdisc pretrain`` that differ from the recipe ``pretrain/moco_v2``.
 
@@ -64,6 +68,7 @@ def scaled_settings(
         short_side: of its images, in pixels; of most of them.
         machine: that computes.
         batch: images of a step, if the user has chosen it.
+        image_size: of the views in pixels, likewise.
 
     Returns:
         Nested, as in a YAML file.
@@ -89,7 +94,7 @@ def scaled_settings(
     groups = max(2, batch // PUBLISHED_GROUP)
     groups += -groups % machine.devices
     queue = min(PUBLISHED_QUEUE, max(batch, num_images // 2 // batch * batch))
-    size = min(224, max(32, short_side // 32 * 32))
+    size = image_size or min(224, max(32, short_side // 32 * 32))
     model: dict[str, Any] = {
         "learning_rate": PUBLISHED_RATE * batch / PUBLISHED_BATCH,
         "queue_size": queue,
@@ -107,17 +112,25 @@ def scaled_settings(
     }
 
 
-def describe(settings: Mapping[str, Any], num_images: int, machine: Machine) -> list[str]:
-    """What was chosen, in lines for the screen."""
-    model, data = settings["model"]["init_args"], settings["data"]
+def describe(config: Any, num_images: int, machine: Machine) -> list[str]:
+    """What a run uses, in lines for the screen.
+
+    Args:
+        config: of the command line, as parsed.
+        num_images: of the folder.
+        machine: that computes.
+    """
+    model, data = config.model.init_args, config.data
+    backbone = model.backbone if isinstance(model.backbone, str) else model.backbone.init_args.name
+    workers = f"{data.num_workers} process{'es' * (data.num_workers != 1)} that load images"
     lines = [
         f"{num_images} images, {machine.devices} x {machine.name}, {machine.processors} processors",
-        f"MoCo v2, recipe pretrain/moco_v2 scaled: {settings['global_batch']} images a step, "
-        f"learning rate {model['learning_rate']:g}, a queue of {model['queue_size']} keys, views "
-        f"of {data['image_size']} pixels",
-        f"precision {settings['trainer']['precision']}, {data['num_workers']} workers that load",
+        f"MoCo v2 (recipe pretrain/moco_v2, scaled) of a {backbone}: {config.global_batch} images "
+        f"a step, learning rate {model.learning_rate:g}, a queue of {model.queue_size} keys, views "
+        f"of {data.image_size} pixels, {config.trainer.max_epochs} epochs",
+        f"precision {config.trainer.precision}, {workers}",
     ]
-    if machine.name == "CPU":
+    if machine.name == "CPU" and backbone == "resnet50":
         lines.append(
             "On a CPU a ResNet-50 takes long: --model.backbone resnet18 and --data.image_size 64 "
             "are quicker."

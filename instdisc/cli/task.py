@@ -40,7 +40,7 @@ class TaskCLI(RunCLI):
             room: `instdisc.transfer.detection`, ``segmentation`` or ``landmarks``.
         """
         start, trainer, data = time.perf_counter(), self.trainer, self.datamodule
-        trainer.fit(self.model, datamodule=data, ckpt_path=self.start())
+        self.fit()
         if self.model.result is None:  # the last weights have not been tested
             trainer.validate(self.model, datamodule=data, verbose=False)
         records: list[Record] = room.run_records(

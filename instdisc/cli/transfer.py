@@ -2,7 +2,7 @@ r"""Run transfer tasks on many data sets with many checkpoints, and print one ta
 
     instdisc transfer --checkpoint runs/moco/checkpoints/backbone.safetensors \
         --checkpoint supervised=runs/supervised/checkpoints/backbone.safetensors \
-        --checkpoint random --data-root data --data eurosat flowers17 dtd \
+        --checkpoint random --data-root data --data eurosat dtd my_images \
         --tasks knn linear_grid few_shot finetune
 
 Results go to OUT/results.jsonl at once, and their predictions to OUT/predictions. Run the same

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import binom
 
 from instdisc import checks
 from instdisc.checks import checked_call
@@ -143,6 +142,8 @@ def mcnemar_p_value(only_a: int, only_b: int) -> float:
     checks.whole("only_a", only_a, at_least=0)
     checks.whole("only_b", only_b, at_least=0)
     count = only_a + only_b
+    from scipy.stats import binom  # a second to import
+
     return min(1.0, 2 * float(binom.cdf(min(only_a, only_b), count, 0.5))) if count else 1.0
 
 

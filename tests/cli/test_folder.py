@@ -8,8 +8,8 @@ from PIL import Image
 
 from instdisc.checkpoint import load_backbone
 from instdisc.cli import main, pretrain
-from instdisc.cli.folder import folder_options
-from instdisc.cli.scaling import Machine, scaled_settings
+from instdisc.cli.folder import folder_run
+from instdisc.cli.scaling import Machine, describe, scaled_settings
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning"),
@@ -71,7 +71,7 @@ def test_a_folder_alone_is_enough(folder, tmp_path, monkeypatch, capsys):
     few += ["--model.backbone=test_resnet", "--trainer.enable_progress_bar=false"]
     assert main(["pretrain", str(folder), *few]) == 0
     shown = capsys.readouterr().out
-    for text in ("80 images", "8 images a step", "kNN is measured on 8 images", "32-true"):
+    for text in ("80 images", "8 images a step", "kNN is measured on 8 images", "test_resnet"):
         assert text in shown, text
     run = tmp_path / "runs" / "insects"
     assert load_backbone(run / "checkpoints" / "backbone.safetensors").name == "test_resnet"
@@ -83,22 +83,46 @@ def test_a_folder_alone_is_enough(folder, tmp_path, monkeypatch, capsys):
     assert len({row["knn_random"] for row in rows} - {""}) == 1
 
 
+def test_ctrl_c_is_told(folder, tmp_path, monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("instdisc.MoCoModule.training_step", interrupt)
+    few = ["--trainer.accelerator=cpu", "--data.num_workers=0", "--model.backbone=test_resnet"]
+    assert main(["pretrain", str(folder), *few, "--trainer.enable_progress_bar=false"]) == 130
+    assert "stopped. The same command with --ckpt_path last goes on." in capsys.readouterr().err
+
+
 def test_parts_are_trained_on_and_watched(folder, tmp_path):
     (tmp_path / "set").mkdir()
     folder.rename(tmp_path / "set" / "train")
     (tmp_path / "set" / "val").symlink_to(tmp_path / "set" / "train")
-    options, lines = folder_options([str(tmp_path / "set")])
+    options, lines, _ = folder_run([str(tmp_path / "set")])
     cli = pretrain.make_cli([*options, "--model.backbone=test_resnet"])
     assert (len(cli.datamodule.images), len(cli.datamodule.test_images)) == (80, 80)
     assert lines[-1].startswith(f"kNN is measured on {tmp_path / 'set' / 'val'}")
 
 
+def test_what_is_said_is_what_runs(folder):
+    chosen = ["--data.image_size", "64", "--model.backbone", "resnet10t", "--global_batch=16"]
+    run = folder_run([str(folder), *chosen, "--model.learning_rate=0.5"])
+    config = pretrain.make_cli(run.options).config
+    backbone = config.model.init_args.backbone.init_args
+    assert (backbone.name, backbone.stem) == ("resnet10t", "no_pool")
+    lines = describe(config, run.scaled, CPU)
+    assert "resnet10t: 16 images a step, learning rate 0.5" in lines[1]
+    assert "views of 64 pixels" in lines[1]
+    assert not any("takes long" in line for line in lines)
+
+
 def test_options_that_are_given_count(folder):
-    assert folder_options(["--config", "x"]) == (["--config", "x"], [])
-    options, lines = folder_options([str(folder), "--config", "mine.yaml"])
+    assert folder_run(["--config", "x"]) == (["--config", "x"], [], 0)
+    options, lines, scaled = folder_run([str(folder), "--config", "mine.yaml"])
+    assert scaled == 0
     assert len(options) == 3  # the data, and the user's two
     assert len(lines) == 1
-    with pytest.raises(ValueError, match="`images` must be a folder of images, got 'none'"):
-        folder_options(["none"])
+    with pytest.raises(ValueError, match="there is no folder 'none'"):
+        folder_run(["none"])
     with pytest.raises(ValueError, match="at least 16 images"):
         scaled_settings(10, 32, CPU)

@@ -279,7 +279,7 @@ def workplace(tmp_path_factory):
     for name in ("cropdisease", "eurosat", "isic", "chestx"):
         getattr(makers, f"make_{name}")(data / name if name != "eurosat" else data)
     for part in ("train", "test"):
-        save_classes(data / "flowers17" / part, 5, 20)
+        save_classes(data / "my_images" / part, 5, 20)
     return place
 
 

@@ -1,7 +1,7 @@
 """List the published recipes, show one, or copy one to change it.
 
-    instdisc recipes                       # all: what, the number to expect, the cost
-    instdisc recipes detection             # those whose name holds a word
+    instdisc recipes                       # all, a line each
+    instdisc recipes detection             # those whose name holds a word: number, cost, command
     instdisc recipes show pretrain/moco_v2
     instdisc recipes copy pretrain/moco_v2 my_recipe.yaml
 
@@ -19,6 +19,9 @@ from pathlib import Path
 
 from ..suggestions import did_you_mean
 from .files import Recipe, read_recipe, recipe_names, recipe_path
+
+_MOST_IN_FULL = 16
+_ROOMS = ("pretrain", "detection", "segmentation", "landmarks", "gpu", "ablations")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,8 +48,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = did_you_mean(words[0], [*recipe_names(), "show", "copy"])
         print(f"instdisc recipes: no name holds {' '.join(words)!r}.{hint}", file=sys.stderr)
         return 1
-    print("\n\n".join(_listed(read_recipe(name)) for name in names))
+    recipes = [read_recipe(name) for name in sorted(names, key=_place)]
+    if len(recipes) > _MOST_IN_FULL:
+        print("\n".join(_line(recipe) for recipe in recipes))
+        print("\nWith number, cost and command: instdisc recipes WORD, a part of their names")
+    else:
+        print("\n\n".join(_listed(recipe) for recipe in recipes))
     return 0
+
+
+def _place(name: str) -> tuple[int, str]:
+    """What most look for first."""
+    room = name.partition("/")[0]
+    return (_ROOMS.index(room) if room in _ROOMS else len(_ROOMS)), name
+
+
+def _line(recipe: Recipe) -> str:
+    """Name, what, and the number to expect, in one line."""
+    width = max(shutil.get_terminal_size((120, 24)).columns, 60)
+    expected = f" Expected: {recipe.expected}" if recipe.expected else ""
+    return textwrap.shorten(f"{recipe.name}: {recipe.what}{expected}", width, placeholder=" ...")
 
 
 def _listed(recipe: Recipe) -> str:

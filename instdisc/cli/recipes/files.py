@@ -59,7 +59,7 @@ def read_recipe(name: str) -> Recipe:
     for entry in re.split(r"\n(?= \S)", "\n".join(lines)):  # what goes on is indented further
         match = re.match(r" (Expected|Cost)(?:,| then,)? ?([^:\n]*):", entry)
         if match:
-            text = " ".join(entry[match.end() :].split())
+            text = " ".join(entry[match.end() :].replace("\\\n", " ").split())
             fields[match[1]] = f"{match[2]}: {text}" if match[2] else text
     return Recipe(
         path.relative_to(FOLDER).with_suffix("").as_posix(),

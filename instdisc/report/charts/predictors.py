@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from ..comparison import Comparison
 from ..labels import shortest_names
@@ -79,6 +78,8 @@ def correlate(numbers: Sequence[Measured], results: Sequence[Measured]) -> Corre
         numbers: values of cheap numbers.
         results: values of transfer results.
     """
+    from scipy.stats import kendalltau  # a second to import
+
     names = shortest_names(value.result.dataset for value in results)
     rows = group_by(numbers, lambda v: v.result.metric)
     columns = group_by(results, lambda v: (v.result.task, v.result.dataset, v.result.variant))

@@ -6,8 +6,6 @@ import time
 from pathlib import Path
 
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 from instdisc.checks import checked_call
 from instdisc.records import Run
@@ -69,6 +67,10 @@ def evaluate_linear(
     num_classes = count_classes(train.labels, (), "train")
     trained = labelled_features(train, num_classes, "train")
     asked = labelled_features(test, num_classes, "test")
+    # Here, since importing it takes half a second that a --help has no use for.
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
     scaler = StandardScaler().fit(trained.features.numpy())
     model = LogisticRegression(C=strength, max_iter=max_iter, tol=1e-3)
     model.fit(scaler.transform(trained.features.numpy()), trained.labels.numpy())
