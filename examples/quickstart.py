@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> list[instdisc.Record]:
     results = options.out / "results.jsonl"
     sets = {"scenes": source, "new categories": scenes(options.images, first_category=10)}
     records = instdisc.run_suite(
-        checkpoints, sets, tasks=["knn", "readout"], results=results, image_size=IMAGE_SIZE
+        checkpoints, sets, tasks=["knn", "linear"], results=results, image_size=IMAGE_SIZE
     )
     # What does the last stage still know of an image?
     factors = {"factors": {"factors": FACTORS}}

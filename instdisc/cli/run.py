@@ -34,7 +34,7 @@ from instdisc.callbacks.keeper import save_atomically
 from .going_on import changed_settings, checkpoints_folder, find_start
 from .parsing import RunParser, help_texts
 from .recipes import resolve_recipes
-from .screen import RunProgressBar, RunSummary, leave_adverts_out
+from .screen import EpochLines, RunProgressBar, RunSummary, leave_adverts_out
 from .sharing import share_batch, steps_per_epoch
 
 
@@ -201,6 +201,8 @@ class RunCLI(LightningCLI):
         defaults = self.watchers()
         if settings.enable_progress_bar is not False:
             defaults.append(RunProgressBar())
+            if not sys.stdout.isatty():
+                defaults.append(EpochLines())
         if settings.enable_model_summary is not False:
             defaults.append(RunSummary())
             settings.enable_model_summary = False  # Lightning's, which would say that ours is there

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import rich
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import RichModelSummary, RichProgressBar
 from pytorch_lightning.utilities.model_summary import get_human_readable_count
 from rich.table import Table
@@ -22,6 +22,22 @@ class RunProgressBar(RichProgressBar):
         if "v_num" not in trainer.progress_bar_metrics:
             metrics.pop("v_num", None)
         return metrics
+
+
+class EpochLines(Callback):
+    """A line for each epoch, for output that goes into a file and shows no bar."""
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        of = f" of {trainer.max_epochs}" if (trainer.max_epochs or -1) > 0 else ""
+        values = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name in trainer.progress_bar_metrics
+        }
+        told = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        print(f"epoch {trainer.current_epoch + 1}{of}: {told}", flush=True)
 
 
 class RunSummary(RichModelSummary):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -42,6 +43,22 @@ class Material(NamedTuple):
         path = next((file for file in files if file.is_file()), None)
         return None if path is None else read_predictions(path)
 
+    def class_names(self, record: Record) -> list[str]:
+        """The names of the classes of the test set, if the suite kept them; else none.
+
+        Args:
+            record: one of `records`.
+
+        Raises:
+            ValueError: if the file is damaged.
+        """
+        digest = test_digest(record)
+        files = (folder / "pictures" / f"{digest}.npz" for folder in self.folders if digest)
+        path = next((file for file in files if file.is_file()), None)
+        if path is None:
+            return []
+        return [str(name) for name in read_predictions(path).get("classes", [])]
+
     def pictures(self) -> Iterator[Path]:
         """The pictures that tasks and analyses saved beside the results, sorted by name."""
         for folder in self.folders:
@@ -62,3 +79,11 @@ def read_material(results: Sequence[str | Path]) -> Material:
     paths = [input_file("results", path) for path in results]
     records = [record for path in paths for record in read_records(path)]
     return Material(records, list(dict.fromkeys(path.parent for path in paths)))
+
+
+def test_digest(record: Record) -> str:
+    """The hash of the images on which a record was measured; ``""`` where it does not tell."""
+    data = record.settings.get("data")
+    digest = data[-1] if isinstance(data, list | tuple) and data else ""
+    # It becomes part of a path.
+    return digest if isinstance(digest, str) and re.fullmatch("[0-9a-f]+", digest) else ""

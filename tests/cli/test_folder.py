@@ -68,10 +68,16 @@ def test_the_rule(num_images, side, batch, expected):
 def test_a_folder_alone_is_enough(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     few = ["--trainer.max_epochs=2", "--trainer.accelerator=cpu", "--data.num_workers=0"]
-    few += ["--model.backbone=test_resnet", "--trainer.enable_progress_bar=false"]
+    few += ["--model.backbone=test_resnet"]
     assert main(["pretrain", str(folder), *few]) == 0
     shown = capsys.readouterr().out
-    for text in ("80 images", "8 images a step", "kNN is measured on 8 images", "test_resnet"):
+    for text in (
+        "80 images",
+        "8 images a step",
+        "kNN is measured on 8 images",
+        "test_resnet",
+        "epoch 2 of 2: ",
+    ):
         assert text in shown, text
     run = tmp_path / "runs" / "insects"
     assert load_backbone(run / "checkpoints" / "backbone.safetensors").name == "test_resnet"

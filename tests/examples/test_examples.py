@@ -40,7 +40,7 @@ def test_quickstart(tmp_path):
     quickstart = load("quickstart")
     records = quickstart.main(["--epochs", "1", "--images", "256", "--out", str(tmp_path)])
     methods = {"MoCo", "exemplar", "supervised", "random"}
-    for task, dataset in (("knn", "scenes"), ("readout", "new categories")):
+    for task, dataset in (("knn", "scenes"), ("linear", "new categories")):
         assert {r.method for r in records if (r.task, r.dataset) == (task, dataset)} == methods
     known = {r.metric for r in records if r.task == "stage4_factors"}
     assert {"R2 position", "R2 object colour", "accuracy category"} <= known

@@ -5,6 +5,7 @@ Legend: N images.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -62,19 +63,24 @@ def draw_classes(material: Material, comparison: Comparison) -> list[Chart]:
     return charts
 
 
-def recalls(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
+def recalls(
+    labels: np.ndarray, predictions: np.ndarray, names: Sequence[str] = ()
+) -> dict[str, float]:
     """Percent right of each class.
 
     Args:
         labels: ``(N,)`` classes.
         predictions: ``(N,)`` classes.
+        names: of the classes; "class 7" where there is none.
 
     Example:
         >>> recalls(np.array([0, 0, 2]), np.array([0, 2, 2]))
         {'class 0': 50.0, 'class 2': 100.0}
     """
     hits = labels == predictions
-    return {f"class {k}": 100 * float(hits[labels == k].mean()) for k in np.unique(labels)}
+    named = [names[k] if 0 <= k < len(names) else f"class {k}" for k in np.unique(labels)]
+    shares = [100 * float(hits[labels == k].mean()) for k in np.unique(labels)]
+    return dict(zip(named, shares, strict=True))
 
 
 def _classified(material: Material, comparison: Comparison) -> list[Measured]:
@@ -107,7 +113,7 @@ def _percents(material: Material, value: Measured) -> dict[str, float]:
     if of_records:
         return of_records
     arrays = material.arrays(value.record) or {}
-    return recalls(arrays["label"], arrays["prediction"])
+    return recalls(arrays["label"], arrays["prediction"], material.class_names(value.record))
 
 
 def _metric(value: Measured) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +11,7 @@ import numpy as np
 from instdisc.predictions import read_predictions
 from instdisc.types import Record
 
-from ..material import Material
+from ..material import Material, test_digest
 from ..pooling import method_labels
 
 RANDOM = "random"
@@ -69,14 +68,6 @@ def read_jobs(material: Material, columns: Sequence[str]) -> list[Job]:
         if arrays:
             jobs[key] = Job(method, record, arrays)
     return list(jobs.values())
-
-
-def test_digest(record: Record) -> str:
-    """The hash of the images on which a record was measured; ``""`` where it does not tell."""
-    data = record.settings.get("data")
-    digest = data[-1] if isinstance(data, list | tuple) and data else ""
-    # It becomes part of a path.
-    return digest if isinstance(digest, str) and re.fullmatch("[0-9a-f]+", digest) else ""
 
 
 def stored_files(arrays: dict[str, np.ndarray], name: str) -> list[bytes]:

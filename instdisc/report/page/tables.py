@@ -91,7 +91,7 @@ class Tables:
         self._baselines = {gain.method: gain.baseline for gain in comparison.gains}
         self._differences: dict[tuple[str, ...], float] = {}
         for row in comparison.differences:
-            for side in (row, row.flipped()):
+            for side in (row, row.flipped()) if row.significant else ():
                 self._differences[(side.a, side.b, *_place(side))] = side.difference
 
     def make(self, grid: Grid, *, name: str, caption: str, means: bool = False) -> ResultTable:
@@ -115,7 +115,7 @@ class Tables:
         return ResultTable(name, caption, grid.methods, lines, grid.notes, shaded, _seeds(grid))
 
     def gain(self, method: str, result: Result) -> float | None:
-        """How much better a method is than random weights; ``None`` if they are not compared."""
+        """How much better a method is than random weights; ``None`` if no difference is shown."""
         baseline = self._baselines.get(method)
         if baseline is None:
             return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -13,6 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from instdisc.types import Record
 
 
 def suite_progress(*, shown: bool) -> Progress:
@@ -30,6 +34,22 @@ def suite_progress(*, shown: bool) -> Progress:
         TimeRemainingColumn(),
         disable=not shown,
     )
+
+
+def tell_job(bar: Progress, title: str, records: Sequence[Record]) -> None:
+    """Prints a line on a job that is done, where the output is no terminal and shows no bar.
+
+    Args:
+        bar: of the suite.
+        title: of the job.
+        records: of the job; the first stands for it.
+    """
+    if bar.disable or bar.console.is_terminal or not records:
+        return
+    first = records[0]
+    value = f"{first.metric} {first.value:.3g}{' ' * bool(first.unit)}{first.unit}"
+    seconds = f"{first.seconds:.0f} s"
+    print(f"{title}: {value}, {seconds}", file=bar.console.file, flush=True)
 
 
 class StepsPerSecond(ProgressColumn):

@@ -20,7 +20,7 @@ from instdisc.types import Record
 from ..features.cache import cached_features
 from .checking import check_options, without_thumbnails
 from .plan import Job, plan_jobs
-from .progress import suite_progress
+from .progress import suite_progress, tell_job
 from .registry import TASKS
 from .runner import Runner
 from .sets import DataSets, Keep, find_sets
@@ -216,6 +216,7 @@ def run_suite(
                 _log.debug("%s", job.title, exc_info=error)
             else:
                 stored[job.key] = append_job(records, results, job.key)
+                tell_job(bar, job.title, stored[job.key])
             bar.advance(overall)
         bar.remove_task(current)
     if predictions and thumbnails:
