@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import Any
 
 import rich
@@ -66,7 +67,8 @@ class RunSummary(RichModelSummary):
 class _NoAdverts(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        return not ("Tip:" in message and any(name in message for name in _ADVERTS))
+        advert = "Tip:" in message and any(name in message for name in _ADVERTS)
+        return not advert and not message.startswith("TPU available: False")
 
 
 def leave_adverts_out() -> None:
@@ -77,3 +79,5 @@ def leave_adverts_out() -> None:
     log = logging.getLogger("pytorch_lightning.utilities.rank_zero")
     if not any(isinstance(entry, _NoAdverts) for entry in log.filters):
         log.addFilter(_NoAdverts())
+    # Lightning 2.6 calls what newer torch deprecates, at each start; nothing a user could change.
+    warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
