@@ -53,7 +53,7 @@ def test_equals_the_sweep(kind, temperature, dtype, own, monkeypatch):
     loss = kind(temperature)
     key = key if own == "given" else None
     expected = value_and_gradient(loss, query, key, bank, labels)
-    monkeypatch.setattr(sweep, "_fits_whole", lambda query, bank: True)
+    monkeypatch.setattr(sweep, "_fits_once", lambda query, bank: True)
     result = value_and_gradient(loss, query, key, bank, labels)
     # Similarities of up to 1 / T are rounded, and what they are rounded by is multiplied by 1 / T.
     error = torch.finfo(dtype).eps / temperature * 10
@@ -62,7 +62,7 @@ def test_equals_the_sweep(kind, temperature, dtype, own, monkeypatch):
 
 @pytest.mark.parametrize("kind", LOSSES)
 def test_without_any_key(kind, monkeypatch):
-    monkeypatch.setattr(sweep, "_fits_whole", lambda query, bank: True)
+    monkeypatch.setattr(sweep, "_fits_once", lambda query, bank: True)
     query = F.normalize(torch.randn(3, 4), dim=1)
     bank = Bank(query.clone(), torch.full((3,), 7))
     labels = torch.tensor([1, 2, 4])
@@ -75,7 +75,7 @@ def test_without_any_key(kind, monkeypatch):
 
 
 def test_bad_rule(monkeypatch):
-    monkeypatch.setattr(sweep, "_fits_whole", lambda query, bank: True)
+    monkeypatch.setattr(sweep, "_fits_once", lambda query, bank: True)
 
     class Bad(ContrastiveLoss):
         def negatives(self, labels, bank_labels):
@@ -93,6 +93,6 @@ def test_which_banks():
     for keys, whole in ((0, False), (65_536, True), (65_537, False)):
         features = torch.empty(keys, 128, device="meta")
         bank = Bank(features, torch.empty(keys, dtype=torch.int64, device="meta"))
-        assert sweep._fits_whole(query, bank) == whole
+        assert sweep._fits_once(query, bank) == whole
     there = Bank(torch.empty(10, 128), torch.empty(10, dtype=torch.int64))
-    assert not sweep._fits_whole(torch.empty(256, 128), there)
+    assert not sweep._fits_once(torch.empty(256, 128), there)

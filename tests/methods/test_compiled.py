@@ -241,7 +241,7 @@ def test_a_copy_compiles_for_itself(graphs):
 )
 def test_an_objective_fits_into_a_graph(graphs, monkeypatch, loss, first):
     """As it is replayed on a GPU, where the bank is summed at once."""
-    monkeypatch.setattr(sweep, "_fits_whole", lambda query, bank: True)
+    monkeypatch.setattr(sweep, "_fits_once", lambda query, bank: True)
     monkeypatch.setattr(products, "_has_onednn", lambda: False)
     features, key = torch.randn(2, 8, 32)
     labels = torch.randint(0, 3, (8,))

@@ -101,11 +101,11 @@ def _read(path: Path) -> bytes:
 def _open(file: bytes) -> Iterator[Image.Image]:
     pixels = check_chunks(file) if file.startswith(PNG) else None
     with _by_pil(BytesIO(file)) as opened:
-        if pixels is not None:
-            check_rows(opened, file, pixels)
         if isinstance(opened, TiffImageFile):  # memory is taken for whole tiles
             check_size(*(opened.tag_v2.get(tag, 0) for tag in _TILE))
         yield opened
+        if pixels is not None and not getattr(opened, "tile", ()):  # its pixels have been read
+            check_rows(opened, file, pixels)
 
 
 def _by_pil(file: BytesIO | Path) -> Image.Image:

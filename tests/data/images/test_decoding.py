@@ -236,8 +236,8 @@ def test_a_png_whose_rows_end_early_is_refused(tmp_path, rows):
     early = rf"x.png \(its pixels end early, {(48 - rows) * 193} of 9264 bytes are missing"
     with pytest.raises(ValueError, match=early):
         decode_file(path)
-    with pytest.raises(ValueError, match=early), open_image(path, "mask"):
-        pass
+    with pytest.raises(ValueError, match=early), open_image(path, "mask") as opened:
+        opened.load()
 
 
 def test_a_png_whose_stream_is_cut_off_is_refused(tmp_path):
