@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningModule
-from timm.optim import Lars
 from torch import Tensor, nn
 
 OptimizerName = Literal["sgd", "lars", "adamw"]
@@ -42,7 +41,7 @@ def make_optimizer(
         fused: update all parameters by one kernel, if SGD or AdamW; equal but for rounding.
     """
     if name == "lars":
-        lars = Lars(parameters, learning_rate, momentum=momentum, weight_decay=weight_decay)
+        lars = _lars()(parameters, learning_rate, momentum=momentum, weight_decay=weight_decay)
         lars.register_load_state_dict_pre_hook(_rename_settings)
         return lars
     form = True if fused and _has_kernel(parameters) else None  # None: torch's choice
@@ -57,6 +56,19 @@ def make_optimizer(
     optimizer.register_load_state_dict_pre_hook(functools.partial(_keep_form, form=form))
     optimizer.register_load_state_dict_post_hook(_restride)
     return optimizer
+
+
+def _lars() -> Any:
+    """Timm's LARS.
+
+    Importing timm's optimisers lets torch compile a function anew a million times; the limit of
+    torch is restored, since a network that changes at each step would never run uncompiled.
+    """
+    limit = torch._dynamo.config.recompile_limit
+    from timm.optim import Lars
+
+    torch._dynamo.config.recompile_limit = limit
+    return Lars
 
 
 def clips_gradients(module: LightningModule) -> bool:

@@ -136,3 +136,11 @@ def test_gradients_are_clipped_in_mixed_precision(optimizer, clip):
     module = instdisc.SupervisedModule("test_resnet", num_classes=4, optimizer=optimizer)
     trainer = fit(module, make_batches(2, 8, 32), precision="bf16-mixed", gradient_clip_val=clip)
     assert bool(trainer.optimizers[0].defaults["fused"]) == (clip is None)
+
+
+def test_lars_leaves_the_limits_of_the_compiler_as_they_are():
+    limit = torch._dynamo.config.recompile_limit
+    make_optimizer(
+        "lars", [nn.Parameter(torch.ones(2))], learning_rate=0.1, weight_decay=0, momentum=0.9
+    )
+    assert torch._dynamo.config.recompile_limit == limit
