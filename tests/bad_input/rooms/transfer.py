@@ -141,7 +141,13 @@ CALLS: list[Call] = [
     ),
     *documented(HERE, "job_key", "run_key"),
     *documented(HERE, "save_predictions", columns=OBJECT, path=optional(sorts.PATH)),
-    written(f"{HERE}.read_predictions", lambda: {"path": _kept()}, path=sorts.PATH),
+    written(
+        f"{HERE}.read_predictions",
+        lambda: {"path": _kept()},
+        path=sorts.PATH,
+        # An array that the file lacks is no mistake: then nothing is read.
+        needed=sequence(sorts.TEXT, empty=True).without("item_empty", "item_unlisted"),
+    ),
     written(
         f"{HERE}.Features",
         lambda: {"features": torch.eye(3), "labels": torch.arange(3)},
