@@ -146,7 +146,7 @@ CALLS: list[Call] = [
         lambda: {"path": _kept()},
         path=sorts.PATH,
         # An array that the file lacks is no mistake: then nothing is read.
-        needed=sequence(sorts.TEXT, empty=True).without("item_empty", "item_unlisted"),
+        needed=sequence(sorts.TEXT, empty=True),
     ),
     written(
         f"{HERE}.Features",
