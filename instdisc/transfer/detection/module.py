@@ -54,10 +54,8 @@ class DetectionModule(LightningModule):
         masks: also predict masks.
         neck: ``"c4"``: the last stage is the head of each region (the papers' R50-C4); ``"fpn"``: a
             feature pyramid on all stages.
-        norm: batch norm ``"sync"`` over all processes, ``"plain"`` over the images of one process,
-            or ``"frozen"``: the backbone's stored statistics, scale and shift.
-        freeze_parts: of the backbone that stay as they are: 0 none, 1 the stem, 2 the stem and
-            layer1, ... 5 everything.
+        norm: batch norm ``"sync"`` over all processes, ``"plain"`` in each, or ``"frozen"``.
+        freeze_parts: that stay as they are: 0 none, 1 the stem, 2 also layer1, ... 5 everything.
         anchor_sizes: sides of the anchors in pixels, fine to coarse; ``None``: 32 to 512.
         counts: proposals to keep; ``None``: those of the neck's published configuration.
         regions_per_image: that the losses see, at most a quarter of them foreground.
@@ -68,8 +66,7 @@ class DetectionModule(LightningModule):
         weight_decay: of everything but the scales and shifts of norms, which have none.
         warmup: iterations from a thousandth of the rate to the whole.
         milestones: iterations at which the rate falls tenfold.
-        precise_batches: training batches per process for precise batch norm; 0 tests with the
-            running statistics.
+        precise_batches: of training, per process, for precise batch norm; 0: running statistics.
         protocols: of the scores: ``"coco"``, ``"voc07"`` (AP over 11 points), ``"voc10"`` (all).
         mean: of the normalisation of images in [0, 1], per channel; ``None``: the backbone's.
         std: likewise.

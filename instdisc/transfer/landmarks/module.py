@@ -65,8 +65,7 @@ class LandmarkModule(LightningModule):
             several processes those that this one saw.
 
     Raises:
-        ValueError: if an argument is out of range, or has no use beside the others; and from the
-            parts.
+        ValueError: if an argument is out of range, or has no use beside the others.
         ValueError, FileNotFoundError, TypeError: see `open_backbone`.
 
     Source:
