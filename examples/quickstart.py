@@ -4,7 +4,7 @@
 
 Each representation is tested on the classes of the pretraining and on ten new ones, and probed for
 what it still knows of an image: where the object is, its shape, its colours. Ends in a report, one
-HTML page in `runs/quickstart/`. Takes about 5 minutes on 2 CPU cores. Images, views and order
+HTML page in `runs/quickstart/`. Takes about 4 minutes on 2 CPU cores. Images, views and order
 come from a seed: run it twice and compare.
 """
 
