@@ -77,7 +77,8 @@ def test_battery_with_a_vit(name):
 
 
 def test_two_processes_equal_one():
-    check_two_processes(list(methods().values()), make_batches(2, 8, 32))
+    synced = instdisc.MoCoModule("test_resnet", batch_norm="sync", queue_size=40)
+    check_two_processes([*methods().values(), synced], make_batches(2, 8, 32))
 
 
 @pytest.mark.parametrize(
