@@ -15,6 +15,8 @@ _RULES: dict[str, Callable[[str, Any], Any]] = {
     "num_classes": functools.partial(whole, at_least=2),
     "temperature": positive,
     "projection_dim": whole,
+    "hidden_dim": whole,
+    "num_views": functools.partial(whole, at_least=2),
     "queue_size": whole,
     "momentum": _fraction,
     "final_momentum": within(at_least=0, at_most=1),

@@ -46,6 +46,9 @@ def methods(backbone="test_resnet"):
             make(), reference_batch=None, **CLASSES, **SMALL
         ),
         "supcon_moco": instdisc.SupConMoCoModule(make(), reference_batch=None, **SMALL),
+        "simclr": instdisc.SimCLRModule(make()),
+        "in_batch_supcon": instdisc.InBatchSupConModule(make()),
+        "in_batch_exemplar": instdisc.InBatchExemplarModule(make()),
     }
 
 
@@ -90,6 +93,9 @@ def test_two_processes_equal_one():
         ("ce_moco", [InstanceDiscriminationLoss]),
         ("ce_moco_same", [SameClassNegativesLoss]),
         ("supcon_moco", [InstanceDiscriminationLoss, SupConLoss]),
+        ("simclr", [InstanceDiscriminationLoss]),
+        ("in_batch_supcon", [SupConLoss]),
+        ("in_batch_exemplar", [ExemplarLoss]),
     ],
 )
 def test_each_method_has_its_losses(name, losses):

@@ -2,6 +2,7 @@
 
 from instdisc import Backbone, SupConLoss
 from instdisc.methods import Contrast
+from instdisc.models import Projector
 
 from ..calls import Call
 from ..sorts import NOT_NEGATIVE, OBJECT, number, sequence, whole
@@ -15,10 +16,15 @@ METHODS = {
     "MoCoModule": {},
     "ExemplarModule": {},
     "SupConModule": {},
-    "SupervisedModule": {"num_classes": whole(2)},
     "CrossEntropyMoCoModule": {"num_classes": whole(2), "contrast_weight": NOT_NEGATIVE},
     "CrossEntropySupConModule": {"num_classes": whole(2), "supcon_weight": NOT_NEGATIVE},
     "SupConMoCoModule": WEIGHTS,
+}
+WITHOUT_QUEUE = {
+    "SupervisedModule": {"num_classes": whole(2)},
+    "SimCLRModule": {"num_views": whole(2)},
+    "InBatchSupConModule": {"num_views": whole(2)},
+    "InBatchExemplarModule": {"num_views": whole(2)},
 }
 NET = Backbone("test_resnet")
 
@@ -33,11 +39,11 @@ CALLS = [
             f"instdisc.{name}",
             lambda name=name: {
                 "backbone": NET,
-                **({} if name == "SupervisedModule" else {"queue_size": 16}),
+                **({} if name in WITHOUT_QUEUE else {"queue_size": 16}),
             },
             {"backbone": BACKBONE, "milestones": MILESTONES, **sorts},
         )
-        for name, sorts in METHODS.items()
+        for name, sorts in (METHODS | WITHOUT_QUEUE).items()
     ),
     Call(
         "instdisc.PretrainModule",
@@ -59,6 +65,11 @@ CALLS = [
         "instdisc.methods.Contrast",
         lambda: {"dim": 8, "loss": SupConLoss(0.1), "queue_size": 16},
         {"weight": NOT_NEGATIVE},
+    ),
+    Call(
+        "instdisc.methods.InBatchContrast",
+        lambda: {"projector": Projector(8, 4), "loss": SupConLoss(0.1)},
+        {"num_views": whole(2), "weight": NOT_NEGATIVE},
     ),
     Call(
         "instdisc.methods.learning_rate_factor",
