@@ -46,6 +46,7 @@ def methods(backbone="test_resnet"):
             make(), reference_batch=None, **CLASSES, **SMALL
         ),
         "supcon_moco": instdisc.SupConMoCoModule(make(), reference_batch=None, **SMALL),
+        "byol": instdisc.BYOLModule(make(), hidden_dim=16, projection_dim=8),
     }
 
 

@@ -1,7 +1,10 @@
 """Methods and their objectives."""
 
+from torch import nn
+
 from instdisc import Backbone, SupConLoss
 from instdisc.methods import Contrast
+from instdisc.models import MLP
 
 from ..calls import Call
 from ..sorts import NOT_NEGATIVE, OBJECT, number, sequence, whole
@@ -19,6 +22,11 @@ METHODS = {
     "CrossEntropyMoCoModule": {"num_classes": whole(2), "contrast_weight": NOT_NEGATIVE},
     "CrossEntropySupConModule": {"num_classes": whole(2), "supcon_weight": NOT_NEGATIVE},
     "SupConMoCoModule": WEIGHTS,
+    "BYOLModule": {},
+}
+SMALL = {  # what keeps the good calls small
+    "SupervisedModule": {},
+    "BYOLModule": {"hidden_dim": 8, "projection_dim": 4},
 }
 NET = Backbone("test_resnet")
 
@@ -33,7 +41,7 @@ CALLS = [
             f"instdisc.{name}",
             lambda name=name: {
                 "backbone": NET,
-                **({} if name == "SupervisedModule" else {"queue_size": 16}),
+                **SMALL.get(name, {"queue_size": 16}),
             },
             {"backbone": BACKBONE, "milestones": MILESTONES, **sorts},
         )
@@ -58,6 +66,17 @@ CALLS = [
         "instdisc.methods.Contrast",
         lambda: {"dim": 8, "loss": SupConLoss(0.1), "queue_size": 16},
         {"weight": NOT_NEGATIVE},
+    ),
+    Call(
+        "instdisc.methods.Prediction",
+        lambda: {"projector": MLP(8, (8, 4)), "predictor": MLP(4, (8, 4))},
+        {
+            "projector": OBJECT,
+            "predictor": OBJECT.also(
+                other_input=MLP(8, (8, 4)), other_output=MLP(4, (8, 8)), linear=nn.Linear(4, 4)
+            ),
+            "weight": NOT_NEGATIVE,
+        },
     ),
     Call(
         "instdisc.methods.learning_rate_factor",
