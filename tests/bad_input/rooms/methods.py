@@ -57,6 +57,7 @@ CALLS = [
         },
     ),
     Call("instdisc.methods.Objective", dict, {"weight": NOT_NEGATIVE}),
+    Call("instdisc.methods.ParameterOptions", dict, {"rate": number(above=0)}),
     Call(
         "instdisc.methods.Classification",
         lambda: {"dim": 8, "num_classes": 4},
