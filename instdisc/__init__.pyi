@@ -23,6 +23,7 @@ from .losses import ContrastiveLoss as ContrastiveLoss
 from .losses import ExemplarLoss as ExemplarLoss
 from .losses import InstanceDiscriminationLoss as InstanceDiscriminationLoss
 from .losses import SupConLoss as SupConLoss
+from .methods import BYOLModule as BYOLModule
 from .methods import CrossEntropyMoCoModule as CrossEntropyMoCoModule
 from .methods import CrossEntropySupConModule as CrossEntropySupConModule
 from .methods import ExemplarModule as ExemplarModule

@@ -14,6 +14,7 @@ _fraction = within(at_least=0, below=1)
 _RULES: dict[str, Callable[[str, Any], Any]] = {
     "num_classes": functools.partial(whole, at_least=2),
     "temperature": positive,
+    "hidden_dim": whole,
     "projection_dim": whole,
     "hidden_dim": whole,
     "num_views": functools.partial(whole, at_least=2),

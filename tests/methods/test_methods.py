@@ -49,6 +49,7 @@ def methods(backbone="test_resnet"):
         "simclr": instdisc.SimCLRModule(make()),
         "in_batch_supcon": instdisc.InBatchSupConModule(make()),
         "in_batch_exemplar": instdisc.InBatchExemplarModule(make()),
+        "byol": instdisc.BYOLModule(make(), hidden_dim=16, projection_dim=8),
     }
 
 

@@ -54,6 +54,7 @@ def _pattern(text: str) -> str:
 MOCO = "He et al. (2020) and Chen et al. (2020), MoCo v1 and v2, their code"
 ZHAO = "Zhao et al. (2021)"
 ISLAM = "Islam et al. (2021), their code"
+BYOL = "Grill et al. (2020), their code"
 MOCO_DETECTION = "He et al. (2020), detectron2 configurations"
 DETECTRON2 = "detectron2's defaults"
 MMSEG = "mmsegmentation, deeplabv3_r50-d8_512x1024_40k_cityscapes"
@@ -66,6 +67,7 @@ NATURAL_ADVERSARIAL = "Hendrycks et al. (2021), natural-adv-examples"
 
 _VIEWS = "tests/published/test_views.py::"
 _PRETRAINING = "tests/published/test_pretraining.py::"
+_PREDICTION = "tests/published/test_prediction.py::"
 _CLASSIFICATION = "tests/published/test_classification.py::"
 _DENSE = "tests/published/test_dense.py::"
 _RECIPES = "tests/published/test_recipes.py::"
@@ -403,6 +405,28 @@ _LINEAR = "instdisc/transfer/linear/"
 _TUNER = "instdisc/transfer/finetuning/"
 _EPISODES = "instdisc/data/episodes.py"
 _EPISODE_TRAINING = "instdisc/transfer/few_shot/finetune.py"
+
+_BYOL = "instdisc/methods/byol.py"
+_BYOL_GUARD = f"{_PREDICTION}test_byol"
+
+PREDICTION = [
+    Value("BYOL, learning rate", _BYOL, "learning_rate: float = «0.2»", "0.3", BYOL, _BYOL_GUARD),
+    Value("BYOL, weight decay", _BYOL, "weight_decay: float = «1.5e-6»", "1e-6", BYOL, _BYOL_GUARD),
+    Value("BYOL, momentum", _BYOL, " momentum: float = «0.996»", "0.99", BYOL, _BYOL_GUARD),
+    Value(
+        "BYOL, last momentum",
+        _BYOL,
+        "final_momentum: float | None = «1.0»",
+        "None",
+        BYOL,
+        _BYOL_GUARD,
+    ),
+    Value("BYOL, warm-up", _BYOL, "warmup: float = «0.01»", "0.0", BYOL, _BYOL_GUARD),
+    Value("BYOL, hidden width", _BYOL, "hidden_dim: int = «4096»", "2048", BYOL, _BYOL_GUARD),
+    Value(
+        "BYOL, width of projections", _BYOL, "projection_dim: int = «256»", "128", BYOL, _BYOL_GUARD
+    ),
+]
 
 CLASSIFICATION = [
     Value(
@@ -1137,6 +1161,7 @@ ROBUSTNESS = [
 VALUES: list[Value] = [
     *VIEWS,
     *PRETRAINING,
+    *PREDICTION,
     *CLASSIFICATION,
     *DETECTION,
     *SEGMENTATION_AND_LANDMARKS,

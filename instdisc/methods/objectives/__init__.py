@@ -7,3 +7,4 @@ from .in_batch import InBatchContrast as InBatchContrast
 from .objective import Objective as Objective
 from .objective import ParameterOptions as ParameterOptions
 from .objective import is_stored as is_stored
+from .prediction import Prediction as Prediction
