@@ -25,6 +25,7 @@ from .losses import InstanceDiscriminationLoss as InstanceDiscriminationLoss
 from .losses import SupConLoss as SupConLoss
 from .methods import CrossEntropyMoCoModule as CrossEntropyMoCoModule
 from .methods import CrossEntropySupConModule as CrossEntropySupConModule
+from .methods import DINOModule as DINOModule
 from .methods import ExemplarModule as ExemplarModule
 from .methods import MoCoModule as MoCoModule
 from .methods import PretrainModule as PretrainModule

@@ -1,5 +1,6 @@
 """The pretraining methods: thin modules over one backbone, one momentum encoder and objectives."""
 
+from .dino import DINOModule as DINOModule
 from .exemplar import ExemplarModule as ExemplarModule
 from .joint import CrossEntropyMoCoModule as CrossEntropyMoCoModule
 from .joint import CrossEntropySupConModule as CrossEntropySupConModule
@@ -9,6 +10,7 @@ from .objectives import Classification as Classification
 from .objectives import Contrast as Contrast
 from .objectives import Objective as Objective
 from .objectives import ParameterOptions as ParameterOptions
+from .objectives import SelfDistillation as SelfDistillation
 from .pretrain import PretrainModule as PretrainModule
 from .schedule import learning_rate_factor as learning_rate_factor
 from .supcon import SupConModule as SupConModule

@@ -6,3 +6,4 @@ from .contrast import QueueDtype as QueueDtype
 from .objective import Objective as Objective
 from .objective import ParameterOptions as ParameterOptions
 from .objective import is_stored as is_stored
+from .self_distillation import SelfDistillation as SelfDistillation
