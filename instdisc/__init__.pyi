@@ -26,6 +26,7 @@ from .losses import SupConLoss as SupConLoss
 from .methods import BYOLModule as BYOLModule
 from .methods import CrossEntropyMoCoModule as CrossEntropyMoCoModule
 from .methods import CrossEntropySupConModule as CrossEntropySupConModule
+from .methods import DINOModule as DINOModule
 from .methods import ExemplarModule as ExemplarModule
 from .methods import InBatchExemplarModule as InBatchExemplarModule
 from .methods import InBatchSupConModule as InBatchSupConModule

@@ -2,6 +2,7 @@
 
 from .contrastive import ContrastiveLoss as ContrastiveLoss
 from .contrastive import same_class as same_class
+from .distillation import distillation_loss as distillation_loss
 from .exemplar import ExemplarLoss as ExemplarLoss
 from .in_batch import contrast_in_batch as contrast_in_batch
 from .instance import InstanceDiscriminationLoss as InstanceDiscriminationLoss

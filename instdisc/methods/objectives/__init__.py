@@ -8,3 +8,4 @@ from .objective import Objective as Objective
 from .objective import ParameterOptions as ParameterOptions
 from .objective import is_stored as is_stored
 from .prediction import Prediction as Prediction
+from .self_distillation import SelfDistillation as SelfDistillation
