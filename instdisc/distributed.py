@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from instdisc.checks import INTEGERS, count, dtype, instance, refuse, shape
 
@@ -44,6 +45,33 @@ def gather(tensor: Tensor) -> Tensor:
     parts = [torch.empty_like(tensor) for _ in range(world_size())]
     torch.distributed.all_gather(parts, tensor)
     return torch.cat(parts)
+
+
+def gather_with_gradient(tensor: Tensor) -> Tensor:
+    """Rows of every process, in the order of the ranks, through which gradients flow back.
+
+    The gradient of a process's rows is the sum over all processes. So after the mean of the
+    gradients that DDP takes, the parameters have the gradient of the mean over the processes of
+    their losses: of the loss itself where every process computes that of the global batch, of the
+    mean over all rows where each computes that of its own rows. Every process must call it, and
+    run the backward pass if any does.
+
+    Args:
+        tensor: ``(B, ...)``, the same shape on every process.
+
+    Returns:
+        ``(W * B, ...)``; `tensor` itself on one process.
+
+    Example:
+        >>> features = torch.ones(2, 3, requires_grad=True)
+        >>> gather_with_gradient(features) is features
+        True
+    """
+    _check_tensor("tensor", tensor)
+    if world_size() == 1:
+        return tensor
+    gathered: Tensor = _Gather.apply(tensor)
+    return gathered
 
 
 @torch.no_grad()
@@ -158,6 +186,20 @@ def gather_uneven(tensor: Tensor) -> Tensor:
     padded[: len(tensor)] = tensor
     parts = gather(padded).split(max(counts))
     return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+
+
+class _Gather(torch.autograd.Function):
+    # torch.distributed.nn has one, which warns from torch 2.14 on.
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        return gather(tensor)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradients: Tensor) -> Tensor:
+        gradients = gradients.clone(memory_format=torch.contiguous_format)
+        torch.distributed.all_reduce(gradients)
+        return gradients[_rank_rows(len(gradients) // world_size())]
 
 
 def _check_tensor(name: str, value: Tensor) -> None:

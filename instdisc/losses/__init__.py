@@ -3,6 +3,7 @@
 from .contrastive import ContrastiveLoss as ContrastiveLoss
 from .contrastive import same_class as same_class
 from .exemplar import ExemplarLoss as ExemplarLoss
+from .in_batch import contrast_in_batch as contrast_in_batch
 from .instance import InstanceDiscriminationLoss as InstanceDiscriminationLoss
 from .instance import SameClassNegativesLoss as SameClassNegativesLoss
 from .supcon import SupConLoss as SupConLoss

@@ -5,15 +5,16 @@ Legend: B queries, K bank keys, D width.
 
 from __future__ import annotations
 
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from instdisc.checks import FLOATS, INTEGERS, arguments, dtype, positive, refuse, shape
+from instdisc.checks import arguments, positive
 from instdisc.types import UNKNOWN_LABEL, Bank
 
+from .inputs import at_least_float32, check_inputs, check_labels
 from .sweep import sweep
 
 
@@ -29,11 +30,18 @@ class ContrastiveLoss(nn.Module):
 
     where the positives :math:`P_i` are the query's own key and the bank keys that `positives`
     marks, and the denominator :math:`D_i` holds :math:`P_i` and the bank keys that `negatives`
-    marks. A key that neither marks is ignored. A subclass overrides one or both of the two methods,
-    and nothing else.
+    marks. A key that neither marks is ignored. `weights` gives factors :math:`w_{ij}` to the
+    :math:`\exp(s_j)` of the bank keys in the denominator, and `log_bank_sum` changes their sum. A
+    subclass overrides one or several of these methods, and nothing else.
 
     The similarities and the softmax are computed in float32 (float64 for float64 inputs), under
     autocast too.
+
+    Attributes:
+        weights_have_gradient: whether the gradient flows through the similarities into the weights,
+            or takes the weights for constants. A class attribute, like the next.
+        weights_are_relative: whether the weights of a query are divided by their mean over the bank
+            keys in its denominator, so that only their ratios count.
 
     Args:
         temperature: T, positive. Unit vectors are expected, so similarities lie in [-1 / T, 1 / T].
@@ -49,6 +57,9 @@ class ContrastiveLoss(nn.Module):
         >>> loss(query, key, bank, torch.tensor([3]))  # log(1 + exp(0 - 2))
         tensor(0.1269)
     """
+
+    weights_have_gradient: ClassVar[bool] = False
+    weights_are_relative: ClassVar[bool] = False
 
     def __init__(self, temperature: float) -> None:
         super().__init__()
@@ -78,6 +89,53 @@ class ContrastiveLoss(nn.Module):
         """
         return None
 
+    def weights(self, similarities: Tensor, labels: Tensor, bank_labels: Tensor) -> Tensor | None:
+        """The factors of exp(s_j) in the denominator; the own key's is always 1.
+
+        It may be called on any slice of the queries and of the bank, so each factor must follow
+        from its own similarity and two labels alone.
+
+        Args:
+            similarities: ``(B, K)``, s_j = q_i . k_j / T, float32 or float64.
+            labels: ``(B,)`` int64; ``-1`` where the class is unknown.
+            bank_labels: ``(K,)`` int64; ``-1`` where the class is unknown.
+
+        Returns:
+            ``(B, K)`` of at least 0, in the dtype of `similarities`; or ``None``, whatever the
+            arguments, for 1.
+        """
+        return None
+
+    def log_weights(
+        self, similarities: Tensor, labels: Tensor, bank_labels: Tensor
+    ) -> Tensor | None:
+        """The natural logarithm of `weights`, for factors too large or small for a float32.
+
+        Override this instead of `weights` where they are exponentials; arguments as there.
+
+        Returns:
+            ``(B, K)``, ``-inf`` for a factor of 0; or ``None``, whatever the arguments, for 0.
+        """
+        weights = self.weights(similarities, labels, bank_labels)
+        if weights is None:
+            return None
+        is_zero = weights == 0  # where the derivative of a logarithm is not 0 but nan
+        return weights.masked_fill(is_zero, 1.0).log().masked_fill(is_zero, -torch.inf)
+
+    def log_bank_sum(self, log_sum: Tensor, key_similarity: Tensor, num_keys: Tensor) -> Tensor:
+        """What the bank adds to the denominator; it needs the own key, so ``key=None`` is refused.
+
+        Args:
+            log_sum: ``(B,)``, log of the sum of w_ij exp(s_j) over the bank keys in D_i; ``-inf``
+                where there is none.
+            key_similarity: ``(B,)``, the similarity of the own key, as s_j.
+            num_keys: ``(B,)``, how many bank keys are in D_i, in the dtype of the others.
+
+        Returns:
+            ``(B,)``, the logarithm of what stands in the place of that sum, differentiable.
+        """
+        return log_sum
+
     @final  # type: ignore[misc]  # torch declares forward as an attribute
     def forward(self, query: Tensor, key: Tensor | None, bank: Bank, labels: Tensor) -> Tensor:
         """The mean loss of the queries.
@@ -96,9 +154,9 @@ class ContrastiveLoss(nn.Module):
             TypeError: if features are no float tensors, labels no whole ones, or `bank` no `Bank`.
             ValueError: if the shapes do not fit each other, or there are no queries.
         """
-        _check_inputs(query, key, bank, labels)
+        check_inputs(query, key, bank, labels)
         with torch.autocast(query.device.type, enabled=False):
-            query = _at_least_float32(query)
+            query = at_least_float32(query)
             total, positive_sum, count = sweep(
                 query,
                 bank,
@@ -153,51 +211,7 @@ def same_class(labels: Tensor, bank_labels: Tensor) -> Tensor:
                 [False, False, False]])
     """
     for name, value in (("labels", labels), ("bank_labels", bank_labels)):
-        _check_labels(name, value)
+        check_labels(name, value)
     # A query of unknown class gets a label that no key has: one comparison per pair, no more.
     labels = labels.masked_fill(labels == UNKNOWN_LABEL, torch.iinfo(labels.dtype).min)
     return labels[:, None] == bank_labels[None, :]
-
-
-def _at_least_float32(tensor: Tensor) -> Tensor:
-    return tensor if tensor.dtype == torch.float64 else tensor.float()
-
-
-# Each step of a training passes here: these look at types and shapes alone, wait for nothing, and
-# put together a message only for what is wrong.
-
-
-def _check_inputs(query: Tensor, key: Tensor | None, bank: Bank, labels: Tensor) -> None:
-    _check_features("query", query)
-    if key is not None:
-        _check_features("key", key)
-        if key.shape != query.shape:
-            rule = f"{tuple(query.shape)} like `query`"
-            refuse("key", rule, key, "The key in row i is that of the query in row i.")
-    if not isinstance(bank, Bank):
-        refuse("bank", "a Bank", bank, "Write Bank(features, labels).", kind=TypeError)
-    _check_features("bank.features", bank.features)
-    if bank.features.shape[1] != query.shape[1]:
-        refuse("bank.features", f"(K, {query.shape[1]}) as wide as `query`", bank.features)
-    _check_labels("bank.labels", bank.labels)
-    if len(bank.labels) != len(bank.features):
-        refuse("bank.labels", f"({len(bank.features)},), a label for each key", bank.labels)
-    _check_labels("labels", labels)
-    if len(labels) != len(query):
-        refuse("labels", f"({len(query)},), a label for each query", labels)
-    if len(query) == 0:
-        refuse("query", "of at least 1 row", query)
-
-
-def _check_features(name: str, value: Tensor) -> None:
-    if not isinstance(value, Tensor) or value.dtype not in FLOATS:
-        dtype(name, value, FLOATS)
-    if value.ndim != 2:
-        shape(name, value, ("B", "D"))
-
-
-def _check_labels(name: str, value: Tensor) -> None:
-    if not isinstance(value, Tensor) or value.dtype not in INTEGERS:
-        dtype(name, value, INTEGERS, remedy="Give each class a number; -1 where it is unknown.")
-    if value.ndim != 1:
-        shape(name, value, ("B",))

@@ -8,6 +8,7 @@ from .moco import MoCoModule as MoCoModule
 from .objectives import Classification as Classification
 from .objectives import Contrast as Contrast
 from .objectives import Objective as Objective
+from .objectives import ParameterOptions as ParameterOptions
 from .pretrain import PretrainModule as PretrainModule
 from .schedule import learning_rate_factor as learning_rate_factor
 from .supcon import SupConModule as SupConModule

@@ -17,11 +17,14 @@ _RULES: dict[str, Callable[[str, Any], Any]] = {
     "projection_dim": whole,
     "queue_size": whole,
     "momentum": _fraction,
+    "final_momentum": within(at_least=0, at_most=1),
+    "final_temperature": positive,
     "weight": not_negative,
     "contrast_weight": not_negative,
     "supcon_weight": not_negative,
     "learning_rate": positive,
     "weight_decay": not_negative,
+    "final_weight_decay": not_negative,
     "sgd_momentum": _fraction,
     "reference_batch": whole,
     "batch_norm_groups": whole,
@@ -51,3 +54,23 @@ def check_arguments(function: Callable[..., Any], values: Mapping[str, Any]) -> 
     names = inspect.signature(function).parameters
     rules = {name: rule for name, rule in _RULES.items() if name in names}
     arguments(function, values, **rules)
+
+
+def run_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a method hands on to `PretrainModule` as it was given.
+
+    Args:
+        values: ``locals()`` of its constructor.
+
+    Returns:
+        Those under the names of `PretrainModule`'s keyword arguments.
+
+    Example:
+        >>> run_arguments({"learning_rate": 0.1, "queue_size": 8})
+        {'learning_rate': 0.1}
+    """
+    from .pretrain import PretrainModule  # which checks its arguments by this file
+
+    parameters = inspect.signature(PretrainModule.__init__).parameters.values()
+    names = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+    return {name: values[name] for name in names if name in values}

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from instdisc import checks
 from instdisc.methods import PretrainModule
+from instdisc.methods.objectives import is_stored
 from instdisc.types import Views
 
 from .runs import fit
@@ -98,7 +99,7 @@ def _half(batch: Views, rank: int) -> Views:
 
 def _compared(module: PretrainModule) -> dict[str, Tensor]:
     parameters = {name: p.detach().clone() for name, p in module.named_parameters()}
-    queues = {name: b.clone() for name, b in module.named_buffers() if ".queue." in name}
+    queues = {name: b.clone() for name, b in module.named_buffers() if is_stored(name)}
     return {**queues, **parameters}  # queues first: they say most
 
 

@@ -116,10 +116,10 @@ def test_two_terms_have_their_own_heads_and_queues():
 
 def test_joint_loss_is_the_weighted_sum():
     module = methods()["ce_moco"]
-    queries = [torch.randn(4, module.backbone.dim) for _ in range(2)]
-    key = torch.randn(4, module.backbone.dim)
+    queries = {view: torch.randn(4, module.backbone.dim) for view in range(2)}
+    keys = {1: torch.randn(4, module.backbone.dim)}
     labels = torch.arange(4)
-    terms = {n: o(queries, key, labels) for n, o in module.objectives.items()}
+    terms = {n: o(queries, keys, labels) for n, o in module.objectives.items()}
     total = sum(module.objectives[n].weight * term for n, term in terms.items())
     expected = terms["classes"] + 0.5 * terms["contrast"]
     torch.testing.assert_close(total, expected)
@@ -130,7 +130,7 @@ def test_supcon_finds_its_own_key_in_the_queue():
     module = methods()["supcon"]
     supcon = module.objectives["supcon"]
     features, key = torch.randn(2, 4, module.backbone.dim).unbind()
-    value = supcon([features], key, torch.arange(4))
+    value = supcon({0: features}, {1: key}, torch.arange(4))
     query, projected = supcon.projector(features), supcon.momentum_projector(key)
     bank = supcon.queue.bank()
     assert torch.equal(bank.features[:4], projected)
@@ -168,7 +168,7 @@ class TestBatchNorm:
         module.objectives["contrast"].register_forward_pre_hook(lambda _, x: seen.append(x[1]))
         batch = make_batches(1, 8, 32)[0]
         fit(module, [batch])
-        torch.testing.assert_close(seen[0][:, 0], batch.images[1].mean((1, 2, 3)))
+        torch.testing.assert_close(seen[0][1][:, 0], batch.images[1].mean((1, 2, 3)))
 
 
 class _Means(torch.nn.Module):

@@ -66,7 +66,7 @@ def test_moco_and_exemplar(name, loss, version, temperature, layers, schedule):
 def test_supervised():
     module = built("SupervisedModule")
     check(module, MOCO | {"learning_rate": 0.1, "schedule": "cosine"})
-    assert module.objectives["classes"].num_queries == 1
+    assert module.objectives["classes"].queries == (0,)
 
 
 def test_supcon():

@@ -7,7 +7,7 @@ from instdisc import Bank
 from instdisc.losses import SupConLoss
 
 from ..calls import Call
-from ..sorts import LABELS, OBJECT, optional, tensor
+from ..sorts import LABELS, OBJECT, optional, sequence, tensor
 
 LOSSES = (
     "ContrastiveLoss",
@@ -56,6 +56,18 @@ CALLS = [
         },
         says={"query": "query"},
         function=lambda: SupConLoss(0.1).forward,
+    ),
+    Call(
+        "instdisc.losses.contrast_in_batch",
+        lambda: {
+            "loss": SupConLoss(0.1),
+            "features": [unit(4), unit(4)],
+            "labels": torch.arange(4),
+        },
+        {
+            "features": sequence(FEATURES).also(single=lambda good: good[:1]),
+            "labels": LABELS.also(other_length=lambda good: good[1:]),
+        },
     ),
     Call(
         "instdisc.losses.same_class",

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from instdisc import Backbone, FeatureQueue, MomentumEncoder
-from instdisc.models import Projector
+from instdisc.models import MLP, Projector
 
 from ..calls import Call
 from ..sorts import CHOICE, LABELS, OBJECT, SHARE, TEXT, sequence, tensor, whole
@@ -47,6 +47,17 @@ CALLS = [
         lambda: {"features": torch.ones(2, 8)},
         {"features": tensor(empty=True).also(width=lambda good: good[:, 1:])},
         function=lambda: Projector(8, 4).forward,
+    ),
+    Call(
+        "instdisc.models.MLP",
+        lambda: {"dim": 8, "widths": (8, 4)},
+        {"widths": sequence(whole(1))},
+    ),
+    Call(
+        "instdisc.models.MLP:forward",
+        lambda: {"features": torch.ones(2, 8)},
+        {"features": tensor(empty=True).also(width=lambda good: good[:, 1:])},
+        function=lambda: MLP(8, (4,)).forward,
     ),
     Call(
         "instdisc.FeatureQueue",

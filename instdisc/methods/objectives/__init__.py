@@ -1,0 +1,8 @@
+"""The terms of a total loss, each with all it owns."""
+
+from .classification import Classification as Classification
+from .contrast import Contrast as Contrast
+from .contrast import QueueDtype as QueueDtype
+from .objective import Objective as Objective
+from .objective import ParameterOptions as ParameterOptions
+from .objective import is_stored as is_stored
