@@ -1,8 +1,10 @@
 """The terms of a total loss, each with all it owns."""
 
+from .barlow_twins import BarlowTwins as BarlowTwins
 from .classification import Classification as Classification
 from .contrast import Contrast as Contrast
 from .contrast import QueueDtype as QueueDtype
 from .objective import Objective as Objective
 from .objective import ParameterOptions as ParameterOptions
 from .objective import is_stored as is_stored
+from .vicreg import VICReg as VICReg

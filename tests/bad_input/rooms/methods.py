@@ -11,7 +11,16 @@ MILESTONES = sequence(number(above=0, below=1), empty=True).also(
 )
 BACKBONE = OBJECT.also(unknown_name="resnet5000")
 WEIGHTS = {"contrast_weight": NOT_NEGATIVE, "supcon_weight": NOT_NEGATIVE}
+REDUNDANCY = {"hidden_dim": whole(1), "redundancy_weight": NOT_NEGATIVE}
+VARIANCE = {
+    "hidden_dim": whole(1),
+    "invariance_weight": NOT_NEGATIVE,
+    "variance_weight": NOT_NEGATIVE,
+    "covariance_weight": NOT_NEGATIVE,
+}
 METHODS = {
+    "BarlowTwinsModule": {**REDUNDANCY, "bias_rate": NOT_NEGATIVE},
+    "VICRegModule": VARIANCE,
     "MoCoModule": {},
     "ExemplarModule": {},
     "SupConModule": {},
@@ -20,6 +29,8 @@ METHODS = {
     "CrossEntropySupConModule": {"num_classes": whole(2), "supcon_weight": NOT_NEGATIVE},
     "SupConMoCoModule": WEIGHTS,
 }
+HEAD = {"hidden_dim": 8, "projection_dim": 8}
+SMALL = {"SupervisedModule": {}, "BarlowTwinsModule": HEAD, "VICRegModule": HEAD}
 NET = Backbone("test_resnet")
 
 
@@ -33,7 +44,7 @@ CALLS = [
             f"instdisc.{name}",
             lambda name=name: {
                 "backbone": NET,
-                **({} if name == "SupervisedModule" else {"queue_size": 16}),
+                **SMALL.get(name, {"queue_size": 16}),
             },
             {"backbone": BACKBONE, "milestones": MILESTONES, **sorts},
         )
@@ -58,6 +69,14 @@ CALLS = [
         "instdisc.methods.Contrast",
         lambda: {"dim": 8, "loss": SupConLoss(0.1), "queue_size": 16},
         {"weight": NOT_NEGATIVE},
+    ),
+    *(
+        Call(
+            f"instdisc.methods.{name}",
+            lambda: {"dim": 8, **HEAD},
+            {**sorts, "weight": NOT_NEGATIVE},
+        )
+        for name, sorts in {"BarlowTwins": REDUNDANCY, "VICReg": VARIANCE}.items()
     ),
     Call(
         "instdisc.methods.learning_rate_factor",
