@@ -1347,7 +1347,57 @@ ROBUSTNESS = [
     ),
 ]
 
+REDUNDANCY = [
+    Value(
+        f"{paper.partition(' ')[0]}, {text.partition(':')[0].split()[-1]}",
+        file,
+        text,
+        wrong,
+        paper,
+        guard,
+    )
+    for file, paper, guard, values in (
+        (
+            "instdisc/methods/barlow_twins.py",
+            "Barlow Twins, its code",
+            f"{_PRETRAINING}test_barlow_twins",
+            {
+                "hidden_dim: int = «8192»": "2048",
+                "projection_dim: int = «8192»": "2048",
+                "redundancy_weight: float = «0.0051»": "0.005",
+                "bias_rate: float = «0.024»": "1.0",
+                'optimizer: OptimizerName = "«lars»"': "sgd",
+                "learning_rate: float = «0.2»": "0.3",
+                "weight_decay: float = «1e-6»": "1e-4",
+                'decay: Decay = "«weights»"': "all",
+                "warmup: float = «0.01»": "0.0",
+                "reference_batch: int | None = «256»": "512",
+            },
+        ),
+        (
+            "instdisc/methods/vicreg.py",
+            "VICReg, its code",
+            f"{_PRETRAINING}test_vicreg",
+            {
+                "hidden_dim: int = «8192»": "2048",
+                "projection_dim: int = «8192»": "2048",
+                "invariance_weight: float = «25.0»": "1.0",
+                "25.0, variance_weight: float = «25.0»": "1.0",
+                "covariance_weight: float = «1.0»": "25.0",
+                'optimizer: OptimizerName = "«lars»"': "sgd",
+                "learning_rate: float = «0.2»": "0.3",
+                "weight_decay: float = «1e-6»": "1e-4",
+                'decay: Decay = "«weights»"': "all",
+                "warmup: float = «0.01»": "0.0",
+                "reference_batch: int | None = «256»": "512",
+            },
+        ),
+    )
+    for text, wrong in values.items()
+]
+
 VALUES: list[Value] = [
+    *REDUNDANCY,
     *VIEWS,
     *PRETRAINING,
     *PREDICTION,

@@ -1,5 +1,6 @@
 """The terms of a total loss, each with all it owns."""
 
+from .barlow_twins import BarlowTwins as BarlowTwins
 from .classification import Classification as Classification
 from .contrast import Contrast as Contrast
 from .contrast import QueueDtype as QueueDtype
@@ -9,3 +10,4 @@ from .objective import ParameterOptions as ParameterOptions
 from .objective import is_stored as is_stored
 from .prediction import Prediction as Prediction
 from .self_distillation import SelfDistillation as SelfDistillation
+from .vicreg import VICReg as VICReg

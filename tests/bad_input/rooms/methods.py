@@ -18,6 +18,13 @@ VIEWS = {"num_views": whole(2)}
 QUEUE = {"queue_size": 16}
 HEADS = {"hidden_dim": 8, "projection_dim": 4}
 CLASSES = {"num_classes": whole(2)}
+REDUNDANCY = {"hidden_dim": whole(1), "redundancy_weight": NOT_NEGATIVE}
+VARIANCE = {
+    "hidden_dim": whole(1),
+    "invariance_weight": NOT_NEGATIVE,
+    "variance_weight": NOT_NEGATIVE,
+    "covariance_weight": NOT_NEGATIVE,
+}
 # What makes the good call small, and the sorts of arguments that their names do not tell.
 METHODS = {
     "MoCoModule": (QUEUE, {}),
@@ -31,6 +38,8 @@ METHODS = {
     "InBatchSupConModule": ({}, VIEWS),
     "InBatchExemplarModule": ({}, VIEWS),
     "BYOLModule": (HEADS, {}),
+    "BarlowTwinsModule": (HEADS, {**REDUNDANCY, "bias_rate": NOT_NEGATIVE}),
+    "VICRegModule": (HEADS, VARIANCE),
 }
 NET = Backbone("test_resnet")
 
@@ -68,6 +77,14 @@ CALLS = [
         "instdisc.methods.Contrast",
         lambda: {"dim": 8, "loss": SupConLoss(0.1), "queue_size": 16},
         {"weight": NOT_NEGATIVE},
+    ),
+    *(
+        Call(
+            f"instdisc.methods.{name}",
+            lambda: {"dim": 8, **HEADS},
+            {**sorts, "weight": NOT_NEGATIVE},
+        )
+        for name, sorts in {"BarlowTwins": REDUNDANCY, "VICReg": VARIANCE}.items()
     ),
     Call(
         "instdisc.methods.InBatchContrast",
