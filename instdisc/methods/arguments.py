@@ -25,7 +25,6 @@ _RULES: dict[str, Callable[[str, Any], Any]] = {
     "num_prototypes": functools.partial(whole, at_least=2),
     "hidden_dim": whole,
     "projection_dim": whole,
-    "hidden_dim": whole,
     "redundancy_weight": not_negative,
     "bias_rate": not_negative,
     "invariance_weight": not_negative,
