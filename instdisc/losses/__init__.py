@@ -3,7 +3,9 @@
 from .contrastive import ContrastiveLoss as ContrastiveLoss
 from .contrastive import same_class as same_class
 from .distillation import distillation_loss as distillation_loss
+from .eqco import EqCoLoss as EqCoLoss
 from .exemplar import ExemplarLoss as ExemplarLoss
+from .hard_negatives import HardNegativeLoss as HardNegativeLoss
 from .in_batch import contrast_in_batch as contrast_in_batch
 from .instance import InstanceDiscriminationLoss as InstanceDiscriminationLoss
 from .instance import SameClassNegativesLoss as SameClassNegativesLoss

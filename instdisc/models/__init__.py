@@ -12,6 +12,7 @@ from .projector import Projector as Projector
 from .prototypes import PrototypeHead as PrototypeHead
 from .queue import FeatureQueue as FeatureQueue
 from .resnet12 import ResNet12 as ResNet12
+from .synced_norm import sync_batch_norm as sync_batch_norm
 
 
 def __getattr__(name: str) -> object:
