@@ -29,6 +29,7 @@ from .methods import CrossEntropySupConModule as CrossEntropySupConModule
 from .methods import ExemplarModule as ExemplarModule
 from .methods import MoCoModule as MoCoModule
 from .methods import PretrainModule as PretrainModule
+from .methods import SimSiamModule as SimSiamModule
 from .methods import SupConMoCoModule as SupConMoCoModule
 from .methods import SupConModule as SupConModule
 from .methods import SupervisedModule as SupervisedModule

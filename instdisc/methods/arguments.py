@@ -15,6 +15,8 @@ _RULES: dict[str, Callable[[str, Any], Any]] = {
     "num_classes": functools.partial(whole, at_least=2),
     "temperature": positive,
     "hidden_dim": whole,
+    "bottleneck_dim": whole,
+    "projector_layers": whole,
     "projection_dim": whole,
     "queue_size": whole,
     "momentum": _fraction,

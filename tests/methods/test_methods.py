@@ -47,6 +47,7 @@ def methods(backbone="test_resnet"):
         ),
         "supcon_moco": instdisc.SupConMoCoModule(make(), reference_batch=None, **SMALL),
         "byol": instdisc.BYOLModule(make(), hidden_dim=16, projection_dim=8),
+        "simsiam": instdisc.SimSiamModule(make(), projection_dim=16, bottleneck_dim=8),
     }
 
 

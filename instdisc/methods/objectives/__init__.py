@@ -6,4 +6,5 @@ from .contrast import QueueDtype as QueueDtype
 from .objective import Objective as Objective
 from .objective import ParameterOptions as ParameterOptions
 from .objective import is_stored as is_stored
+from .prediction import CosinePrediction as CosinePrediction
 from .prediction import Prediction as Prediction

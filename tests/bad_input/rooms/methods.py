@@ -23,10 +23,12 @@ METHODS = {
     "CrossEntropySupConModule": {"num_classes": whole(2), "supcon_weight": NOT_NEGATIVE},
     "SupConMoCoModule": WEIGHTS,
     "BYOLModule": {},
+    "SimSiamModule": {},
 }
 SMALL = {  # what keeps the good calls small
     "SupervisedModule": {},
     "BYOLModule": {"hidden_dim": 8, "projection_dim": 4},
+    "SimSiamModule": {"projection_dim": 8, "bottleneck_dim": 4},
 }
 NET = Backbone("test_resnet")
 
@@ -68,16 +70,21 @@ CALLS = [
         lambda: {"dim": 8, "loss": SupConLoss(0.1), "queue_size": 16},
         {"weight": NOT_NEGATIVE},
     ),
-    Call(
-        "instdisc.methods.Prediction",
-        lambda: {"projector": MLP(8, (8, 4)), "predictor": MLP(4, (8, 4))},
-        {
-            "projector": OBJECT,
-            "predictor": OBJECT.also(
-                other_input=MLP(8, (8, 4)), other_output=MLP(4, (8, 8)), linear=nn.Linear(4, 4)
-            ),
-            "weight": NOT_NEGATIVE,
-        },
+    *(
+        Call(
+            f"instdisc.methods.{name}",
+            lambda: {"projector": MLP(8, (8, 4)), "predictor": MLP(4, (8, 4))},
+            {
+                "projector": OBJECT,
+                "predictor": OBJECT.also(
+                    other_input=lambda good: MLP(8, (8, 4)),
+                    other_output=lambda good: MLP(4, (8, 8)),
+                    linear=lambda good: nn.Linear(4, 4),
+                ),
+                "weight": NOT_NEGATIVE,
+            },
+        )
+        for name in ("Prediction", "CosinePrediction")
     ),
     Call(
         "instdisc.methods.learning_rate_factor",
