@@ -34,6 +34,7 @@ from .methods import InBatchSupConModule as InBatchSupConModule
 from .methods import MoCoModule as MoCoModule
 from .methods import PretrainModule as PretrainModule
 from .methods import SimCLRModule as SimCLRModule
+from .methods import SimSiamModule as SimSiamModule
 from .methods import SupConMoCoModule as SupConMoCoModule
 from .methods import SupConModule as SupConModule
 from .methods import SupervisedModule as SupervisedModule

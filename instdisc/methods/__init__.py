@@ -13,6 +13,7 @@ from .moco import MoCoModule as MoCoModule
 from .objectives import BarlowTwins as BarlowTwins
 from .objectives import Classification as Classification
 from .objectives import Contrast as Contrast
+from .objectives import CosinePrediction as CosinePrediction
 from .objectives import InBatchContrast as InBatchContrast
 from .objectives import Objective as Objective
 from .objectives import ParameterOptions as ParameterOptions
@@ -22,6 +23,7 @@ from .objectives import VICReg as VICReg
 from .pretrain import PretrainModule as PretrainModule
 from .schedule import learning_rate_factor as learning_rate_factor
 from .simclr import SimCLRModule as SimCLRModule
+from .simsiam import SimSiamModule as SimSiamModule
 from .supcon import SupConModule as SupConModule
 from .supervised import SupervisedModule as SupervisedModule
 from .vicreg import VICRegModule as VICRegModule

@@ -24,6 +24,8 @@ _RULES: dict[str, Callable[[str, Any], Any]] = {
     "num_views": functools.partial(whole, at_least=2),
     "num_prototypes": functools.partial(whole, at_least=2),
     "hidden_dim": whole,
+    "bottleneck_dim": whole,
+    "projector_layers": whole,
     "projection_dim": whole,
     "redundancy_weight": not_negative,
     "bias_rate": not_negative,

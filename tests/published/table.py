@@ -63,6 +63,7 @@ KHOSLA = "Khosla et al. (2020), SupContrast, their code"
 ZHAO = "Zhao et al. (2021)"
 ISLAM = "Islam et al. (2021), their code"
 BYOL = "Grill et al. (2020), their code"
+SIMSIAM = "Chen and He (2021), their code"
 MOCO_DETECTION = "He et al. (2020), detectron2 configurations"
 DETECTRON2 = "detectron2's defaults"
 MMSEG = "mmsegmentation, deeplabv3_r50-d8_512x1024_40k_cityscapes"
@@ -595,26 +596,33 @@ _TUNER = "instdisc/transfer/finetuning/"
 _EPISODES = "instdisc/data/episodes.py"
 _EPISODE_TRAINING = "instdisc/transfer/few_shot/finetune.py"
 
-_BYOL = "instdisc/methods/byol.py"
-_BYOL_GUARD = f"{_PREDICTION}test_byol"
+
+def _byol(what: str, text: str, wrong: str) -> Value:
+    file = "instdisc/methods/byol.py"
+    return Value(f"BYOL, {what}", file, text, wrong, BYOL, f"{_PREDICTION}test_byol")
+
+
+def _simsiam(what: str, text: str, wrong: str) -> Value:
+    file = "instdisc/methods/simsiam.py"
+    return Value(f"SimSiam, {what}", file, text, wrong, SIMSIAM, f"{_PREDICTION}test_simsiam")
+
 
 PREDICTION = [
-    Value("BYOL, learning rate", _BYOL, "learning_rate: float = «0.2»", "0.3", BYOL, _BYOL_GUARD),
-    Value("BYOL, weight decay", _BYOL, "weight_decay: float = «1.5e-6»", "1e-6", BYOL, _BYOL_GUARD),
-    Value("BYOL, momentum", _BYOL, " momentum: float = «0.996»", "0.99", BYOL, _BYOL_GUARD),
-    Value(
-        "BYOL, last momentum",
-        _BYOL,
-        "final_momentum: float | None = «1.0»",
-        "None",
-        BYOL,
-        _BYOL_GUARD,
-    ),
-    Value("BYOL, warm-up", _BYOL, "warmup: float = «0.01»", "0.0", BYOL, _BYOL_GUARD),
-    Value("BYOL, hidden width", _BYOL, "hidden_dim: int = «4096»", "2048", BYOL, _BYOL_GUARD),
-    Value(
-        "BYOL, width of projections", _BYOL, "projection_dim: int = «256»", "128", BYOL, _BYOL_GUARD
-    ),
+    _byol("learning rate", "learning_rate: float = «0.2»", "0.3"),
+    _byol("weight decay", "weight_decay: float = «1.5e-6»", "1e-6"),
+    _byol("momentum", " momentum: float = «0.996»", "0.99"),
+    _byol("last momentum", "final_momentum: float | None = «1.0»", "None"),
+    _byol("warm-up", "warmup: float = «0.01»", "0.0"),
+    _byol("hidden width", "hidden_dim: int = «4096»", "2048"),
+    _byol("width of projections", "projection_dim: int = «256»", "128"),
+    _simsiam("learning rate", "learning_rate: float = «0.05»", "0.03"),
+    _simsiam("weight decay", "weight_decay: float = «1e-4»", "1e-6"),
+    _simsiam("warm-up", "warmup: float = «0.0»", "0.01"),
+    _simsiam("images of the rate", "reference_batch: int | None = «256»", "128"),
+    _simsiam("width of projections", "projection_dim: int = «2048»", "256"),
+    _simsiam("layers of the projector", "projector_layers: int = «3»", "2"),
+    _simsiam("width between the layers of the predictor", "bottleneck_dim: int = «512»", "2048"),
+    _simsiam("rate of the predictor", "fixed_predictor_rate: bool = «True»", "False"),
 ]
 
 CLASSIFICATION = [
