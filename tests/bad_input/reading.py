@@ -25,9 +25,10 @@ NUMBERS: dict[str, Sort] = {
          "num_test", "max_bank", "longest_side", "resize", "num_categories", "small_size"],
         sorts.whole(1),
     ),
-    **dict.fromkeys(["temperature", "learning_rate"], sorts.POSITIVE),
-    **dict.fromkeys(["weight_decay", "margin", "shift"], sorts.NOT_NEGATIVE),
+    **dict.fromkeys(["temperature", "final_temperature", "learning_rate"], sorts.POSITIVE),
+    **dict.fromkeys(["weight_decay", "final_weight_decay", "margin", "shift"], sorts.NOT_NEGATIVE),
     **dict.fromkeys(["flip", "p"], sorts.SHARE),
+    "final_momentum": sorts.number(at_least=0, at_most=1),
     **dict.fromkeys(["momentum", "sgd_momentum", "warmup"], sorts.number(at_least=0, below=1)),
 }  # fmt: skip
 

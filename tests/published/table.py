@@ -62,6 +62,7 @@ DINO = "Caron et al. (2021), DINO, their code"
 KHOSLA = "Khosla et al. (2020), SupContrast, their code"
 ZHAO = "Zhao et al. (2021)"
 ISLAM = "Islam et al. (2021), their code"
+BYOL = "Grill et al. (2020), their code"
 MOCO_DETECTION = "He et al. (2020), detectron2 configurations"
 DETECTRON2 = "detectron2's defaults"
 MMSEG = "mmsegmentation, deeplabv3_r50-d8_512x1024_40k_cityscapes"
@@ -74,6 +75,7 @@ NATURAL_ADVERSARIAL = "Hendrycks et al. (2021), natural-adv-examples"
 
 _VIEWS = "tests/published/test_views.py::"
 _PRETRAINING = "tests/published/test_pretraining.py::"
+_PREDICTION = "tests/published/test_prediction.py::"
 _CLASSIFICATION = "tests/published/test_classification.py::"
 _DENSE = "tests/published/test_dense.py::"
 _RECIPES = "tests/published/test_recipes.py::"
@@ -592,6 +594,28 @@ _LINEAR = "instdisc/transfer/linear/"
 _TUNER = "instdisc/transfer/finetuning/"
 _EPISODES = "instdisc/data/episodes.py"
 _EPISODE_TRAINING = "instdisc/transfer/few_shot/finetune.py"
+
+_BYOL = "instdisc/methods/byol.py"
+_BYOL_GUARD = f"{_PREDICTION}test_byol"
+
+PREDICTION = [
+    Value("BYOL, learning rate", _BYOL, "learning_rate: float = «0.2»", "0.3", BYOL, _BYOL_GUARD),
+    Value("BYOL, weight decay", _BYOL, "weight_decay: float = «1.5e-6»", "1e-6", BYOL, _BYOL_GUARD),
+    Value("BYOL, momentum", _BYOL, " momentum: float = «0.996»", "0.99", BYOL, _BYOL_GUARD),
+    Value(
+        "BYOL, last momentum",
+        _BYOL,
+        "final_momentum: float | None = «1.0»",
+        "None",
+        BYOL,
+        _BYOL_GUARD,
+    ),
+    Value("BYOL, warm-up", _BYOL, "warmup: float = «0.01»", "0.0", BYOL, _BYOL_GUARD),
+    Value("BYOL, hidden width", _BYOL, "hidden_dim: int = «4096»", "2048", BYOL, _BYOL_GUARD),
+    Value(
+        "BYOL, width of projections", _BYOL, "projection_dim: int = «256»", "128", BYOL, _BYOL_GUARD
+    ),
+]
 
 CLASSIFICATION = [
     Value(
@@ -1406,9 +1430,60 @@ ROBUSTNESS = [
     ),
 ]
 
+REDUNDANCY = [
+    Value(
+        f"{paper.partition(' ')[0]}, {text.partition(':')[0].split()[-1]}",
+        file,
+        text,
+        wrong,
+        paper,
+        guard,
+    )
+    for file, paper, guard, values in (
+        (
+            "instdisc/methods/barlow_twins.py",
+            "Barlow Twins, its code",
+            f"{_PRETRAINING}test_barlow_twins",
+            {
+                "hidden_dim: int = «8192»": "2048",
+                "projection_dim: int = «8192»": "2048",
+                "redundancy_weight: float = «0.0051»": "0.005",
+                "bias_rate: float = «0.024»": "1.0",
+                'optimizer: OptimizerName = "«lars»"': "sgd",
+                "learning_rate: float = «0.2»": "0.3",
+                "weight_decay: float = «1e-6»": "1e-4",
+                'decay: Decay = "«weights»"': "all",
+                "warmup: float = «0.01»": "0.0",
+                "reference_batch: int | None = «256»": "512",
+            },
+        ),
+        (
+            "instdisc/methods/vicreg.py",
+            "VICReg, its code",
+            f"{_PRETRAINING}test_vicreg",
+            {
+                "hidden_dim: int = «8192»": "2048",
+                "projection_dim: int = «8192»": "2048",
+                "invariance_weight: float = «25.0»": "1.0",
+                "25.0, variance_weight: float = «25.0»": "1.0",
+                "covariance_weight: float = «1.0»": "25.0",
+                'optimizer: OptimizerName = "«lars»"': "sgd",
+                "learning_rate: float = «0.2»": "0.3",
+                "weight_decay: float = «1e-6»": "1e-4",
+                'decay: Decay = "«weights»"': "all",
+                "warmup: float = «0.01»": "0.0",
+                "reference_batch: int | None = «256»": "512",
+            },
+        ),
+    )
+    for text, wrong in values.items()
+]
+
 VALUES: list[Value] = [
+    *REDUNDANCY,
     *VIEWS,
     *PRETRAINING,
+    *PREDICTION,
     *CLASSIFICATION,
     *DETECTION,
     *SEGMENTATION_AND_LANDMARKS,
