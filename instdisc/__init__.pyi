@@ -26,6 +26,7 @@ from .losses import SupConLoss as SupConLoss
 from .methods import CrossEntropyMoCoModule as CrossEntropyMoCoModule
 from .methods import CrossEntropySupConModule as CrossEntropySupConModule
 from .methods import ExemplarModule as ExemplarModule
+from .methods import InstDiscModule as InstDiscModule
 from .methods import MoCoModule as MoCoModule
 from .methods import PretrainModule as PretrainModule
 from .methods import SupConMoCoModule as SupConMoCoModule

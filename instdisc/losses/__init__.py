@@ -6,4 +6,7 @@ from .exemplar import ExemplarLoss as ExemplarLoss
 from .in_batch import contrast_in_batch as contrast_in_batch
 from .instance import InstanceDiscriminationLoss as InstanceDiscriminationLoss
 from .instance import SameClassNegativesLoss as SameClassNegativesLoss
+from .sampled import contrast_samples as contrast_samples
+from .sampled import noise_contrast as noise_contrast
+from .sampled import sampled_softmax as sampled_softmax
 from .supcon import SupConLoss as SupConLoss

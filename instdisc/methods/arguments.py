@@ -14,9 +14,12 @@ _fraction = within(at_least=0, below=1)
 _RULES: dict[str, Callable[[str, Any], Any]] = {
     "num_classes": functools.partial(whole, at_least=2),
     "temperature": positive,
+    "num_images": functools.partial(whole, at_least=2),
+    "num_negatives": whole,
     "projection_dim": whole,
     "queue_size": whole,
     "momentum": _fraction,
+    "bank_momentum": _fraction,
     "final_momentum": within(at_least=0, at_most=1),
     "final_temperature": positive,
     "weight": not_negative,

@@ -5,6 +5,7 @@ import warnings
 from . import few_shot as few_shot  # registers its models with timm
 from .backbone import Backbone as Backbone
 from .grouped_norm import split_batch_norm as split_batch_norm
+from .memory_bank import MemoryBank as MemoryBank
 from .mlp import MLP as MLP
 from .momentum import MomentumEncoder as MomentumEncoder
 from .projector import Projector as Projector
