@@ -31,6 +31,7 @@ from .methods import DINOModule as DINOModule
 from .methods import ExemplarModule as ExemplarModule
 from .methods import InBatchExemplarModule as InBatchExemplarModule
 from .methods import InBatchSupConModule as InBatchSupConModule
+from .methods import InstDiscModule as InstDiscModule
 from .methods import MoCoModule as MoCoModule
 from .methods import PretrainModule as PretrainModule
 from .methods import SimCLRModule as SimCLRModule

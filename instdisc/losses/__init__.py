@@ -10,5 +10,8 @@ from .hard_negatives import HardNegativeLoss as HardNegativeLoss
 from .in_batch import contrast_in_batch as contrast_in_batch
 from .instance import InstanceDiscriminationLoss as InstanceDiscriminationLoss
 from .instance import SameClassNegativesLoss as SameClassNegativesLoss
+from .sampled import contrast_samples as contrast_samples
+from .sampled import noise_contrast as noise_contrast
+from .sampled import sampled_softmax as sampled_softmax
 from .supcon import SupConLoss as SupConLoss
 from .vicreg import vicreg_loss as vicreg_loss
