@@ -7,6 +7,7 @@ from .backbone import Backbone as Backbone
 from .grouped_norm import split_batch_norm as split_batch_norm
 from .mlp import MLP as MLP
 from .momentum import MomentumEncoder as MomentumEncoder
+from .patch_projection import freeze_patch_projection as freeze_patch_projection
 from .projector import Projector as Projector
 from .queue import FeatureQueue as FeatureQueue
 from .resnet12 import ResNet12 as ResNet12
