@@ -64,6 +64,11 @@ CALLS = [
         function=lambda: MLP(8, (4,)).forward,
     ),
     Call(
+        "instdisc.models.freeze_patch_projection",
+        lambda: {"backbone": Backbone("test_vit")},
+        {"backbone": OBJECT.also(resnet=lambda good: Backbone("test_resnet"))},
+    ),
+    Call(
         "instdisc.FeatureQueue",
         lambda: {"size": 8, "dim": 4},
         {"dtype": OBJECT.also(whole_type=torch.int64)},
