@@ -47,6 +47,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--per-class", type=int, help="train on so many images of each class")
     parser.add_argument("--backbone", default="resnet10t")
+    parser.add_argument("--channels", nargs="+", type=int, help="of a ResNet's stages, timm's")
     parser.add_argument("--stem", default="no_pool", choices=["imagenet", "no_pool", "cifar"])
     parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--policy", default="zhao_frcg", help="see instdisc.data.view_policy")
@@ -74,7 +75,8 @@ def make_method(
     name: str, options: argparse.Namespace, images: instdisc.data.ImageSource
 ) -> instdisc.PretrainModule | instdisc.Backbone | LightlyRun:
     """The module of a method with the recipe that all share, or the random backbone."""
-    backbone = instdisc.Backbone(options.backbone, stem=options.stem)
+    narrow = {"channels": tuple(options.channels)} if options.channels else {}
+    backbone = instdisc.Backbone(options.backbone, stem=options.stem, **narrow)
     if name == "random":
         return backbone
     if name in LIGHTLYS:
@@ -101,7 +103,7 @@ def make_method(
         "num_classes": len(images.classes),
         "num_images": len(images),
     }
-    method = METHODS[name]
+    method = getattr(instdisc, str(METHODS[name]))
     names = inspect.signature(method).parameters
     settings = {key: value for key, value in shared.items() if key in names}
     return method(backbone, **{**settings, **OWN.get(name, {})})
@@ -127,25 +129,25 @@ class LightlyRun(pl.LightningModule):
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
 
-METHODS: dict[str, Any] = {
+METHODS: dict[str, str | None] = {
     "random": None,
-    "moco": instdisc.MoCoModule,
-    "supervised": instdisc.SupervisedModule,
-    "exemplar": instdisc.ExemplarModule,
-    "supcon": instdisc.SupConModule,
-    "ce_moco": instdisc.CrossEntropyMoCoModule,
-    "supcon_moco": instdisc.SupConMoCoModule,
-    "instdisc": instdisc.InstDiscModule,
-    "simclr": instdisc.SimCLRModule,
-    "in_batch_supcon": instdisc.InBatchSupConModule,
-    "in_batch_exemplar": instdisc.InBatchExemplarModule,
-    "byol": instdisc.BYOLModule,
-    "simsiam": instdisc.SimSiamModule,
-    "moco_v3": instdisc.MoCoV3Module,
-    "barlow_twins": instdisc.BarlowTwinsModule,
-    "vicreg": instdisc.VICRegModule,
-    "nnclr": instdisc.NNCLRModule,
-    "dino": instdisc.DINOModule,
+    "moco": "MoCoModule",
+    "supervised": "SupervisedModule",
+    "exemplar": "ExemplarModule",
+    "supcon": "SupConModule",
+    "ce_moco": "CrossEntropyMoCoModule",
+    "supcon_moco": "SupConMoCoModule",
+    "instdisc": "InstDiscModule",
+    "simclr": "SimCLRModule",
+    "in_batch_supcon": "InBatchSupConModule",
+    "in_batch_exemplar": "InBatchExemplarModule",
+    "byol": "BYOLModule",
+    "simsiam": "SimSiamModule",
+    "moco_v3": "MoCoV3Module",
+    "barlow_twins": "BarlowTwinsModule",
+    "vicreg": "VICRegModule",
+    "nnclr": "NNCLRModule",
+    "dino": "DINOModule",
 }
 OWN: dict[str, dict[str, Any]] = {  # what the shared recipe would spoil
     "simclr": {"temperature": 0.5},  # as lightly's script for CIFAR-10

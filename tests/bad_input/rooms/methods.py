@@ -24,6 +24,13 @@ DISTILLATION = {
     "clip": optional(POSITIVE),
 }
 CLASSES = {"num_classes": whole(2)}
+REDUNDANCY = {"hidden_dim": whole(1), "redundancy_weight": NOT_NEGATIVE}
+VARIANCE = {
+    "hidden_dim": whole(1),
+    "invariance_weight": NOT_NEGATIVE,
+    "variance_weight": NOT_NEGATIVE,
+    "covariance_weight": NOT_NEGATIVE,
+}
 # What makes the good call small, and the sorts of arguments that their names do not tell.
 METHODS = {
     "MoCoModule": (QUEUE, {}),
@@ -38,6 +45,9 @@ METHODS = {
     "InBatchExemplarModule": ({}, VIEWS),
     "BYOLModule": (HEADS, {}),
     "DINOModule": ({**HEADS, "num_prototypes": 8}, DISTILLATION),
+    "SimSiamModule": ({"projection_dim": 8, "bottleneck_dim": 4}, {}),
+    "BarlowTwinsModule": (HEADS, {**REDUNDANCY, "bias_rate": NOT_NEGATIVE}),
+    "VICRegModule": (HEADS, VARIANCE),
 }
 NET = Backbone("test_resnet")
 
@@ -76,6 +86,14 @@ CALLS = [
         lambda: {"dim": 8, "loss": SupConLoss(0.1), "queue_size": 16},
         {"weight": NOT_NEGATIVE},
     ),
+    *(
+        Call(
+            f"instdisc.methods.{name}",
+            lambda: {"dim": 8, **HEADS},
+            {**sorts, "weight": NOT_NEGATIVE},
+        )
+        for name, sorts in {"BarlowTwins": REDUNDANCY, "VICReg": VARIANCE}.items()
+    ),
     Call(
         "instdisc.methods.SelfDistillation",
         lambda: {"dim": 8, "num_prototypes": 8, **HEADS},
@@ -86,16 +104,21 @@ CALLS = [
         lambda: {"projector": Projector(8, 4), "loss": SupConLoss(0.1)},
         {"num_views": whole(2), "weight": NOT_NEGATIVE},
     ),
-    Call(
-        "instdisc.methods.Prediction",
-        lambda: {"projector": MLP(8, (8, 4)), "predictor": MLP(4, (8, 4))},
-        {
-            "projector": OBJECT,
-            "predictor": OBJECT.also(
-                other_input=MLP(8, (8, 4)), other_output=MLP(4, (8, 8)), linear=nn.Linear(4, 4)
-            ),
-            "weight": NOT_NEGATIVE,
-        },
+    *(
+        Call(
+            f"instdisc.methods.{name}",
+            lambda: {"projector": MLP(8, (8, 4)), "predictor": MLP(4, (8, 4))},
+            {
+                "projector": OBJECT,
+                "predictor": OBJECT.also(
+                    other_input=lambda good: MLP(8, (8, 4)),
+                    other_output=lambda good: MLP(4, (8, 8)),
+                    linear=lambda good: nn.Linear(4, 4),
+                ),
+                "weight": NOT_NEGATIVE,
+            },
+        )
+        for name in ("Prediction", "CosinePrediction")
     ),
     Call(
         "instdisc.methods.learning_rate_factor",
