@@ -34,7 +34,9 @@ NUMBERS: dict[str, Sort] = {
     **dict.fromkeys(["weight_decay", "final_weight_decay", "margin", "shift"], sorts.NOT_NEGATIVE),
     **dict.fromkeys(["flip", "p"], sorts.SHARE),
     "final_momentum": sorts.number(at_least=0, at_most=1),
-    **dict.fromkeys(["momentum", "sgd_momentum", "center_momentum", "warmup"], sorts.number(at_least=0, below=1)),
+    **dict.fromkeys(
+        ["momentum", "sgd_momentum", "center_momentum", "warmup"], sorts.number(at_least=0, below=1)
+    ),
 }  # fmt: skip
 
 
