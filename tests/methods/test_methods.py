@@ -62,6 +62,9 @@ def methods(backbone="test_resnet"):
         "in_batch_supcon": instdisc.InBatchSupConModule(make()),
         "in_batch_exemplar": instdisc.InBatchExemplarModule(make()),
         "byol": instdisc.BYOLModule(make(), hidden_dim=16, projection_dim=8),
+        "dino": instdisc.DINOModule(
+            make(), num_views=3, hidden_dim=16, projection_dim=8, num_prototypes=12
+        ),
         "simsiam": instdisc.SimSiamModule(make(), projection_dim=16, bottleneck_dim=8),
     }
 

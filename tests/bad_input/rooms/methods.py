@@ -7,7 +7,7 @@ from instdisc.methods import Contrast
 from instdisc.models import MLP, Projector
 
 from ..calls import Call
-from ..sorts import NOT_NEGATIVE, OBJECT, number, sequence, whole
+from ..sorts import NOT_NEGATIVE, OBJECT, POSITIVE, SHARE, number, optional, sequence, whole
 
 MILESTONES = sequence(number(above=0, below=1), empty=True).also(
     number=0.6, falling=(0.8, 0.6), epochs=(120, 160)
@@ -17,6 +17,12 @@ WEIGHTS = {"contrast_weight": NOT_NEGATIVE, "supcon_weight": NOT_NEGATIVE}
 VIEWS = {"num_views": whole(2)}
 QUEUE = {"queue_size": 16}
 HEADS = {"hidden_dim": 8, "projection_dim": 4}
+DISTILLATION = {
+    **VIEWS,
+    "num_prototypes": whole(2),
+    **dict.fromkeys(["teacher_warmup", "freeze_prototypes"], SHARE),
+    "clip": optional(POSITIVE),
+}
 CLASSES = {"num_classes": whole(2)}
 REDUNDANCY = {"hidden_dim": whole(1), "redundancy_weight": NOT_NEGATIVE}
 VARIANCE = {
@@ -38,6 +44,7 @@ METHODS = {
     "InBatchSupConModule": ({}, VIEWS),
     "InBatchExemplarModule": ({}, VIEWS),
     "BYOLModule": (HEADS, {}),
+    "DINOModule": ({**HEADS, "num_prototypes": 8}, DISTILLATION),
     "SimSiamModule": ({"projection_dim": 8, "bottleneck_dim": 4}, {}),
     "BarlowTwinsModule": (HEADS, {**REDUNDANCY, "bias_rate": NOT_NEGATIVE}),
     "VICRegModule": (HEADS, VARIANCE),
@@ -86,6 +93,11 @@ CALLS = [
             {**sorts, "weight": NOT_NEGATIVE},
         )
         for name, sorts in {"BarlowTwins": REDUNDANCY, "VICReg": VARIANCE}.items()
+    ),
+    Call(
+        "instdisc.methods.SelfDistillation",
+        lambda: {"dim": 8, "num_prototypes": 8, **HEADS},
+        {"weight": NOT_NEGATIVE, **{n: s for n, s in DISTILLATION.items() if n != "clip"}},
     ),
     Call(
         "instdisc.methods.InBatchContrast",
