@@ -7,4 +7,5 @@ from .exemplar import ExemplarLoss as ExemplarLoss
 from .in_batch import contrast_in_batch as contrast_in_batch
 from .instance import InstanceDiscriminationLoss as InstanceDiscriminationLoss
 from .instance import SameClassNegativesLoss as SameClassNegativesLoss
+from .matching import match_in_batch as match_in_batch
 from .supcon import SupConLoss as SupConLoss

@@ -25,6 +25,7 @@ _RULES: dict[str, Callable[[str, Any], Any]] = {
     "num_prototypes": functools.partial(whole, at_least=2),
     "hidden_dim": whole,
     "projection_dim": whole,
+    "predictor_dim": whole,
     "queue_size": whole,
     "momentum": _fraction,
     "final_momentum": within(at_least=0, at_most=1),

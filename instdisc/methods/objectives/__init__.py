@@ -4,6 +4,7 @@ from .classification import Classification as Classification
 from .contrast import Contrast as Contrast
 from .contrast import QueueDtype as QueueDtype
 from .in_batch import InBatchContrast as InBatchContrast
+from .neighbour import NeighbourContrast as NeighbourContrast
 from .objective import Objective as Objective
 from .objective import ParameterOptions as ParameterOptions
 from .objective import is_stored as is_stored
