@@ -23,6 +23,7 @@ from .losses import ContrastiveLoss as ContrastiveLoss
 from .losses import ExemplarLoss as ExemplarLoss
 from .losses import InstanceDiscriminationLoss as InstanceDiscriminationLoss
 from .losses import SupConLoss as SupConLoss
+from .methods import BarlowTwinsModule as BarlowTwinsModule
 from .methods import BYOLModule as BYOLModule
 from .methods import CrossEntropyMoCoModule as CrossEntropyMoCoModule
 from .methods import CrossEntropySupConModule as CrossEntropySupConModule
@@ -30,13 +31,16 @@ from .methods import DINOModule as DINOModule
 from .methods import ExemplarModule as ExemplarModule
 from .methods import InBatchExemplarModule as InBatchExemplarModule
 from .methods import InBatchSupConModule as InBatchSupConModule
+from .methods import InstDiscModule as InstDiscModule
 from .methods import MoCoModule as MoCoModule
 from .methods import NNCLRModule as NNCLRModule
 from .methods import PretrainModule as PretrainModule
 from .methods import SimCLRModule as SimCLRModule
+from .methods import SimSiamModule as SimSiamModule
 from .methods import SupConMoCoModule as SupConMoCoModule
 from .methods import SupConModule as SupConModule
 from .methods import SupervisedModule as SupervisedModule
+from .methods import VICRegModule as VICRegModule
 from .models import Backbone as Backbone
 from .models import FeatureQueue as FeatureQueue
 from .models import MomentumEncoder as MomentumEncoder

@@ -59,10 +59,12 @@ MOCO_V3 = "Chen, Xie and He (2021), MoCo v3, their code"
 BARLOW = "Zbontar et al. (2021), Barlow Twins, their code"
 VICREG = "Bardes et al. (2022), VICReg, their code"
 DINO = "Caron et al. (2021), DINO, their code"
+NNCLR = "Dwibedi et al. (2021), NNCLR"
 KHOSLA = "Khosla et al. (2020), SupContrast, their code"
 ZHAO = "Zhao et al. (2021)"
 ISLAM = "Islam et al. (2021), their code"
 BYOL = "Grill et al. (2020), their code"
+SIMSIAM = "Chen and He (2021), their code"
 MOCO_DETECTION = "He et al. (2020), detectron2 configurations"
 DETECTRON2 = "detectron2's defaults"
 MMSEG = "mmsegmentation, deeplabv3_r50-d8_512x1024_40k_cityscapes"
@@ -76,6 +78,7 @@ NATURAL_ADVERSARIAL = "Hendrycks et al. (2021), natural-adv-examples"
 _VIEWS = "tests/published/test_views.py::"
 _PRETRAINING = "tests/published/test_pretraining.py::"
 _PREDICTION = "tests/published/test_prediction.py::"
+_IN_BATCH = "tests/published/test_in_batch.py::"
 _CLASSIFICATION = "tests/published/test_classification.py::"
 _DENSE = "tests/published/test_dense.py::"
 _RECIPES = "tests/published/test_recipes.py::"
@@ -590,31 +593,170 @@ PRETRAINING = [
     ),
 ]
 
+_SIMCLR_MODULE = "instdisc/methods/simclr.py"
+_SUPCON_IN_BATCH = "instdisc/methods/in_batch_supcon.py"
+_NNCLR = "instdisc/methods/nnclr.py"
+
+IN_BATCH = [
+    Value(
+        "SimCLR, temperature",
+        *(_SIMCLR_MODULE, "temperature: float = «0.1»", "0.5", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, learning rate",
+        *(_SIMCLR_MODULE, "learning_rate: float = «0.3»", "0.1", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, images of the rate",
+        *(_SIMCLR_MODULE, "reference_batch: int | None = «256»", "512", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, weight decay",
+        *(_SIMCLR_MODULE, " weight_decay: float = «1e-4»", "1e-6", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, what decays",
+        *(_SIMCLR_MODULE, 'decay: Decay = "«weights»"', "all", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, optimiser",
+        *(_SIMCLR_MODULE, 'optimizer: OptimizerName = "«lars»"', "sgd", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, warm-up",
+        *(_SIMCLR_MODULE, "warmup: float = «0.1»", "0.01", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, width of projections",
+        *(_SIMCLR_MODULE, "projection_dim: int = «128»", "256", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, views that pass together",
+        *(_SIMCLR_MODULE, "join_views: bool = «True»", "False", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, last norm",
+        *(_SIMCLR_MODULE, 'last_norm="«scale»"', "affine", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SupCon in a batch, temperature",
+        *(_SUPCON_IN_BATCH, "temperature: float = «0.1»", "0.07", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "SupCon in a batch, learning rate times T / 0.07",
+        *(_SUPCON_IN_BATCH, "learning_rate: float = «0.714»", "0.5", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "SupCon in a batch, images of the rate",
+        *(_SUPCON_IN_BATCH, "reference_batch: int | None = «1024»", "256", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "SupCon in a batch, weight decay over T / 0.07",
+        *(_SUPCON_IN_BATCH, " weight_decay: float = «7e-5»", "1e-4", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "SupCon in a batch, warm-up",
+        *(_SUPCON_IN_BATCH, "warmup: float = «0.01»", "0.1", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "SupCon in a batch, width of projections",
+        *(_SUPCON_IN_BATCH, "projection_dim: int = «128»", "256", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "SupCon in a batch, views that pass together",
+        *(_SUPCON_IN_BATCH, "join_views: bool = «True»", "False", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "NNCLR, temperature",
+        *(_NNCLR, "temperature: float = «0.1»", "0.2", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, queue",
+        *(_NNCLR, "queue_size: int = «98304»", "65536", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, learning rate",
+        *(_NNCLR, "learning_rate: float = «0.3»", "0.4", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, weight decay",
+        *(_NNCLR, " weight_decay: float = «1e-6»", "1e-4", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, warm-up",
+        *(_NNCLR, "warmup: float = «0.01»", "0.1", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, hidden width",
+        *(_NNCLR, "hidden_dim: int = «2048»", "4096", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, width of projections",
+        *(_NNCLR, "projection_dim: int = «256»", "128", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, hidden width of the predictor",
+        *(_NNCLR, "predictor_dim: int = «4096»", "2048", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+]
+
 _LINEAR = "instdisc/transfer/linear/"
 _TUNER = "instdisc/transfer/finetuning/"
 _EPISODES = "instdisc/data/episodes.py"
 _EPISODE_TRAINING = "instdisc/transfer/few_shot/finetune.py"
 
-_BYOL = "instdisc/methods/byol.py"
-_BYOL_GUARD = f"{_PREDICTION}test_byol"
+
+def _byol(what: str, text: str, wrong: str) -> Value:
+    file = "instdisc/methods/byol.py"
+    return Value(f"BYOL, {what}", file, text, wrong, BYOL, f"{_PREDICTION}test_byol")
+
+
+def _simsiam(what: str, text: str, wrong: str) -> Value:
+    file = "instdisc/methods/simsiam.py"
+    return Value(f"SimSiam, {what}", file, text, wrong, SIMSIAM, f"{_PREDICTION}test_simsiam")
+
 
 PREDICTION = [
-    Value("BYOL, learning rate", _BYOL, "learning_rate: float = «0.2»", "0.3", BYOL, _BYOL_GUARD),
-    Value("BYOL, weight decay", _BYOL, "weight_decay: float = «1.5e-6»", "1e-6", BYOL, _BYOL_GUARD),
-    Value("BYOL, momentum", _BYOL, " momentum: float = «0.996»", "0.99", BYOL, _BYOL_GUARD),
-    Value(
-        "BYOL, last momentum",
-        _BYOL,
-        "final_momentum: float | None = «1.0»",
-        "None",
-        BYOL,
-        _BYOL_GUARD,
-    ),
-    Value("BYOL, warm-up", _BYOL, "warmup: float = «0.01»", "0.0", BYOL, _BYOL_GUARD),
-    Value("BYOL, hidden width", _BYOL, "hidden_dim: int = «4096»", "2048", BYOL, _BYOL_GUARD),
-    Value(
-        "BYOL, width of projections", _BYOL, "projection_dim: int = «256»", "128", BYOL, _BYOL_GUARD
-    ),
+    _byol("learning rate", "learning_rate: float = «0.2»", "0.3"),
+    _byol("weight decay", "weight_decay: float = «1.5e-6»", "1e-6"),
+    _byol("momentum", " momentum: float = «0.996»", "0.99"),
+    _byol("last momentum", "final_momentum: float | None = «1.0»", "None"),
+    _byol("warm-up", "warmup: float = «0.01»", "0.0"),
+    _byol("hidden width", "hidden_dim: int = «4096»", "2048"),
+    _byol("width of projections", "projection_dim: int = «256»", "128"),
+    _simsiam("learning rate", "learning_rate: float = «0.05»", "0.03"),
+    _simsiam("weight decay", "weight_decay: float = «1e-4»", "1e-6"),
+    _simsiam("warm-up", "warmup: float = «0.0»", "0.01"),
+    _simsiam("images of the rate", "reference_batch: int | None = «256»", "128"),
+    _simsiam("width of projections", "projection_dim: int = «2048»", "256"),
+    _simsiam("layers of the projector", "projector_layers: int = «3»", "2"),
+    _simsiam("width between the layers of the predictor", "bottleneck_dim: int = «512»", "2048"),
+    _simsiam("rate of the predictor", "fixed_predictor_rate: bool = «True»", "False"),
 ]
 
 CLASSIFICATION = [
@@ -1190,7 +1332,8 @@ _YAML = "instdisc/cli/recipes/"
 
 def _recipe(what: str, name: str, text: str, wrong: str, source: str) -> Value:
     room, _, stem = name.partition("/")
-    guard = f"{_SETTINGS}[{stem}]" if room == "pretrain" else f"{_RECIPES}test_recipe[{name}]"
+    of_both_papers = room == "pretrain" and stem.startswith(("moco_v1", "moco_v2", "exempl", "isl"))
+    guard = f"{_SETTINGS}[{stem}]" if of_both_papers else f"{_RECIPES}test_recipe[{name}]"
     return Value(what, f"{_YAML}{name}.yaml", text, wrong, source, guard)
 
 
@@ -1286,6 +1429,88 @@ RECIPES = [
     _recipe("MAFL, epochs", "landmarks/mafl", "max_epochs: «120»", "200", CONTRAST_LANDMARK),
 ]
 
+_FURTHER: list[tuple[str, str, dict[str, str]]] = [
+    (
+        "simclr",
+        SIMCLR,
+        {
+            "global_batch: «4096»": "512",
+            " learning_rate: «0.3»": "0.075",
+            " warmup: «0.1»": "0.01",
+            " temperature: «0.1»": "0.5",
+            " policy: «simclr»": "byol",
+        },
+    ),
+    (
+        "byol",
+        BYOL,
+        {
+            "global_batch: «4096»": "512",
+            " learning_rate: «0.2»": "0.45",
+            " weight_decay: «1.5e-6»": "1.0e-6",
+            " momentum: «0.996»": "0.99",
+            " max_epochs: «1000»": "300",
+        },
+    ),
+    (
+        "barlow_twins",
+        BARLOW,
+        {
+            "global_batch: «2048»": "4096",
+            " learning_rate: «0.2»": "0.3",
+            " bias_rate: «0.024»": "1.0",
+            " redundancy_weight: «0.0051»": "0.005",
+        },
+    ),
+    (
+        "vicreg",
+        VICREG,
+        {
+            "global_batch: «2048»": "4096",
+            " learning_rate: «0.2»": "0.3",
+            " covariance_weight: «1.0»": "25.0",
+            " policy: «vicreg»": "simclr",
+        },
+    ),
+    (
+        "dino_vit_small",
+        DINO,
+        {
+            "global_batch: «512»": "1024",
+            " learning_rate: «5.0e-4»": "1.0e-3",
+            " final_weight_decay: «0.4»": "0.04",
+            " teacher_temperature: «0.04»": "0.07",
+            " freeze_prototypes: «0.01»": "0.0",
+            " policy: «dino»": "dino_resnet",
+        },
+    ),
+    (
+        "dino",
+        DINO,
+        {
+            " optimizer: «sgd»": "lars",
+            " weight_decay: «1.0e-4»": "1.0e-6",
+            " policy: «dino_resnet»": "dino",
+        },
+    ),
+    (
+        "supcon_cifar10",
+        KHOSLA,
+        {
+            " learning_rate: «0.714»": "0.5",
+            " weight_decay: «7.0e-5»": "1.0e-4",
+            "reference_batch: «1024»": "256",
+            " temperature: «0.1»": "0.07",
+            "policy: «supcon_cifar»": "moco_v2",
+        },
+    ),
+]
+RECIPES += [
+    _recipe(f"{stem}, {text.partition(':')[0].strip()}", f"pretrain/{stem}", text, wrong, source)
+    for stem, source, values in _FURTHER
+    for text, wrong in values.items()
+]
+
 
 def _strength(corruption: str, text: str, wrong: str) -> Value:
     file = "instdisc/analysis/robustness/strengths.py"
@@ -1347,7 +1572,57 @@ ROBUSTNESS = [
     ),
 ]
 
+REDUNDANCY = [
+    Value(
+        f"{paper.partition(' ')[0]}, {text.partition(':')[0].split()[-1]}",
+        file,
+        text,
+        wrong,
+        paper,
+        guard,
+    )
+    for file, paper, guard, values in (
+        (
+            "instdisc/methods/barlow_twins.py",
+            "Barlow Twins, its code",
+            f"{_PRETRAINING}test_barlow_twins",
+            {
+                "hidden_dim: int = «8192»": "2048",
+                "projection_dim: int = «8192»": "2048",
+                "redundancy_weight: float = «0.0051»": "0.005",
+                "bias_rate: float = «0.024»": "1.0",
+                'optimizer: OptimizerName = "«lars»"': "sgd",
+                "learning_rate: float = «0.2»": "0.3",
+                "weight_decay: float = «1e-6»": "1e-4",
+                'decay: Decay = "«weights»"': "all",
+                "warmup: float = «0.01»": "0.0",
+                "reference_batch: int | None = «256»": "512",
+            },
+        ),
+        (
+            "instdisc/methods/vicreg.py",
+            "VICReg, its code",
+            f"{_PRETRAINING}test_vicreg",
+            {
+                "hidden_dim: int = «8192»": "2048",
+                "projection_dim: int = «8192»": "2048",
+                "invariance_weight: float = «25.0»": "1.0",
+                "25.0, variance_weight: float = «25.0»": "1.0",
+                "covariance_weight: float = «1.0»": "25.0",
+                'optimizer: OptimizerName = "«lars»"': "sgd",
+                "learning_rate: float = «0.2»": "0.3",
+                "weight_decay: float = «1e-6»": "1e-4",
+                'decay: Decay = "«weights»"': "all",
+                "warmup: float = «0.01»": "0.0",
+                "reference_batch: int | None = «256»": "512",
+            },
+        ),
+    )
+    for text, wrong in values.items()
+]
+
 VALUES: list[Value] = [
+    *REDUNDANCY,
     *VIEWS,
     *PRETRAINING,
     *PREDICTION,

@@ -18,6 +18,13 @@ VIEWS = {"num_views": whole(2)}
 QUEUE = {"queue_size": 16}
 HEADS = {"hidden_dim": 8, "projection_dim": 4}
 CLASSES = {"num_classes": whole(2)}
+REDUNDANCY = {"hidden_dim": whole(1), "redundancy_weight": NOT_NEGATIVE}
+VARIANCE = {
+    "hidden_dim": whole(1),
+    "invariance_weight": NOT_NEGATIVE,
+    "variance_weight": NOT_NEGATIVE,
+    "covariance_weight": NOT_NEGATIVE,
+}
 # What makes the good call small, and the sorts of arguments that their names do not tell.
 METHODS = {
     "MoCoModule": (QUEUE, {}),
@@ -32,6 +39,9 @@ METHODS = {
     "InBatchExemplarModule": ({}, VIEWS),
     "NNCLRModule": ({**QUEUE, **HEADS, "predictor_dim": 8}, {}),
     "BYOLModule": (HEADS, {}),
+    "SimSiamModule": ({"projection_dim": 8, "bottleneck_dim": 4}, {}),
+    "BarlowTwinsModule": (HEADS, {**REDUNDANCY, "bias_rate": NOT_NEGATIVE}),
+    "VICRegModule": (HEADS, VARIANCE),
 }
 NET = Backbone("test_resnet")
 
@@ -70,6 +80,14 @@ CALLS = [
         lambda: {"dim": 8, "loss": SupConLoss(0.1), "queue_size": 16},
         {"weight": NOT_NEGATIVE},
     ),
+    *(
+        Call(
+            f"instdisc.methods.{name}",
+            lambda: {"dim": 8, **HEADS},
+            {**sorts, "weight": NOT_NEGATIVE},
+        )
+        for name, sorts in {"BarlowTwins": REDUNDANCY, "VICReg": VARIANCE}.items()
+    ),
     Call(
         "instdisc.methods.InBatchContrast",
         lambda: {"projector": Projector(8, 4), "loss": SupConLoss(0.1)},
@@ -86,16 +104,21 @@ CALLS = [
             "weight": NOT_NEGATIVE,
         },
     ),
-    Call(
-        "instdisc.methods.Prediction",
-        lambda: {"projector": MLP(8, (8, 4)), "predictor": MLP(4, (8, 4))},
-        {
-            "projector": OBJECT,
-            "predictor": OBJECT.also(
-                other_input=MLP(8, (8, 4)), other_output=MLP(4, (8, 8)), linear=nn.Linear(4, 4)
-            ),
-            "weight": NOT_NEGATIVE,
-        },
+    *(
+        Call(
+            f"instdisc.methods.{name}",
+            lambda: {"projector": MLP(8, (8, 4)), "predictor": MLP(4, (8, 4))},
+            {
+                "projector": OBJECT,
+                "predictor": OBJECT.also(
+                    other_input=lambda good: MLP(8, (8, 4)),
+                    other_output=lambda good: MLP(4, (8, 8)),
+                    linear=lambda good: nn.Linear(4, 4),
+                ),
+                "weight": NOT_NEGATIVE,
+            },
+        )
+        for name in ("Prediction", "CosinePrediction")
     ),
     Call(
         "instdisc.methods.learning_rate_factor",
