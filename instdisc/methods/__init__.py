@@ -11,12 +11,14 @@ from .joint import CrossEntropyMoCoModule as CrossEntropyMoCoModule
 from .joint import CrossEntropySupConModule as CrossEntropySupConModule
 from .joint import SupConMoCoModule as SupConMoCoModule
 from .moco import MoCoModule as MoCoModule
+from .nnclr import NNCLRModule as NNCLRModule
 from .objectives import BarlowTwins as BarlowTwins
 from .objectives import Classification as Classification
 from .objectives import Contrast as Contrast
 from .objectives import CosinePrediction as CosinePrediction
 from .objectives import InBatchContrast as InBatchContrast
 from .objectives import MemoryBankContrast as MemoryBankContrast
+from .objectives import NeighbourContrast as NeighbourContrast
 from .objectives import Objective as Objective
 from .objectives import ParameterOptions as ParameterOptions
 from .objectives import Prediction as Prediction

@@ -23,7 +23,7 @@ NUMBERS: dict[str, Sort] = {
          "num_episodes", "ways", "shots", "queries", "k", "num_views", "max_images", "episodes",
          "count", "iterations", "multiple", "short_side", "num_threads", "groups", "per_class",
          "num_test", "max_bank", "longest_side", "resize", "num_categories", "small_size",
-         "hidden_dim", "bottleneck_dim", "projector_layers"],
+         "hidden_dim", "predictor_dim", "bottleneck_dim", "projector_layers"],
         sorts.whole(1),
     ),
     **dict.fromkeys(

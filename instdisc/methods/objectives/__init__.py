@@ -6,6 +6,7 @@ from .contrast import Contrast as Contrast
 from .contrast import QueueDtype as QueueDtype
 from .in_batch import InBatchContrast as InBatchContrast
 from .memory_bank_contrast import MemoryBankContrast as MemoryBankContrast
+from .neighbour import NeighbourContrast as NeighbourContrast
 from .objective import Objective as Objective
 from .objective import ParameterOptions as ParameterOptions
 from .objective import is_stored as is_stored

@@ -105,6 +105,11 @@ CALLS = [
         },
     ),
     Call(
+        "instdisc.losses.match_in_batch",
+        lambda: {"query": unit(4), "key": unit(4), "temperature": 0.1},
+        {"query": tensor(), "key": FEATURES},
+    ),
+    Call(
         "instdisc.losses.same_class",
         lambda: {"labels": torch.arange(4), "bank_labels": torch.arange(16)},
         {

@@ -43,6 +43,7 @@ METHODS = {
     "SimCLRModule": ({}, VIEWS),
     "InBatchSupConModule": ({}, VIEWS),
     "InBatchExemplarModule": ({}, VIEWS),
+    "NNCLRModule": ({**QUEUE, **HEADS, "predictor_dim": 8}, {}),
     "BYOLModule": (HEADS, {}),
     "DINOModule": ({**HEADS, "num_prototypes": 8}, DISTILLATION),
     "SimSiamModule": ({"projection_dim": 8, "bottleneck_dim": 4}, {}),
@@ -103,6 +104,17 @@ CALLS = [
         "instdisc.methods.InBatchContrast",
         lambda: {"projector": Projector(8, 4), "loss": SupConLoss(0.1)},
         {"num_views": whole(2), "weight": NOT_NEGATIVE},
+    ),
+    Call(
+        "instdisc.methods.NeighbourContrast",
+        lambda: {"projector": MLP(8, (8, 4)), "predictor": MLP(4, (8, 4)), **QUEUE},
+        {
+            "projector": OBJECT,
+            "predictor": OBJECT.also(
+                other_input=lambda good: MLP(8, (8, 4)), linear=lambda good: nn.Linear(4, 4)
+            ),
+            "weight": NOT_NEGATIVE,
+        },
     ),
     *(
         Call(
