@@ -24,11 +24,16 @@ from .losses import ExemplarLoss as ExemplarLoss
 from .losses import InstanceDiscriminationLoss as InstanceDiscriminationLoss
 from .losses import SupConLoss as SupConLoss
 from .methods import BarlowTwinsModule as BarlowTwinsModule
+from .methods import BYOLModule as BYOLModule
 from .methods import CrossEntropyMoCoModule as CrossEntropyMoCoModule
 from .methods import CrossEntropySupConModule as CrossEntropySupConModule
+from .methods import DINOModule as DINOModule
 from .methods import ExemplarModule as ExemplarModule
+from .methods import InBatchExemplarModule as InBatchExemplarModule
+from .methods import InBatchSupConModule as InBatchSupConModule
 from .methods import MoCoModule as MoCoModule
 from .methods import PretrainModule as PretrainModule
+from .methods import SimCLRModule as SimCLRModule
 from .methods import SupConMoCoModule as SupConMoCoModule
 from .methods import SupConModule as SupConModule
 from .methods import SupervisedModule as SupervisedModule

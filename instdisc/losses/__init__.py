@@ -3,6 +3,7 @@
 from .barlow_twins import barlow_twins_loss as barlow_twins_loss
 from .contrastive import ContrastiveLoss as ContrastiveLoss
 from .contrastive import same_class as same_class
+from .distillation import distillation_loss as distillation_loss
 from .exemplar import ExemplarLoss as ExemplarLoss
 from .in_batch import contrast_in_batch as contrast_in_batch
 from .instance import InstanceDiscriminationLoss as InstanceDiscriminationLoss

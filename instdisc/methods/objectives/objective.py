@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from instdisc.checks import checked_call, positive
 from instdisc.types import UNKNOWN_LABEL
 
 from ..arguments import check_arguments
 from .first_form import adapt
 
 
+@checked_call(rate=positive)
 class ParameterOptions(NamedTuple):
     """How the optimiser treats a parameter.
 

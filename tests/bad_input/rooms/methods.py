@@ -1,7 +1,10 @@
 """Methods and their objectives."""
 
+from torch import nn
+
 from instdisc import Backbone, SupConLoss
 from instdisc.methods import Contrast
+from instdisc.models import MLP, Projector
 
 from ..calls import Call
 from ..sorts import NOT_NEGATIVE, OBJECT, number, sequence, whole
@@ -11,26 +14,30 @@ MILESTONES = sequence(number(above=0, below=1), empty=True).also(
 )
 BACKBONE = OBJECT.also(unknown_name="resnet5000")
 WEIGHTS = {"contrast_weight": NOT_NEGATIVE, "supcon_weight": NOT_NEGATIVE}
-REDUNDANCY = {"hidden_dim": whole(1), "redundancy_weight": NOT_NEGATIVE}
-VARIANCE = {
-    "hidden_dim": whole(1),
-    "invariance_weight": NOT_NEGATIVE,
-    "variance_weight": NOT_NEGATIVE,
-    "covariance_weight": NOT_NEGATIVE,
-}
+VIEWS = {"num_views": whole(2)}
+QUEUE = {"queue_size": 16}
+HEADS = {"hidden_dim": 8, "projection_dim": 4}
+CLASSES = {"num_classes": whole(2)}
+REDUNDANCY = {"redundancy_weight": NOT_NEGATIVE}
+VARIANCE = dict.fromkeys(
+    ["invariance_weight", "variance_weight", "covariance_weight"], NOT_NEGATIVE
+)
+# What makes the good call small, and the sorts of arguments that their names do not tell.
 METHODS = {
-    "BarlowTwinsModule": {**REDUNDANCY, "bias_rate": NOT_NEGATIVE},
-    "VICRegModule": VARIANCE,
-    "MoCoModule": {},
-    "ExemplarModule": {},
-    "SupConModule": {},
-    "SupervisedModule": {"num_classes": whole(2)},
-    "CrossEntropyMoCoModule": {"num_classes": whole(2), "contrast_weight": NOT_NEGATIVE},
-    "CrossEntropySupConModule": {"num_classes": whole(2), "supcon_weight": NOT_NEGATIVE},
-    "SupConMoCoModule": WEIGHTS,
+    "MoCoModule": (QUEUE, {}),
+    "ExemplarModule": (QUEUE, {}),
+    "SupConModule": (QUEUE, {}),
+    "SupervisedModule": ({}, CLASSES),
+    "CrossEntropyMoCoModule": (QUEUE, {**CLASSES, "contrast_weight": NOT_NEGATIVE}),
+    "CrossEntropySupConModule": (QUEUE, {**CLASSES, "supcon_weight": NOT_NEGATIVE}),
+    "SupConMoCoModule": (QUEUE, WEIGHTS),
+    "SimCLRModule": ({}, VIEWS),
+    "InBatchSupConModule": ({}, VIEWS),
+    "InBatchExemplarModule": ({}, VIEWS),
+    "BYOLModule": (HEADS, {}),
+    "BarlowTwinsModule": (HEADS, {**REDUNDANCY, "bias_rate": NOT_NEGATIVE}),
+    "VICRegModule": (HEADS, VARIANCE),
 }
-HEAD = {"hidden_dim": 8, "projection_dim": 8}
-SMALL = {"SupervisedModule": {}, "BarlowTwinsModule": HEAD, "VICRegModule": HEAD}
 NET = Backbone("test_resnet")
 
 
@@ -42,13 +49,10 @@ CALLS = [
     *(
         Call(
             f"instdisc.{name}",
-            lambda name=name: {
-                "backbone": NET,
-                **SMALL.get(name, {"queue_size": 16}),
-            },
+            lambda small=small: {"backbone": NET, **small},
             {"backbone": BACKBONE, "milestones": MILESTONES, **sorts},
         )
-        for name, sorts in METHODS.items()
+        for name, (small, sorts) in METHODS.items()
     ),
     Call(
         "instdisc.PretrainModule",
@@ -60,6 +64,7 @@ CALLS = [
         },
     ),
     Call("instdisc.methods.Objective", dict, {"weight": NOT_NEGATIVE}),
+    Call("instdisc.methods.ParameterOptions", dict, {"rate": number(above=0)}),
     Call(
         "instdisc.methods.Classification",
         lambda: {"dim": 8, "num_classes": 4},
@@ -73,10 +78,26 @@ CALLS = [
     *(
         Call(
             f"instdisc.methods.{name}",
-            lambda: {"dim": 8, **HEAD},
-            {**sorts, "weight": NOT_NEGATIVE},
+            lambda: {"projector": MLP(8, (8, 4))},
+            {**sorts, "projector": OBJECT, "weight": NOT_NEGATIVE},
         )
         for name, sorts in {"BarlowTwins": REDUNDANCY, "VICReg": VARIANCE}.items()
+    ),
+    Call(
+        "instdisc.methods.InBatchContrast",
+        lambda: {"projector": Projector(8, 4), "loss": SupConLoss(0.1)},
+        {"num_views": whole(2), "weight": NOT_NEGATIVE},
+    ),
+    Call(
+        "instdisc.methods.Prediction",
+        lambda: {"projector": MLP(8, (8, 4)), "predictor": MLP(4, (8, 4))},
+        {
+            "projector": OBJECT,
+            "predictor": OBJECT.also(
+                other_input=MLP(8, (8, 4)), other_output=MLP(4, (8, 8)), linear=nn.Linear(4, 4)
+            ),
+            "weight": NOT_NEGATIVE,
+        },
     ),
     Call(
         "instdisc.methods.learning_rate_factor",
