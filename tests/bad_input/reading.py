@@ -19,9 +19,9 @@ NUMBERS: dict[str, Sort] = {
     **dict.fromkeys(["seed", "num_workers", "epoch", "max_others"], sorts.whole(0)),
     **dict.fromkeys(
         ["batch_size", "test_batch_size", "image_size", "queue_size", "size", "dim", "num_images",
-         "projection_dim", "hidden_dim", "num_classes", "batch_norm_groups", "reference_batch", "every",
-         "num_episodes", "ways", "shots", "queries", "k", "num_views", "max_images", "episodes",
-         "count", "iterations", "multiple", "short_side", "num_threads", "groups", "per_class",
+         "projection_dim", "hidden_dim", "num_classes", "batch_norm_groups", "reference_batch",
+         "every", "num_episodes", "ways", "shots", "queries", "k", "num_views", "max_images",
+         "episodes", "count", "iterations", "multiple", "short_side", "num_threads", "groups", "per_class",
          "num_test", "max_bank", "longest_side", "resize", "num_categories", "small_size"],
         sorts.whole(1),
     ),
