@@ -31,9 +31,11 @@ from .methods import DINOModule as DINOModule
 from .methods import ExemplarModule as ExemplarModule
 from .methods import InBatchExemplarModule as InBatchExemplarModule
 from .methods import InBatchSupConModule as InBatchSupConModule
+from .methods import InstDiscModule as InstDiscModule
 from .methods import MoCoModule as MoCoModule
 from .methods import PretrainModule as PretrainModule
 from .methods import SimCLRModule as SimCLRModule
+from .methods import SimSiamModule as SimSiamModule
 from .methods import SupConMoCoModule as SupConMoCoModule
 from .methods import SupConModule as SupConModule
 from .methods import SupervisedModule as SupervisedModule

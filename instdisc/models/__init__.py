@@ -6,6 +6,7 @@ from . import few_shot as few_shot  # registers its models with timm
 from .backbone import Backbone as Backbone
 from .center import Center as Center
 from .grouped_norm import split_batch_norm as split_batch_norm
+from .memory_bank import MemoryBank as MemoryBank
 from .mlp import MLP as MLP
 from .momentum import MomentumEncoder as MomentumEncoder
 from .projector import Projector as Projector

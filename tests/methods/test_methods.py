@@ -19,6 +19,7 @@ from instdisc.types import Views
 
 SMALL = {"queue_size": 40, "batch_norm_groups": 2}
 CLASSES = {"num_classes": 4}
+IMAGES = {"num_images": 32, "batch_norm_groups": 2}
 
 
 def methods(backbone="test_resnet"):
@@ -36,6 +37,17 @@ def methods(backbone="test_resnet"):
         ),
         "exemplar": instdisc.ExemplarModule(make(), **SMALL),
         "supcon": instdisc.SupConModule(make(), reference_batch=None, **SMALL),
+        "instdisc": instdisc.InstDiscModule(
+            make(), num_negatives=None, batch_norm="shuffled", **IMAGES
+        ),
+        "instdisc_nce": instdisc.InstDiscModule(
+            make(),
+            num_negatives=20,
+            estimator="nce",
+            bank_in_host_memory=True,
+            batch_norm="shuffled",
+            **IMAGES,
+        ),
         "ce_moco": instdisc.CrossEntropyMoCoModule(
             make(), both_views=True, reference_batch=None, **CLASSES, **SMALL
         ),
@@ -52,6 +64,7 @@ def methods(backbone="test_resnet"):
         "barlow_twins": instdisc.BarlowTwinsModule(make(), hidden_dim=16, projection_dim=8),
         "vicreg": instdisc.VICRegModule(make(), hidden_dim=16, projection_dim=8),
         "byol": instdisc.BYOLModule(make(), hidden_dim=16, projection_dim=8),
+        "simsiam": instdisc.SimSiamModule(make(), projection_dim=16, bottleneck_dim=8),
     }
 
 

@@ -5,9 +5,10 @@ Legend: B images, D width.
 
 import pytest
 import torch
+from pytorch_lightning import Callback
 
 import instdisc
-from instdisc.methods import Prediction
+from instdisc.methods import CosinePrediction, Prediction
 from instdisc.models import MLP
 from instdisc.testing.runs import fit, make_batches
 
@@ -63,6 +64,20 @@ def test_byol_equals_a_loop():
     check_equal(term, term(queries, keys, LABELS), expected, queries)
 
 
+def test_simsiam_equals_a_loop():
+    term = make(CosinePrediction, momentum=None)
+    queries = features()
+    targets = [term.projector(queries[view]).detach() for view in range(2)]
+    expected = naive(term, queries, targets, lambda p, t: -cosine(p, t) / 2)
+    check_equal(term, term(queries, {}, LABELS), expected, queries)
+
+
+def test_byol_is_4_and_4_times_simsiam():
+    queries, keys = features(), features(2)
+    byol, simsiam = (make(kind)(queries, keys, LABELS) for kind in (Prediction, CosinePrediction))
+    torch.testing.assert_close(byol, 4 + 4 * simsiam)
+
+
 def test_no_gradient_reaches_the_targets():
     term = make()
     queries, keys = features(), features(2)
@@ -79,6 +94,36 @@ def test_byol_begins_near_4():
     queries, keys = torch.randn(2, 2, 64, module.backbone.dim).unbind()
     value = term(dict(enumerate(queries)), dict(enumerate(keys)), LABELS)
     assert value.item() == pytest.approx(4, abs=0.3)
+
+
+def test_simsiam_begins_near_0():
+    torch.manual_seed(0)
+    module = instdisc.SimSiamModule("test_resnet", projection_dim=256, bottleneck_dim=64)
+    queries = torch.randn(2, 64, module.backbone.dim)
+    value = module.objectives["prediction"](dict(enumerate(queries)), {}, LABELS)
+    assert value.item() == pytest.approx(0, abs=0.1)
+
+
+class Rates(Callback):
+    """Of each step, by the parameter's name."""
+
+    def on_train_batch_start(self, trainer, pl_module, *rest):
+        rates = {id(p): g["lr"] for g in trainer.optimizers[0].param_groups for p in g["params"]}
+        self.last = {name: rates[id(p)] for name, p in pl_module.named_parameters()}
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_rate_of_the_predictor(fixed):
+    """In the middle of a cosine run: all of the base rate, or half, as the others'."""
+    module = instdisc.SimSiamModule(
+        "test_resnet", projection_dim=8, bottleneck_dim=4, fixed_predictor_rate=fixed
+    )
+    rates = Rates()
+    fit(module, make_batches(2, 4, 32), rates)
+    base = 0.05 * 4 / 256
+    for name, rate in rates.last.items():
+        whole = fixed and name.startswith("objectives.prediction.predictor.")
+        assert rate == pytest.approx(base if whole else base / 2), name
 
 
 def test_low_precision_is_left_before_the_comparison():

@@ -63,6 +63,7 @@ KHOSLA = "Khosla et al. (2020), SupContrast, their code"
 ZHAO = "Zhao et al. (2021)"
 ISLAM = "Islam et al. (2021), their code"
 BYOL = "Grill et al. (2020), their code"
+SIMSIAM = "Chen and He (2021), their code"
 MOCO_DETECTION = "He et al. (2020), detectron2 configurations"
 DETECTRON2 = "detectron2's defaults"
 MMSEG = "mmsegmentation, deeplabv3_r50-d8_512x1024_40k_cityscapes"
@@ -595,26 +596,33 @@ _TUNER = "instdisc/transfer/finetuning/"
 _EPISODES = "instdisc/data/episodes.py"
 _EPISODE_TRAINING = "instdisc/transfer/few_shot/finetune.py"
 
-_BYOL = "instdisc/methods/byol.py"
-_BYOL_GUARD = f"{_PREDICTION}test_byol"
+
+def _byol(what: str, text: str, wrong: str) -> Value:
+    file = "instdisc/methods/byol.py"
+    return Value(f"BYOL, {what}", file, text, wrong, BYOL, f"{_PREDICTION}test_byol")
+
+
+def _simsiam(what: str, text: str, wrong: str) -> Value:
+    file = "instdisc/methods/simsiam.py"
+    return Value(f"SimSiam, {what}", file, text, wrong, SIMSIAM, f"{_PREDICTION}test_simsiam")
+
 
 PREDICTION = [
-    Value("BYOL, learning rate", _BYOL, "learning_rate: float = «0.2»", "0.3", BYOL, _BYOL_GUARD),
-    Value("BYOL, weight decay", _BYOL, "weight_decay: float = «1.5e-6»", "1e-6", BYOL, _BYOL_GUARD),
-    Value("BYOL, momentum", _BYOL, " momentum: float = «0.996»", "0.99", BYOL, _BYOL_GUARD),
-    Value(
-        "BYOL, last momentum",
-        _BYOL,
-        "final_momentum: float | None = «1.0»",
-        "None",
-        BYOL,
-        _BYOL_GUARD,
-    ),
-    Value("BYOL, warm-up", _BYOL, "warmup: float = «0.01»", "0.0", BYOL, _BYOL_GUARD),
-    Value("BYOL, hidden width", _BYOL, "hidden_dim: int = «4096»", "2048", BYOL, _BYOL_GUARD),
-    Value(
-        "BYOL, width of projections", _BYOL, "projection_dim: int = «256»", "128", BYOL, _BYOL_GUARD
-    ),
+    _byol("learning rate", "learning_rate: float = «0.2»", "0.3"),
+    _byol("weight decay", "weight_decay: float = «1.5e-6»", "1e-6"),
+    _byol("momentum", " momentum: float = «0.996»", "0.99"),
+    _byol("last momentum", "final_momentum: float | None = «1.0»", "None"),
+    _byol("warm-up", "warmup: float = «0.01»", "0.0"),
+    _byol("hidden width", "hidden_dim: int = «4096»", "2048"),
+    _byol("width of projections", "projection_dim: int = «256»", "128"),
+    _simsiam("learning rate", "learning_rate: float = «0.05»", "0.03"),
+    _simsiam("weight decay", "weight_decay: float = «1e-4»", "1e-6"),
+    _simsiam("warm-up", "warmup: float = «0.0»", "0.01"),
+    _simsiam("images of the rate", "reference_batch: int | None = «256»", "128"),
+    _simsiam("width of projections", "projection_dim: int = «2048»", "256"),
+    _simsiam("layers of the projector", "projector_layers: int = «3»", "2"),
+    _simsiam("width between the layers of the predictor", "bottleneck_dim: int = «512»", "2048"),
+    _simsiam("rate of the predictor", "fixed_predictor_rate: bool = «True»", "False"),
 ]
 
 CLASSIFICATION = [
@@ -1190,7 +1198,8 @@ _YAML = "instdisc/cli/recipes/"
 
 def _recipe(what: str, name: str, text: str, wrong: str, source: str) -> Value:
     room, _, stem = name.partition("/")
-    guard = f"{_SETTINGS}[{stem}]" if room == "pretrain" else f"{_RECIPES}test_recipe[{name}]"
+    of_both_papers = room == "pretrain" and stem.startswith(("moco_v1", "moco_v2", "exempl", "isl"))
+    guard = f"{_SETTINGS}[{stem}]" if of_both_papers else f"{_RECIPES}test_recipe[{name}]"
     return Value(what, f"{_YAML}{name}.yaml", text, wrong, source, guard)
 
 
@@ -1284,6 +1293,88 @@ RECIPES = [
     _recipe("FCN, crop", "segmentation/cityscapes_fcn_moco", "crop_size: «769»", "512", MOCO),
     _recipe("MAFL, crop", "landmarks/mafl", "margin: «-0.212»", "-0.1", CONTRAST_LANDMARK),
     _recipe("MAFL, epochs", "landmarks/mafl", "max_epochs: «120»", "200", CONTRAST_LANDMARK),
+]
+
+_FURTHER: list[tuple[str, str, dict[str, str]]] = [
+    (
+        "simclr",
+        SIMCLR,
+        {
+            "global_batch: «4096»": "512",
+            " learning_rate: «0.3»": "0.075",
+            " warmup: «0.1»": "0.01",
+            " temperature: «0.1»": "0.5",
+            " policy: «simclr»": "byol",
+        },
+    ),
+    (
+        "byol",
+        BYOL,
+        {
+            "global_batch: «4096»": "512",
+            " learning_rate: «0.2»": "0.45",
+            " weight_decay: «1.5e-6»": "1.0e-6",
+            " momentum: «0.996»": "0.99",
+            " max_epochs: «1000»": "300",
+        },
+    ),
+    (
+        "barlow_twins",
+        BARLOW,
+        {
+            "global_batch: «2048»": "4096",
+            " learning_rate: «0.2»": "0.3",
+            " bias_rate: «0.024»": "1.0",
+            " redundancy_weight: «0.0051»": "0.005",
+        },
+    ),
+    (
+        "vicreg",
+        VICREG,
+        {
+            "global_batch: «2048»": "4096",
+            " learning_rate: «0.2»": "0.3",
+            " covariance_weight: «1.0»": "25.0",
+            " policy: «vicreg»": "simclr",
+        },
+    ),
+    (
+        "dino_vit_small",
+        DINO,
+        {
+            "global_batch: «512»": "1024",
+            " learning_rate: «5.0e-4»": "1.0e-3",
+            " final_weight_decay: «0.4»": "0.04",
+            " teacher_temperature: «0.04»": "0.07",
+            " freeze_prototypes: «0.01»": "0.0",
+            " policy: «dino»": "dino_resnet",
+        },
+    ),
+    (
+        "dino",
+        DINO,
+        {
+            " optimizer: «sgd»": "lars",
+            " weight_decay: «1.0e-4»": "1.0e-6",
+            " policy: «dino_resnet»": "dino",
+        },
+    ),
+    (
+        "supcon_cifar10",
+        KHOSLA,
+        {
+            " learning_rate: «0.714»": "0.5",
+            " weight_decay: «7.0e-5»": "1.0e-4",
+            "reference_batch: «1024»": "256",
+            " temperature: «0.1»": "0.07",
+            "policy: «supcon_cifar»": "moco_v2",
+        },
+    ),
+]
+RECIPES += [
+    _recipe(f"{stem}, {text.partition(':')[0].strip()}", f"pretrain/{stem}", text, wrong, source)
+    for stem, source, values in _FURTHER
+    for text, wrong in values.items()
 ]
 
 

@@ -46,3 +46,28 @@ def test_byol():
     assert module.momentum_backbone.momentum == term.momentum_projector.momentum == 0.996
     assert module.batch_norm.mode == "sync"
     assert widths(term.projector) == widths(term.predictor) == ["4096b", "256"]
+
+
+def test_simsiam():
+    module = built("SimSiamModule")
+    check(
+        module,
+        optimizer_name="sgd",
+        learning_rate=0.05,
+        weight_decay=1e-4,
+        decay="all",
+        sgd_momentum=0.9,
+        schedule="cosine",
+        warmup=0.0,
+        reference_batch=256,
+        final_momentum=None,
+        momentum_backbone=None,
+        join_views=False,
+    )
+    term = module.objectives["prediction"]
+    assert type(term) is methods.CosinePrediction
+    assert term.keys == ()
+    assert term.parameter_options("predictor.layers.0.weight").scheduled is False
+    assert module.batch_norm.mode == "sync"
+    assert widths(term.projector) == ["2048", "2048", "2048", "plain"]
+    assert widths(term.predictor) == ["512", "2048b"]

@@ -143,6 +143,27 @@ class Prediction(Objective):
         return ParameterOptions(scheduled=not is_fixed)
 
 
+class CosinePrediction(Prediction):
+    r"""`Prediction` with half the negative cosine of each direction as its loss.
+
+    So the loss :math:`L = -(\cos(p_0, t_1) + \cos(p_1, t_0)) / 2` lies in [-1, 1], begins near 0,
+    and is a quarter of that of `Prediction`, less 1. The arguments, and what is raised, are those
+    of `Prediction`.
+
+    Source:
+        Chen and He, "Exploring Simple Siamese Representation Learning" (2021), equation 4.
+
+    Example:
+        >>> term = CosinePrediction(MLP(4, (8, 2)), MLP(2, (8, 2)), momentum=None)
+        >>> vectors = torch.eye(2)
+        >>> term.compare(vectors, vectors, torch.arange(2))
+        tensor(-0.5000)
+    """
+
+    def compare(self, predictions: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
+        return -(predictions * targets).sum(1).mean() / 2
+
+
 def _check_widths(projector: MLP, predictor: MLP) -> None:
     if predictor.dim != projector.widths[-1]:
         rule = f"for features of width {projector.widths[-1]}, the last of `projector`"

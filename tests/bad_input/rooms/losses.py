@@ -7,7 +7,7 @@ from instdisc import Bank
 from instdisc.losses import SupConLoss
 
 from ..calls import Call
-from ..sorts import LABELS, NOT_NEGATIVE, OBJECT, optional, sequence, tensor
+from ..sorts import LABELS, NOT_NEGATIVE, OBJECT, POSITIVE, number, optional, sequence, tensor
 
 LOSSES = (
     "ContrastiveLoss",
@@ -39,6 +39,16 @@ TWO_VIEWS = {
 
 CALLS = [
     *(Call(f"instdisc.losses.{name}", lambda: {"temperature": 0.1}) for name in LOSSES),
+    Call(
+        "instdisc.losses.HardNegativeLoss",
+        lambda: {"temperature": 0.1, "beta": 1.0, "tau": 0.1},
+        {"tau": number(at_least=0, below=1), "beta": NOT_NEGATIVE},
+    ),
+    Call(
+        "instdisc.losses.EqCoLoss",
+        lambda: {"temperature": 0.1, "alpha": 16.0},
+        {"alpha": POSITIVE},
+    ),
     Call(
         "instdisc.losses.ContrastiveLoss:forward",
         batch,

@@ -35,6 +35,7 @@ METHODS = {
     "InBatchSupConModule": ({}, VIEWS),
     "InBatchExemplarModule": ({}, VIEWS),
     "BYOLModule": (HEADS, {}),
+    "SimSiamModule": ({"projection_dim": 8, "bottleneck_dim": 4}, {}),
     "BarlowTwinsModule": (HEADS, {**REDUNDANCY, "bias_rate": NOT_NEGATIVE}),
     "VICRegModule": (HEADS, VARIANCE),
 }
@@ -88,16 +89,21 @@ CALLS = [
         lambda: {"projector": Projector(8, 4), "loss": SupConLoss(0.1)},
         {"num_views": whole(2), "weight": NOT_NEGATIVE},
     ),
-    Call(
-        "instdisc.methods.Prediction",
-        lambda: {"projector": MLP(8, (8, 4)), "predictor": MLP(4, (8, 4))},
-        {
-            "projector": OBJECT,
-            "predictor": OBJECT.also(
-                other_input=MLP(8, (8, 4)), other_output=MLP(4, (8, 8)), linear=nn.Linear(4, 4)
-            ),
-            "weight": NOT_NEGATIVE,
-        },
+    *(
+        Call(
+            f"instdisc.methods.{name}",
+            lambda: {"projector": MLP(8, (8, 4)), "predictor": MLP(4, (8, 4))},
+            {
+                "projector": OBJECT,
+                "predictor": OBJECT.also(
+                    other_input=lambda good: MLP(8, (8, 4)),
+                    other_output=lambda good: MLP(4, (8, 8)),
+                    linear=lambda good: nn.Linear(4, 4),
+                ),
+                "weight": NOT_NEGATIVE,
+            },
+        )
+        for name in ("Prediction", "CosinePrediction")
     ),
     Call(
         "instdisc.methods.learning_rate_factor",
