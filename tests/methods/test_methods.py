@@ -64,6 +64,8 @@ def methods(backbone="test_resnet"):
         "nnclr": instdisc.NNCLRModule(
             make(), queue_size=40, hidden_dim=16, projection_dim=8, predictor_dim=16
         ),
+        "barlow_twins": instdisc.BarlowTwinsModule(make(), hidden_dim=16, projection_dim=8),
+        "vicreg": instdisc.VICRegModule(make(), hidden_dim=16, projection_dim=8),
         "byol": instdisc.BYOLModule(make(), hidden_dim=16, projection_dim=8),
         "dino": instdisc.DINOModule(
             make(), num_views=3, hidden_dim=16, projection_dim=8, num_prototypes=12

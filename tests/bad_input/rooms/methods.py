@@ -24,13 +24,10 @@ DISTILLATION = {
     "clip": optional(POSITIVE),
 }
 CLASSES = {"num_classes": whole(2)}
-REDUNDANCY = {"hidden_dim": whole(1), "redundancy_weight": NOT_NEGATIVE}
-VARIANCE = {
-    "hidden_dim": whole(1),
-    "invariance_weight": NOT_NEGATIVE,
-    "variance_weight": NOT_NEGATIVE,
-    "covariance_weight": NOT_NEGATIVE,
-}
+REDUNDANCY = {"redundancy_weight": NOT_NEGATIVE}
+VARIANCE = dict.fromkeys(
+    ["invariance_weight", "variance_weight", "covariance_weight"], NOT_NEGATIVE
+)
 # What makes the good call small, and the sorts of arguments that their names do not tell.
 METHODS = {
     "MoCoModule": (QUEUE, {}),
@@ -90,8 +87,8 @@ CALLS = [
     *(
         Call(
             f"instdisc.methods.{name}",
-            lambda: {"dim": 8, **HEADS},
-            {**sorts, "weight": NOT_NEGATIVE},
+            lambda: {"projector": MLP(8, (8, 4))},
+            {**sorts, "projector": OBJECT, "weight": NOT_NEGATIVE},
         )
         for name, sorts in {"BarlowTwins": REDUNDANCY, "VICReg": VARIANCE}.items()
     ),
