@@ -16,10 +16,9 @@ from torch.nn import functional as F
 from instdisc import distributed
 from instdisc.checks import instance
 
-from .contrastive import ContrastiveLoss
+from .contrastive import ContrastiveLoss, weights_of
 from .inputs import at_least_float32, check_views
 from .rules import EXCLUDED, Rules
-from .weights import Weights
 
 
 def contrast_in_batch(loss: ContrastiveLoss, features: Sequence[Tensor], labels: Tensor) -> Tensor:
@@ -129,15 +128,13 @@ def _log_sum(
     num_keys: Tensor,
 ) -> Tensor:
     """Of each query the log of the weighted sum over its bank, ``(N,)``; ``-inf`` without any."""
-    weights = Weights(
-        query_labels, loss.log_weights, loss.weights_have_gradient, loss.weights_are_relative
-    )
-    logs = weights.ask(
-        similarities if weights.have_gradient else similarities.detach(), row_labels
-    )  # (N, M)
-    scores = similarities if logs is None else similarities + logs
+    scores, logs, weights = similarities, None, weights_of(loss, query_labels)
+    if weights is not None and not weights.are_one(similarities, row_labels):
+        seen = similarities if weights.have_gradient else similarities.detach()
+        logs = weights.ask(seen, row_labels)  # (N, M)
+        scores = similarities + logs
     log_sum = scores.masked_fill(excluded, -EXCLUDED).logsumexp(1)
     is_empty = log_sum < -EXCLUDED / 2
-    if logs is not None and weights.are_relative:
+    if logs is not None and loss.weights_are_relative:
         log_sum = log_sum - logs.masked_fill(excluded, -EXCLUDED).logsumexp(1) + num_keys.log()
     return log_sum.masked_fill(is_empty, -torch.inf)

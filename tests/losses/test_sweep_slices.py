@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 from instdisc.losses import (
     ContrastiveLoss,
     ExemplarLoss,
+    HardNegativeLoss,
     InstanceDiscriminationLoss,
     SupConLoss,
     sweep,
@@ -82,6 +83,18 @@ def test_memory_does_not_grow_with_the_bank(loss_class, dtype):
         peaks.append(memory.peak)
     assert peaks[1] < 1.01 * peaks[0]  # the whole (B, K) would take 40 MiB
     assert peaks[1] < 14 * 2**20
+
+
+def test_memory_of_weights_does_not_grow_with_the_bank():
+    peaks = []
+    for size in (80_000, 160_000):
+        query, key, bank, labels = inputs(64, size)
+        with Memory() as memory:
+            HardNegativeLoss(0.2, tau=0.1)(query.requires_grad_(), key, bank, labels).backward()
+        assert memory.largest <= 4 * 2**20
+        peaks.append(memory.peak)
+    assert peaks[1] < 1.01 * peaks[0]
+    assert peaks[1] < 32 * 2**20
 
 
 def test_rules_see_one_slice_at_a_time(short):

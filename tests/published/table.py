@@ -52,6 +52,14 @@ def _pattern(text: str) -> str:
 
 
 MOCO = "He et al. (2020) and Chen et al. (2020), MoCo v1 and v2, their code"
+WU = "Wu et al. (2018), InstDisc, their code"
+SIMCLR = "Chen et al. (2020), SimCLR, their code"
+BYOL = "Grill et al. (2020), BYOL, their code"
+MOCO_V3 = "Chen, Xie and He (2021), MoCo v3, their code"
+BARLOW = "Zbontar et al. (2021), Barlow Twins, their code"
+VICREG = "Bardes et al. (2022), VICReg, their code"
+DINO = "Caron et al. (2021), DINO, their code"
+KHOSLA = "Khosla et al. (2020), SupContrast, their code"
 ZHAO = "Zhao et al. (2021)"
 ISLAM = "Islam et al. (2021), their code"
 BYOL = "Grill et al. (2020), their code"
@@ -79,7 +87,8 @@ _ROBUSTNESS = "tests/published/test_robustness.py::"
 
 _ABLATION = "tests/cli/test_pretrain.py::test_ablation_of_islam_varies_one_thing"
 
-_POLICIES = "instdisc/data/views/policies.py"
+_POLICIES = "instdisc/data/views/published_policies.py"
+_VIEW_SETS = "instdisc/data/views/view_sets.py"
 _PHOTOMETRIC = "instdisc/data/views/photometric.py"
 _FRAMES = "instdisc/data/views/frames.py"
 _DISTORTION = "instdisc/data/segments/distortion.py"
@@ -89,7 +98,7 @@ _OBJECT_POLICY = "instdisc/data/objects/policy.py"
 VIEWS = [
     Value(
         "smallest share of a crop",
-        *(_POLICIES, "RandomResizedCrop(size, («0.2», 1.0)), steps", "0.08", MOCO),
+        *(_POLICIES, "_MOCO: Scale = («0.2», 1.0)", "0.08", MOCO),
         f"{_VIEWS}test_policy[moco_v2]",
     ),
     Value(
@@ -119,52 +128,232 @@ VIEWS = [
     ),
     Value(
         "grey of MoCo v2, chance",
-        *(_POLICIES, "_cropped(size, _jitter(), RandomGrayscale(«0.2»), _blur(size))", "0.1", MOCO),
+        *(_POLICIES, "RandomGrayscale(«0.2»), _blur(size, 0.5))", "0.1", MOCO),
         f"{_VIEWS}test_policy[moco_v2]",
     ),
     Value(
         "jitter of MoCo v1, hue",
-        *(_POLICIES, "ColorJitter(0.4, 0.4, 0.4, «0.4», p=1.0)", "0.1", MOCO),
+        *(_POLICIES, "RandomGrayscale(0.2), ColorJitter(0.4, 0.4, 0.4, «0.4», p=1.0)", "0.1", MOCO),
         f"{_VIEWS}test_policy[moco_v1]",
     ),
     Value(
         "jitter of MoCo v1, chance",
-        *(_POLICIES, "ColorJitter(0.4, 0.4, 0.4, 0.4, p=«1.0»)", "0.8", MOCO),
+        *(_POLICIES, "RandomGrayscale(0.2), ColorJitter(0.4, 0.4, 0.4, 0.4, p=«1.0»)", "0.8", MOCO),
         f"{_VIEWS}test_policy[moco_v1]",
     ),
     Value(
         "blur, smallest sigma at 224 pixels",
-        *(_POLICIES, "GaussianBlur(«0.1» * side / 224", "0.2", MOCO),
+        *(_POLICIES, "GaussianBlur(«0.1» * side / published", "0.2", MOCO),
         f"{_VIEWS}test_policy[zhao_frcgb]",
     ),
     Value(
         "blur, largest sigma at 224 pixels",
-        *(_POLICIES, "* side / 224, «2.0» * side / 224, p=p)", "0.2", MOCO),
+        *(_POLICIES, "* side / published, «2.0» * side / published, p=p)", "0.2", MOCO),
+        f"{_VIEWS}test_policy[moco_v2]",
+    ),
+    Value(
+        "blur, side that it was published at",
+        *(_POLICIES, "published: int = «224»", "256", MOCO),
         f"{_VIEWS}test_policy[moco_v2]",
     ),
     Value(
         "blur, chance",
-        *(_POLICIES, "def _blur(size: ImageSize, p: float = «0.5»)", "1.0", MOCO),
+        *(_POLICIES, "RandomGrayscale(0.2), _blur(size, «0.5»))", "1.0", MOCO),
         f"{_VIEWS}test_policy[moco_v2]",
     ),
     Value(
-        "MoCo v3, jitter of saturation",
-        *(_POLICIES, "ColorJitter(0.4, 0.4, «0.2», 0.1, p=0.8)", "0.4", "Chen et al. (2021)"),
+        "InstDisc on CIFAR, hue",
+        *(_POLICIES, "[ColorJitter(0.4, 0.4, 0.4, «0.4», p=1.0), RandomGrayscale(0.2)]", "0.1", WU),
+        f"{_VIEWS}test_policy[instdisc_cifar]",
+    ),
+    Value(
+        "InstDisc on CIFAR, chance of jitter",
+        *(_POLICIES, "[ColorJitter(0.4, 0.4, 0.4, 0.4, p=«1.0»), RandomGrayscale(0.2)]", "0.8", WU),
+        f"{_VIEWS}test_policy[instdisc_cifar]",
+    ),
+    Value(
+        "InstDisc on CIFAR, flip",
+        *(_POLICIES, "colours, flip=«0.0»)", "0.5", WU),
+        f"{_VIEWS}test_policy[instdisc_cifar]",
+    ),
+    Value(
+        "SimCLR, smallest share of a crop",
+        *(_POLICIES, "_SIMCLR: Scale = («0.08», 1.0)", "0.2", SIMCLR),
+        f"{_VIEWS}test_policy[simclr]",
+    ),
+    Value(
+        "SimCLR, jitter",
+        *(_POLICIES, "for share in («0.8», 0.8, 0.8, 0.2)", "0.4", SIMCLR),
+        f"{_VIEWS}test_policy[simclr]",
+    ),
+    Value(
+        "SimCLR, hue",
+        *(_POLICIES, "for share in (0.8, 0.8, 0.8, «0.2»)", "0.1", SIMCLR),
+        f"{_VIEWS}test_policy[simclr]",
+    ),
+    Value(
+        "SimCLR, chance of jitter",
+        *(_POLICIES, "(0.8, 0.8, 0.8, 0.2)), p=«0.8»)", "1.0", SIMCLR),
+        f"{_VIEWS}test_policy[simclr]",
+    ),
+    Value(
+        "SimCLR, chance of grey",
+        *(_POLICIES, "[jitter, RandomGrayscale(«0.2»), *blur]", "0.1", SIMCLR),
+        f"{_VIEWS}test_policy[simclr]",
+    ),
+    Value(
+        "SimCLR, chance of blur",
+        *(
+            _POLICIES,
+            '"simclr": lambda size: _simclr(size, 1.0, _blur(size, «0.5»))',
+            "1.0",
+            SIMCLR,
+        ),
+        f"{_VIEWS}test_policy[simclr]",
+    ),
+    Value(
+        "SimCLR on CIFAR, strength of jitter",
+        *(_POLICIES, '"simclr_cifar": lambda size: _simclr(size, «0.5»)', "1.0", SIMCLR),
+        f"{_VIEWS}test_policy[simclr_cifar]",
+    ),
+    Value(
+        "SupCon on CIFAR, chance of grey",
+        *(
+            _POLICIES,
+            '"supcon_cifar": …, RandomGrayscale(«0.2»)',
+            "0.1",
+            KHOSLA,
+        ),
+        f"{_VIEWS}test_policy[supcon_cifar]",
+    ),
+    Value(
+        "BYOL, saturation",
+        *(_POLICIES, "ColorJitter(0.4, 0.4, «0.2», 0.1, p=0.8)", "0.4", BYOL),
+        f"{_VIEWS}test_policy[byol_first]",
+    ),
+    Value(
+        "BYOL, hue",
+        *(_POLICIES, "ColorJitter(0.4, 0.4, 0.2, «0.1», p=0.8)", "0.2", BYOL),
+        f"{_VIEWS}test_policy[byol_second]",
+    ),
+    Value(
+        "BYOL, chance of grey",
+        *(_POLICIES, "ColorJitter(0.4, 0.4, 0.2, 0.1, p=0.8), RandomGrayscale(«0.2»)", "0.1", BYOL),
+        f"{_VIEWS}test_policy[byol_first]",
+    ),
+    Value(
+        "BYOL, first view, chance of blur",
+        *(_POLICIES, "[*_byol_colours(), _blur(size, «1.0»)]", "0.5", BYOL),
+        f"{_VIEWS}test_policy[byol_first]",
+    ),
+    Value(
+        "BYOL, second view, chance of blur",
+        *(_POLICIES, "[*_byol_colours(), _blur(size, «0.1»), RandomSolarize(0.2)]", "0.5", BYOL),
+        f"{_VIEWS}test_policy[byol_second]",
+    ),
+    Value(
+        "BYOL, second view, chance of solarisation",
+        *(_POLICIES, "_blur(size, 0.1), RandomSolarize(«0.2»)]", "0.5", BYOL),
+        f"{_VIEWS}test_policy[byol_second]",
+    ),
+    Value(
+        "MoCo v3 for ViTs, crops",
+        *(
+            _POLICIES,
+            '"moco_v3_first": …(size, «_SIMCLR»)',
+            "_MOCO",
+            MOCO_V3,
+        ),
         f"{_VIEWS}test_policy[moco_v3_first]",
     ),
     Value(
-        "MoCo v3 for ViTs, smallest share of a crop",
-        *(_POLICIES, "RandomResizedCrop(size, («0.08», 1.0))", "0.2", "Chen et al. (2021)"),
-        f"{_VIEWS}test_policy[moco_v3_first]",
+        "MoCo v3 for ResNets, crops",
+        *(
+            _POLICIES,
+            '"moco_v3_resnet_second": …(size, «_MOCO»)',
+            "_SIMCLR",
+            MOCO_V3,
+        ),
+        f"{_VIEWS}test_policy[moco_v3_resnet_second]",
     ),
     Value(
-        "MoCo v3, second view, chance of solarisation",
-        *(_POLICIES, "_moco_v3(size, 0.1, «0.2»)", "0.5", "Chen et al. (2021)"),
-        f"{_VIEWS}test_policy[moco_v3_second]",
+        "DINO, smallest share of a large crop",
+        *(_POLICIES, "_DINO: Scale = («0.4», 1.0)", "0.14", DINO),
+        f"{_VIEWS}test_policy[dino_first]",
+    ),
+    Value(
+        "DINO, largest share of a small crop",
+        *(_POLICIES, "_DINO_SMALL: Scale = (0.05, «0.4»)", "0.14", DINO),
+        f"{_VIEWS}test_policy[dino_small]",
+    ),
+    Value(
+        "DINO, smallest share of a small crop",
+        *(_POLICIES, "_DINO_SMALL: Scale = («0.05», 0.4)", "0.08", DINO),
+        f"{_VIEWS}test_policy[dino_small]",
+    ),
+    Value(
+        "DINO of ResNets, smallest share of a large crop",
+        *(_POLICIES, "_DINO_RESNET: Scale = («0.14», 1.0)", "0.25", DINO),
+        f"{_VIEWS}test_policy[dino_resnet_second]",
+    ),
+    Value(
+        "DINO of ResNets, largest share of a small crop",
+        *(_POLICIES, "_DINO_RESNET_SMALL: Scale = (0.05, «0.14»)", "0.4", DINO),
+        f"{_VIEWS}test_policy[dino_resnet_small]",
+    ),
+    Value(
+        "DINO, chance of blur in small views",
+        *(_POLICIES, "_blur(size, «0.5», published=96)", "1.0", DINO),
+        f"{_VIEWS}test_policy[dino_small]",
+    ),
+    Value(
+        "DINO, side of a small view at the published blur",
+        *(_POLICIES, "_blur(size, 0.5, published=«96»)", "224", DINO),
+        f"{_VIEWS}test_policy[dino_small]",
+    ),
+    Value(
+        "DINO, number of small views",
+        *(
+            _POLICIES,
+            '"dino_second"), "dino_small", num_small=«8»)',
+            "6",
+            DINO,
+        ),
+        f"{_VIEWS}test_views_of_a_set[dino]",
+    ),
+    Value(
+        "DINO of ResNets, number of small views",
+        *(_POLICIES, '"dino_resnet_small", num_small=«8»', "6", DINO),
+        f"{_VIEWS}test_views_of_a_set[dino_resnet]",
+    ),
+    Value(
+        "BYOL, second of its views",
+        *(_POLICIES, '"byol": ViewSet(("byol_first", "«byol_second»"))', "byol_first", BYOL),
+        f"{_VIEWS}test_views_of_a_set[byol]",
+    ),
+    Value(
+        "Barlow Twins, second of its views",
+        *(
+            _POLICIES,
+            '"barlow_twins": ViewSet(("byol_first", "«byol_second»"))',
+            "byol_first",
+            BARLOW,
+        ),
+        f"{_VIEWS}test_views_of_a_set[barlow_twins]",
+    ),
+    Value(
+        "VICReg, second of its views",
+        *(_POLICIES, '"vicreg": ViewSet(("byol_first", "«byol_second»"))', "byol_first", VICREG),
+        f"{_VIEWS}test_views_of_a_set[vicreg]",
+    ),
+    Value(
+        "DINO, side of a small view",
+        *(_VIEW_SETS, "scaled(image_size, «3 / 7», _to_patches)", "1 / 2", DINO),
+        f"{_VIEWS}test_views_of_a_set[dino]",
     ),
     Value(
         "multi-crop, side of a small view",
-        *(_POLICIES, "small_size: ImageSize = «96»", "112", "Caron et al. (2020)"),
+        *(_VIEW_SETS, "small_size: ImageSize = «96»", "112", "Caron et al. (2020)"),
         f"{_VIEWS}test_multi_crop",
     ),
     Value(
@@ -1166,7 +1355,57 @@ ROBUSTNESS = [
     ),
 ]
 
+REDUNDANCY = [
+    Value(
+        f"{paper.partition(' ')[0]}, {text.partition(':')[0].split()[-1]}",
+        file,
+        text,
+        wrong,
+        paper,
+        guard,
+    )
+    for file, paper, guard, values in (
+        (
+            "instdisc/methods/barlow_twins.py",
+            "Barlow Twins, its code",
+            f"{_PRETRAINING}test_barlow_twins",
+            {
+                "hidden_dim: int = «8192»": "2048",
+                "projection_dim: int = «8192»": "2048",
+                "redundancy_weight: float = «0.0051»": "0.005",
+                "bias_rate: float = «0.024»": "1.0",
+                'optimizer: OptimizerName = "«lars»"': "sgd",
+                "learning_rate: float = «0.2»": "0.3",
+                "weight_decay: float = «1e-6»": "1e-4",
+                'decay: Decay = "«weights»"': "all",
+                "warmup: float = «0.01»": "0.0",
+                "reference_batch: int | None = «256»": "512",
+            },
+        ),
+        (
+            "instdisc/methods/vicreg.py",
+            "VICReg, its code",
+            f"{_PRETRAINING}test_vicreg",
+            {
+                "hidden_dim: int = «8192»": "2048",
+                "projection_dim: int = «8192»": "2048",
+                "invariance_weight: float = «25.0»": "1.0",
+                "25.0, variance_weight: float = «25.0»": "1.0",
+                "covariance_weight: float = «1.0»": "25.0",
+                'optimizer: OptimizerName = "«lars»"': "sgd",
+                "learning_rate: float = «0.2»": "0.3",
+                "weight_decay: float = «1e-6»": "1e-4",
+                'decay: Decay = "«weights»"': "all",
+                "warmup: float = «0.01»": "0.0",
+                "reference_batch: int | None = «256»": "512",
+            },
+        ),
+    )
+    for text, wrong in values.items()
+]
+
 VALUES: list[Value] = [
+    *REDUNDANCY,
     *VIEWS,
     *PRETRAINING,
     *PREDICTION,

@@ -4,7 +4,7 @@ from torch import nn
 
 from instdisc import Backbone, SupConLoss
 from instdisc.methods import Contrast
-from instdisc.models import MLP
+from instdisc.models import MLP, Projector
 
 from ..calls import Call
 from ..sorts import NOT_NEGATIVE, OBJECT, number, sequence, whole
@@ -14,21 +14,33 @@ MILESTONES = sequence(number(above=0, below=1), empty=True).also(
 )
 BACKBONE = OBJECT.also(unknown_name="resnet5000")
 WEIGHTS = {"contrast_weight": NOT_NEGATIVE, "supcon_weight": NOT_NEGATIVE}
-METHODS = {
-    "MoCoModule": {},
-    "ExemplarModule": {},
-    "SupConModule": {},
-    "SupervisedModule": {"num_classes": whole(2)},
-    "CrossEntropyMoCoModule": {"num_classes": whole(2), "contrast_weight": NOT_NEGATIVE},
-    "CrossEntropySupConModule": {"num_classes": whole(2), "supcon_weight": NOT_NEGATIVE},
-    "SupConMoCoModule": WEIGHTS,
-    "BYOLModule": {},
-    "SimSiamModule": {},
+VIEWS = {"num_views": whole(2)}
+QUEUE = {"queue_size": 16}
+HEADS = {"hidden_dim": 8, "projection_dim": 4}
+CLASSES = {"num_classes": whole(2)}
+REDUNDANCY = {"hidden_dim": whole(1), "redundancy_weight": NOT_NEGATIVE}
+VARIANCE = {
+    "hidden_dim": whole(1),
+    "invariance_weight": NOT_NEGATIVE,
+    "variance_weight": NOT_NEGATIVE,
+    "covariance_weight": NOT_NEGATIVE,
 }
-SMALL = {  # what keeps the good calls small
-    "SupervisedModule": {},
-    "BYOLModule": {"hidden_dim": 8, "projection_dim": 4},
-    "SimSiamModule": {"projection_dim": 8, "bottleneck_dim": 4},
+# What makes the good call small, and the sorts of arguments that their names do not tell.
+METHODS = {
+    "MoCoModule": (QUEUE, {}),
+    "ExemplarModule": (QUEUE, {}),
+    "SupConModule": (QUEUE, {}),
+    "SupervisedModule": ({}, CLASSES),
+    "CrossEntropyMoCoModule": (QUEUE, {**CLASSES, "contrast_weight": NOT_NEGATIVE}),
+    "CrossEntropySupConModule": (QUEUE, {**CLASSES, "supcon_weight": NOT_NEGATIVE}),
+    "SupConMoCoModule": (QUEUE, WEIGHTS),
+    "SimCLRModule": ({}, VIEWS),
+    "InBatchSupConModule": ({}, VIEWS),
+    "InBatchExemplarModule": ({}, VIEWS),
+    "BYOLModule": (HEADS, {}),
+    "SimSiamModule": ({"projection_dim": 8, "bottleneck_dim": 4}, {}),
+    "BarlowTwinsModule": (HEADS, {**REDUNDANCY, "bias_rate": NOT_NEGATIVE}),
+    "VICRegModule": (HEADS, VARIANCE),
 }
 NET = Backbone("test_resnet")
 
@@ -41,13 +53,10 @@ CALLS = [
     *(
         Call(
             f"instdisc.{name}",
-            lambda name=name: {
-                "backbone": NET,
-                **SMALL.get(name, {"queue_size": 16}),
-            },
+            lambda small=small: {"backbone": NET, **small},
             {"backbone": BACKBONE, "milestones": MILESTONES, **sorts},
         )
-        for name, sorts in METHODS.items()
+        for name, (small, sorts) in METHODS.items()
     ),
     Call(
         "instdisc.PretrainModule",
@@ -69,6 +78,19 @@ CALLS = [
         "instdisc.methods.Contrast",
         lambda: {"dim": 8, "loss": SupConLoss(0.1), "queue_size": 16},
         {"weight": NOT_NEGATIVE},
+    ),
+    *(
+        Call(
+            f"instdisc.methods.{name}",
+            lambda: {"dim": 8, **HEADS},
+            {**sorts, "weight": NOT_NEGATIVE},
+        )
+        for name, sorts in {"BarlowTwins": REDUNDANCY, "VICReg": VARIANCE}.items()
+    ),
+    Call(
+        "instdisc.methods.InBatchContrast",
+        lambda: {"projector": Projector(8, 4), "loss": SupConLoss(0.1)},
+        {"num_views": whole(2), "weight": NOT_NEGATIVE},
     ),
     *(
         Call(

@@ -34,6 +34,10 @@ CALLS = [
         "instdisc.models.split_batch_norm",
         lambda: {"module": nn.Sequential(nn.BatchNorm2d(2)), "groups": 2},
     ),
+    Call(
+        "instdisc.models.sync_batch_norm",
+        lambda: {"module": nn.Sequential(nn.BatchNorm2d(2)), "on": True},
+    ),
     Call("instdisc.models.MomentumEncoder", lambda: {"encoder": nn.Linear(2, 2)}),
     Call(
         "instdisc.MomentumEncoder:update",
