@@ -1,6 +1,7 @@
 """Batch norm over two processes equals that of one with the global batch."""
 
 import copy
+import inspect
 import pickle
 
 import pytest
@@ -8,10 +9,13 @@ import torch
 import torch.distributed
 from timm.layers import BatchNormAct2d
 from torch import nn
+from torch.nn.modules import _functions
 
 from instdisc.distributed import average, world_size
 from instdisc.models import MLP, Backbone, split_batch_norm, sync_batch_norm
 from instdisc.models.form import Form
+from instdisc.models.synced_norm import normalize
+from instdisc.models.synced_norm.normalize import normalize_over_processes
 
 from ..processes import run_on_processes
 
@@ -94,10 +98,10 @@ def test_every_norm_equals_one_process(tmp_path, cut, last):
 
 
 class Net(nn.Module):
-    def __init__(self):
+    def __init__(self, backbone, dim):
         super().__init__()
-        self.backbone = Backbone("test_resnet")
-        self.head = MLP(self.backbone.dim, (16, 8), last_norm="scale")
+        self.backbone = backbone
+        self.head = MLP(dim, (16, 8), last_norm="scale")
 
     def forward(self, images):
         return self.head(self.backbone(images))
@@ -105,7 +109,8 @@ class Net(nn.Module):
 
 def test_a_network_with_its_head_equals_one_process(tmp_path):
     def result(rank=None):
-        net, images, slopes = prepare(Net(), (8, 3, 32, 32), True)
+        backbone = Backbone("test_resnet")
+        net, images, slopes = prepare(Net(backbone, backbone.dim), (8, 3, 32, 32), True)
         rows = slice(None) if rank is None else slice(4 * rank, 4 * rank + 4)
         return train(sync_batch_norm(net, True), images, slopes, rows)
 
@@ -117,7 +122,7 @@ def test_compiled_layers_are_one_graph_and_equal_one_process(tmp_path):
     def result(rank=None):
         torch._dynamo.reset()
         maps = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), BatchNormAct2d(4, momentum=None)]
-        net = nn.Sequential(*maps, nn.Flatten(), MLP(4 * 6 * 6, (8, 6), last_norm="plain"))
+        net = Net(nn.Sequential(*maps, nn.Flatten()), 4 * 6 * 6)
         net, images, slopes = prepare(net, (8, 3, 8, 8), False)
         sync_batch_norm(net, True)
         if rank is None:
@@ -126,6 +131,49 @@ def test_compiled_layers_are_one_graph_and_equal_one_process(tmp_path):
         return train(net, images, slopes, slice(4 * rank, 4 * rank + 4))
 
     assert_equals_one(run_on_processes(result, tmp_path), result())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_torchs_kernels_on_a_gpu_equal_the_arithmetic(tmp_path, dtype):
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1
+    )
+    try:
+        for norm, shape in make_norms():
+            twin, images = copy.deepcopy(norm), torch.randn(shape, dtype=dtype)
+            outputs = [
+                normalize_over_processes(norm, images),
+                normalize_over_processes(twin.cuda(), images.cuda()).cpu(),
+            ]
+            tolerance = 1e-5 if dtype == torch.float32 else 2e-2
+            torch.testing.assert_close(*outputs, rtol=tolerance, atol=tolerance)
+            for ours, theirs in zip(norm.buffers(), twin.buffers(), strict=True):
+                torch.testing.assert_close(ours, theirs.cpu(), rtol=1e-2, atol=1e-4)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def test_torchs_kernels_are_called_as_torch_calls_them(monkeypatch):
+    calls = []
+
+    def note(*values):
+        calls.append([id(value) if isinstance(value, torch.Tensor) else value for value in values])
+        return values[0]
+
+    monkeypatch.setattr(_functions.SyncBatchNorm, "apply", note)
+    monkeypatch.setattr(normalize, "_suits_kernels", lambda inputs: True)
+    images, norm = torch.randn(4, 3), nn.BatchNorm1d(3)
+    assert normalize_over_processes(norm, images) is images
+    tensors = [images, norm.weight, norm.bias, norm.running_mean, norm.running_var]
+    assert calls == [[*map(id, tensors), norm.eps, 0.1, None, 1]]
+    names = ["input", "weight", "bias", "running_mean", "running_var"]
+    names += ["eps", "momentum", "process_group", "world_size"]
+    assert [*inspect.signature(_functions.SyncBatchNorm.forward).parameters][1:] == names
+    assert int(norm.num_batches_tracked) == 1
+    norm.momentum = None
+    normalize_over_processes(norm, images)
+    assert calls[1][6] == 1 / 2
 
 
 def test_half_precision_keeps_its_type(tmp_path):

@@ -1198,7 +1198,8 @@ _YAML = "instdisc/cli/recipes/"
 
 def _recipe(what: str, name: str, text: str, wrong: str, source: str) -> Value:
     room, _, stem = name.partition("/")
-    guard = f"{_SETTINGS}[{stem}]" if room == "pretrain" else f"{_RECIPES}test_recipe[{name}]"
+    of_both_papers = room == "pretrain" and stem.startswith(("moco_v1", "moco_v2", "exempl", "isl"))
+    guard = f"{_SETTINGS}[{stem}]" if of_both_papers else f"{_RECIPES}test_recipe[{name}]"
     return Value(what, f"{_YAML}{name}.yaml", text, wrong, source, guard)
 
 
@@ -1292,6 +1293,88 @@ RECIPES = [
     _recipe("FCN, crop", "segmentation/cityscapes_fcn_moco", "crop_size: «769»", "512", MOCO),
     _recipe("MAFL, crop", "landmarks/mafl", "margin: «-0.212»", "-0.1", CONTRAST_LANDMARK),
     _recipe("MAFL, epochs", "landmarks/mafl", "max_epochs: «120»", "200", CONTRAST_LANDMARK),
+]
+
+_FURTHER: list[tuple[str, str, dict[str, str]]] = [
+    (
+        "simclr",
+        SIMCLR,
+        {
+            "global_batch: «4096»": "512",
+            " learning_rate: «0.3»": "0.075",
+            " warmup: «0.1»": "0.01",
+            " temperature: «0.1»": "0.5",
+            " policy: «simclr»": "byol",
+        },
+    ),
+    (
+        "byol",
+        BYOL,
+        {
+            "global_batch: «4096»": "512",
+            " learning_rate: «0.2»": "0.45",
+            " weight_decay: «1.5e-6»": "1.0e-6",
+            " momentum: «0.996»": "0.99",
+            " max_epochs: «1000»": "300",
+        },
+    ),
+    (
+        "barlow_twins",
+        BARLOW,
+        {
+            "global_batch: «2048»": "4096",
+            " learning_rate: «0.2»": "0.3",
+            " bias_rate: «0.024»": "1.0",
+            " redundancy_weight: «0.0051»": "0.005",
+        },
+    ),
+    (
+        "vicreg",
+        VICREG,
+        {
+            "global_batch: «2048»": "4096",
+            " learning_rate: «0.2»": "0.3",
+            " covariance_weight: «1.0»": "25.0",
+            " policy: «vicreg»": "simclr",
+        },
+    ),
+    (
+        "dino_vit_small",
+        DINO,
+        {
+            "global_batch: «512»": "1024",
+            " learning_rate: «5.0e-4»": "1.0e-3",
+            " final_weight_decay: «0.4»": "0.04",
+            " teacher_temperature: «0.04»": "0.07",
+            " freeze_prototypes: «0.01»": "0.0",
+            " policy: «dino»": "dino_resnet",
+        },
+    ),
+    (
+        "dino",
+        DINO,
+        {
+            " optimizer: «sgd»": "lars",
+            " weight_decay: «1.0e-4»": "1.0e-6",
+            " policy: «dino_resnet»": "dino",
+        },
+    ),
+    (
+        "supcon_cifar10",
+        KHOSLA,
+        {
+            " learning_rate: «0.714»": "0.5",
+            " weight_decay: «7.0e-5»": "1.0e-4",
+            "reference_batch: «1024»": "256",
+            " temperature: «0.1»": "0.07",
+            "policy: «supcon_cifar»": "moco_v2",
+        },
+    ),
+]
+RECIPES += [
+    _recipe(f"{stem}, {text.partition(':')[0].strip()}", f"pretrain/{stem}", text, wrong, source)
+    for stem, source, values in _FURTHER
+    for text, wrong in values.items()
 ]
 
 

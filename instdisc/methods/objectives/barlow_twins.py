@@ -36,6 +36,7 @@ class BarlowTwins(Objective):
     """
 
     queries = (0, 1)
+    within_batch = True
 
     def __init__(
         self,

@@ -52,6 +52,8 @@ class InBatchContrast(Objective):
         1.0
     """
 
+    within_batch = True
+
     def __init__(
         self,
         projector: nn.Module,

@@ -38,6 +38,7 @@ class VICReg(Objective):
     """
 
     queries = (0, 1)
+    within_batch = True
 
     def __init__(
         self,

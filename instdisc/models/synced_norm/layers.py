@@ -38,7 +38,7 @@ def sync_batch_norm(module: nn.Module, on: bool) -> nn.Module:
 
     Source:
         Peng et al., "MegDet" (2018), section 3.2. Differs from `torch.nn.SyncBatchNorm`: it runs on
-        CPUs too, changes no module for another, and waits for no device.
+        CPUs too, fits into one compiled graph, and takes no module's place.
 
     Example:
         >>> net = nn.Sequential(nn.BatchNorm1d(2))

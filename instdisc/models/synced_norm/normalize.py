@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.distributed import _functional_collectives as functional
 from torch.nn import functional as F
+from torch.nn.modules import _functions
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from instdisc.distributed import rank, world_size
@@ -23,7 +24,9 @@ from ..grouped_norm.tracked import tracked_statistics
 def normalize_over_processes(norm: _BatchNorm, inputs: Tensor) -> Tensor:
     """``y = (x - mean) / sqrt(var + eps) * weight + bias``, mean and var over all processes.
 
-    The running statistics take the mean and the unbiased variance, as those of one process do.
+    The running statistics take the mean and the unbiased variance, as those of one process do. In
+    eager mode on a GPU torch's kernels for `torch.nn.SyncBatchNorm` compute it, else arithmetic
+    that a compiler fuses.
 
     Args:
         norm: the layer: its parameters, running statistics, momentum and eps.
@@ -33,8 +36,43 @@ def normalize_over_processes(norm: _BatchNorm, inputs: Tensor) -> Tensor:
     Returns:
         Like `inputs`.
     """
+    running_mean, running_var, counter = tracked_statistics(norm)
+    # Torch's kernels do not take half precision without running statistics.
+    if _suits_kernels(inputs) and running_mean is not None:
+        return _normalize_by_kernels(norm, inputs, running_mean, running_var, counter)
     outputs: Tensor = _normalize(
-        inputs, norm.weight, norm.bias, *tracked_statistics(norm), norm.momentum, norm.eps
+        inputs,
+        norm.weight,
+        norm.bias,
+        running_mean,
+        running_var,
+        counter,
+        norm.momentum,
+        norm.eps,
+    )
+    return outputs
+
+
+def _normalize_by_kernels(
+    norm: _BatchNorm,
+    inputs: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor | None,
+    counter: Tensor | None,
+) -> Tensor:
+    if counter is not None:
+        counter.add_(1)
+    step = 1 / float(counter) if norm.momentum is None and counter is not None else norm.momentum
+    outputs: Tensor = _functions.SyncBatchNorm.apply(
+        inputs,
+        norm.weight,
+        norm.bias,
+        running_mean,
+        running_var,
+        norm.eps,
+        step,
+        torch.distributed.group.WORLD,
+        world_size(),
     )
     return outputs
 
@@ -67,32 +105,26 @@ class _Normalize(torch.autograd.Function):
     def forward(
         ctx: Any, inputs: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        fused = inputs.is_cuda and _is_real(inputs)
-        if fused:
-            inputs = _dense(inputs)
-        mean, var, count = _join(*_moments(inputs, fused))
+        wide = inputs.to(torch.promote_types(inputs.dtype, torch.float32))
+        var, mean = torch.var_mean(wide, _rows(inputs), correction=0)  # (C,), of this process
+        mean, var, count = _join(mean, var, inputs.numel() // inputs.shape[1])
         inverse = torch.rsqrt(var + eps)
-        ctx.save_for_backward(inputs, weight, mean, inverse, count)
-        ctx.fused, ctx.bias_dtype = fused, None if bias is None else bias.dtype
-        ctx.mark_non_differentiable(mean, var, count)
-        if fused:
-            outputs = torch.batch_norm_elemt(inputs, weight, bias, mean, inverse, eps)
-            return outputs, mean, var, count
         scale = inverse if weight is None else inverse * weight
-        outputs = (inputs - _column(mean, inputs)) * _column(scale, inputs)
+        outputs = (wide - _column(mean, inputs)) * _column(scale, inputs)
         if bias is not None:
             outputs = outputs + _column(bias, inputs)
+        ctx.save_for_backward(inputs, weight, mean, inverse, count)
+        ctx.bias_dtype = None if bias is None else bias.dtype
+        ctx.mark_non_differentiable(mean, var, count)
         return outputs.to(inputs.dtype), mean, var, count
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, slopes: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         inputs, weight, mean, inverse, count = ctx.saved_tensors
-        if ctx.fused:
-            return *_fused_backward(ctx, _dense(slopes)), None
-        rows = _rows(inputs)
         wide = slopes.to(mean.dtype)
         normal = (inputs - _column(mean, inputs)) * _column(inverse, inputs)
+        rows = _rows(inputs)
         total, product = wide.sum(rows), (wide * normal).sum(rows)  # (C,), of this process
         result = None
         if ctx.needs_input_grad[0]:
@@ -108,37 +140,6 @@ class _Normalize(torch.autograd.Function):
             None if ctx.bias_dtype is None else total.to(ctx.bias_dtype),
             None,
         )
-
-
-def _fused_backward(ctx: Any, slopes: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """The same by torch's kernels for `torch.nn.SyncBatchNorm`."""
-    inputs, weight, mean, inverse, count = ctx.saved_tensors
-    total, product, of_weight, of_bias = torch.batch_norm_backward_reduce(
-        slopes, inputs, mean, inverse, weight, *ctx.needs_input_grad[:3]
-    )
-    result = None
-    if ctx.needs_input_grad[0]:
-        total, product = _add_up(torch.cat([total, product])).chunk(2)
-        wide = None if weight is None else weight.to(mean.dtype)
-        result = torch.batch_norm_backward_elemt(
-            slopes, inputs, mean, inverse, wide, total, product, count.to(torch.int32)
-        )
-    return (
-        result,
-        of_weight if ctx.needs_input_grad[1] else None,
-        of_bias if ctx.needs_input_grad[2] else None,
-    )
-
-
-def _moments(inputs: Tensor, fused: bool) -> tuple[Tensor, Tensor, int]:
-    """Mean and variance of this process, ``(C,)`` each, and n."""
-    count = inputs.numel() // inputs.shape[1]
-    if not fused:
-        wide = inputs.to(torch.promote_types(inputs.dtype, torch.float32))
-        var, mean = torch.var_mean(wide, _rows(inputs), correction=0)
-        return mean, var, count
-    mean, inverse = torch.batch_norm_stats(inputs, 0.0)  # 1 / sqrt(var), or 0 where var is 0
-    return mean, torch.where(inverse > 0, inverse.pow(-2), 0), count
 
 
 def _join(mean: Tensor, var: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -164,15 +165,13 @@ def _add_up(values: Tensor) -> Tensor:
     return result
 
 
+def _suits_kernels(inputs: Tensor) -> bool:
+    return inputs.is_cuda and _is_real(inputs)
+
+
 def _is_real(values: Tensor) -> bool:
     """Whether it has memory; the fake tensors of a compiler have none."""
     return type(values) in (Tensor, nn.Parameter)
-
-
-def _dense(values: Tensor) -> Tensor:
-    """In a memory format that torch's kernels read."""
-    last = values.ndim == 4 and values.is_contiguous(memory_format=torch.channels_last)
-    return values if last else values.contiguous()
 
 
 def _rows(values: Tensor) -> list[int]:
