@@ -32,6 +32,7 @@ from .methods import ExemplarModule as ExemplarModule
 from .methods import InBatchExemplarModule as InBatchExemplarModule
 from .methods import InBatchSupConModule as InBatchSupConModule
 from .methods import MoCoModule as MoCoModule
+from .methods import MoCoV3Module as MoCoV3Module
 from .methods import PretrainModule as PretrainModule
 from .methods import SimCLRModule as SimCLRModule
 from .methods import SimSiamModule as SimSiamModule

@@ -12,3 +12,4 @@ from .instance import InstanceDiscriminationLoss as InstanceDiscriminationLoss
 from .instance import SameClassNegativesLoss as SameClassNegativesLoss
 from .supcon import SupConLoss as SupConLoss
 from .vicreg import vicreg_loss as vicreg_loss
+from .with_keys import contrast_with_keys as contrast_with_keys

@@ -10,6 +10,7 @@ from .joint import CrossEntropyMoCoModule as CrossEntropyMoCoModule
 from .joint import CrossEntropySupConModule as CrossEntropySupConModule
 from .joint import SupConMoCoModule as SupConMoCoModule
 from .moco import MoCoModule as MoCoModule
+from .moco_v3 import MoCoV3Module as MoCoV3Module
 from .objectives import BarlowTwins as BarlowTwins
 from .objectives import Classification as Classification
 from .objectives import Contrast as Contrast
@@ -17,6 +18,7 @@ from .objectives import CosinePrediction as CosinePrediction
 from .objectives import InBatchContrast as InBatchContrast
 from .objectives import Objective as Objective
 from .objectives import ParameterOptions as ParameterOptions
+from .objectives import PredictedContrast as PredictedContrast
 from .objectives import Prediction as Prediction
 from .objectives import SelfDistillation as SelfDistillation
 from .objectives import VICReg as VICReg

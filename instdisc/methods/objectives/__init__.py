@@ -8,6 +8,7 @@ from .in_batch import InBatchContrast as InBatchContrast
 from .objective import Objective as Objective
 from .objective import ParameterOptions as ParameterOptions
 from .objective import is_stored as is_stored
+from .predicted_contrast import PredictedContrast as PredictedContrast
 from .prediction import CosinePrediction as CosinePrediction
 from .prediction import Prediction as Prediction
 from .self_distillation import SelfDistillation as SelfDistillation
