@@ -16,3 +16,4 @@ from .sampled import noise_contrast as noise_contrast
 from .sampled import sampled_softmax as sampled_softmax
 from .supcon import SupConLoss as SupConLoss
 from .vicreg import vicreg_loss as vicreg_loss
+from .with_keys import contrast_with_keys as contrast_with_keys

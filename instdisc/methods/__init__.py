@@ -11,6 +11,7 @@ from .joint import CrossEntropyMoCoModule as CrossEntropyMoCoModule
 from .joint import CrossEntropySupConModule as CrossEntropySupConModule
 from .joint import SupConMoCoModule as SupConMoCoModule
 from .moco import MoCoModule as MoCoModule
+from .moco_v3 import MoCoV3Module as MoCoV3Module
 from .nnclr import NNCLRModule as NNCLRModule
 from .objectives import BarlowTwins as BarlowTwins
 from .objectives import Classification as Classification
@@ -21,6 +22,7 @@ from .objectives import MemoryBankContrast as MemoryBankContrast
 from .objectives import NeighbourContrast as NeighbourContrast
 from .objectives import Objective as Objective
 from .objectives import ParameterOptions as ParameterOptions
+from .objectives import PredictedContrast as PredictedContrast
 from .objectives import Prediction as Prediction
 from .objectives import SampledContrast as SampledContrast
 from .objectives import SelfDistillation as SelfDistillation

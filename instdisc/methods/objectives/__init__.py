@@ -10,6 +10,7 @@ from .neighbour import NeighbourContrast as NeighbourContrast
 from .objective import Objective as Objective
 from .objective import ParameterOptions as ParameterOptions
 from .objective import is_stored as is_stored
+from .predicted_contrast import PredictedContrast as PredictedContrast
 from .prediction import CosinePrediction as CosinePrediction
 from .prediction import Prediction as Prediction
 from .sampled_contrast import Estimator as Estimator
