@@ -69,6 +69,8 @@ class NeighbourContrast(Prediction):
         3
     """
 
+    within_batch = True
+
     def __init__(
         self,
         projector: MLP,

@@ -55,6 +55,8 @@ class PredictedContrast(Prediction):
         tensor(0.1269)
     """
 
+    within_batch = True
+
     def __init__(
         self,
         projector: MLP,
