@@ -1625,6 +1625,7 @@ VALUES: list[Value] = [
     *REDUNDANCY,
     *VIEWS,
     *PRETRAINING,
+    *IN_BATCH,
     *PREDICTION,
     *CLASSIFICATION,
     *DETECTION,
