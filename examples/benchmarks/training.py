@@ -118,7 +118,7 @@ class _Plain(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         images, labels = batch
         key = self.slow(images[1])
-        loss: Tensor = self.contrast([self.backbone(images[0])], key, labels)
+        loss: Tensor = self.contrast({0: self.backbone(images[0])}, {1: key}, labels)
         return loss
 
     def on_after_backward(self) -> None:

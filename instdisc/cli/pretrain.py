@@ -118,6 +118,14 @@ class PretrainCLI(RunCLI):
             raise (error.__cause__ if "Union subtypes" in str(error) else None) or error from None
 
     def divide_step(self, devices: int, parts: int) -> str:
+        remark = self._divide_batch_norm(devices, parts)
+        if parts > 1 and any(term.within_batch for term in self.model.objectives.values()):
+            together = self.config.global_batch // parts
+            name = type(self.model).__name__
+            remark += f" {name} compares the {together} images of a part alone with each other."
+        return remark.strip()
+
+    def _divide_batch_norm(self, devices: int, parts: int) -> str:
         policy, keys = self.model.batch_norm, self.model.momentum_backbone is not None
         has_batch_norm = any(isinstance(part, _BatchNorm) for part in self.model.backbone.modules())
         if policy.mode != "shuffled" or not has_batch_norm:

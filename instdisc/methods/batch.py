@@ -45,7 +45,7 @@ def check_views(
         _refuse_form(batch)
     images, labels = batch[0], batch[1]
     for objective in objectives:
-        needed = max(objective.num_queries, 2 if objective.needs_key else 1)
+        needed = 1 + max((*objective.queries, *objective.keys), default=0)
         if len(images) < needed:
             raise ValueError(
                 f"{type(objective).__name__} needs {needed} views of each image, "

@@ -8,7 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from instdisc.distributed import world_size
 
-from .objectives import Contrast
+from .objectives import Objective
 
 if TYPE_CHECKING:
     from .run import RunModule
@@ -54,9 +54,11 @@ def check_capacity(module: RunModule) -> None:
             "divide, or other groups."
         )
     for objective in module.objectives.values():
-        if isinstance(objective, Contrast) and size * processes > objective.queue.size:
+        assert isinstance(objective, Objective)
+        most = objective.largest_batch
+        if most is not None and size * processes > most:
             raise ValueError(
-                f"`queue_size`={objective.queue.size} is smaller than the global batch of "
+                f"`queue_size`={most} is smaller than the global batch of "
                 f"{size * processes} images: `batch_size`={size}{changed} on {processes} "
                 "processes. Make the batch smaller, or begin a new run with a longer queue."
             )

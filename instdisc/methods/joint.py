@@ -10,10 +10,11 @@ from instdisc.checkpoint import open_backbone
 from instdisc.losses import InstanceDiscriminationLoss, SameClassNegativesLoss, SupConLoss
 from instdisc.models import Backbone
 
-from .arguments import check_arguments
+from .arguments import check_arguments, run_arguments
 from .batch_norm import BatchNormMode
 from .objectives import Classification, Contrast, QueueDtype
 from .optimizer import OptimizerName
+from .parameter_groups import Decay
 from .pretrain import PretrainModule
 from .schedule import Schedule
 
@@ -29,6 +30,7 @@ class CrossEntropyMoCoModule(PretrainModule):
         contrast_weight: of the contrastive term; 0.5 on ImageNet, 2 on mini-ImageNet.
         negatives: ``"all"`` stored keys repel, or only those of the ``"same_class"``.
         temperature: T.
+        final_temperature: T at the end of the run, reached as a cosine; ``None``: no change.
         projection_dim: width of queries and keys.
         queue_size: number of stored keys.
         queue_dtype: of the stored keys, ``"float32"`` or ``"bfloat16"``; see `FeatureQueue`.
@@ -54,13 +56,17 @@ class CrossEntropyMoCoModule(PretrainModule):
         contrast_weight: float = 0.5,
         negatives: Literal["all", "same_class"] = "all",
         temperature: float = 0.07,
+        final_temperature: float | None = None,
         projection_dim: int = 128,
         queue_size: int = 64000,
         queue_dtype: QueueDtype = "float32",
         momentum: float = 0.999,
+        final_momentum: float | None = None,
         optimizer: OptimizerName = "sgd",
         learning_rate: float = 0.02,
         weight_decay: float = 1e-4,
+        final_weight_decay: float | None = None,
+        decay: Decay = "all",
         sgd_momentum: float = 0.9,
         schedule: Schedule = "cosine",
         warmup: float = 0.0125,
@@ -68,6 +74,7 @@ class CrossEntropyMoCoModule(PretrainModule):
         reference_batch: int | None = 64,
         batch_norm: BatchNormMode = "shuffled",
         batch_norm_groups: int = 8,
+        join_views: bool = False,
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
@@ -81,25 +88,14 @@ class CrossEntropyMoCoModule(PretrainModule):
             queue_size=queue_size,
             queue_dtype=queue_dtype,
             momentum=momentum,
+            final_temperature=final_temperature,
             weight=contrast_weight,
         )
         classes = Classification(backbone.dim, num_classes, both_views=both_views)
         super().__init__(
             backbone,
             {"classes": classes, "contrast": contrast},
-            momentum=momentum,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            sgd_momentum=sgd_momentum,
-            schedule=schedule,
-            warmup=warmup,
-            milestones=milestones,
-            reference_batch=reference_batch,
-            batch_norm=batch_norm,
-            batch_norm_groups=batch_norm_groups,
-            channels_last=channels_last,
-            compile=compile,
+            **run_arguments(locals()),
         )
         self.save_hyperparameters(ignore=["backbone"])
 
@@ -113,6 +109,7 @@ class CrossEntropySupConModule(PretrainModule):
         num_classes: number of classes.
         supcon_weight: of the contrastive term.
         temperature: T.
+        final_temperature: T at the end of the run, reached as a cosine; ``None``: no change.
         projection_dim: width of queries and keys.
         queue_size: number of stored keys.
         queue_dtype: of the stored keys, ``"float32"`` or ``"bfloat16"``; see `FeatureQueue`.
@@ -136,13 +133,17 @@ class CrossEntropySupConModule(PretrainModule):
         num_classes: int = 1000,
         supcon_weight: float = 0.2,
         temperature: float = 0.07,
+        final_temperature: float | None = None,
         projection_dim: int = 128,
         queue_size: int = 64000,
         queue_dtype: QueueDtype = "float32",
         momentum: float = 0.999,
+        final_momentum: float | None = None,
         optimizer: OptimizerName = "sgd",
         learning_rate: float = 0.02,
         weight_decay: float = 1e-4,
+        final_weight_decay: float | None = None,
+        decay: Decay = "all",
         sgd_momentum: float = 0.9,
         schedule: Schedule = "cosine",
         warmup: float = 0.0125,
@@ -150,6 +151,7 @@ class CrossEntropySupConModule(PretrainModule):
         reference_batch: int | None = 64,
         batch_norm: BatchNormMode = "shuffled",
         batch_norm_groups: int = 8,
+        join_views: bool = False,
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
@@ -162,6 +164,7 @@ class CrossEntropySupConModule(PretrainModule):
             queue_size=queue_size,
             queue_dtype=queue_dtype,
             momentum=momentum,
+            final_temperature=final_temperature,
             enqueue_first=True,
             needs_labels=True,
             weight=supcon_weight,
@@ -169,19 +172,7 @@ class CrossEntropySupConModule(PretrainModule):
         super().__init__(
             backbone,
             {"classes": Classification(backbone.dim, num_classes), "supcon": supcon},
-            momentum=momentum,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            sgd_momentum=sgd_momentum,
-            schedule=schedule,
-            warmup=warmup,
-            milestones=milestones,
-            reference_batch=reference_batch,
-            batch_norm=batch_norm,
-            batch_norm_groups=batch_norm_groups,
-            channels_last=channels_last,
-            compile=compile,
+            **run_arguments(locals()),
         )
         self.save_hyperparameters(ignore=["backbone"])
 
@@ -195,6 +186,7 @@ class SupConMoCoModule(PretrainModule):
         contrast_weight: of the self-supervised term; 0.5 on ImageNet, 1 on mini-ImageNet.
         supcon_weight: of the supervised term.
         temperature: T of both terms.
+        final_temperature: T at the end of the run, reached as a cosine; ``None``: no change.
         projection_dim: width of queries and keys.
         queue_size: number of stored keys of each term.
         queue_dtype: of the stored keys, ``"float32"`` or ``"bfloat16"``; see `FeatureQueue`.
@@ -219,13 +211,17 @@ class SupConMoCoModule(PretrainModule):
         contrast_weight: float = 0.5,
         supcon_weight: float = 1.0,
         temperature: float = 0.07,
+        final_temperature: float | None = None,
         projection_dim: int = 128,
         queue_size: int = 64000,
         queue_dtype: QueueDtype = "float32",
         momentum: float = 0.999,
+        final_momentum: float | None = None,
         optimizer: OptimizerName = "sgd",
         learning_rate: float = 0.02,
         weight_decay: float = 1e-4,
+        final_weight_decay: float | None = None,
+        decay: Decay = "all",
         sgd_momentum: float = 0.9,
         schedule: Schedule = "cosine",
         warmup: float = 0.0125,
@@ -233,6 +229,7 @@ class SupConMoCoModule(PretrainModule):
         reference_batch: int | None = 64,
         batch_norm: BatchNormMode = "shuffled",
         batch_norm_groups: int = 8,
+        join_views: bool = False,
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
@@ -245,6 +242,7 @@ class SupConMoCoModule(PretrainModule):
             queue_size=queue_size,
             queue_dtype=queue_dtype,
             momentum=momentum,
+            final_temperature=final_temperature,
             weight=contrast_weight,
         )
         supcon = Contrast(
@@ -254,6 +252,7 @@ class SupConMoCoModule(PretrainModule):
             queue_size=queue_size,
             queue_dtype=queue_dtype,
             momentum=momentum,
+            final_temperature=final_temperature,
             enqueue_first=True,
             needs_labels=True,
             weight=supcon_weight,
@@ -261,18 +260,6 @@ class SupConMoCoModule(PretrainModule):
         super().__init__(
             backbone,
             {"contrast": contrast, "supcon": supcon},
-            momentum=momentum,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            sgd_momentum=sgd_momentum,
-            schedule=schedule,
-            warmup=warmup,
-            milestones=milestones,
-            reference_batch=reference_batch,
-            batch_norm=batch_norm,
-            batch_norm_groups=batch_norm_groups,
-            channels_last=channels_last,
-            compile=compile,
+            **run_arguments(locals()),
         )
         self.save_hyperparameters(ignore=["backbone"])

@@ -11,10 +11,11 @@ from instdisc.losses import ContrastiveLoss, InstanceDiscriminationLoss
 from instdisc.models import Backbone
 from instdisc.models.projector import ProjectorKind
 
-from .arguments import check_arguments
+from .arguments import check_arguments, run_arguments
 from .batch_norm import BatchNormMode
 from .objectives import Contrast, QueueDtype
 from .optimizer import OptimizerName
+from .parameter_groups import Decay
 from .pretrain import PretrainModule
 from .schedule import Schedule
 
@@ -32,6 +33,7 @@ class MoCoModule(PretrainModule):
         version: ``"v1"`` (linear projector, T 0.07, step schedule) or ``"v2"`` (MLP projector,
             T 0.2, cosine schedule); sets those of the three arguments that are ``None``.
         temperature: T.
+        final_temperature: T at the end of the run, reached as a cosine; ``None``: no change.
         projector: ``"mlp"`` or ``"linear"``.
         projection_dim: width of queries and keys.
         queue_size: number of stored keys.
@@ -64,14 +66,18 @@ class MoCoModule(PretrainModule):
         *,
         version: Version = "v2",
         temperature: float | None = None,
+        final_temperature: float | None = None,
         projector: ProjectorKind | None = None,
         projection_dim: int = 128,
         queue_size: int = 65536,
         queue_dtype: QueueDtype = "float32",
         momentum: float = 0.999,
+        final_momentum: float | None = None,
         optimizer: OptimizerName = "sgd",
         learning_rate: float = 0.03,
         weight_decay: float = 1e-4,
+        final_weight_decay: float | None = None,
+        decay: Decay = "all",
         sgd_momentum: float = 0.9,
         schedule: Schedule | None = None,
         warmup: float = 0.0,
@@ -79,6 +85,7 @@ class MoCoModule(PretrainModule):
         reference_batch: int | None = None,
         batch_norm: BatchNormMode = "shuffled",
         batch_norm_groups: int = 8,
+        join_views: bool = False,
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
@@ -96,24 +103,13 @@ class MoCoModule(PretrainModule):
             queue_size=queue_size,
             queue_dtype=queue_dtype,
             momentum=momentum,
+            final_temperature=final_temperature,
             needs_labels=self.needs_labels,
         )
         super().__init__(
             backbone,
             {"contrast": contrast},
-            momentum=momentum,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            sgd_momentum=sgd_momentum,
-            schedule=schedule,
-            warmup=warmup,
-            milestones=milestones,
-            reference_batch=reference_batch,
-            batch_norm=batch_norm,
-            batch_norm_groups=batch_norm_groups,
-            channels_last=channels_last,
-            compile=compile,
+            **run_arguments(locals()),
         )
         self.save_hyperparameters(ignore=["backbone"])
 

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
+from .objectives import ParameterOptions
+
 OptimizerName = Literal["sgd", "lars", "adamw"]
 
 
 def make_optimizer(
     name: OptimizerName,
-    parameters: Sequence[nn.Parameter],
+    groups: Mapping[ParameterOptions, Sequence[nn.Parameter]],
     *,
     learning_rate: float,
     weight_decay: float,
     momentum: float,
     fused: bool = False,
 ) -> torch.optim.Optimizer:
-    """An optimiser with the same weight decay on all parameters, as in both papers.
+    """An optimiser of groups of parameters.
 
     A state that is loaded into it takes its form: a run may go on with another `fused` or memory
     format than it began with.
@@ -34,24 +36,34 @@ def make_optimizer(
 
     Args:
         name: ``"sgd"``, ``"lars"`` or ``"adamw"``.
-        parameters: what to train.
+        groups: what to train, see `parameter_groups`. LARS has no trust ratio for those that
+            have no weight decay.
         learning_rate: base rate.
-        weight_decay: L2 penalty (decoupled for AdamW).
+        weight_decay: L2 penalty (decoupled for AdamW), of the groups that have any.
         momentum: of SGD and LARS.
         fused: update all parameters by one kernel, if SGD or AdamW; equal but for rounding.
     """
+    settings = [
+        {
+            "params": list(parameters),
+            "lr": learning_rate * options.rate,
+            "weight_decay": weight_decay if options.decays else 0.0,
+        }
+        for options, parameters in groups.items()
+    ]
     if name == "lars":
-        lars = _lars()(parameters, learning_rate, momentum=momentum, weight_decay=weight_decay)
+        lars = _lars()(settings, learning_rate, momentum=momentum, weight_decay=weight_decay)
         lars.register_load_state_dict_pre_hook(_rename_settings)
         return lars
-    form = True if fused and _has_kernel(parameters) else None  # None: torch's choice
+    trained = [parameter for group in groups.values() for parameter in group]
+    form = True if fused and _has_kernel(trained) else None  # None: torch's choice
     if name == "sgd":
         optimizer: torch.optim.Optimizer = torch.optim.SGD(
-            parameters, learning_rate, momentum=momentum, weight_decay=weight_decay, fused=form
+            settings, learning_rate, momentum=momentum, weight_decay=weight_decay, fused=form
         )
     else:
         optimizer = torch.optim.AdamW(
-            parameters, learning_rate, weight_decay=weight_decay, fused=form
+            settings, learning_rate, weight_decay=weight_decay, fused=form
         )
     optimizer.register_load_state_dict_pre_hook(functools.partial(_keep_form, form=form))
     optimizer.register_load_state_dict_post_hook(_restride)

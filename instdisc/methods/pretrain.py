@@ -24,22 +24,27 @@ from instdisc.types import InputSpec
 from .arguments import check_arguments
 from .batch import TrainingBatches, ValidationBatches
 from .batch_norm import BatchNormMode, BatchNormPolicy
+from .capacity import has_batch_norm
 from .classes import check_classes
 from .compiled import CompiledPasses
 from .loss_log import LossLog
-from .objectives import Objective, weighted_sum
+from .momentum import MomentumSchedule
+from .objectives import Objective, is_stored
 from .optimizer import OptimizerName
+from .parameter_groups import Decay
 from .run import RunModule
 from .schedule import Schedule, check_schedule
 from .start import start_of, trained_from
+from .views import named_views, pass_views, weighted_sum
 
 
 class PretrainModule(RunModule):
     """Pretrains a backbone with the weighted sum of one or more objectives.
 
-    Each step: the query encoder sees the first view (and the second, if an objective classifies
-    both), the momentum encoder the second, every objective makes its term. Keys are pushed after
-    the backward pass of every micro-batch, the momentum encoders move once per optimiser step.
+    Each step: the query encoder sees the views that any objective names in `queries`, the momentum
+    encoder those in `keys`, every objective makes its term. What an objective stores, as keys in a
+    queue, it stores after the backward pass of every micro-batch; the momentum encoders move once
+    per optimiser step.
 
     Batches are ``(images, labels, ...)`` with `images` a sequence of V views ``(B, 3, H, W)``.
 
@@ -49,9 +54,15 @@ class PretrainModule(RunModule):
             `instdisc.checkpoint.open_backbone`. The recipe names what it began from.
         objectives: the terms by name; the names appear in the logs and the checkpoint.
         momentum: m of the momentum backbone.
+        final_momentum: m of all momentum encoders at the end of the run, reached as a cosine from
+            what each has; ``None``: m does not change.
         optimizer: ``"sgd"``, ``"lars"`` or ``"adamw"``.
         learning_rate: base rate; scaled by the global batch only with `reference_batch`.
-        weight_decay: on all parameters, as in both papers.
+        weight_decay: of the parameters that `decay` names.
+        final_weight_decay: at the end of the run, reached as a cosine; ``None``: it does not
+            change.
+        decay: ``"all"`` parameters, as in both papers; or ``"weights"``: those of two or more
+            dimensions, so neither biases nor norms, which LARS then moves by their gradient alone.
         sgd_momentum: of SGD and LARS.
         schedule: ``"cosine"``, ``"step"`` or ``"constant"``; see `learning_rate_factor`.
         warmup: share of the run that the warm-up takes.
@@ -61,11 +72,14 @@ class PretrainModule(RunModule):
             normalised in `batch_norm_groups` groups and the keys are shuffled between them, so
             that a query and its key never share statistics; on W processes each has
             ``batch_norm_groups / W`` groups (at least 1), so the result does not depend on W.
-            ``"plain"``: per process, unshuffled. ``"sync"``: over all processes (GPU), unshuffled.
+            ``"plain"``: per process, unshuffled. ``"sync"``: over all processes, unshuffled.
             The default is ``"shuffled"`` with a momentum encoder and ``"plain"`` without one, where
             no key can leak. Without one ``"shuffled"`` normalises in groups, as a paper's devices
             did.
         batch_norm_groups: for ``"shuffled"``; 8 in MoCo (its number of GPUs).
+        join_views: pass the views of one size through the backbone in one batch, so that batch norm
+            has statistics of them all. Without it each view has its own pass and statistics; a
+            backbone without batch norm sees them joined either way, which is faster and equal.
         channels_last: memory format of the backbone and its images.
         compile: compile query and momentum backbone by `torch.compile`, in one graph each for the
             batches of training. Validations, and batches of another size than the first, are not
@@ -88,9 +102,12 @@ class PretrainModule(RunModule):
         objectives: Mapping[str, Objective],
         *,
         momentum: float = 0.999,
+        final_momentum: float | None = None,
         optimizer: OptimizerName = "sgd",
         learning_rate: float = 0.03,
         weight_decay: float = 1e-4,
+        final_weight_decay: float | None = None,
+        decay: Decay = "all",
         sgd_momentum: float = 0.9,
         schedule: Schedule = "cosine",
         warmup: float = 0.0,
@@ -98,6 +115,7 @@ class PretrainModule(RunModule):
         reference_batch: int | None = None,
         batch_norm: BatchNormMode | None = None,
         batch_norm_groups: int = 8,
+        join_views: bool = False,
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
@@ -113,12 +131,15 @@ class PretrainModule(RunModule):
         self.objectives = nn.ModuleDict(objectives)
         self.momentum_backbone = (
             MomentumEncoder(self.backbone, momentum)
-            if any(objective.needs_key for objective in objectives.values())
+            if any(objective.keys for objective in objectives.values())
             else None
         )
+        self.final_momentum = final_momentum
         self.optimizer_name = optimizer
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+        self.final_weight_decay = final_weight_decay
+        self.decay: Decay = decay
         self.sgd_momentum = sgd_momentum
         self.schedule = schedule
         self.warmup = warmup
@@ -127,14 +148,17 @@ class PretrainModule(RunModule):
         if batch_norm is None:
             batch_norm = "plain" if self.momentum_backbone is None else "shuffled"
         self.batch_norm = BatchNormPolicy(batch_norm, batch_norm_groups)
+        self.join_views = join_views
         self.channels_last = channels_last
         self._passes = CompiledPasses(compile=compile)
-        self._stepped, self._first_step = False, 0
+        self._stepped, self._first_step, self._done = False, 0, 0.0
+        self._momentum = MomentumSchedule(self, final_momentum)
+        self._is_free_of_batch_norm = False
         self._losses = LossLog(list(objectives))
         self._batches, self._validation = TrainingBatches(), ValidationBatches()
         # Equal on all processes by construction: spare DDP the broadcast of 32 MB each step.
         self._ddp_params_and_buffers_to_ignore = [
-            name for name, _ in self.named_buffers() if ".queue." in name
+            name for name, _ in self.named_buffers() if is_stored(name)
         ]
 
     def forward(self, images: Tensor) -> Tensor:
@@ -166,22 +190,32 @@ class PretrainModule(RunModule):
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         images, labels = batch[0], batch[1].long()
         objectives = self._objectives()
-        num_queries = max(objective.num_queries for objective in objectives.values())
+        indices = batch[2] if len(batch) > 2 and isinstance(batch[2], Tensor) else None
+        for objective in objectives.values():
+            objective.begin_batch(indices, self._done)
         # A replay writes over the gradients of the one before, and over what DDP still sends.
         accumulates = self.trainer.accumulate_grad_batches > 1
         self._passes.begin_step(replays=not accumulates and world_size() == 1)
-        # One view at a time: the groups of a split batch norm hold the same images in each.
-        queries = [self(view) for view in images[:num_queries]]  # (B, dim) each
-        key = self.encode_keys(images[1], batch_idx) if self.momentum_backbone is not None else None
+        joined = self.join_views or self._is_free_of_batch_norm
+        query_views, key_views = named_views(objectives.values())
+        queries = pass_views(self, images, query_views, joined=joined)  # (B, dim) each
+        encode_keys = functools.partial(self.encode_keys, batch_idx=batch_idx)
+        keys = pass_views(encode_keys, images, key_views, joined=joined)
         terms = {
-            name: self._passes.compute(objective, queries, key, labels)
+            name: self._passes.compute(
+                objective,
+                {view: queries[view] for view in objective.queries},
+                {view: keys[view] for view in objective.keys},
+                labels,
+            )
             for name, objective in objectives.items()
         }
         loss = weighted_sum([(objectives[name].weight, term) for name, term in terms.items()])
         self._losses.note(self, loss, terms, images)
         if loss.device.type == "cpu":
             self._losses.check(self.trainer)
-        return {"loss": loss, "features": queries[0].detach(), "labels": labels}
+        features = next(iter(queries.values())).detach()
+        return {"loss": loss, "features": features, "labels": labels}
 
     def validation_step(
         self, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -200,11 +234,14 @@ class PretrainModule(RunModule):
 
     def setup(self, stage: str) -> None:
         super().setup(stage)
+        if stage == "fit":
+            self.batch_norm.prepare(self.objectives)
         for net in (self.backbone, self.momentum_backbone):
             if net is not None and self.channels_last:
                 net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             if net is not None and stage == "fit":
-                self.batch_norm.prepare(net, self.trainer.strategy.root_device.type)
+                self.batch_norm.prepare(net)
+        self._is_free_of_batch_norm = not has_batch_norm(self)
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
@@ -216,7 +253,7 @@ class PretrainModule(RunModule):
         first: Any = policies[0] if isinstance(policies, list | tuple) and policies else None
         if all(hasattr(first, name) for name in ("frame", "mean", "std")):  # a ViewPolicy
             self.backbone.input = InputSpec(first.frame.size, tuple(first.mean), tuple(first.std))
-        broadcast(buffer for name, buffer in self.named_buffers() if ".queue." in name)
+        broadcast(buffer for name, buffer in self.named_buffers() if is_stored(name))
 
     def on_train_start(self) -> None:
         super().on_train_start()
@@ -226,6 +263,7 @@ class PretrainModule(RunModule):
         check_classes(name, self.trainer.train_dataloader, self._objectives().values())
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        self._done = self.done  # when the step is over, Lightning has counted it
         objectives = self._objectives().values()
         if not self._batches.are_like(batch):
             precision = str(self.trainer.precision)
@@ -240,6 +278,7 @@ class PretrainModule(RunModule):
             objective.after_backward()
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        self._rate.begin_step(self._done)
         super().optimizer_step(*args, **kwargs)
         self._after_step()
 
@@ -252,6 +291,7 @@ class PretrainModule(RunModule):
 
     def _after_step(self) -> None:
         self._stepped = True
+        self._momentum.begin_update(self._done)
         if self.momentum_backbone is not None:
             self.momentum_backbone.update(self.backbone)
         for objective in self._objectives().values():

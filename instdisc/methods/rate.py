@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,7 +11,8 @@ import torch
 from instdisc.resuming import RateSchedule, refuse_override
 
 from .batch import global_batch
-from .schedule import read_schedule
+from .objectives import ParameterOptions
+from .schedule import cosine_between, read_schedule
 
 if TYPE_CHECKING:
     from .run import RunModule
@@ -32,13 +34,24 @@ class RateOfRun:
         self._scale: float | None = None
         self._schedule: RateSchedule | None = None
         self._base = math.nan  # rate that it was made with
+        self._options: list[ParameterOptions] = []  # of the groups
+        self._had_final_decay = False
 
-    def schedule(self, optimizer: torch.optim.Optimizer) -> RateSchedule:
-        """The schedule of an optimiser, to be stepped after each of its steps."""
-        self._schedule, self._base = (
-            RateSchedule(optimizer, self.factor),
-            self._module.learning_rate,
-        )
+    def schedule(
+        self, optimizer: torch.optim.Optimizer, groups: Iterable[ParameterOptions]
+    ) -> RateSchedule:
+        """The schedule of an optimiser, to be stepped after each of its steps.
+
+        Args:
+            optimizer: of `make_optimizer`.
+            groups: the options of its groups.
+        """
+        self._options = list(groups)
+        factors: list[Callable[[int], float]] = [
+            self.factor if options.scheduled else self.constant_factor for options in self._options
+        ]
+        self._schedule = RateSchedule(optimizer, factors)
+        self._base = self._module.learning_rate
         return self._schedule
 
     def begin(self) -> None:
@@ -54,6 +67,7 @@ class RateOfRun:
         schedule = self._schedule
         if schedule is None or not any(config.scheduler is schedule for config in configs):
             return
+        self._had_final_decay = module.settings.previous("final_weight_decay") is not None
         if module.learning_rate != self._base:
             self._follow(schedule)
         endless = module.position.num_steps == math.inf
@@ -85,6 +99,26 @@ class RateOfRun:
             warmup=module.warmup,
             milestones=module.milestones,
         )
+
+    def constant_factor(self, step: int) -> float:
+        """That of parameters whose rate does not follow the schedule."""
+        return 1.0 if self._scale is None else self._scale
+
+    def begin_step(self, done: float) -> None:
+        """Sets the weight decay, if it has a schedule, or had one before a resume.
+
+        Args:
+            done: share of the run that is done.
+        """
+        last = self._module.final_weight_decay
+        if self._schedule is None or (last is None and not self._had_final_decay):
+            return
+        first = self._module.weight_decay
+        value = first if last is None else cosine_between(first, last, done)
+        groups = self._schedule.optimizer.param_groups
+        for options, group in zip(self._options, groups, strict=False):
+            if options.decays:
+                group["weight_decay"] = value
 
     def _follow(self, schedule: RateSchedule) -> None:
         """Takes the rate that Lightning's `LearningRateFinder` has set since."""

@@ -43,8 +43,10 @@ def begin_rate_search(module: RunModule) -> None:
     precision = module.trainer.precision_plugin
     with torch.no_grad(), precision.forward_context():
         for number, (images, labels) in enumerate(_batches(module)):
-            features = module.encode_keys(images[1], number)  # (B, dim)
+            seen = dict.fromkeys(view for part in fill for view in part.keys)
+            keys = {view: module.encode_keys(images[view], number) for view in seen}  # (B, dim)
             for part in fill:
+                features = keys[part.keys[0]]
                 part.queue.push(gather(part.momentum_projector(features)), gather(labels))
             if all(int(part.queue.pushed) >= part.queue.size for part in fill):
                 return

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from instdisc.version import __version__
 
-from .objectives import Classification, Contrast
+from .objectives import Objective, is_stored
 
 if TYPE_CHECKING:
     from .run import RunModule
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
 _OF_OPTIMIZER = (
     "learning_rate",
     "weight_decay",
+    "final_weight_decay",
     "sgd_momentum",
     "schedule",
     "warmup",
@@ -39,12 +38,15 @@ def fixed_settings(module: RunModule) -> dict[str, Any]:
         "method": _method(module),
         "backbone": module.backbone.spec,
         "optimizer": module.optimizer_name,
+        "decay": module.decay,
         "objectives": list(module.objectives),
     }
     parts: dict[str, dict[str, Any]] = {
-        name: _structure(part) for name, part in module.objectives.items()
+        name: part.structure()
+        for name, part in module.objectives.items()
+        if isinstance(part, Objective)
     }
-    for name in ("queue_size", "projection_dim", "projector", "num_classes"):
+    for name in dict.fromkeys(name for sizes in parts.values() for name in sizes):
         values = {part: sizes[name] for part, sizes in parts.items() if name in sizes}
         if len(set(values.values())) == 1:
             settings[name] = next(iter(values.values()))
@@ -72,7 +74,7 @@ def free_settings(module: RunModule) -> dict[str, Any]:
     settings["batch_norm"] = module.batch_norm.mode
     settings["batch_norm_groups"] = module.batch_norm.groups
     momentum = getattr(module.momentum_backbone, "momentum", None)
-    if momentum is not None:  # anyone's encoder may stand there
+    if momentum is not None and module.final_momentum is None:  # anyone's encoder may stand there
         settings["momentum"] = momentum
     left_out = set(fixed_settings(module))
     if not module.settings.keeps_optimizer:
@@ -125,7 +127,7 @@ def keep_queue(checkpoint: dict[str, Any]) -> None:
         checkpoint: as Lightning's `WeightAveraging` leaves it, or as it is without; in place.
     """
     training = checkpoint.get("current_model_state", {})
-    queues = {name: value for name, value in training.items() if ".queue." in name}
+    queues = {name: value for name, value in training.items() if is_stored(name)}
     checkpoint["state_dict"].update(queues)
 
 
@@ -134,16 +136,3 @@ def _method(module: RunModule) -> str:
         if kind.__module__.startswith("instdisc.methods.") and kind.__name__ != "PretrainModule":
             return kind.__name__
     return type(module).__name__
-
-
-def _structure(objective: nn.Module) -> dict[str, Any]:
-    if isinstance(objective, Contrast):
-        layers = objective.projector.layers
-        return {
-            "queue_size": objective.queue.size,
-            "projection_dim": objective.queue.features.shape[1],
-            "projector": "mlp" if len(layers) > 1 else "linear",
-        }
-    if isinstance(objective, Classification):
-        return {"num_classes": objective.classifier.out_features}
-    return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,7 +19,9 @@ from .batch_norm import BatchNormPolicy
 from .capacity import check_capacity
 from .lent import LentBackboneModule
 from .loss_log import LossLog
+from .objectives import ParameterOptions, is_stored
 from .optimizer import OptimizerName, clips_gradients, make_optimizer
+from .parameter_groups import Decay, default_options, parameter_groups
 from .rate import RateOfRun
 from .rate_search import begin_rate_search
 from .recipe import fixed_settings, free_settings, keep_queue, made_by, recipe_of
@@ -41,6 +44,9 @@ class RunModule(LentBackboneModule):
     optimizer_name: OptimizerName
     learning_rate: float
     weight_decay: float
+    final_weight_decay: float | None
+    decay: Decay
+    final_momentum: float | None
     sgd_momentum: float
     schedule: Schedule
     warmup: float
@@ -61,6 +67,17 @@ class RunModule(LentBackboneModule):
         raise NotImplementedError
 
     @property
+    def done(self) -> float:
+        """Share of the run that is done, in [0, 1], at which its schedules are read.
+
+        By images, see `RunPosition`; 0 in a run without end.
+        """
+        num_steps = self.position.num_steps
+        if num_steps == math.inf or not num_steps:
+            return 0.0
+        return self.position.step(self.global_step) / num_steps
+
+    @property
     def recipe(self) -> dict[str, Any]:
         """How this module was made and what resumes changed, in JSON values; see `recipe_of`.
 
@@ -69,23 +86,37 @@ class RunModule(LentBackboneModule):
         return recipe_of(self)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
-        """All but those of queues, which `EMAWeightAveraging` would average.
+        """All but those of queues and memory banks, which `EMAWeightAveraging` would average.
 
         ``named_buffers`` and ``state_dict`` have them.
         """
-        return (b for name, b in self.named_buffers(recurse=recurse) if ".queue." not in name)
+        return (b for name, b in self.named_buffers(recurse=recurse) if not is_stored(name))
+
+    def parameter_options(self, name: str, parameter: nn.Parameter) -> ParameterOptions:
+        """How the optimiser treats a parameter; override it for a method that sets some apart.
+
+        Args:
+            name: of the parameter within this module, e.g. ``"backbone.body.conv1.weight"``.
+            parameter: itself; biases and norms are of one dimension.
+
+        Returns:
+            What its objective says (`Objective.parameter_options`), without weight decay if it is
+            of one dimension and `decay` is ``"weights"``.
+        """
+        return default_options(self, name, parameter)
 
     def configure_optimizers(self) -> Any:
+        groups = parameter_groups(self)
         optimizer = make_optimizer(
             self.optimizer_name,
-            [parameter for parameter in self.parameters() if parameter.requires_grad],
+            groups,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             momentum=self.sgd_momentum,
             fused=not clips_gradients(self),
         )
         self._rate = RateOfRun(self)
-        scheduler = self._rate.schedule(optimizer)
+        scheduler = self._rate.schedule(optimizer, groups)
         self.settings.keep(optimizer)
         return {
             "optimizer": optimizer,
@@ -110,6 +141,8 @@ class RunModule(LentBackboneModule):
         if not self._size_search.begin_trial(self):
             check_capacity(self)
         self._rate.begin()
+        if self.position.num_steps == math.inf:
+            self._refuse_schedules()
         self._settle()
         self.settings.begin(self)
         self._losses.begin_run(self)
@@ -158,6 +191,15 @@ class RunModule(LentBackboneModule):
         self._losses.load_state_dict(made.get("losses", {}))
         self.start = made.get("recipe", {}).get("start", {})
         self.backbone.origin = trained_from(type(self).__name__, self.start)
+
+    def _refuse_schedules(self) -> None:
+        parts = [self, *self.objectives.values()]
+        for name in ("final_momentum", "final_temperature", "final_weight_decay"):
+            if any(getattr(part, name, None) is not None for part in parts):
+                raise ValueError(
+                    f"a run without end never reaches `{name}`: set `max_epochs` or `max_steps` of "
+                    "the Trainer, or leave it out"
+                )
 
     def _settle(self) -> None:
         self.settings.free, self.settings.fixed = free_settings(self), fixed_settings(self)

@@ -71,6 +71,24 @@ def read_schedule(
     return 1.0
 
 
+def cosine_between(first: float, last: float, done: float) -> float:
+    """A value that goes from `first` to `last` as half a cosine wave.
+
+    Args:
+        first: at the beginning.
+        last: at the end.
+        done: share of the run that is done, in [0, 1].
+
+    Source:
+        The momentum of Grill et al., "Bootstrap Your Own Latent" (2020), read at every step.
+
+    Example:
+        >>> [round(cosine_between(0.99, 1.0, done), 4) for done in (0.0, 0.5, 1.0)]
+        [0.99, 0.995, 1.0]
+    """
+    return last - (last - first) * (1 + math.cos(math.pi * done)) / 2
+
+
 def check_schedule(schedule: str, warmup: float, milestones: Sequence[float]) -> None:
     """Refuses what `learning_rate_factor` cannot follow.
 

@@ -10,10 +10,11 @@ from instdisc.losses import SupConLoss
 from instdisc.models import Backbone
 from instdisc.models.projector import ProjectorKind
 
-from .arguments import check_arguments
+from .arguments import check_arguments, run_arguments
 from .batch_norm import BatchNormMode
 from .objectives import Contrast, QueueDtype
 from .optimizer import OptimizerName
+from .parameter_groups import Decay
 from .pretrain import PretrainModule
 from .schedule import Schedule
 
@@ -28,6 +29,7 @@ class SupConModule(PretrainModule):
         backbone: what to train: a `Backbone`, a file as a warm start, or a timm name; see
             `PretrainModule`.
         temperature: T.
+        final_temperature: T at the end of the run, reached as a cosine; ``None``: no change.
         projector: ``"mlp"`` or ``"linear"``.
         projection_dim: width of queries and keys.
         queue_size: number of stored keys.
@@ -52,14 +54,18 @@ class SupConModule(PretrainModule):
         backbone: str | Path | Backbone = "resnet50",
         *,
         temperature: float = 0.07,
+        final_temperature: float | None = None,
         projector: ProjectorKind = "mlp",
         projection_dim: int = 128,
         queue_size: int = 64000,
         queue_dtype: QueueDtype = "float32",
         momentum: float = 0.999,
+        final_momentum: float | None = None,
         optimizer: OptimizerName = "sgd",
         learning_rate: float = 0.02,
         weight_decay: float = 1e-4,
+        final_weight_decay: float | None = None,
+        decay: Decay = "all",
         sgd_momentum: float = 0.9,
         schedule: Schedule = "cosine",
         warmup: float = 0.0125,
@@ -67,6 +73,7 @@ class SupConModule(PretrainModule):
         reference_batch: int | None = 64,
         batch_norm: BatchNormMode = "shuffled",
         batch_norm_groups: int = 8,
+        join_views: bool = False,
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
@@ -80,24 +87,13 @@ class SupConModule(PretrainModule):
             queue_size=queue_size,
             queue_dtype=queue_dtype,
             momentum=momentum,
+            final_temperature=final_temperature,
             enqueue_first=True,
             needs_labels=True,
         )
         super().__init__(
             backbone,
             {"supcon": supcon},
-            momentum=momentum,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            sgd_momentum=sgd_momentum,
-            schedule=schedule,
-            warmup=warmup,
-            milestones=milestones,
-            reference_batch=reference_batch,
-            batch_norm=batch_norm,
-            batch_norm_groups=batch_norm_groups,
-            channels_last=channels_last,
-            compile=compile,
+            **run_arguments(locals()),
         )
         self.save_hyperparameters(ignore=["backbone"])

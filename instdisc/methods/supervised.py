@@ -8,10 +8,11 @@ from pathlib import Path
 from instdisc.checkpoint import open_backbone
 from instdisc.models import Backbone
 
-from .arguments import check_arguments
+from .arguments import check_arguments, run_arguments
 from .batch_norm import BatchNormMode
 from .objectives import Classification
 from .optimizer import OptimizerName
+from .parameter_groups import Decay
 from .pretrain import PretrainModule
 from .schedule import Schedule
 
@@ -48,6 +49,8 @@ class SupervisedModule(PretrainModule):
         optimizer: OptimizerName = "sgd",
         learning_rate: float = 0.1,
         weight_decay: float = 1e-4,
+        final_weight_decay: float | None = None,
+        decay: Decay = "all",
         sgd_momentum: float = 0.9,
         schedule: Schedule = "cosine",
         warmup: float = 0.0,
@@ -55,6 +58,7 @@ class SupervisedModule(PretrainModule):
         reference_batch: int | None = None,
         batch_norm: BatchNormMode = "plain",
         batch_norm_groups: int = 8,
+        join_views: bool = False,
         channels_last: bool = False,
         compile: bool = False,
     ) -> None:
@@ -63,17 +67,6 @@ class SupervisedModule(PretrainModule):
         super().__init__(
             backbone,
             {"classes": Classification(backbone.dim, num_classes, both_views=both_views)},
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            sgd_momentum=sgd_momentum,
-            schedule=schedule,
-            warmup=warmup,
-            milestones=milestones,
-            reference_batch=reference_batch,
-            batch_norm=batch_norm,
-            batch_norm_groups=batch_norm_groups,
-            channels_last=channels_last,
-            compile=compile,
+            **run_arguments(locals()),
         )
         self.save_hyperparameters(ignore=["backbone"])

@@ -6,6 +6,7 @@ Legend: B batch, V views.
 from __future__ import annotations
 
 import copy
+import re
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +19,8 @@ from torch import Tensor
 
 from instdisc import checks
 from instdisc.methods import Contrast, PretrainModule
+from instdisc.methods.views import named_views
+from instdisc.models import MomentumEncoder
 from instdisc.types import UNKNOWN_LABEL, Bank, Views
 
 from .processes import check_two_processes
@@ -55,12 +58,14 @@ def check_method(
         ValueError: if `batch_size` does not suit the groups of its batch norm.
     """
     checks.arguments(check_method, locals(), image_size=checks.whole, batch_size=checks.whole)
+    objectives: list[Any] = list(module.objectives.values())
     least = _least_batch(module)
     batch_size = max(8, least) if batch_size is None else batch_size
     if batch_size % least:
         remedy = f"The groups of `batch_norm_groups`={module.batch_norm.groups} are of 2 or more."
         checks.refuse("batch_size", f"a multiple of {least}", batch_size, remedy)
-    batches = make_batches(4, batch_size, image_size)
+    num_views = max(2, 1 + max(view for views in named_views(objectives) for view in views))
+    batches = make_batches(4, batch_size, image_size, num_views=num_views)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         _check_two_steps(module, batches)
@@ -78,17 +83,20 @@ def _least_batch(module: PretrainModule) -> int:
     return 2 * max(1, module.batch_norm.groups) if grouped else 2
 
 
+_MOMENTUM = re.compile(r"(^|\.)momentum_(\w+)\.module\.")  # a copy, as Objective names it
+
+
 class _Recorder(Callback):
     """Notes what a run does."""
 
     def __init__(self) -> None:
         self.losses: list[Tensor] = []
         self.encoders: list[dict[str, Tensor]] = []
+        self.momenta: list[dict[str, float]] = []
         self.without_gradient: set[str] = set()
 
-    def on_before_optimizer_step(
-        self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer
-    ) -> None:
+    def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Before the module's own hook, in which an objective may leave out a parameter for a while.
         for name, parameter in pl_module.named_parameters():
             if parameter.requires_grad and parameter.grad is None:
                 self.without_gradient.add(name)
@@ -96,6 +104,13 @@ class _Recorder(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *rest: Any) -> None:
         self.losses.append(rest[0]["loss"].detach().clone())
         self.encoders.append(_snapshot(pl_module))
+        self.momenta.append(
+            {
+                name: part.momentum
+                for name, part in pl_module.named_modules()
+                if isinstance(part, MomentumEncoder)
+            }
+        )
 
 
 def _check_two_steps(module: PretrainModule, batches: Sequence[Views]) -> None:
@@ -150,18 +165,18 @@ def _check_accumulation(module: PretrainModule, batches: Sequence[Views]) -> Non
     fit(module, batches[:4], recorder, accumulate_grad_batches=2)
     if module.momentum_backbone is None:
         return
-    momentum = module.momentum_backbone.momentum
     after = recorder.encoders
     for copy_name, before, middle, end in (
         (name, start[name], after[0][name], after[1][name])
         for name in start
-        if name.startswith("momentum_backbone.") or ".momentum_projector." in name
+        if _MOMENTUM.search(name)
     ):
         original = after[1][_original(copy_name)]
         _check(
             torch.equal(before, middle),
             f"{copy_name} moved after a micro-batch: momentum is updated once per optimiser step",
         )
+        momentum = recorder.momenta[1][copy_name.split(".module.")[0]]
         expected = torch.lerp(before, original, 1 - momentum)
         _check(
             torch.allclose(end, expected, rtol=1e-6, atol=1e-8),  # m = 0.999 moves by 1e-5
@@ -211,7 +226,7 @@ def _check_bad_batches(module: PretrainModule, batches: Sequence[Views]) -> None
     images, labels, indices = batches[0]
     _refused(module, (images[0], labels), TypeError, "a tensor in place of the views")
     objectives: list[Any] = list(module.objectives.values())
-    if any(objective.needs_key for objective in objectives):
+    if max(view for views in named_views(objectives) for view in views) > 0:
         _refused(module, Views(images[:1], labels, indices), ValueError, "a single view")
     unknown = torch.full_like(labels, UNKNOWN_LABEL)
     if any(objective.needs_labels for objective in objectives):
@@ -289,9 +304,7 @@ def _snapshot(module: LightningModule) -> dict[str, Tensor]:
 
 
 def _original(name: str) -> str:
-    return name.replace("momentum_backbone.module.", "backbone.").replace(
-        ".momentum_projector.module.", ".projector."
-    )
+    return _MOMENTUM.sub(r"\1\2.", name)
 
 
 def _check(condition: bool, fault: str) -> None:

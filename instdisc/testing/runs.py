@@ -23,13 +23,15 @@ from instdisc.types import Views
 NUM_CLASSES = 4
 
 
-def make_batches(count: int, batch_size: int, image_size: int) -> list[Views]:
-    """Random batches with two views each, always the same."""
+def make_batches(
+    count: int, batch_size: int, image_size: int, *, num_views: int = 2
+) -> list[Views]:
+    """Random batches with views of each image, always the same."""
     generator = torch.Generator().manual_seed(1)
     shape = (batch_size, 3, image_size, image_size)
     return [
         Views(
-            [torch.randn(shape, generator=generator) for _ in range(2)],
+            [torch.randn(shape, generator=generator) for _ in range(num_views)],
             torch.randint(NUM_CLASSES, (batch_size,), generator=generator),
             torch.arange(number * batch_size, (number + 1) * batch_size),
         )

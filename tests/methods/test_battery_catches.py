@@ -17,9 +17,9 @@ def make(module_class=instdisc.MoCoModule, momentum=0.9):
 
 
 class PushesBeforeTheLoss(Contrast):
-    def forward(self, queries, key, labels):
-        self.queue.push(self.momentum_projector(key), labels)
-        return super().forward(queries, key, labels)
+    def forward(self, queries, keys, labels):
+        self.queue.push(self.momentum_projector(keys[1]), labels)
+        return super().forward(queries, keys, labels)
 
     def after_backward(self):
         pass

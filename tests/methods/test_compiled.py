@@ -250,7 +250,7 @@ def test_an_objective_fits_into_a_graph(graphs, monkeypatch, loss, first):
         torch.manual_seed(0)
         term = Contrast(32, loss(0.1), queue_size=24, projection_dim=16, enqueue_first=first)
         query = features.clone().requires_grad_()
-        value = (_Graph(term, False) if compile else term)([query], key, labels)
+        value = (_Graph(term, False) if compile else term)({0: query}, {1: key}, labels)
         value.backward()
         term.after_backward()
         results.append((value.detach(), query.grad, term.queue.features, term.statistics()))
@@ -260,13 +260,13 @@ def test_an_objective_fits_into_a_graph(graphs, monkeypatch, loss, first):
 
 def test_an_objective_that_breaks_runs_without(graphs):
     class BreakingTerm(Objective):
-        def forward(self, queries, key, labels):
+        def forward(self, queries, keys, labels):
             torch._dynamo.graph_break()
             return queries[0].sum()
 
     graph = _Graph(BreakingTerm(), False)
     for _ in range(2):
-        assert graph([torch.ones(2, 3)], None, torch.zeros(2)) == 6
+        assert graph({0: torch.ones(2, 3)}, {}, torch.zeros(2)) == 6
     assert graphs == []
 
 
@@ -294,7 +294,7 @@ def test_what_is_replayed(replays, size, expected, monkeypatch):
     Recorded.made = []
     monkeypatch.setattr(compiled, "_Graph", Recorded)
     passes, net, objective = CompiledPasses(), Net(), Objective()
-    monkeypatch.setattr(objective, "forward", lambda queries, key, labels: labels)
+    monkeypatch.setattr(objective, "forward", lambda queries, keys, labels: labels)
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda device: False)
     passes.begin_step(replays=replays)
     passes.encode(net, OnGPU(256, 3, size, size))

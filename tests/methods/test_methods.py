@@ -19,6 +19,7 @@ from instdisc.types import Views
 
 SMALL = {"queue_size": 40, "batch_norm_groups": 2}
 CLASSES = {"num_classes": 4}
+IMAGES = {"num_images": 32, "batch_norm_groups": 2}
 
 
 def methods(backbone="test_resnet"):
@@ -36,6 +37,17 @@ def methods(backbone="test_resnet"):
         ),
         "exemplar": instdisc.ExemplarModule(make(), **SMALL),
         "supcon": instdisc.SupConModule(make(), reference_batch=None, **SMALL),
+        "instdisc": instdisc.InstDiscModule(
+            make(), num_negatives=None, batch_norm="shuffled", **IMAGES
+        ),
+        "instdisc_nce": instdisc.InstDiscModule(
+            make(),
+            num_negatives=20,
+            estimator="nce",
+            bank_in_host_memory=True,
+            batch_norm="shuffled",
+            **IMAGES,
+        ),
         "ce_moco": instdisc.CrossEntropyMoCoModule(
             make(), both_views=True, reference_batch=None, **CLASSES, **SMALL
         ),
@@ -46,6 +58,19 @@ def methods(backbone="test_resnet"):
             make(), reference_batch=None, **CLASSES, **SMALL
         ),
         "supcon_moco": instdisc.SupConMoCoModule(make(), reference_batch=None, **SMALL),
+        "simclr": instdisc.SimCLRModule(make()),
+        "in_batch_supcon": instdisc.InBatchSupConModule(make()),
+        "in_batch_exemplar": instdisc.InBatchExemplarModule(make()),
+        "nnclr": instdisc.NNCLRModule(
+            make(), queue_size=40, hidden_dim=16, projection_dim=8, predictor_dim=16
+        ),
+        "barlow_twins": instdisc.BarlowTwinsModule(make(), hidden_dim=16, projection_dim=8),
+        "vicreg": instdisc.VICRegModule(make(), hidden_dim=16, projection_dim=8),
+        "byol": instdisc.BYOLModule(make(), hidden_dim=16, projection_dim=8),
+        "dino": instdisc.DINOModule(
+            make(), num_views=3, hidden_dim=16, projection_dim=8, num_prototypes=12
+        ),
+        "simsiam": instdisc.SimSiamModule(make(), projection_dim=16, bottleneck_dim=8),
     }
 
 
@@ -77,7 +102,8 @@ def test_battery_with_a_vit(name):
 
 
 def test_two_processes_equal_one():
-    check_two_processes(list(methods().values()), make_batches(2, 8, 32))
+    synced = instdisc.MoCoModule("test_resnet", batch_norm="sync", queue_size=40)
+    check_two_processes([*methods().values(), synced], make_batches(2, 8, 32))
 
 
 @pytest.mark.parametrize(
@@ -89,6 +115,9 @@ def test_two_processes_equal_one():
         ("ce_moco", [InstanceDiscriminationLoss]),
         ("ce_moco_same", [SameClassNegativesLoss]),
         ("supcon_moco", [InstanceDiscriminationLoss, SupConLoss]),
+        ("simclr", [InstanceDiscriminationLoss]),
+        ("in_batch_supcon", [SupConLoss]),
+        ("in_batch_exemplar", [ExemplarLoss]),
     ],
 )
 def test_each_method_has_its_losses(name, losses):
@@ -116,10 +145,10 @@ def test_two_terms_have_their_own_heads_and_queues():
 
 def test_joint_loss_is_the_weighted_sum():
     module = methods()["ce_moco"]
-    queries = [torch.randn(4, module.backbone.dim) for _ in range(2)]
-    key = torch.randn(4, module.backbone.dim)
+    queries = {view: torch.randn(4, module.backbone.dim) for view in range(2)}
+    keys = {1: torch.randn(4, module.backbone.dim)}
     labels = torch.arange(4)
-    terms = {n: o(queries, key, labels) for n, o in module.objectives.items()}
+    terms = {n: o(queries, keys, labels) for n, o in module.objectives.items()}
     total = sum(module.objectives[n].weight * term for n, term in terms.items())
     expected = terms["classes"] + 0.5 * terms["contrast"]
     torch.testing.assert_close(total, expected)
@@ -130,7 +159,7 @@ def test_supcon_finds_its_own_key_in_the_queue():
     module = methods()["supcon"]
     supcon = module.objectives["supcon"]
     features, key = torch.randn(2, 4, module.backbone.dim).unbind()
-    value = supcon([features], key, torch.arange(4))
+    value = supcon({0: features}, {1: key}, torch.arange(4))
     query, projected = supcon.projector(features), supcon.momentum_projector(key)
     bank = supcon.queue.bank()
     assert torch.equal(bank.features[:4], projected)
@@ -168,7 +197,7 @@ class TestBatchNorm:
         module.objectives["contrast"].register_forward_pre_hook(lambda _, x: seen.append(x[1]))
         batch = make_batches(1, 8, 32)[0]
         fit(module, [batch])
-        torch.testing.assert_close(seen[0][:, 0], batch.images[1].mean((1, 2, 3)))
+        torch.testing.assert_close(seen[0][1][:, 0], batch.images[1].mean((1, 2, 3)))
 
 
 class _Means(torch.nn.Module):

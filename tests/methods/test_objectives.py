@@ -61,7 +61,7 @@ def test_statistics_equal_those_of_the_whole_matrix(monkeypatch, loss_class):
     keys = F.normalize(torch.randn(50, 8), dim=1)
     contrast.queue.push(keys, torch.randint(-1, 3, (50,)))
     labels = torch.arange(6) % 3
-    contrast([torch.randn(6, 12)], torch.randn(6, 12), labels)
+    contrast({0: torch.randn(6, 12)}, {1: torch.randn(6, 12)}, labels)
     query, key, _ = contrast._last
     same = labels[:, None] == contrast.queue.bank().labels
     negatives = torch.ones_like(same) if loss_class is InstanceDiscriminationLoss else ~same

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import instdisc
+from instdisc.methods import ParameterOptions
 from instdisc.methods.optimizer import make_optimizer
 from instdisc.testing.runs import fit, make_batches
 
@@ -16,6 +17,10 @@ SETTINGS = {"learning_rate": 0.1, "weight_decay": 1e-2, "momentum": 0.9}
 def make_net():
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(3, 5, 3), nn.Conv2d(5, 4, 1), nn.Flatten(), nn.Linear(16, 2))
+
+
+def alike(net):
+    return {ParameterOptions(): list(net.parameters())}
 
 
 def train(net, optimizer, steps):
@@ -30,7 +35,7 @@ def train(net, optimizer, steps):
 def test_steps_are_those_of_the_plain_form(name):
     nets = make_net(), make_net()
     for net, fused in zip(nets, (True, False), strict=True):
-        optimizer = make_optimizer(name, list(net.parameters()), fused=fused, **SETTINGS)
+        optimizer = make_optimizer(name, alike(net), fused=fused, **SETTINGS)
         assert bool(optimizer.param_groups[0]["fused"]) == fused
         train(net, optimizer, range(4))
     torch.testing.assert_close(*(net.state_dict() for net in nets))
@@ -42,12 +47,12 @@ def test_steps_are_those_of_the_plain_form(name):
 def test_a_run_goes_on_in_another_form(name, before, after, format):
     """With another optimiser form and memory format than its checkpoint has."""
     whole, first = make_net(), make_net()
-    train(whole, make_optimizer(name, list(whole.parameters()), **SETTINGS), range(6))
-    begun = make_optimizer(name, list(first.parameters()), fused=before, **SETTINGS)
+    train(whole, make_optimizer(name, alike(whole), **SETTINGS), range(6))
+    begun = make_optimizer(name, alike(first), fused=before, **SETTINGS)
     train(first, begun, range(3))
     second = make_net().to(memory_format=format)
     second.load_state_dict(first.state_dict())
-    rest = make_optimizer(name, list(second.parameters()), fused=after, **SETTINGS)
+    rest = make_optimizer(name, alike(second), fused=after, **SETTINGS)
     saved = copy.deepcopy(begun.state_dict())
     rest.load_state_dict(saved)
     assert bool(rest.param_groups[0]["fused"]) == after
@@ -59,7 +64,7 @@ def test_a_run_goes_on_in_another_form(name, before, after, format):
 
 
 def test_lars_has_one_form():
-    optimizer = make_optimizer("lars", list(make_net().parameters()), fused=True, **SETTINGS)
+    optimizer = make_optimizer("lars", alike(make_net()), fused=True, **SETTINGS)
     assert "fused" not in optimizer.defaults
 
 
@@ -81,7 +86,7 @@ def lars_steps(net, steps, *, learning_rate, weight_decay, momentum):
 
 def test_lars_takes_the_steps_of_its_formula():
     net, reference = make_net(), make_net().double()
-    train(net, make_optimizer("lars", list(net.parameters()), **SETTINGS), range(20))
+    train(net, make_optimizer("lars", alike(net), **SETTINGS), range(20))
     lars_steps(reference, range(20), **SETTINGS)
     start = make_net().state_dict()
     for name, weights in net.state_dict().items():
@@ -94,7 +99,7 @@ def test_lars_takes_the_steps_of_its_formula():
 def test_lars_decays_what_has_no_gradient_as_sgd_does():
     weights = nn.Parameter(torch.ones(3))
     weights.grad = torch.zeros(3)
-    make_optimizer("lars", [weights], **SETTINGS).step()
+    make_optimizer("lars", {ParameterOptions(): [weights]}, **SETTINGS).step()
     torch.testing.assert_close(weights.detach(), torch.full((3,), 1 - 0.1 * 1e-2))
 
 
@@ -109,7 +114,7 @@ def test_a_run_of_lightlys_lars_goes_on():
     train(whole, lightlys(whole), range(6))
     begun = lightlys(first)
     train(first, begun, range(3))
-    rest = make_optimizer("lars", list(first.parameters()), **SETTINGS)
+    rest = make_optimizer("lars", alike(first), **SETTINGS)
     rest.load_state_dict(copy.deepcopy(begun.state_dict()))
     assert "trust_coefficient" not in rest.param_groups[0]
     train(first, rest, range(3, 6))
@@ -140,7 +145,5 @@ def test_gradients_are_clipped_in_mixed_precision(optimizer, clip):
 
 def test_lars_leaves_the_limits_of_the_compiler_as_they_are():
     limit = torch._dynamo.config.recompile_limit
-    make_optimizer(
-        "lars", [nn.Parameter(torch.ones(2))], learning_rate=0.1, weight_decay=0, momentum=0.9
-    )
+    make_optimizer("lars", {ParameterOptions(): [nn.Parameter(torch.ones(2))]}, **SETTINGS)
     assert torch._dynamo.config.recompile_limit == limit

@@ -27,6 +27,10 @@ METHODS = {
     ),
     "exemplar": lambda: instdisc.ExemplarModule("test_resnet", **SMALL),
     "supcon": lambda: instdisc.SupConModule("test_resnet", reference_batch=None, **SMALL),
+    "instdisc": lambda: instdisc.InstDiscModule("test_resnet", num_images=40, num_negatives=None),
+    "instdisc_sampled": lambda: instdisc.InstDiscModule(
+        "test_resnet", num_images=40, num_negatives=20, estimator="nce"
+    ),
     "ce_moco": lambda: instdisc.CrossEntropyMoCoModule(
         "test_resnet", num_classes=4, negatives="same_class", reference_batch=None, **SMALL
     ),

@@ -32,6 +32,11 @@ def batch() -> dict:
 
 FEATURES = tensor().also(width=lambda good: good[:, 1:], rows=lambda good: good[1:])
 
+TWO_VIEWS = {
+    "barlow_twins": ["redundancy_weight"],
+    "vicreg": ["invariance_weight", "variance_weight", "covariance_weight"],
+}
+
 CALLS = [
     *(Call(f"instdisc.losses.{name}", lambda: {"temperature": 0.1}) for name in LOSSES),
     Call(
@@ -78,6 +83,31 @@ CALLS = [
             "features": sequence(FEATURES).also(single=lambda good: good[:1]),
             "labels": LABELS.also(other_length=lambda good: good[1:]),
         },
+    ),
+    *(
+        Call(
+            f"instdisc.losses.{name}_loss",
+            lambda: {"first": unit(4), "second": unit(4)},
+            {
+                "first": tensor(),
+                "second": FEATURES,
+                **dict.fromkeys(weights, NOT_NEGATIVE),
+            },
+        )
+        for name, weights in TWO_VIEWS.items()
+    ),
+    Call(
+        "instdisc.losses.distillation_loss",
+        lambda: {"logits": [unit(4)] * 3, "targets": [unit(4).softmax(1)] * 2},
+        {
+            "logits": sequence(FEATURES).also(single=lambda good: good[:1]),
+            "targets": sequence(FEATURES).also(too_many=lambda good: [*good, *good]),
+        },
+    ),
+    Call(
+        "instdisc.losses.match_in_batch",
+        lambda: {"query": unit(4), "key": unit(4), "temperature": 0.1},
+        {"query": tensor(), "key": FEATURES},
     ),
     Call(
         "instdisc.losses.same_class",

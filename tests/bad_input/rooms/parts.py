@@ -19,6 +19,11 @@ def moco() -> MoCoModule:
 CALLS = [
     Call("instdisc.distributed.gather", lambda: {"tensor": torch.ones(2)}, {"tensor": TENSOR}),
     Call(
+        "instdisc.distributed.gather_with_gradient",
+        lambda: {"tensor": torch.ones(2)},
+        {"tensor": TENSOR},
+    ),
+    Call(
         "instdisc.distributed.gather_uneven", lambda: {"tensor": torch.ones(2)}, {"tensor": TENSOR}
     ),
     Call(

@@ -1,17 +1,15 @@
-"""The terms of a total loss, each with all it owns.
+"""Contrast of queries with a queue of keys, as a term of a total loss.
 
 Legend: B batch on this process, W processes, D width of the projection, K queue length.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from instdisc.checks import whole
 from instdisc.distributed import gather, world_size
@@ -19,130 +17,13 @@ from instdisc.losses import ContrastiveLoss
 from instdisc.losses.sweep import slices
 from instdisc.models import FeatureQueue, MomentumEncoder, Projector
 from instdisc.models.projector import ProjectorKind
-from instdisc.types import UNKNOWN_LABEL, Bank
+from instdisc.types import Bank
 
-from .arguments import check_arguments
+from ..arguments import check_arguments
+from ..schedule import cosine_between
+from .objective import Objective
 
 QueueDtype = Literal["float32", "bfloat16"]
-
-
-class Objective(nn.Module):
-    """One term of a method's loss; subclass it to add a term of another kind.
-
-    Args:
-        weight: by what the term is multiplied in the total.
-
-    Attributes:
-        needs_key: whether `forward` wants the key features of the second view.
-        needs_labels: whether every image must have a known class.
-        num_queries: how many views the query encoder must see.
-
-    Raises:
-        TypeError: if `weight` is no number.
-        ValueError: if `weight` is negative or not finite.
-    """
-
-    needs_key = False
-    needs_labels = False
-    num_queries = 1
-
-    def __init__(self, *, weight: float = 1.0) -> None:
-        super().__init__()
-        check_arguments(Objective.__init__, locals())
-        self.weight = weight
-
-    def forward(self, queries: Sequence[Tensor], key: Tensor | None, labels: Tensor) -> Tensor:
-        """The unweighted term.
-
-        Args:
-            queries: for each view that the query encoder saw, its backbone features ``(B, dim)``.
-            key: ``(B, dim)`` features of the momentum backbone for the second view, or ``None``.
-            labels: ``(B,)`` int64.
-
-        Returns:
-            Scalar.
-        """
-        raise NotImplementedError
-
-    def check_batch(self, labels: Tensor) -> None:
-        """Refuses a batch that this term cannot use; called now and then where labels are on a GPU.
-
-        Raises:
-            ValueError: if a label is unknown and `needs_labels`.
-        """
-        if self.needs_labels and bool((labels == UNKNOWN_LABEL).any()):
-            raise ValueError(
-                f"{type(self).__name__} needs a class for every image, but "
-                f"{int((labels == UNKNOWN_LABEL).sum())} of {len(labels)} `labels` in this batch "
-                "are -1 (unknown). Sort the images into class folders, or pretrain with "
-                "MoCoModule, which needs none."
-            )
-
-    def after_backward(self) -> None:
-        """Called once per micro-batch, when its gradients are computed."""
-
-    def after_step(self) -> None:
-        """Called once per optimiser step."""
-
-    def statistics(self) -> dict[str, Tensor]:
-        """Scalars that describe the last batch, before its keys are pushed; for monitors."""
-        return {}
-
-
-def weighted_sum(terms: Sequence[tuple[float, Tensor]]) -> Tensor:
-    """The total of ``(weight, term)``, without a kernel for a weight of 1 or a sum of one term."""
-    return functools.reduce(
-        torch.add, [term if weight == 1 else weight * term for weight, term in terms]
-    )
-
-
-class Classification(Objective):
-    """Softmax cross-entropy with a linear classifier.
-
-    Args:
-        dim: width of the features.
-        num_classes: number of classes, at least 2.
-        both_views: classify two views of each image instead of one.
-        weight: by what the term is multiplied in the total.
-
-    Raises:
-        TypeError: if an argument is of another type.
-        ValueError: if `num_classes` is below 2, or another argument out of range.
-    """
-
-    needs_labels = True
-
-    def __init__(
-        self, dim: int, num_classes: int, *, both_views: bool = False, weight: float = 1.0
-    ) -> None:
-        super().__init__(weight=weight)
-        check_arguments(Classification.__init__, locals())
-        whole("dim", dim)
-        self.num_queries = 2 if both_views else 1
-        self.classifier = nn.Linear(dim, num_classes)
-        self._accuracy: Tensor | None = None
-
-    def forward(self, queries: Sequence[Tensor], key: Tensor | None, labels: Tensor) -> Tensor:
-        features = torch.cat(list(queries[: self.num_queries]))
-        labels = labels.repeat(self.num_queries)
-        logits = self.classifier(features).float()
-        self._accuracy = (logits.detach().argmax(1) == labels).float().mean()
-        return F.cross_entropy(logits, labels)
-
-    def check_batch(self, labels: Tensor) -> None:
-        super().check_batch(labels)
-        lowest, highest = int(labels.min()), int(labels.max())
-        if lowest < 0:
-            raise ValueError(f"`labels` must be classes from 0 on, got {lowest}")
-        num_classes = self.classifier.out_features
-        if highest >= num_classes:
-            raise ValueError(
-                f"`labels` must be below the number of classes, but label {highest} is outside "
-                f"`num_classes`={num_classes}. Set it to the number of classes of the data set."
-            )
-
-    def statistics(self) -> dict[str, Tensor]:
-        return {} if self._accuracy is None else {"accuracy": self._accuracy}
 
 
 class Contrast(Objective):
@@ -156,6 +37,8 @@ class Contrast(Objective):
         queue_size: K; not below the global batch.
         queue_dtype: of the stored keys, ``"float32"`` or ``"bfloat16"``; see `FeatureQueue`.
         momentum: m of the momentum projector.
+        final_temperature: T at the end of the run, reached as a cosine from the loss's; ``None``:
+            T does not change.
         enqueue_first: push the batch's keys before the loss is computed, as Islam et al. do for
             SupCon, so that the own key is found in the queue. Else they are pushed after the
             backward pass and never stand among their own negatives.
@@ -167,7 +50,8 @@ class Contrast(Objective):
         ValueError: if an argument is out of range.
     """
 
-    needs_key = True
+    keys = (1,)
+    _sharpness: Tensor
 
     def __init__(
         self,
@@ -179,6 +63,7 @@ class Contrast(Objective):
         queue_size: int = 65536,
         queue_dtype: QueueDtype = "float32",
         momentum: float = 0.999,
+        final_temperature: float | None = None,
         enqueue_first: bool = False,
         needs_labels: bool = False,
         weight: float = 1.0,
@@ -191,22 +76,44 @@ class Contrast(Objective):
         self.momentum_projector = MomentumEncoder(self.projector, momentum)
         dtype: torch.dtype = getattr(torch, queue_dtype)
         self.queue = FeatureQueue(queue_size, projection_dim, dtype=dtype)
+        self.final_temperature = final_temperature
+        # First T over T of now: similarities of queries so scaled are those at T of now, and a loss
+        # has no number that changes.
+        self.register_buffer("_sharpness", torch.ones(()), persistent=False)
         self.enqueue_first = enqueue_first
         self.needs_labels = needs_labels
         self._last: tuple[Tensor, Tensor, Tensor] | None = None  # query, key, labels
 
-    def forward(self, queries: Sequence[Tensor], key: Tensor | None, labels: Tensor) -> Tensor:
-        if key is None:
-            raise ValueError("`key` must be the (B, dim) features of the second view, got None")
+    def forward(
+        self, queries: Mapping[int, Tensor], keys: Mapping[int, Tensor], labels: Tensor
+    ) -> Tensor:
         query = self.projector(queries[0])  # (B, D)
-        key = self.momentum_projector(key)  # (B, D)
+        key = self.momentum_projector(keys[1])  # (B, D)
         self._last = (query.detach(), key, labels)
+        if self.final_temperature is not None:
+            query = query * self._sharpness
         if self.enqueue_first:
             self._push(key, labels)
             loss: Tensor = self.loss(query, None, self.queue.bank(), labels)
         else:
             loss = self.loss(query, key, self.queue.bank(), labels)
         return loss
+
+    def begin_batch(self, indices: Tensor | None, done: float) -> None:
+        if self.final_temperature is not None:
+            first = self.loss.temperature
+            self._sharpness.fill_(first / cosine_between(first, self.final_temperature, done))
+
+    @property
+    def largest_batch(self) -> int | None:
+        return self.queue.size
+
+    def structure(self) -> dict[str, Any]:
+        return {
+            "queue_size": self.queue.size,
+            "projection_dim": self.queue.features.shape[1],
+            "projector": "mlp" if len(self.projector.layers) > 1 else "linear",
+        }
 
     def check_batch(self, labels: Tensor) -> None:
         super().check_batch(labels)
