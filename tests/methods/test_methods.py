@@ -50,6 +50,7 @@ def methods(backbone="test_resnet"):
         "in_batch_supcon": instdisc.InBatchSupConModule(make()),
         "in_batch_exemplar": instdisc.InBatchExemplarModule(make()),
         "byol": instdisc.BYOLModule(make(), hidden_dim=16, projection_dim=8),
+        "moco_v3": instdisc.MoCoV3Module(make(), hidden_dim=16, projection_dim=8),
         "simsiam": instdisc.SimSiamModule(make(), projection_dim=16, bottleneck_dim=8),
     }
 

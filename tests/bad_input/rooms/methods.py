@@ -38,6 +38,7 @@ METHODS = {
     "InBatchSupConModule": ({}, VIEWS),
     "InBatchExemplarModule": ({}, VIEWS),
     "BYOLModule": (HEADS, {}),
+    "MoCoV3Module": (HEADS, {}),
     "SimSiamModule": ({"projection_dim": 8, "bottleneck_dim": 4}, {}),
     "BarlowTwinsModule": (HEADS, {**REDUNDANCY, "bias_rate": NOT_NEGATIVE}),
     "VICRegModule": (HEADS, VARIANCE),
@@ -95,7 +96,11 @@ CALLS = [
     *(
         Call(
             f"instdisc.methods.{name}",
-            lambda: {"projector": MLP(8, (8, 4)), "predictor": MLP(4, (8, 4))},
+            lambda more=more: {
+                "projector": MLP(8, (8, 4)),
+                "predictor": MLP(4, (8, 4)),
+                **more,
+            },
             {
                 "projector": OBJECT,
                 "predictor": OBJECT.also(
@@ -106,7 +111,11 @@ CALLS = [
                 "weight": NOT_NEGATIVE,
             },
         )
-        for name in ("Prediction", "CosinePrediction")
+        for name, more in {
+            "Prediction": {},
+            "CosinePrediction": {},
+            "PredictedContrast": {"loss": SupConLoss(0.1)},
+        }.items()
     ),
     Call(
         "instdisc.methods.learning_rate_factor",
