@@ -70,6 +70,7 @@ def methods(backbone="test_resnet"):
         "dino": instdisc.DINOModule(
             make(), num_views=3, hidden_dim=16, projection_dim=8, num_prototypes=12
         ),
+        "moco_v3": instdisc.MoCoV3Module(make(), hidden_dim=16, projection_dim=8),
         "simsiam": instdisc.SimSiamModule(make(), projection_dim=16, bottleneck_dim=8),
     }
 

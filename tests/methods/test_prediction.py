@@ -6,9 +6,11 @@ Legend: B images, D width.
 import pytest
 import torch
 from pytorch_lightning import Callback
+from torch.nn import functional as F
 
 import instdisc
-from instdisc.methods import CosinePrediction, Prediction
+from instdisc.losses import ExemplarLoss, InstanceDiscriminationLoss
+from instdisc.methods import CosinePrediction, PredictedContrast, Prediction
 from instdisc.models import MLP
 from instdisc.testing.runs import fit, make_batches
 
@@ -70,6 +72,59 @@ def test_simsiam_equals_a_loop():
     targets = [term.projector(queries[view]).detach() for view in range(2)]
     expected = naive(term, queries, targets, lambda p, t: -cosine(p, t) / 2)
     check_equal(term, term(queries, {}, LABELS), expected, queries)
+
+
+def contrast_by_loop(term, queries, targets, temperature, attends=lambda i, j: True):
+    """2 T times the cross-entropies of both directions; `attends` says which keys are looked at."""
+    predictions = [term.predictor(term.projector(queries[view])) for view in range(2)]
+    total = 0
+    for view in range(2):
+        for i in range(IMAGES):
+            scores = [
+                cosine(predictions[view][i], targets[1 - view][j]) / temperature
+                for j in range(IMAGES)
+                if i == j or attends(i, j)
+            ]
+            own = cosine(predictions[view][i], targets[1 - view][i]) / temperature
+            total += 2 * temperature * (sum(s.exp() for s in scores).log() - own) / IMAGES
+    return total
+
+
+def test_moco_v3_equals_a_loop():
+    term = make(PredictedContrast, loss=InstanceDiscriminationLoss(0.2))
+    queries, keys = features(), features(2)
+    targets = [term.momentum_projector.module(keys[view]).detach() for view in range(2)]
+    expected = contrast_by_loop(term, queries, targets, 0.2)
+    check_equal(term, term(queries, keys, LABELS), expected, queries)
+
+
+def test_exemplar_moco_v3_leaves_the_class_out():
+    term = make(PredictedContrast, loss=ExemplarLoss(0.5))
+    queries, keys, labels = features(), features(2), LABELS % 2
+    targets = [term.momentum_projector.module(keys[view]).detach() for view in range(2)]
+    expected = contrast_by_loop(term, queries, targets, 0.5, lambda i, j: labels[i] != labels[j])
+    check_equal(term, term(queries, keys, labels), expected, queries)
+
+
+@pytest.mark.parametrize(("temperature", "start"), [(1.0, 33.27), (0.2, 6.65)])
+def test_moco_v3_begins_at_4_temperatures_times_the_log_of_the_batch(temperature, start):
+    term = make(PredictedContrast, loss=InstanceDiscriminationLoss(temperature))
+    alike = F.normalize(torch.ones(4096, 2), dim=1)  # nothing can be told apart
+    value = 2 * term.compare(alike, alike, torch.zeros(4096).long())
+    assert value.item() == pytest.approx(start, abs=0.01)
+
+
+def test_accuracy_of_moco_v3():
+    """Where the heads pass on what they get: of two of three images right, all keys known."""
+    term = make(PredictedContrast, loss=InstanceDiscriminationLoss(1.0))
+    term.projector = term.predictor = term.momentum_projector = torch.nn.Identity()
+    keys = torch.eye(DIM, dtype=torch.float64)[:3]
+    queries = keys[[0, 2, 2]]
+    term({0: queries, 1: queries}, {0: keys, 1: keys}, torch.arange(3))
+    statistics = term.statistics()
+    assert statistics["accuracy"] == pytest.approx(2 / 3)
+    assert statistics["similarity"] == pytest.approx(2 / 3)
+    assert statistics["negative_similarity"] == pytest.approx(1 / 6)
 
 
 def test_byol_is_4_and_4_times_simsiam():

@@ -110,6 +110,21 @@ CALLS = [
         {"query": tensor(), "key": FEATURES},
     ),
     Call(
+        "instdisc.losses.contrast_with_keys",
+        lambda: {
+            "loss": SupConLoss(0.1),
+            "query": unit(4),
+            "key": unit(4),
+            "labels": torch.arange(4),
+        },
+        {
+            "query": FEATURES,
+            "key": FEATURES,
+            "labels": LABELS.also(other_length=lambda good: good[1:]),
+        },
+        says={"query": "query"},
+    ),
+    Call(
         "instdisc.losses.same_class",
         lambda: {"labels": torch.arange(4), "bank_labels": torch.arange(16)},
         {

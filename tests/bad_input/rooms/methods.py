@@ -43,6 +43,7 @@ METHODS = {
     "NNCLRModule": ({**QUEUE, **HEADS, "predictor_dim": 8}, {}),
     "BYOLModule": (HEADS, {}),
     "DINOModule": ({**HEADS, "num_prototypes": 8}, DISTILLATION),
+    "MoCoV3Module": (HEADS, {}),
     "SimSiamModule": ({"projection_dim": 8, "bottleneck_dim": 4}, {}),
     "BarlowTwinsModule": (HEADS, {**REDUNDANCY, "bias_rate": NOT_NEGATIVE}),
     "VICRegModule": (HEADS, VARIANCE),
@@ -116,7 +117,11 @@ CALLS = [
     *(
         Call(
             f"instdisc.methods.{name}",
-            lambda: {"projector": MLP(8, (8, 4)), "predictor": MLP(4, (8, 4))},
+            lambda more=more: {
+                "projector": MLP(8, (8, 4)),
+                "predictor": MLP(4, (8, 4)),
+                **more,
+            },
             {
                 "projector": OBJECT,
                 "predictor": OBJECT.also(
@@ -127,7 +132,11 @@ CALLS = [
                 "weight": NOT_NEGATIVE,
             },
         )
-        for name in ("Prediction", "CosinePrediction")
+        for name, more in {
+            "Prediction": {},
+            "CosinePrediction": {},
+            "PredictedContrast": {"loss": SupConLoss(0.1)},
+        }.items()
     ),
     Call(
         "instdisc.methods.learning_rate_factor",
