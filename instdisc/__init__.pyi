@@ -33,6 +33,8 @@ from .methods import InBatchExemplarModule as InBatchExemplarModule
 from .methods import InBatchSupConModule as InBatchSupConModule
 from .methods import InstDiscModule as InstDiscModule
 from .methods import MoCoModule as MoCoModule
+from .methods import MoCoV3Module as MoCoV3Module
+from .methods import NNCLRModule as NNCLRModule
 from .methods import PretrainModule as PretrainModule
 from .methods import SimCLRModule as SimCLRModule
 from .methods import SimSiamModule as SimSiamModule

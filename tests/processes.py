@@ -20,7 +20,7 @@ def run_on_processes(function, folder, count=2):
         process.start()
     try:
         for process in ranks:
-            process.join(300)
+            process.join(600)
             assert process.exitcode == 0
     finally:
         for process in ranks:  # one that waits for another that failed

@@ -62,6 +62,8 @@ def distillation_loss(logits: Sequence[Tensor], targets: Sequence[Tensor]) -> Te
 
 
 def _check(logits: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
+    if isinstance(logits, Sequence) and len(logits) < 2:
+        refuse("logits", "of at least 2 views", logits)
     for name, views in (("logits", logits), ("targets", targets)):
         if not isinstance(views, Sequence):
             refuse(name, "a sequence of tensors, one for each view", views, kind=TypeError)
@@ -70,8 +72,6 @@ def _check(logits: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
             if view.shape != logits[0].shape:
                 rule = f"{tuple(logits[0].shape)} like `logits[0]`"
                 refuse(f"{name}[{number}]", rule, view, "Row i of each view is of image i.")
-    if len(logits) < 2:
-        refuse("logits", "of at least 2 views", logits)
     if not 1 <= len(targets) <= len(logits):
         refuse("targets", f"of 1 to {len(logits)} views, as many as `logits`", targets)
     if 0 in logits[0].shape:

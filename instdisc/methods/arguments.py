@@ -29,6 +29,7 @@ _RULES: dict[str, Callable[[str, Any], Any]] = {
     "num_images": functools.partial(whole, at_least=2),
     "num_negatives": whole,
     "projection_dim": whole,
+    "predictor_dim": whole,
     "redundancy_weight": not_negative,
     "bias_rate": not_negative,
     "invariance_weight": not_negative,

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from instdisc.checkpoint import open_backbone
-from instdisc.models import Backbone
+from instdisc.models import MLP, Backbone
 
 from .arguments import check_arguments, run_arguments
 from .batch_norm import BatchNormMode
@@ -77,9 +77,7 @@ class BarlowTwinsModule(PretrainModule):
         check_arguments(BarlowTwinsModule.__init__, locals())
         backbone = open_backbone(backbone)
         term = BarlowTwins(
-            backbone.dim,
-            hidden_dim=hidden_dim,
-            projection_dim=projection_dim,
+            MLP(backbone.dim, (hidden_dim, hidden_dim, projection_dim), last_bias=False),
             redundancy_weight=redundancy_weight,
         )
         super().__init__(backbone, {"barlow_twins": term}, **run_arguments(locals()))

@@ -32,8 +32,8 @@ class DINOModule(PretrainModule):
     """DINO: the views of an image are to agree with what a slow teacher says of its large views.
 
     The first two views are large and seen by student and teacher, the others by the student alone,
-    all views of a size in one pass. The augmentation belongs to the data: `multi_crop` makes such
-    views.
+    all views of a size in one pass. The augmentation belongs to the data: the views ``dino`` and,
+    for residual networks, ``dino_resnet``.
 
     A backbone may drop paths (``Backbone(name, drop_path_rate=0.1)``, the paper's for vision
     transformers): the student's are dropped, the teacher's never. A vision transformer that is to

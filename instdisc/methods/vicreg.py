@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from instdisc.checkpoint import open_backbone
-from instdisc.models import Backbone
+from instdisc.models import MLP, Backbone
 
 from .arguments import check_arguments, run_arguments
 from .batch_norm import BatchNormMode
@@ -73,9 +73,7 @@ class VICRegModule(PretrainModule):
         check_arguments(VICRegModule.__init__, locals())
         backbone = open_backbone(backbone)
         term = VICReg(
-            backbone.dim,
-            hidden_dim=hidden_dim,
-            projection_dim=projection_dim,
+            MLP(backbone.dim, (hidden_dim, hidden_dim, projection_dim), bias=True, last_bias=False),
             invariance_weight=invariance_weight,
             variance_weight=variance_weight,
             covariance_weight=covariance_weight,

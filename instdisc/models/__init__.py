@@ -9,6 +9,7 @@ from .grouped_norm import split_batch_norm as split_batch_norm
 from .memory_bank import MemoryBank as MemoryBank
 from .mlp import MLP as MLP
 from .momentum import MomentumEncoder as MomentumEncoder
+from .patch_projection import freeze_patch_projection as freeze_patch_projection
 from .projector import Projector as Projector
 from .prototypes import PrototypeHead as PrototypeHead
 from .queue import FeatureQueue as FeatureQueue

@@ -61,7 +61,15 @@ def methods(backbone="test_resnet"):
         "simclr": instdisc.SimCLRModule(make()),
         "in_batch_supcon": instdisc.InBatchSupConModule(make()),
         "in_batch_exemplar": instdisc.InBatchExemplarModule(make()),
+        "nnclr": instdisc.NNCLRModule(
+            make(), queue_size=40, hidden_dim=16, projection_dim=8, predictor_dim=16
+        ),
+        "barlow_twins": instdisc.BarlowTwinsModule(make(), hidden_dim=16, projection_dim=8),
+        "vicreg": instdisc.VICRegModule(make(), hidden_dim=16, projection_dim=8),
         "byol": instdisc.BYOLModule(make(), hidden_dim=16, projection_dim=8),
+        "dino": instdisc.DINOModule(
+            make(), num_views=3, hidden_dim=16, projection_dim=8, num_prototypes=12
+        ),
         "simsiam": instdisc.SimSiamModule(make(), projection_dim=16, bottleneck_dim=8),
     }
 

@@ -8,6 +8,7 @@ import torch
 import instdisc
 from instdisc.losses import barlow_twins_loss, vicreg_loss
 from instdisc.methods import BarlowTwins, VICReg
+from instdisc.models import MLP
 from instdisc.testing.runs import fit, make_batches
 
 HEAD = {"hidden_dim": 32, "projection_dim": 16}
@@ -17,7 +18,7 @@ MODULES = [instdisc.BarlowTwinsModule, instdisc.VICRegModule]
 
 def make_term(kind, **options):
     torch.manual_seed(0)
-    return kind(8, **HEAD, **options), {view: torch.randn(6, 8) for view in (0, 1)}
+    return kind(MLP(8, (32, 32, 16)), **options), {view: torch.randn(6, 8) for view in (0, 1)}
 
 
 @pytest.mark.parametrize(("kind", "loss"), TERMS)
@@ -28,7 +29,8 @@ def test_term_is_the_loss_of_the_projections(kind, loss):
     torch.testing.assert_close(value, loss(*projections))
     value.backward()
     assert all(p.grad is not None for p in term.parameters())
-    weights = {name: 2.0 for name in inspect.signature(kind).parameters if name.endswith("_weight")}
+    names = inspect.signature(loss).parameters
+    weights = {name: 2.0 for name in names if name.endswith("_weight")}
     for name, factor in weights.items():
         setattr(term, name, factor)
     torch.testing.assert_close(term(queries, {}, torch.zeros(6)), loss(*projections, **weights))

@@ -59,6 +59,7 @@ MOCO_V3 = "Chen, Xie and He (2021), MoCo v3, their code"
 BARLOW = "Zbontar et al. (2021), Barlow Twins, their code"
 VICREG = "Bardes et al. (2022), VICReg, their code"
 DINO = "Caron et al. (2021), DINO, their code"
+NNCLR = "Dwibedi et al. (2021), NNCLR"
 KHOSLA = "Khosla et al. (2020), SupContrast, their code"
 ZHAO = "Zhao et al. (2021)"
 ISLAM = "Islam et al. (2021), their code"
@@ -77,6 +78,7 @@ NATURAL_ADVERSARIAL = "Hendrycks et al. (2021), natural-adv-examples"
 _VIEWS = "tests/published/test_views.py::"
 _PRETRAINING = "tests/published/test_pretraining.py::"
 _PREDICTION = "tests/published/test_prediction.py::"
+_IN_BATCH = "tests/published/test_in_batch.py::"
 _CLASSIFICATION = "tests/published/test_classification.py::"
 _DENSE = "tests/published/test_dense.py::"
 _RECIPES = "tests/published/test_recipes.py::"
@@ -588,6 +590,138 @@ PRETRAINING = [
         "queue, label of a random key",
         *("instdisc/types.py", "UNKNOWN_LABEL = «-1»", "0", ISLAM),
         f"{_PRETRAINING}test_projector_and_queue",
+    ),
+]
+
+_SIMCLR_MODULE = "instdisc/methods/simclr.py"
+_SUPCON_IN_BATCH = "instdisc/methods/in_batch_supcon.py"
+_NNCLR = "instdisc/methods/nnclr.py"
+
+IN_BATCH = [
+    Value(
+        "SimCLR, temperature",
+        *(_SIMCLR_MODULE, "temperature: float = «0.1»", "0.5", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, learning rate",
+        *(_SIMCLR_MODULE, "learning_rate: float = «0.3»", "0.1", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, images of the rate",
+        *(_SIMCLR_MODULE, "reference_batch: int | None = «256»", "512", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, weight decay",
+        *(_SIMCLR_MODULE, " weight_decay: float = «1e-4»", "1e-6", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, what decays",
+        *(_SIMCLR_MODULE, 'decay: Decay = "«weights»"', "all", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, optimiser",
+        *(_SIMCLR_MODULE, 'optimizer: OptimizerName = "«lars»"', "sgd", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, warm-up",
+        *(_SIMCLR_MODULE, "warmup: float = «0.1»", "0.01", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, width of projections",
+        *(_SIMCLR_MODULE, "projection_dim: int = «128»", "256", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, views that pass together",
+        *(_SIMCLR_MODULE, "join_views: bool = «True»", "False", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, last norm",
+        *(_SIMCLR_MODULE, 'last_norm="«scale»"', "affine", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SupCon in a batch, temperature",
+        *(_SUPCON_IN_BATCH, "temperature: float = «0.1»", "0.07", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "SupCon in a batch, learning rate times T / 0.07",
+        *(_SUPCON_IN_BATCH, "learning_rate: float = «0.714»", "0.5", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "SupCon in a batch, images of the rate",
+        *(_SUPCON_IN_BATCH, "reference_batch: int | None = «1024»", "256", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "SupCon in a batch, weight decay over T / 0.07",
+        *(_SUPCON_IN_BATCH, " weight_decay: float = «7e-5»", "1e-4", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "SupCon in a batch, warm-up",
+        *(_SUPCON_IN_BATCH, "warmup: float = «0.01»", "0.1", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "SupCon in a batch, width of projections",
+        *(_SUPCON_IN_BATCH, "projection_dim: int = «128»", "256", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "SupCon in a batch, views that pass together",
+        *(_SUPCON_IN_BATCH, "join_views: bool = «True»", "False", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "NNCLR, temperature",
+        *(_NNCLR, "temperature: float = «0.1»", "0.2", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, queue",
+        *(_NNCLR, "queue_size: int = «98304»", "65536", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, learning rate",
+        *(_NNCLR, "learning_rate: float = «0.3»", "0.4", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, weight decay",
+        *(_NNCLR, " weight_decay: float = «1e-6»", "1e-4", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, warm-up",
+        *(_NNCLR, "warmup: float = «0.01»", "0.1", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, hidden width",
+        *(_NNCLR, "hidden_dim: int = «2048»", "4096", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, width of projections",
+        *(_NNCLR, "projection_dim: int = «256»", "128", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, hidden width of the predictor",
+        *(_NNCLR, "predictor_dim: int = «4096»", "2048", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
     ),
 ]
 

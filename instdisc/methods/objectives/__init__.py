@@ -6,9 +6,11 @@ from .contrast import Contrast as Contrast
 from .contrast import QueueDtype as QueueDtype
 from .in_batch import InBatchContrast as InBatchContrast
 from .memory_bank_contrast import MemoryBankContrast as MemoryBankContrast
+from .neighbour import NeighbourContrast as NeighbourContrast
 from .objective import Objective as Objective
 from .objective import ParameterOptions as ParameterOptions
 from .objective import is_stored as is_stored
+from .predicted_contrast import PredictedContrast as PredictedContrast
 from .prediction import CosinePrediction as CosinePrediction
 from .prediction import Prediction as Prediction
 from .sampled_contrast import Estimator as Estimator

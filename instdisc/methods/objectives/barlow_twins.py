@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from instdisc.checks import whole
 from instdisc.losses.barlow_twins import BarlowTwinsTerms, barlow_twins_terms
-from instdisc.models import MLP
 
 from ..arguments import check_arguments
+from .in_batch import linear_widths
 from .objective import Objective
 
 
@@ -24,15 +23,20 @@ class BarlowTwins(Objective):
     """The correlations between two views against the identity, with their projector.
 
     Args:
-        dim: width of the features.
-        hidden_dim: width of the projector's two hidden layers.
-        projection_dim: D.
+        projector: makes ``(B, D)`` of features ``(B, dim)``, as `MLP`; its output is not
+            normalised.
         redundancy_weight: of the correlations of different columns; see `barlow_twins_loss`.
         weight: by what the term is multiplied in the total.
 
     Raises:
         TypeError: if an argument is of another type.
         ValueError: if an argument is out of range.
+
+    Example:
+        >>> from instdisc.models import MLP
+        >>> term = BarlowTwins(MLP(8, (16, 4), last_bias=False))
+        >>> term({0: torch.randn(6, 8), 1: torch.randn(6, 8)}, {}, torch.zeros(6)).shape
+        torch.Size([])
     """
 
     queries = (0, 1)
@@ -40,17 +44,14 @@ class BarlowTwins(Objective):
 
     def __init__(
         self,
-        dim: int,
+        projector: nn.Module,
         *,
-        hidden_dim: int = 8192,
-        projection_dim: int = 8192,
         redundancy_weight: float = 0.0051,
         weight: float = 1.0,
     ) -> None:
         super().__init__(weight=weight)
         check_arguments(BarlowTwins.__init__, locals())
-        whole("dim", dim)
-        self.projector = MLP(dim, (hidden_dim, hidden_dim, projection_dim), last_bias=False)
+        self.projector = projector
         self.redundancy_weight = redundancy_weight
         self._last: tuple[Tensor, BarlowTwinsTerms] | None = None
 
@@ -84,5 +85,4 @@ class BarlowTwins(Objective):
         }
 
     def structure(self) -> dict[str, Any]:
-        _, hidden_dim, projection_dim = self.projector.widths
-        return {"hidden_dim": hidden_dim, "projection_dim": projection_dim}
+        return {"projector": linear_widths(self.projector)}

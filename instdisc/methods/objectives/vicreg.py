@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from instdisc.checks import whole
 from instdisc.losses.vicreg import VICRegTerms, vicreg_terms
-from instdisc.models import MLP
 
 from ..arguments import check_arguments
+from .in_batch import linear_widths
 from .objective import Objective
 
 
@@ -24,9 +23,8 @@ class VICReg(Objective):
     """Invariance, variance and covariance of two views, with their projector.
 
     Args:
-        dim: width of the features.
-        hidden_dim: width of the projector's two hidden layers.
-        projection_dim: D.
+        projector: makes ``(B, D)`` of features ``(B, dim)``, as `MLP`; its output is not
+            normalised.
         invariance_weight: of the squared difference of the views; see `vicreg_loss`.
         variance_weight: of what the columns' standard deviations lack of 1.
         covariance_weight: of the covariances of different columns.
@@ -35,6 +33,12 @@ class VICReg(Objective):
     Raises:
         TypeError: if an argument is of another type.
         ValueError: if an argument is out of range.
+
+    Example:
+        >>> from instdisc.models import MLP
+        >>> term = VICReg(MLP(8, (16, 4), last_bias=False))
+        >>> term({0: torch.randn(6, 8), 1: torch.randn(6, 8)}, {}, torch.zeros(6)).shape
+        torch.Size([])
     """
 
     queries = (0, 1)
@@ -42,10 +46,8 @@ class VICReg(Objective):
 
     def __init__(
         self,
-        dim: int,
+        projector: nn.Module,
         *,
-        hidden_dim: int = 8192,
-        projection_dim: int = 8192,
         invariance_weight: float = 25.0,
         variance_weight: float = 25.0,
         covariance_weight: float = 1.0,
@@ -53,9 +55,7 @@ class VICReg(Objective):
     ) -> None:
         super().__init__(weight=weight)
         check_arguments(VICReg.__init__, locals())
-        whole("dim", dim)
-        widths = (hidden_dim, hidden_dim, projection_dim)
-        self.projector = MLP(dim, widths, bias=True, last_bias=False)
+        self.projector = projector
         self.invariance_weight = invariance_weight
         self.variance_weight = variance_weight
         self.covariance_weight = covariance_weight
@@ -89,5 +89,4 @@ class VICReg(Objective):
         return {**terms._asdict(), "spread": spread}
 
     def structure(self) -> dict[str, Any]:
-        _, hidden_dim, projection_dim = self.projector.widths
-        return {"hidden_dim": hidden_dim, "projection_dim": projection_dim}
+        return {"projector": linear_widths(self.projector)}

@@ -97,6 +97,19 @@ CALLS = [
         for name, weights in TWO_VIEWS.items()
     ),
     Call(
+        "instdisc.losses.distillation_loss",
+        lambda: {"logits": [unit(4)] * 3, "targets": [unit(4).softmax(1)] * 2},
+        {
+            "logits": sequence(FEATURES).also(single=lambda good: good[:1]),
+            "targets": sequence(FEATURES).also(too_many=lambda good: [*good, *good]),
+        },
+    ),
+    Call(
+        "instdisc.losses.match_in_batch",
+        lambda: {"query": unit(4), "key": unit(4), "temperature": 0.1},
+        {"query": tensor(), "key": FEATURES},
+    ),
+    Call(
         "instdisc.losses.same_class",
         lambda: {"labels": torch.arange(4), "bank_labels": torch.arange(16)},
         {

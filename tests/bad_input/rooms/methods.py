@@ -7,7 +7,7 @@ from instdisc.methods import Contrast
 from instdisc.models import MLP, Projector
 
 from ..calls import Call
-from ..sorts import NOT_NEGATIVE, OBJECT, number, sequence, whole
+from ..sorts import NOT_NEGATIVE, OBJECT, POSITIVE, SHARE, number, optional, sequence, whole
 
 MILESTONES = sequence(number(above=0, below=1), empty=True).also(
     number=0.6, falling=(0.8, 0.6), epochs=(120, 160)
@@ -17,14 +17,17 @@ WEIGHTS = {"contrast_weight": NOT_NEGATIVE, "supcon_weight": NOT_NEGATIVE}
 VIEWS = {"num_views": whole(2)}
 QUEUE = {"queue_size": 16}
 HEADS = {"hidden_dim": 8, "projection_dim": 4}
-CLASSES = {"num_classes": whole(2)}
-REDUNDANCY = {"hidden_dim": whole(1), "redundancy_weight": NOT_NEGATIVE}
-VARIANCE = {
-    "hidden_dim": whole(1),
-    "invariance_weight": NOT_NEGATIVE,
-    "variance_weight": NOT_NEGATIVE,
-    "covariance_weight": NOT_NEGATIVE,
+DISTILLATION = {
+    **VIEWS,
+    "num_prototypes": whole(2),
+    **dict.fromkeys(["teacher_warmup", "freeze_prototypes"], SHARE),
+    "clip": optional(POSITIVE),
 }
+CLASSES = {"num_classes": whole(2)}
+REDUNDANCY = {"redundancy_weight": NOT_NEGATIVE}
+VARIANCE = dict.fromkeys(
+    ["invariance_weight", "variance_weight", "covariance_weight"], NOT_NEGATIVE
+)
 # What makes the good call small, and the sorts of arguments that their names do not tell.
 METHODS = {
     "MoCoModule": (QUEUE, {}),
@@ -37,7 +40,9 @@ METHODS = {
     "SimCLRModule": ({}, VIEWS),
     "InBatchSupConModule": ({}, VIEWS),
     "InBatchExemplarModule": ({}, VIEWS),
+    "NNCLRModule": ({**QUEUE, **HEADS, "predictor_dim": 8}, {}),
     "BYOLModule": (HEADS, {}),
+    "DINOModule": ({**HEADS, "num_prototypes": 8}, DISTILLATION),
     "SimSiamModule": ({"projection_dim": 8, "bottleneck_dim": 4}, {}),
     "BarlowTwinsModule": (HEADS, {**REDUNDANCY, "bias_rate": NOT_NEGATIVE}),
     "VICRegModule": (HEADS, VARIANCE),
@@ -82,15 +87,31 @@ CALLS = [
     *(
         Call(
             f"instdisc.methods.{name}",
-            lambda: {"dim": 8, **HEADS},
-            {**sorts, "weight": NOT_NEGATIVE},
+            lambda: {"projector": MLP(8, (8, 4))},
+            {**sorts, "projector": OBJECT, "weight": NOT_NEGATIVE},
         )
         for name, sorts in {"BarlowTwins": REDUNDANCY, "VICReg": VARIANCE}.items()
+    ),
+    Call(
+        "instdisc.methods.SelfDistillation",
+        lambda: {"dim": 8, "num_prototypes": 8, **HEADS},
+        {"weight": NOT_NEGATIVE, **{n: s for n, s in DISTILLATION.items() if n != "clip"}},
     ),
     Call(
         "instdisc.methods.InBatchContrast",
         lambda: {"projector": Projector(8, 4), "loss": SupConLoss(0.1)},
         {"num_views": whole(2), "weight": NOT_NEGATIVE},
+    ),
+    Call(
+        "instdisc.methods.NeighbourContrast",
+        lambda: {"projector": MLP(8, (8, 4)), "predictor": MLP(4, (8, 4)), **QUEUE},
+        {
+            "projector": OBJECT,
+            "predictor": OBJECT.also(
+                other_input=lambda good: MLP(8, (8, 4)), linear=lambda good: nn.Linear(4, 4)
+            ),
+            "weight": NOT_NEGATIVE,
+        },
     ),
     *(
         Call(
