@@ -42,6 +42,7 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.cli import LightningArgumentParser
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from instdisc.callbacks import (
@@ -102,6 +103,18 @@ class PretrainCLI(RunCLI):
     """Any method; what watches the training is among the defaults."""
 
     name = "pretrain"
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        super().add_arguments_to_parser(parser)
+        # For methods that store a feature of each image.
+        parser.link_arguments(
+            "data.images", "model.init_args.num_images", compute_fn=len, apply_on="instantiate"
+        )
+
+    def before_instantiate_classes(self) -> None:
+        super().before_instantiate_classes()
+        if self.config.get("model.init_args.num_images") is not None:
+            self.parser.error("`model.num_images` is that of the data: leave it out.")
 
     def watchers(self) -> list[Callback]:
         data = self.datamodule

@@ -116,12 +116,15 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 def test_every_row_builds(path, script, folder, tmp_path):
     row = yaml.safe_load(path.read_text())
     settings = row["model"]["init_args"]
-    is_vit = settings["backbone"]["init_args"]["name"].startswith("vit")
+    net = settings["backbone"]["init_args"]
+    tiny = "test_vit" if net["name"].startswith("vit") else "test_resnet"
+    # test_resnet has no stem for CIFAR.
+    stem = ["--model.backbone.init_args.stem=no_pool"] if net.get("stem") == "cifar" else []
     cli = script.make_cli(
         [
             f"--config={path}",
             f"--data.images={folder}",
-            f"--model.backbone.init_args.name={'test_vit' if is_vit else 'test_resnet'}",
+            *(f"--model.backbone.init_args.name={tiny}", *stem),
             *(f"--model.{name}=32" for name in WIDE if settings.get(name, 0) > 4096),
             f"--trainer.default_root_dir={tmp_path}",
             *ONE_CPU,
@@ -136,6 +139,15 @@ def test_every_row_builds(path, script, folder, tmp_path):
     objectives = cli.model.objectives.values()
     assert len(views) == 1 + max(max(*term.queries, *term.keys, 0) for term in objectives)
     assert views[0].shape[-2:] == (row["data"]["image_size"],) * 2
+
+
+def test_a_memory_bank_has_a_row_for_each_image(script, scenes, capsys):
+    options = [*scenes, "--model=InstDiscModule", "--model.backbone=test_resnet"]
+    cli = script.make_cli(options)
+    assert cli.model.objectives["contrast"].memory_bank.size == len(cli.datamodule.images) == 64
+    with pytest.raises(SystemExit):
+        script.make_cli([*options, "--model.num_images=10"])
+    assert "`model.num_images` is that of the data" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

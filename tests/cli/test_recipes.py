@@ -317,10 +317,11 @@ def pretrain(given: dict[str, list[str]]) -> list[str]:
         changes += ["--model.batch_norm_groups=1"]
     wide = ("hidden_dim", "projection_dim", "num_prototypes")
     changes += [f"--model.{name}=32" for name in wide if f" {name}: " in recipes]
-    if "name: vit" in recipes:
-        changes += ["--model.backbone={name: test_vit}"]
-        return [*changes, "--model.backbone.dict_kwargs={dynamic_img_size: true}"]
-    return [*changes, "--model.backbone={name: test_resnet}", "--model.backbone.dict_kwargs={}"]
+    options = "{dynamic_img_size: true}" if "name: vit" in recipes else "{}"
+    tiny = "{name: test_vit}" if "name: vit" in recipes else "{name: test_resnet}"
+    if "stem: cifar" in recipes:  # which test_resnet has not
+        tiny = "{name: test_resnet, stem: no_pool}"
+    return [*changes, f"--model.backbone={tiny}", f"--model.backbone.dict_kwargs={options}"]
 
 
 def detect(given: dict[str, list[str]]) -> list[str]:

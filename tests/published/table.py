@@ -1455,6 +1455,43 @@ RECIPES = [
 
 _FURTHER: list[tuple[str, str, dict[str, str]]] = [
     (
+        "instdisc",
+        WU,
+        {
+            "global_batch: «256»": "512",
+            " estimator: «nce»": "softmax",
+            " num_negatives: «4096»": "65536",
+            " schedule: «step»": "cosine",
+            " policy: «instdisc»": "moco_v2",
+        },
+    ),
+    (
+        "instdisc_resnet18",
+        WU,
+        {" learning_rate: «0.03»": "0.1", " bank_momentum: «0.5»": "0.0"},
+    ),
+    (
+        "simsiam",
+        "Chen and He (2021), SimSiam, their code",
+        {
+            "global_batch: «512»": "256",
+            " learning_rate: «0.05»": "0.03",
+            " fixed_predictor_rate: «true»": "false",
+            " warmup: «0.0»": "0.1",
+            " bottleneck_dim: «512»": "2048",
+        },
+    ),
+    (
+        "nnclr",
+        "Dwibedi et al. (2021)",
+        {
+            "global_batch: «4096»": "512",
+            " queue_size: «98304»": "65536",
+            " temperature: «0.1»": "0.2",
+            " weight_decay: «1.0e-6»": "1.0e-4",
+        },
+    ),
+    (
         "simclr",
         SIMCLR,
         {
