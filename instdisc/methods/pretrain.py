@@ -73,6 +73,8 @@ class PretrainModule(RunModule):
             that a query and its key never share statistics; on W processes each has
             ``batch_norm_groups / W`` groups (at least 1), so the result does not depend on W.
             ``"plain"``: per process, unshuffled. ``"sync"``: over all processes, unshuffled.
+            Heads with batch norm follow; with ``"shuffled"`` the heads of keys see them in the
+            order of the queries, so contrast with such a head wants ``"sync"``.
             The default is ``"shuffled"`` with a momentum encoder and ``"plain"`` without one, where
             no key can leak. Without one ``"shuffled"`` normalises in groups, as a paper's devices
             did.
