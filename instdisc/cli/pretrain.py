@@ -42,15 +42,18 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.cli import LightningArgumentParser
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from instdisc.callbacks import (
+    MemoryBankKNN,
     ObjectiveMonitor,
     OnlineKNN,
     OnlineLinearProbe,
     Throughput,
     ViewPictures,
 )
+from instdisc.callbacks.bank_knn import bank_term
 from instdisc.checkpoint import export_backbone
 from instdisc.data import ViewData
 from instdisc.methods import PretrainModule
@@ -103,11 +106,26 @@ class PretrainCLI(RunCLI):
 
     name = "pretrain"
 
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        super().add_arguments_to_parser(parser)
+        # Of a method with a memory bank; one without this argument is left as it is.
+        parser.link_arguments(
+            "data", "model.init_args.num_images", self._num_images, apply_on="instantiate"
+        )
+
+    def _num_images(self, data: ViewData) -> int:
+        """What the command line says; else as many as are trained on."""
+        settings = self.config.model.get("init_args") or {}
+        set_to: int | None = settings.get("num_images")
+        return len(data.images) if set_to is None else set_to
+
     def watchers(self) -> list[Callback]:
         data = self.datamodule
         watchers = [ObjectiveMonitor(), Throughput(), ViewPictures(), *super().watchers()]
         if data.test_images is not None and data.num_classes > 1:
             watchers += [OnlineKNN(), OnlineLinearProbe(data.num_classes)]
+            if bank_term(self.model) is not None:
+                watchers.append(MemoryBankKNN())
         return watchers
 
     def instantiate_classes(self) -> None:

@@ -4,7 +4,7 @@ from instdisc import Backbone, SupConLoss
 from instdisc.methods import Contrast
 
 from ..calls import Call
-from ..sorts import NOT_NEGATIVE, OBJECT, number, sequence, whole
+from ..sorts import NOT_NEGATIVE, OBJECT, number, optional, sequence, whole
 
 MILESTONES = sequence(number(above=0, below=1), empty=True).also(
     number=0.6, falling=(0.8, 0.6), epochs=(120, 160)
@@ -15,11 +15,13 @@ METHODS = {
     "MoCoModule": {},
     "ExemplarModule": {},
     "SupConModule": {},
+    "InstDiscModule": {"num_images": whole(2), "num_negatives": optional(whole(1))},
     "SupervisedModule": {"num_classes": whole(2)},
     "CrossEntropyMoCoModule": {"num_classes": whole(2), "contrast_weight": NOT_NEGATIVE},
     "CrossEntropySupConModule": {"num_classes": whole(2), "supcon_weight": NOT_NEGATIVE},
     "SupConMoCoModule": WEIGHTS,
 }
+SIZES: dict[str, dict] = {"SupervisedModule": {}, "InstDiscModule": {"num_images": 16}}
 NET = Backbone("test_resnet")
 
 
@@ -33,7 +35,7 @@ CALLS = [
             f"instdisc.{name}",
             lambda name=name: {
                 "backbone": NET,
-                **({} if name == "SupervisedModule" else {"queue_size": 16}),
+                **SIZES.get(name, {"queue_size": 16}),
             },
             {"backbone": BACKBONE, "milestones": MILESTONES, **sorts},
         )
@@ -58,6 +60,16 @@ CALLS = [
         "instdisc.methods.Contrast",
         lambda: {"dim": 8, "loss": SupConLoss(0.1), "queue_size": 16},
         {"weight": NOT_NEGATIVE},
+    ),
+    Call(
+        "instdisc.methods.MemoryBankContrast",
+        lambda: {"dim": 8, "loss": SupConLoss(0.1), "num_images": 16},
+        {"weight": NOT_NEGATIVE, "num_images": whole(2)},
+    ),
+    Call(
+        "instdisc.methods.SampledContrast",
+        lambda: {"dim": 8, "num_images": 16},
+        {"weight": NOT_NEGATIVE, "num_images": whole(2)},
     ),
     Call(
         "instdisc.methods.learning_rate_factor",
