@@ -47,12 +47,14 @@ from pytorch_lightning.cli import LightningArgumentParser
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from instdisc.callbacks import (
+    MemoryBankKNN,
     ObjectiveMonitor,
     OnlineKNN,
     OnlineLinearProbe,
     Throughput,
     ViewPictures,
 )
+from instdisc.callbacks.bank_knn import bank_term
 from instdisc.checkpoint import export_backbone
 from instdisc.data import ViewData
 from instdisc.methods import PretrainModule
@@ -109,21 +111,24 @@ class PretrainCLI(RunCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)
-        # For methods that store a feature of each image.
+        # Of a method with a memory bank; one without this argument is left as it is.
         parser.link_arguments(
-            "data.images", "model.init_args.num_images", compute_fn=len, apply_on="instantiate"
+            "data", "model.init_args.num_images", self._num_images, apply_on="instantiate"
         )
 
-    def before_instantiate_classes(self) -> None:
-        super().before_instantiate_classes()
-        if self.config.get("model.init_args.num_images") is not None:
-            self.parser.error("`model.num_images` is that of the data: leave it out.")
+    def _num_images(self, data: ViewData) -> int:
+        """What the command line says; else as many as are trained on."""
+        settings = self.config.model.get("init_args") or {}
+        set_to: int | None = settings.get("num_images")
+        return len(data.images) if set_to is None else set_to
 
     def watchers(self) -> list[Callback]:
         data = self.datamodule
         watchers = [ObjectiveMonitor(), Throughput(), ViewPictures(), *super().watchers()]
         if data.test_images is not None and data.num_classes > 1:
             watchers += [OnlineKNN(), OnlineLinearProbe(data.num_classes)]
+            if bank_term(self.model) is not None:
+                watchers.append(MemoryBankKNN())
         return watchers
 
     def instantiate_classes(self) -> None:

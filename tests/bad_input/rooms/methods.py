@@ -37,6 +37,10 @@ METHODS = {
     "CrossEntropyMoCoModule": (QUEUE, {**CLASSES, "contrast_weight": NOT_NEGATIVE}),
     "CrossEntropySupConModule": (QUEUE, {**CLASSES, "supcon_weight": NOT_NEGATIVE}),
     "SupConMoCoModule": (QUEUE, WEIGHTS),
+    "InstDiscModule": (
+        {"num_images": 16},
+        {"num_images": whole(2), "num_negatives": optional(whole(1))},
+    ),
     "SimCLRModule": ({}, VIEWS),
     "InBatchSupConModule": ({}, VIEWS),
     "InBatchExemplarModule": ({}, VIEWS),
@@ -137,6 +141,16 @@ CALLS = [
             "CosinePrediction": {},
             "PredictedContrast": {"loss": SupConLoss(0.1)},
         }.items()
+    ),
+    Call(
+        "instdisc.methods.MemoryBankContrast",
+        lambda: {"dim": 8, "loss": SupConLoss(0.1), "num_images": 16},
+        {"weight": NOT_NEGATIVE, "num_images": whole(2)},
+    ),
+    Call(
+        "instdisc.methods.SampledContrast",
+        lambda: {"dim": 8, "num_images": 16},
+        {"weight": NOT_NEGATIVE, "num_images": whole(2)},
     ),
     Call(
         "instdisc.methods.learning_rate_factor",
