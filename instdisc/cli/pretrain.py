@@ -16,8 +16,9 @@ class, or the folder's own test part, is held out to measure kNN beside that of 
 ``instdisc recipes pretrain`` lists a recipe for each published row, with the result to expect and
 the cost: [source: ...] says where a number was read, [not verified] that it was not looked up.
 
-Your own method is ``--model my_file.MyMethod``, with ``my_file.py`` in the folder where you are.
-All options: ``--help``, ``--model.help MoCoModule``.
+A method by name, ``--model BYOLModule``, has its paper's recipe for ImageNet and its views
+(``--data.policy byol``). Your own method is ``--model my_file.MyMethod``, with ``my_file.py`` in
+the folder where you are. All options: ``--help``, ``--model.help MoCoModule``.
 
 A recipe runs on all available devices: they share its ``global_batch`` and its groups of batch
 norm. A device that cannot hold its share computes it in parts, ``--data.batch_size 64``: the
@@ -58,6 +59,7 @@ from instdisc.methods import PretrainModule
 
 from .folder import folder_run
 from .method_options import method_options
+from .method_views import method_views
 from .run import RunCLI
 from .scaling import describe, this_machine
 
@@ -70,8 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(args: Sequence[str] | None = None) -> PretrainCLI:
     """From the data to the exported backbone; `args` are the command line, ``None``: sys.argv."""
-    folder = folder_run(sys.argv[1:] if args is None else args)
-    cli = make_cli(folder.options)
+    args = sys.argv[1:] if args is None else args
+    folder = folder_run(args)
+    cli = make_cli([*method_views(args), *folder.options])
     if cli.trainer.is_global_zero:
         said = describe(cli.config, folder.scaled, this_machine()) if folder.scaled else []
         for line in (*said, *folder.lines):

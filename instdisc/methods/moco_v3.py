@@ -79,6 +79,7 @@ class MoCoV3Module(PretrainModule):
         False
     """
 
+    policy = "moco_v3_resnet"
     loss_class: type[ContrastiveLoss] = InstanceDiscriminationLoss
     needs_labels = False
 
