@@ -97,7 +97,7 @@ def test_battery_with_the_defaults(method):
     check_method(method("test_resnet"), two_processes=False)
 
 
-@pytest.mark.parametrize("name", ["moco", "supcon_moco"])
+@pytest.mark.parametrize("name", ["moco", "supcon_moco", "moco_v3"])
 def test_battery_with_a_vit(name):
     check_method(methods("test_vit")[name], two_processes=False)
 

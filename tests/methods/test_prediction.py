@@ -3,6 +3,8 @@
 Legend: B images, D width.
 """
 
+import copy
+
 import pytest
 import torch
 from pytorch_lightning import Callback
@@ -11,7 +13,7 @@ from torch.nn import functional as F
 import instdisc
 from instdisc.losses import ExemplarLoss, InstanceDiscriminationLoss
 from instdisc.methods import CosinePrediction, PredictedContrast, Prediction
-from instdisc.models import MLP
+from instdisc.models import MLP, freeze_patch_projection
 from instdisc.testing.runs import fit, make_batches
 
 DIM, HIDDEN, WIDTH, IMAGES = 12, 10, 6, 7
@@ -214,3 +216,42 @@ def test_widths_must_fit():
         Prediction(projector, MLP(5, (HIDDEN, WIDTH)))
     with pytest.raises(ValueError, match="`predictor` must be to width 6, .* got 5"):
         Prediction(projector, MLP(WIDTH, (HIDDEN, 5)))
+
+
+class TestPatchProjection:
+    FROZEN = ("net.pos_embed", "net.patch_embed.proj.weight", "net.patch_embed.proj.bias")
+
+    def make(self, backbone=None, **options):
+        backbone = backbone or instdisc.Backbone("test_vit", img_size=32)
+        return instdisc.MoCoV3Module(backbone, hidden_dim=8, projection_dim=4, **options)
+
+    def test_stays_as_it_was_made_while_the_rest_learns(self):
+        module = self.make()
+        before = {name: w.clone() for name, w in module.backbone.named_parameters()}
+        fit(module, make_batches(2, 4, 32))
+        same = [n for n, w in module.backbone.named_parameters() if torch.equal(w, before[n])]
+        assert sorted(same) == sorted(self.FROZEN)
+        slow = dict(module.momentum_backbone.module.named_parameters())
+        assert all(torch.equal(slow[name], before[name]) for name in self.FROZEN)
+
+    def test_an_untrained_backbone_begins_as_in_the_paper(self):
+        module = self.make()
+        assert not module.backbone.net.pos_embed[:, 0].any()  # timm's is random
+        assert module.backbone.net.pos_embed[:, 1:].abs().max() > 0.5
+
+    @pytest.mark.parametrize("how", ["trained", "frozen", "unfrozen"])
+    def test_other_weights_are_kept(self, how):
+        backbone = instdisc.Backbone("test_vit", img_size=32)
+        if how == "trained":
+            torch.nn.init.constant_(backbone.net.norm.weight, 0.9)
+        if how == "frozen":
+            freeze_patch_projection(backbone, initialize=False)
+        before = copy.deepcopy(backbone.state_dict())
+        self.make(backbone, freeze_patch_projection=False if how == "unfrozen" else None)
+        assert all(torch.equal(w, before[name]) for name, w in backbone.state_dict().items())
+        assert backbone.net.pos_embed.requires_grad == (how == "unfrozen")
+
+    def test_a_resnet_has_none(self):
+        assert self.make("test_resnet").hparams.freeze_patch_projection is False
+        with pytest.raises(TypeError, match="`backbone` must be of a timm VisionTransformer"):
+            self.make("test_resnet", freeze_patch_projection=True)

@@ -106,3 +106,4 @@ def test_moco_v3_of_vits():
     check(module, decay="all", warmup=40 / 300)
     heads = ["4096", "4096", "256", "plain"], ["4096", "256", "plain"]
     assert check_moco_v3(module, 0.2) == heads
+    assert module.hparams.freeze_patch_projection is True
