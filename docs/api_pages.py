@@ -16,6 +16,9 @@ TOP = {
         *("ImageFolder", "Scenes", "ViewData", "Backbone", "FeatureQueue", "MomentumEncoder"),
         *("MoCoModule", "ExemplarModule", "SupConModule", "SupervisedModule"),
         *("CrossEntropyMoCoModule", "CrossEntropySupConModule", "SupConMoCoModule"),
+        *("InstDiscModule", "SimCLRModule", "InBatchSupConModule", "InBatchExemplarModule"),
+        *("NNCLRModule", "MoCoV3Module", "BYOLModule", "SimSiamModule"),
+        *("BarlowTwinsModule", "VICRegModule", "DINOModule"),
         *("Bank", "Views"),
     ],
     "Save and load": [

@@ -3,21 +3,30 @@
     python examples/compare.py --train data/cifar10_mini/train --test data/cifar10_mini/test \
         --methods random moco supervised exemplar --epochs 8
 
-Every method gets the same backbone, views, optimiser and number of steps. One JSON line per result
+Every method gets the same backbone, views, optimiser, widths of heads and number of steps, and so
+do lightly_simclr and the like, which are lightly's scripts of the methods. One JSON line per result
 goes to OUT/results.jsonl; what stands there already is not run again.
 """
 
+from __future__ import annotations
+
 import argparse
+import inspect
 import time
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import rich
+import torch
+from benchmarks.lightly_methods import LIGHTLY_METHODS, LightlyMethod
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.loggers import CSVLogger
+from torch import Tensor
 
 import instdisc
 from instdisc.callbacks import ObjectiveMonitor, OnlineKNN, Throughput, ViewPictures
+from instdisc.data import StratifiedSubset
 from instdisc.report import append_records, read_records, results_figure, results_table
 from instdisc.transfer import evaluate_knn, evaluate_linear, extract_features
 from instdisc.types import About
@@ -32,9 +41,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--train", required=True, type=Path, help="folder of class folders to pretrain on"
     )
     parser.add_argument("--test", required=True, type=Path, help="the same classes, to test on")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument(
+        "--methods", nargs="+", default=list(METHODS), choices=[*METHODS, *LIGHTLYS]
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--per-class", type=int, help="train on so many images of each class")
     parser.add_argument("--backbone", default="resnet10t")
+    parser.add_argument("--channels", nargs="+", type=int, help="of a ResNet's stages, timm's")
     parser.add_argument("--stem", default="no_pool", choices=["imagenet", "no_pool", "cifar"])
     parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--policy", default="zhao_frcg", help="see instdisc.data.view_policy")
@@ -44,6 +57,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--queue-size", type=int, default=4096)
     parser.add_argument("--momentum", type=float, default=0.99)
     parser.add_argument("--temperature", type=float, default=0.1)
+    parser.add_argument("--hidden-dim", type=int, default=512)
+    parser.add_argument("--projection-dim", type=int, default=128)
     parser.add_argument("--learning-rate", type=float, default=0.06)
     parser.add_argument("--weight-decay", type=float, default=5e-4)
     parser.add_argument("--workers", type=int, default=0)
@@ -57,49 +72,98 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def make_method(
-    name: str, options: argparse.Namespace, num_classes: int
-) -> instdisc.PretrainModule | instdisc.Backbone:
+    name: str, options: argparse.Namespace, images: instdisc.data.ImageSource
+) -> instdisc.PretrainModule | instdisc.Backbone | LightlyRun:
     """The module of a method with the recipe that all share, or the random backbone."""
-    backbone = instdisc.Backbone(options.backbone, stem=options.stem)
+    narrow = {"channels": tuple(options.channels)} if options.channels else {}
+    backbone = instdisc.Backbone(options.backbone, stem=options.stem, **narrow)
     if name == "random":
         return backbone
-    recipe = {
+    if name in LIGHTLYS:
+        return LightlyRun(LIGHTLYS[name](backbone, backbone.dim), options)
+    shared = {
+        "optimizer": "sgd",
         "learning_rate": options.learning_rate,
         "weight_decay": options.weight_decay,
+        "final_weight_decay": None,
+        "decay": "all",
+        "schedule": "cosine",
         "warmup": 0.0,
         "reference_batch": None,
+        "momentum": options.momentum,
+        "final_momentum": None,
+        "batch_norm_groups": options.batch_norm_groups,
         "channels_last": options.channels_last,
-    }
-    contrast = {
         "temperature": options.temperature,
         "queue_size": options.queue_size,
-        "momentum": options.momentum,
-        "batch_norm_groups": options.batch_norm_groups,
+        "hidden_dim": options.hidden_dim,
+        "projection_dim": options.projection_dim,
+        "num_prototypes": 2048,
+        "num_views": 2,
+        "num_classes": len(images.classes),
+        "num_images": len(images),
     }
-    classes = {"num_classes": num_classes}
-    settings = {
-        "supervised": {**recipe, **classes},
-        "ce_moco": {**recipe, **contrast, **classes},
-    }.get(name, {**recipe, **contrast})
-    return METHODS[name](backbone, **settings)
+    method = getattr(instdisc, str(METHODS[name]))
+    names = inspect.signature(method).parameters
+    settings = {key: value for key, value in shared.items() if key in names}
+    return method(backbone, **{**settings, **OWN.get(name, {})})
 
 
-METHODS = {
+class LightlyRun(pl.LightningModule):
+    """A method as lightly's script trains it, with the optimiser that all share."""
+
+    def __init__(self, method: LightlyMethod, options: argparse.Namespace) -> None:
+        super().__init__()
+        self.method, self.backbone, self.options = method, method.backbone, options
+
+    def training_step(self, batch: instdisc.Views, batch_idx: int) -> Tensor:
+        self.method.before_step(self.options.momentum)
+        return self.method.loss(batch[0])
+
+    def configure_optimizers(self) -> Any:
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        options = {"momentum": 0.9, "weight_decay": self.options.weight_decay}
+        optimizer = torch.optim.SGD(trained, self.options.learning_rate, **options)
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+
+METHODS: dict[str, str | None] = {
     "random": None,
-    "moco": instdisc.MoCoModule,
-    "supervised": instdisc.SupervisedModule,
-    "exemplar": instdisc.ExemplarModule,
-    "supcon": instdisc.SupConModule,
-    "ce_moco": instdisc.CrossEntropyMoCoModule,
-    "supcon_moco": instdisc.SupConMoCoModule,
+    "moco": "MoCoModule",
+    "supervised": "SupervisedModule",
+    "exemplar": "ExemplarModule",
+    "supcon": "SupConModule",
+    "ce_moco": "CrossEntropyMoCoModule",
+    "supcon_moco": "SupConMoCoModule",
+    "instdisc": "InstDiscModule",
+    "simclr": "SimCLRModule",
+    "in_batch_supcon": "InBatchSupConModule",
+    "in_batch_exemplar": "InBatchExemplarModule",
+    "byol": "BYOLModule",
+    "simsiam": "SimSiamModule",
+    "moco_v3": "MoCoV3Module",
+    "barlow_twins": "BarlowTwinsModule",
+    "vicreg": "VICRegModule",
+    "nnclr": "NNCLRModule",
+    "dino": "DINOModule",
 }
+OWN: dict[str, dict[str, Any]] = {  # what the shared recipe would spoil
+    "simclr": {"temperature": 0.5},  # as lightly's script for CIFAR-10
+    "nnclr": {"temperature": 0.5},
+}
+LIGHTLYS = {f"lightly_{name}": method for name, method in LIGHTLY_METHODS.items()}
 
 
 def run(name: str, seed: int, options: argparse.Namespace) -> list[instdisc.Record]:
     """Pretrains one method with one seed and evaluates its backbone."""
     pl.seed_everything(seed)
+    images: instdisc.data.ImageSource = instdisc.ImageFolder(options.train)
+    if options.per_class is not None:
+        images = StratifiedSubset(images, per_class=options.per_class)
     data = instdisc.ViewData(
-        options.train,
+        images,
         options.test,
         policy=options.policy,
         image_size=options.image_size,
@@ -109,29 +173,29 @@ def run(name: str, seed: int, options: argparse.Namespace) -> list[instdisc.Reco
         keep=options.keep,
         compile_views=options.compile_views,
     )
-    module = make_method(name, options, data.num_classes)
+    module = make_method(name, options, images)
     folder = options.out / f"{name}-{seed}"
     start = time.perf_counter()
     checkpoint = ""
-    if isinstance(module, instdisc.PretrainModule):
+    if not isinstance(module, instdisc.Backbone):
+        ours = isinstance(module, instdisc.PretrainModule)
+        watchers = [OnlineKNN(), ObjectiveMonitor(), ViewPictures()] if ours else []
         trainer = pl.Trainer(
             max_epochs=options.epochs,
             precision=options.precision,
             logger=CSVLogger(options.out, name=f"{name}-{seed}", version=""),
-            callbacks=[
-                OnlineKNN(),
-                ObjectiveMonitor(),
-                Throughput(),
-                ViewPictures(),
-                RichProgressBar(),
-            ],
+            callbacks=[*watchers, Throughput(), RichProgressBar()],
             check_val_every_n_epoch=options.knn_every,
+            limit_val_batches=None if ours else 0,
             num_sanity_val_steps=0,
         )
         trainer.fit(module, datamodule=data)
-        checkpoint = str(instdisc.export_backbone(module, folder / "backbone.safetensors"))
+        path = instdisc.export_backbone(
+            module if ours else module.backbone, folder / "backbone.safetensors"
+        )
+        checkpoint = str(path)
     seconds = time.perf_counter() - start
-    backbone = module.backbone if isinstance(module, instdisc.PretrainModule) else module
+    backbone = module if isinstance(module, instdisc.Backbone) else module.backbone
     train, test = (
         extract_features(backbone, images, image_size=options.image_size)
         for images in (data.images, data.test_images)
@@ -156,7 +220,7 @@ def main(arguments: list[str] | None = None) -> list[instdisc.Record]:
     records = read_records(results) if results.exists() else []
     done = {(record.method, record.seed) for record in records}
     for name in options.methods:
-        for seed in options.seeds if name in ("random", "moco") else options.seeds[:1]:
+        for seed in options.seeds:
             if (name, seed) not in done:
                 append_records(run(name, seed, options), results)
                 records = read_records(results)

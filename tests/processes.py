@@ -18,9 +18,13 @@ def run_on_processes(function, folder, count=2):
     ranks = [fork.Process(target=_run, args=(function, folder, r, count)) for r in range(count)]
     for process in ranks:
         process.start()
-    for process in ranks:
-        process.join(60)
-        assert process.exitcode == 0
+    try:
+        for process in ranks:
+            process.join(600)
+            assert process.exitcode == 0
+    finally:
+        for process in ranks:  # one that waits for another that failed
+            process.kill()
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(count)]
 
 

@@ -6,6 +6,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 Contenders = dict[str, Callable[[], Any]]
+METHODS = (  # those of `benchmarks.methods`; MoCo has rows of its own
+    *("instdisc", "simclr", "byol", "simsiam", "moco_v3"),
+    *("barlow_twins", "vicreg", "nnclr", "dino"),
+)
 
 
 class Row(NamedTuple):
@@ -178,6 +182,18 @@ def _steps() -> dict[str, Row]:
     }
 
 
+def _methods() -> dict[str, Row]:
+    return {
+        f"{name}_{size}": Row(
+            f"{name} step, ResNet-18, {size} px, B 64",
+            "benchmarks.methods.step",
+            {"name": name, "size": size, "batch": 64},
+        )
+        for name in METHODS
+        for size in (32, 64)
+    }
+
+
 def _transfer() -> dict[str, Row]:
     few_shot = {
         f"few_shot_{shots}": Row(
@@ -216,9 +232,19 @@ def _analyses() -> dict[str, Row]:
 
 
 GPU = _gpu()  # the targets of a GPU, what matters most first
-ROWS = {**GPU, **_cpu_views(), **_losses(), **_steps(), **_transfer(), **_analyses()}
+_METHOD_ROWS = _methods()
+ROWS = {
+    **GPU,
+    **_cpu_views(),
+    **_losses(),
+    **_steps(),
+    **_METHOD_ROWS,
+    **_transfer(),
+    **_analyses(),
+}
 SETS = {
     "gpu": list(GPU),
+    "methods": list(_METHOD_ROWS),
     "cpu": [name for name, row in ROWS.items() if row.device != "cuda"],
     "all": list(ROWS),
 }

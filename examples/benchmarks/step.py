@@ -22,40 +22,54 @@ Contenders = dict[str, Callable[[], Any]]
 Batch = tuple[Sequence[Tensor], Tensor]
 
 
-class Ours:
-    """One optimiser step of `MoCoModule` by its hooks, as the Trainer calls them."""
+class HookedStep:
+    """One optimiser step of a method by its hooks, as the Trainer calls them.
 
-    def __init__(
-        self, backbone: instdisc.Backbone, queue_size: int, groups: int, compiled: bool = False
-    ) -> None:
-        device = next(backbone.parameters()).device
-        self.module = instdisc.MoCoModule(
-            backbone,
-            queue_size=queue_size,
-            batch_norm="shuffled" if groups > 1 else "plain",
-            batch_norm_groups=groups,
-            compile=compiled,
-        ).to(device)
+    Args:
+        module: the method.
+        device: its own, e.g. ``"cuda"``.
+    """
+
+    def __init__(self, module: instdisc.PretrainModule, device: str) -> None:
+        self.module = module.to(device)
         self.module.trainer = pl.Trainer(
-            accelerator="gpu" if device.type == "cuda" else "cpu",
+            accelerator="gpu" if device == "cuda" else "cpu",
             devices=1,
             logger=False,
             enable_checkpointing=False,
             log_every_n_steps=0,
         )
         self.module.setup("fit")
-        self.contrast = self.module.objectives["contrast"]
         self.optimizer = self.module.configure_optimizers()["optimizer"]
 
     def __call__(self, images: Sequence[Tensor], labels: Tensor) -> None:
+        indices = torch.arange(len(labels), device=labels.device)
+
         def closure() -> Tensor:
-            loss: Tensor = self.module.training_step((images, labels), 0)["loss"]
+            loss: Tensor = self.module.training_step((images, labels, indices), 0)["loss"]
             self.optimizer.zero_grad()
             loss.backward()
             self.module.on_after_backward()
             return loss
 
         self.module.optimizer_step(0, 0, self.optimizer, closure)
+
+
+class Ours(HookedStep):
+    """One optimiser step of `MoCoModule`."""
+
+    def __init__(
+        self, backbone: instdisc.Backbone, queue_size: int, groups: int, compiled: bool = False
+    ) -> None:
+        module = instdisc.MoCoModule(
+            backbone,
+            queue_size=queue_size,
+            batch_norm="shuffled" if groups > 1 else "plain",
+            batch_norm_groups=groups,
+            compile=compiled,
+        )
+        super().__init__(module, next(backbone.parameters()).device.type)
+        self.contrast = self.module.objectives["contrast"]
 
 
 class Lightly:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
+from torch.nn import functional as F
 from torchvision.utils import make_grid, save_image
 
 from instdisc import checks
@@ -17,6 +18,8 @@ from instdisc.loggers import log_picture
 
 class ViewPictures(Callback):
     """Saves the views of the first training batch as one picture, a row per image.
+
+    Views that are smaller than others keep their size, at the upper left of their place.
 
     It goes to ``views.png`` in the run's folder, and to the loggers that show
     pictures (`instdisc.loggers.log_picture`).
@@ -69,12 +72,16 @@ class ViewPictures(Callback):
         """The grid.
 
         Args:
-            images: V tensors ``(B, 3, H, W)``, normalised.
+            images: V tensors ``(B, 3, H, W)``, normalised; H and W may differ between views.
 
         Returns:
             ``(3, rows, columns)`` float in [0, 1], on the CPU.
         """
-        views = torch.stack([view[: self.num_images].float().cpu() for view in images], 1)
-        mean, std = torch.tensor(self.mean), torch.tensor(self.std)
-        colours = views * std[:, None, None] + mean[:, None, None]
-        return make_grid(colours.clamp(0, 1).flatten(0, 1), nrow=len(images), padding=1)
+        views = [view[: self.num_images].float().cpu() for view in images]
+        mean, std = torch.tensor(self.mean)[:, None, None], torch.tensor(self.std)[:, None, None]
+        colours = [(view * std + mean).clamp(0, 1) for view in views]
+        height, width = (max(view.shape[axis] for view in views) for axis in (2, 3))
+        tiles = [
+            F.pad(view, (0, width - view.shape[3], 0, height - view.shape[2])) for view in colours
+        ]
+        return make_grid(torch.stack(tiles, 1).flatten(0, 1), nrow=len(images), padding=1)

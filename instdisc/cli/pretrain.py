@@ -108,16 +108,15 @@ class PretrainCLI(RunCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)
-        # Of a method with a memory bank; one without this argument is left as it is.
+        # For methods that store a feature of each image.
         parser.link_arguments(
-            "data", "model.init_args.num_images", self._num_images, apply_on="instantiate"
+            "data.images", "model.init_args.num_images", compute_fn=len, apply_on="instantiate"
         )
 
-    def _num_images(self, data: ViewData) -> int:
-        """What the command line says; else as many as are trained on."""
-        settings = self.config.model.get("init_args") or {}
-        set_to: int | None = settings.get("num_images")
-        return len(data.images) if set_to is None else set_to
+    def before_instantiate_classes(self) -> None:
+        super().before_instantiate_classes()
+        if self.config.get("model.init_args.num_images") is not None:
+            self.parser.error("`model.num_images` is that of the data: leave it out.")
 
     def watchers(self) -> list[Callback]:
         data = self.datamodule
@@ -136,6 +135,14 @@ class PretrainCLI(RunCLI):
             raise (error.__cause__ if "Union subtypes" in str(error) else None) or error from None
 
     def divide_step(self, devices: int, parts: int) -> str:
+        remark = self._divide_batch_norm(devices, parts)
+        if parts > 1 and any(term.within_batch for term in self.model.objectives.values()):
+            together = self.config.global_batch // parts
+            name = type(self.model).__name__
+            remark += f" {name} compares the {together} images of a part alone with each other."
+        return remark.strip()
+
+    def _divide_batch_norm(self, devices: int, parts: int) -> str:
         policy, keys = self.model.batch_norm, self.model.momentum_backbone is not None
         has_batch_norm = any(isinstance(part, _BatchNorm) for part in self.model.backbone.modules())
         if policy.mode != "shuffled" or not has_batch_norm:

@@ -106,6 +106,7 @@ from .views import ViewPolicy as ViewPolicy
 from .views import describe_view as describe_view
 from .views import evaluation_policy as evaluation_policy
 from .views import multi_crop as multi_crop
+from .views import view_policies as view_policies
 from .views import view_policy as view_policy
 
 _RENAMED = {

@@ -22,9 +22,11 @@ from .images.source import ImageSource, ImageSubset
 from .loader import ViewLoader
 from .views.dataset import RawViews, UncutViews, ViewDataset, ViewPolicy
 from .views.finish import ViewFinisher
-from .views.policies import POLICIES, evaluation_policy, view_policy
+from .views.policies import evaluation_policy, view_policy
+from .views.published_policies import POLICIES, VIEW_SETS
 from .views.resample import cut_boxes
 from .views.sizes import plain
+from .views.view_sets import view_policies
 
 Keep = Literal["nothing", "memory", "device"]
 
@@ -44,12 +46,12 @@ class ViewData(LightningDataModule):
     Args:
         images: a folder (see `ImageFolder`) or any `ImageSource`.
         test_images: a folder or `ImageSource` of labelled images to watch the run with.
-        policy: a name for `view_policy`, a `ViewPolicy` of your own, or one of these for each view
-            (see `multi_crop`).
+        policy: a name for `view_policies`, such as ``"moco_v2"``, ``"byol"`` or ``"dino"``; a
+            `ViewPolicy` of your own; or one of these for each view (see `multi_crop`).
         image_size: side of a view in pixels, or its height and width; for a policy by name, and
-            for the plain views.
+            for the plain views. DINO's small views are of 3/7 of it, see `view_policies`.
         batch_size: images per process and step.
-        num_views: views per image; ``None`` for two, or for as many as `policy` lists.
+        num_views: views per image; ``None`` for two, or for as many as `policy` has.
         num_workers: processes that read and cut.
         seed: of the order and of all random numbers of the views.
         max_bank: at most so many training images in the online kNN's bank, drawn by `seed`;
@@ -259,12 +261,17 @@ def _policies(
     num_views: int | None,
     image_size: ImageSize,
 ) -> list[ViewPolicy]:
-    for name in [policy] if isinstance(policy, str | ViewPolicy) else policy:
+    if isinstance(policy, str):
+        checks.choice("policy", policy, [*POLICIES, *VIEW_SETS])
+        return view_policies(policy, image_size, num_views=num_views)
+    if isinstance(policy, ViewPolicy):
+        return [policy] * (2 if num_views is None else num_views)
+    for name in policy:
+        if name in VIEW_SETS:
+            rule = "a policy of one view in each place of a list, or the name of a set alone"
+            checks.refuse("policy", rule, name)
         if isinstance(name, str):
             checks.choice("policy", name, POLICIES)
-    if isinstance(policy, str | ViewPolicy):
-        policy = view_policy(policy, image_size) if isinstance(policy, str) else policy
-        return [policy] * (2 if num_views is None else num_views)
     if not policy or num_views not in (None, len(policy)):
         raise ValueError(
             f"`policy` lists {len(policy)} policies, one per view; `num_views` must be the same "

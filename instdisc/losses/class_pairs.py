@@ -17,7 +17,12 @@ _FEW = 1 / 8  # share of all pairs up to which it is faster to name them than to
 
 
 def pairs_by_class(
-    rules: Rules, query: Tensor, bank_labels: Tensor, slice_length: int
+    rules: Rules,
+    query: Tensor,
+    bank_labels: Tensor,
+    slice_length: int,
+    *,
+    counts_keys: bool = False,
 ) -> ClassPairs | MaskedPairs:
     """The cheapest way to the pairs that the rules mark.
 
@@ -31,6 +36,7 @@ def pairs_by_class(
         query: ``(B, D)``.
         bank_labels: ``(K,)`` int64.
         slice_length: C.
+        counts_keys: whether `num_keys` will be asked for.
 
     Returns:
         By class where the bank is on a CPU, takes several slices and has its labels within a range
@@ -50,11 +56,13 @@ def pairs_by_class(
                 [ True, False,  True]])
     """
     if not can_look(bank_labels.device) or len(bank_labels) <= slice_length:
-        return MaskedPairs(rules, query)  # a table for a single slice would cost what it saves
+        # A table for a single slice would cost what it saves.
+        return MaskedPairs(rules, query, counts_keys=counts_keys)
     low, high = (int(label) for label in bank_labels.aminmax())
     if high - low >= min(4 * slice_length, len(bank_labels)):  # as much as a slice
-        return MaskedPairs(rules, query)
-    return ClassPairs(rules, query, Classes(bank_labels, low, high - low + 1, slice_length))
+        return MaskedPairs(rules, query, counts_keys=counts_keys)
+    classes = Classes(bank_labels, low, high - low + 1, slice_length)
+    return ClassPairs(rules, query, classes, counts_keys=counts_keys)
 
 
 class ClassPairs:
@@ -65,9 +73,12 @@ class ClassPairs:
         rules: of the batch.
         query: ``(B, D)``; gives the dtype of the sums.
         classes: of the bank.
+        counts_keys: whether `num_keys` will be asked for.
     """
 
-    def __init__(self, rules: Rules, query: Tensor, classes: Classes) -> None:
+    def __init__(
+        self, rules: Rules, query: Tensor, classes: Classes, *, counts_keys: bool = False
+    ) -> None:
         self._rules = rules
         self._bank_labels = classes.bank_labels[:0]  # of the slice, set by `load`
         counts = classes.counts()
@@ -79,10 +90,15 @@ class ClassPairs:
         )
         self._pairs = None if excluded is None else _ClassRows(excluded, offsets, counts, classes)
         self._excluded: Tensor | None = None
+        self._num_keys = query.new_zeros(len(query))
+        if counts_keys:
+            self._num_keys += len(classes.bank_labels)
+            if excluded is not None:
+                self._num_keys -= excluded.to(query.dtype) @ counts.to(query.dtype)
         self._none = torch.zeros_like(query), query.new_zeros(len(query))
 
     def load(self, bank_labels: Tensor) -> None:
-        """See `MaskedPairs`; so for the next three."""
+        """See `MaskedPairs`; so for the next four."""
         self._bank_labels = bank_labels
         if self._pairs is not None:
             self._excluded = self._pairs.of_slice(len(bank_labels))
@@ -101,6 +117,9 @@ class ClassPairs:
 
     def positives(self) -> tuple[Tensor, Tensor]:
         return self._none if self._sums is None else self._sums.by_query()
+
+    def num_keys(self) -> Tensor:
+        return self._num_keys
 
 
 class _ClassSums:

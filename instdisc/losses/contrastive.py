@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from instdisc.checks import arguments, positive
+from instdisc.checks import arguments, positive, refuse
 from instdisc.types import UNKNOWN_LABEL, Bank
 
 from .inputs import at_least_float32, check_inputs, check_labels
 from .sweep import sweep
+from .weights import Weights
 
 
 class ContrastiveLoss(nn.Module):
@@ -152,22 +153,31 @@ class ContrastiveLoss(nn.Module):
 
         Raises:
             TypeError: if features are no float tensors, labels no whole ones, or `bank` no `Bank`.
-            ValueError: if the shapes do not fit each other, or there are no queries.
+            ValueError: if the shapes do not fit each other, there are no queries, or there is no
+                `key` though the class overrides `log_bank_sum`.
         """
         check_inputs(query, key, bank, labels)
         with torch.autocast(query.device.type, enabled=False):
             query = at_least_float32(query)
-            total, positive_sum, count = sweep(
+            changes_sum = overrides(self, "log_bank_sum")
+            if key is None and changes_sum:
+                rule = f"a tensor, for {type(self).__name__} has a `log_bank_sum`"
+                refuse("key", rule, key, "Give the own keys, and a bank that lacks them.")
+            total, positive_sum, count, num_keys = sweep(
                 query,
                 bank,
                 labels=labels,
                 temperature=self.temperature,
                 positives=self.positives,
                 negatives=self.negatives,
+                weights=weights_of(self, labels),
+                counts_keys=changes_sum,
             )
             if key is None:
                 return self._of_stored(query, total, positive_sum, count)
             key_similarity = (query * key.to(query.dtype)).sum(1) / self.temperature  # (B,)
+            if num_keys is not None:
+                total = self.log_bank_sum(total, key_similarity, num_keys)
             # log(exp(total) + exp(own)) - own. Beyond the threshold softplus(x) is x, in float64
             # exactly, too.
             gap = F.softplus(total - key_similarity, threshold=40)  # (B,)
@@ -215,3 +225,20 @@ def same_class(labels: Tensor, bank_labels: Tensor) -> Tensor:
     # A query of unknown class gets a label that no key has: one comparison per pair, no more.
     labels = labels.masked_fill(labels == UNKNOWN_LABEL, torch.iinfo(labels.dtype).min)
     return labels[:, None] == bank_labels[None, :]
+
+
+def weights_of(loss: ContrastiveLoss, labels: Tensor) -> Weights | None:
+    """The weights of a loss for queries ``(B,)`` of these labels; ``None`` if its class has none.
+
+    Example:
+        >>> weights_of(ContrastiveLoss(0.1), torch.tensor([0])) is None
+        True
+    """
+    if not (overrides(loss, "weights") or overrides(loss, "log_weights")):
+        return None
+    return Weights(labels, loss.log_weights, loss.weights_have_gradient, loss.weights_are_relative)
+
+
+def overrides(loss: ContrastiveLoss, name: str) -> bool:
+    """Whether the class of a loss has a method of its own of this name."""
+    return getattr(type(loss), name) is not getattr(ContrastiveLoss, name)

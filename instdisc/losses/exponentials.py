@@ -33,6 +33,8 @@ class Exponentials:
         weighted: whether the weighted keys are wanted.
     """
 
+    unit = math.log2(math.e)  # of the similarities: powers of 2 take half the time of powers of e
+
     def __init__(self, query: Tensor, *, weighted: bool) -> None:
         count, _ = query.shape
         self._looks = can_look(query.device)
@@ -44,17 +46,25 @@ class Exponentials:
         self._total = query.new_zeros(count)  # sum of 2^(s_j - a_i)
         self._weighted = torch.zeros_like(query) if weighted else None
 
-    def add(self, scores: Callable[[], Tensor], products: Products) -> None:
+    def add(
+        self,
+        scores: Callable[[], Tensor],
+        products: Products,
+        factors: Tensor | None = None,
+    ) -> None:
         """Adds a slice.
 
         Args:
             scores: makes the slice's similarities ``(B, C)``, in bits.
             products: has the slice loaded.
+            factors: ``(B, C)``, of exp(s_j) in the weighted keys alone; ``None`` for 1.
         """
         weights = self._add_as_before(scores) if self._settled else None
         if weights is None:
             weights = self._add_with_maximum(scores())
         if self._weighted is not None:
+            if factors is not None:
+                weights.mul_(factors)
             products.add_weighted(self._weighted, weights)
 
     def log_sum(self) -> Tensor:

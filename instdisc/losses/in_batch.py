@@ -6,20 +6,17 @@ M = W V B rows of all processes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from instdisc import distributed
 from instdisc.checks import instance
 
 from .contrastive import ContrastiveLoss
 from .inputs import at_least_float32, check_views
-from .rules import EXCLUDED, Rules
-from .weights import Weights
+from .masked import contrast_rows
 
 
 def contrast_in_batch(loss: ContrastiveLoss, features: Sequence[Tensor], labels: Tensor) -> Tensor:
@@ -84,22 +81,7 @@ def contrast_in_batch(loss: ContrastiveLoss, features: Sequence[Tensor], labels:
         row_labels = distributed.gather(query_labels)  # (M,)
         similarities = query @ rows.T / loss.temperature  # (N, M)
         other_views, same_image = _locate_views(num_views, labels)
-        rules = Rules(query_labels, loss.positives, loss.negatives)
-        attract, excluded = rules.masks(row_labels)  # (N, M)
-        excluded = same_image if excluded is None else excluded | same_image
-        num_keys = len(rows) - excluded.sum(1).to(query.dtype)  # (N,)
-        log_sum = _log_sum(loss, similarities, excluded, query_labels, row_labels, num_keys)
-
-        to_views = similarities.gather(1, other_views)  # (N, V - 1)
-        total = to_views.logsumexp(1)  # (N,)
-        log_sum = loss.log_bank_sum(log_sum, total - math.log(num_views - 1), num_keys)
-        gap = F.softplus(log_sum - total, threshold=40)  # (N,) denominator over own keys, its log
-        attraction, num_positives = to_views.sum(1), torch.full_like(total, num_views - 1)  # (N,)
-        if attract is not None:
-            attract = attract & ~same_image
-            attraction = attraction + torch.where(attract, similarities, 0.0).sum(1)
-            num_positives = num_positives + attract.sum(1)
-        return (gap + (total - attraction / num_positives)).mean()
+        return contrast_rows(loss, similarities, other_views, same_image, query_labels, row_labels)
 
 
 def _locate_views(num_views: int, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,26 +100,3 @@ def _locate_views(num_views: int, labels: Tensor) -> tuple[Tensor, Tensor]:
     image_of_row = (world[:, None, None] * len(labels) + images).expand(-1, num_views, -1)
     image_of_query = distributed.rank() * len(labels) + images.repeat(num_views)  # (N,)
     return columns.flatten(0, 1), image_of_query[:, None] == image_of_row.flatten()
-
-
-def _log_sum(
-    loss: ContrastiveLoss,
-    similarities: Tensor,
-    excluded: Tensor,
-    query_labels: Tensor,
-    row_labels: Tensor,
-    num_keys: Tensor,
-) -> Tensor:
-    """Of each query the log of the weighted sum over its bank, ``(N,)``; ``-inf`` without any."""
-    weights = Weights(
-        query_labels, loss.log_weights, loss.weights_have_gradient, loss.weights_are_relative
-    )
-    logs = weights.ask(
-        similarities if weights.have_gradient else similarities.detach(), row_labels
-    )  # (N, M)
-    scores = similarities if logs is None else similarities + logs
-    log_sum = scores.masked_fill(excluded, -EXCLUDED).logsumexp(1)
-    is_empty = log_sum < -EXCLUDED / 2
-    if logs is not None and weights.are_relative:
-        log_sum = log_sum - logs.masked_fill(excluded, -EXCLUDED).logsumexp(1) + num_keys.log()
-    return log_sum.masked_fill(is_empty, -torch.inf)

@@ -60,10 +60,13 @@ class MaskedPairs:
     Args:
         rules: of the batch.
         query: ``(B, D)``; gives the dtype and device of the sums.
+        counts_keys: whether `num_keys` will be asked for.
     """
 
-    def __init__(self, rules: Rules, query: Tensor) -> None:
+    def __init__(self, rules: Rules, query: Tensor, *, counts_keys: bool = False) -> None:
         self._rules = rules
+        self._counts_keys = counts_keys
+        self._num_keys = query.new_zeros(len(query))
         self._attract: Tensor | None = None
         self._excluded: Tensor | None = None
         self._positive_sum = torch.zeros_like(query)
@@ -72,6 +75,8 @@ class MaskedPairs:
     def load(self, bank_labels: Tensor) -> None:
         """Takes the labels ``(C,)`` of the next slice."""
         self._attract, self._excluded = self._rules.masks(bank_labels)
+        if self._counts_keys:
+            self._num_keys += count_kept(self._excluded, len(bank_labels))
 
     def exclude(self, scores: Tensor) -> None:
         """Lowers what neither attracts nor repels in the slice's ``(B, C)``, in place."""
@@ -86,6 +91,15 @@ class MaskedPairs:
     def positives(self) -> tuple[Tensor, Tensor]:
         """Of all slices the sum of the keys that attract, ``(B, D)``, and how many ``(B,)``."""
         return self._positive_sum, self._num_positives
+
+    def num_keys(self) -> Tensor:
+        """How many keys of all slices attract or repel each query, ``(B,)``."""
+        return self._num_keys
+
+
+def count_kept(excluded: Tensor | None, num_keys: int) -> Tensor | int:
+    """How many of so many keys each row of the mask ``(B, C)``, or ``None``, leaves."""
+    return num_keys if excluded is None else num_keys - excluded.sum(1)
 
 
 def can_look(device: torch.device) -> bool:

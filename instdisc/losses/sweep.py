@@ -5,7 +5,6 @@ Legend: B queries, K bank keys, C keys of one slice, D width.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -20,6 +19,8 @@ from .class_pairs import pairs_by_class
 from .exponentials import Exponentials
 from .products import Products
 from .rules import Rule, Rules
+from .weighted import WeightedExponentials
+from .weights import Weights
 from .whole import sum_whole_bank
 
 
@@ -27,16 +28,18 @@ class BankTerms(NamedTuple):
     """The sums over the bank of one loss.
 
     Attributes:
-        log_sum: ``(B,)``, the log of the sum of exp(s_j) over the bank keys in D_i; ``-inf`` where
-            there is none.
+        log_sum: ``(B,)``, the log of the sum of w_j exp(s_j) over the bank keys in D_i; ``-inf``
+            where there is none.
         positive_sum: ``(B, D)``, the sum of the bank keys in P_i, so that their similarities sum
             to ``query @ positive_sum / T``; ``None`` if no key can be one.
         num_positives: ``(B,)``, how many those are; ``None`` likewise.
+        num_keys: ``(B,)``, how many bank keys are in D_i; ``None`` if nobody asked for it.
     """
 
     log_sum: Tensor
     positive_sum: Tensor | None
     num_positives: Tensor | None
+    num_keys: Tensor | None
 
 
 def sweep(
@@ -47,6 +50,8 @@ def sweep(
     temperature: float,
     positives: Rule,
     negatives: Rule,
+    weights: Weights | None = None,
+    counts_keys: bool = False,
 ) -> BankTerms:
     """Reads the bank once and keeps nothing of size B x K.
 
@@ -65,6 +70,8 @@ def sweep(
         temperature: T.
         positives: marks the bank keys that attract; see `ContrastiveLoss`.
         negatives: marks those that repel.
+        weights: of the terms of the sum; ``None`` for 1.
+        counts_keys: whether `num_keys` is wanted.
 
     Returns:
         The sums; `log_sum` is differentiable with respect to `query`, once.
@@ -87,16 +94,22 @@ def sweep(
     """
     needs_gradient = torch.is_grad_enabled() and query.requires_grad
     rules = Rules(labels, positives, negatives)
+    if weights is not None and weights.are_one(query, bank.labels):
+        weights = None
     if _fits_once(query, bank):
-        log_sum, gradient, *rest = sum_whole_bank(query, bank, rules, temperature=temperature)
+        log_sum, gradient, *rest = sum_whole_bank(
+            query, bank, rules, weights, temperature=temperature, counts_keys=counts_keys
+        )
         terms = BankTerms(log_sum, *rest)
     else:
-        terms, gradient = _accumulate(query.detach(), bank, rules, temperature, needs_gradient)
+        terms, gradient = _accumulate(
+            query.detach(), bank, rules, weights, temperature, needs_gradient, counts_keys
+        )
     if gradient is None or not needs_gradient:
         return terms
     log_sum = _WithGradient.apply(query, terms.log_sum, gradient)
     # Not `_replace`: the compiler of torch 2.11 stumbles over what it returns.
-    return BankTerms(log_sum, terms.positive_sum, terms.num_positives)
+    return BankTerms(log_sum, terms.positive_sum, terms.num_positives, terms.num_keys)
 
 
 def slices(bank: Bank, num_queries: int) -> Iterator[Bank]:
@@ -139,15 +152,25 @@ def _fits_once(query: Tensor, bank: Bank) -> bool:
 @torch.compiler.disable
 @torch.no_grad()
 def _accumulate(
-    query: Tensor, bank: Bank, rules: Rules, temperature: float, needs_gradient: bool
+    query: Tensor,
+    bank: Bank,
+    rules: Rules,
+    weights: Weights | None,
+    temperature: float,
+    needs_gradient: bool,
+    counts_keys: bool,
 ) -> tuple[BankTerms, Tensor | None]:
     if query.device.type == "cpu":
         keep_freed_blocks()
     length = slice_length(len(query), query.shape[1], query.device)
-    pairs = pairs_by_class(rules, query, bank.labels, length)
-    exponentials = Exponentials(query, weighted=needs_gradient)
-    # Powers of 2 take half the time of powers of e.
-    products = Products(query * (math.log2(math.e) / temperature), bank.features.dtype)
+    counted = counts_keys or (weights is not None and weights.are_relative)
+    pairs = pairs_by_class(rules, query, bank.labels, length, counts_keys=counted)
+    exponentials = (
+        Exponentials(query, weighted=needs_gradient)
+        if weights is None
+        else WeightedExponentials(query, weights, weighted=needs_gradient)
+    )
+    products = Products(query * (exponentials.unit / temperature), bank.features.dtype)
 
     def scores() -> Tensor:
         similarities = products.scores()
@@ -157,10 +180,19 @@ def _accumulate(
     for keys, bank_labels in slices(bank, len(query)):
         products.load(keys)
         pairs.load(bank_labels)
-        exponentials.add(scores, products)
+        if isinstance(exponentials, WeightedExponentials):
+            exponentials.add(pairs, products, bank_labels)
+        else:
+            exponentials.add(scores, products)
         pairs.add_positives(products)  # last, when the keys lie in the cache
-    terms = BankTerms(exponentials.log_sum(), *pairs.positives())
+    num_keys = pairs.num_keys() if counts_keys else None
+    log_sum = (
+        exponentials.log_sum(pairs.num_keys())
+        if isinstance(exponentials, WeightedExponentials)
+        else exponentials.log_sum()
+    )
     mean = exponentials.mean()
+    terms = BankTerms(log_sum, *pairs.positives(), num_keys)
     return terms, None if mean is None else mean / temperature
 
 

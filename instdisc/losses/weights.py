@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
-
-from .rules import EXCLUDED
 
 Weight = Callable[[Tensor, Tensor, Tensor], Tensor | None]
 
@@ -30,7 +29,12 @@ class Weights(NamedTuple):
     have_gradient: bool
     are_relative: bool
 
-    def ask(self, similarities: Tensor, bank_labels: Tensor) -> Tensor | None:
+    def are_one(self, query: Tensor, bank_labels: Tensor) -> bool:
+        """Whether the loss has no weights, by what it says of a slice without keys."""
+        none = query.detach()[:, :0]
+        return self.log_weights(none, self.labels, bank_labels[:0]) is None
+
+    def ask(self, similarities: Tensor, bank_labels: Tensor) -> Tensor:
         """The logarithms of the weights.
 
         Args:
@@ -38,18 +42,26 @@ class Weights(NamedTuple):
             bank_labels: ``(C,)`` int64.
 
         Returns:
-            ``(B, C)``, at least ``-EXCLUDED``, or ``None`` for 0.
+            ``(B, C)``, ``-inf`` for a weight of 0.
 
         Raises:
-            ValueError: if the loss returns anything but ``None`` or a float ``(B, C)``.
+            ValueError: if the loss returns anything but ``None`` or a ``(B, C)`` of that dtype.
         """
         logs = self.log_weights(similarities, self.labels, bank_labels)
         if logs is None:
-            return None
+            return torch.zeros_like(similarities)
         if logs.shape != similarities.shape or logs.dtype != similarities.dtype:
             raise ValueError(
                 f"`weights` must return None or a tensor {tuple(similarities.shape)} "
                 f"{similarities.dtype} like `similarities`, got {tuple(logs.shape)} {logs.dtype}. "
                 "It is called for slices of the bank, so it must look at its arguments alone."
             )
-        return logs.clamp(min=-EXCLUDED)  # finite, so that a row of zeros gives no inf - inf
+        return logs
+
+    def ask_with_slopes(self, similarities: Tensor, bank_labels: Tensor) -> tuple[Tensor, Tensor]:
+        """What `ask` returns, and its derivatives ``(B, C)`` by the similarities."""
+        # Each depends on its similarity alone, so that the sum of the rows of the Jacobian is its
+        # diagonal. `torch.autograd.grad` would break the graph of a compiler.
+        logs, pull, *_ = torch.func.vjp(lambda each: self.ask(each, bank_labels), similarities)
+        (slopes,) = pull(logs.new_ones(()).expand_as(logs))
+        return logs, slopes

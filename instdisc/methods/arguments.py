@@ -7,16 +7,34 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from instdisc.checks import arguments, not_negative, positive, whole, within
+from instdisc.checks import arguments, not_negative, positive, share, whole, within
 
 _fraction = within(at_least=0, below=1)
 
 _RULES: dict[str, Callable[[str, Any], Any]] = {
     "num_classes": functools.partial(whole, at_least=2),
     "temperature": positive,
+    "student_temperature": positive,
+    "teacher_temperature": positive,
+    "final_teacher_temperature": positive,
+    "teacher_warmup": share,
+    "center_momentum": _fraction,
+    "freeze_prototypes": share,
+    "clip": positive,
+    "num_views": functools.partial(whole, at_least=2),
+    "num_prototypes": functools.partial(whole, at_least=2),
+    "hidden_dim": whole,
+    "bottleneck_dim": whole,
+    "projector_layers": whole,
     "num_images": functools.partial(whole, at_least=2),
     "num_negatives": whole,
     "projection_dim": whole,
+    "predictor_dim": whole,
+    "redundancy_weight": not_negative,
+    "bias_rate": not_negative,
+    "invariance_weight": not_negative,
+    "variance_weight": not_negative,
+    "covariance_weight": not_negative,
     "queue_size": whole,
     "momentum": _fraction,
     "bank_momentum": _fraction,

@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-import timm.layers
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from instdisc.distributed import shuffle, unshuffle, world_size
-from instdisc.models import split_batch_norm
+from instdisc.models import split_batch_norm, sync_batch_norm
 
 BatchNormMode = Literal["shuffled", "plain", "sync"]
 
 
 class BatchNormPolicy:
-    """One of three ways to normalise; see `PretrainModule`.
+    """One of three ways to normalise, for the backbone and the heads; see `PretrainModule`.
 
     Args:
         mode: ``"shuffled"``, ``"plain"`` or ``"sync"``.
@@ -36,31 +35,25 @@ class BatchNormPolicy:
             raise ValueError(f"`batch_norm_groups` must be at least 1, got {groups}")
         self.mode = mode
         self.groups = groups
-        self._shuffles = False
+        self._has_norms = False
 
-    def prepare(self, net: nn.Module, device_type: str) -> None:
-        """Changes the batch norms of `net` in place, before it is wrapped for several processes.
+    def prepare(self, net: nn.Module) -> None:
+        """Changes the batch norms of `net` in place; what an earlier run changed is taken back.
 
-        Groups that an earlier run left in `net` are taken back.
+        Args:
+            net: a network that sees a batch of images or of their features, on every process.
 
         Raises:
-            ValueError: if the groups do not divide by the processes, or ``"sync"`` is asked for
-                on several processes without GPUs.
+            ValueError: if the groups do not divide by the processes.
+            TypeError: if a batch norm is of a kind that can be neither split nor synchronised.
         """
-        split_batch_norm(net, 1)
-        self._shuffles = False
+        sync_batch_norm(split_batch_norm(net, 1), False)
+        # A head without any does not undo what the backbone said.
+        self._has_norms |= any(isinstance(module, _BatchNorm) for module in net.modules())
         if self.mode == "shuffled":
-            here = self._groups_here()
-            split_batch_norm(net, here)
-            has_batch_norm = any(isinstance(module, _BatchNorm) for module in net.modules())
-            self._shuffles = has_batch_norm and here * world_size() > 1
+            split_batch_norm(net, self._groups_here())
         elif self.mode == "sync" and world_size() > 1:
-            if device_type == "cpu":
-                raise ValueError(
-                    "`batch_norm`='sync' needs GPUs when there are several processes. "
-                    "Use 'shuffled' or 'plain'."
-                )
-            timm.layers.convert_sync_batchnorm(net)
+            sync_batch_norm(net, True)
 
     def encode_keys(self, encoder: Callable[[Tensor], Tensor], images: Tensor, seed: int) -> Tensor:
         """Features of the keys, shuffled between the groups on the way if need be.
@@ -73,7 +66,8 @@ class BatchNormPolicy:
         Returns:
             ``(B, dim)`` in the order of `images`.
         """
-        if not self._shuffles:
+        groups = self._groups_here() * world_size() if self.mode == "shuffled" else 1
+        if not self._has_norms or groups == 1:
             return encoder(images)
         mixed, order = shuffle(images, seed)
         return unshuffle(encoder(mixed), order)

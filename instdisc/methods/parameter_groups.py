@@ -18,7 +18,7 @@ def parameter_groups(module: RunModule) -> dict[ParameterOptions, list[nn.Parame
     """The parameters that are trained, by how the optimiser treats them.
 
     Args:
-        module: its `decay` says which have weight decay, its objectives have the rest to say.
+        module: its `parameter_options` says how each is treated.
 
     Returns:
         In the order in which they come up first; a single group if nothing sets any apart.
@@ -35,16 +35,26 @@ def parameter_groups(module: RunModule) -> dict[ParameterOptions, list[nn.Parame
     """
     groups: dict[ParameterOptions, list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        options = _options(module, name)
-        if module.decay == "weights" and parameter.ndim <= 1:
-            options = options._replace(decays=False)
-        groups.setdefault(options, []).append(parameter)
+        if parameter.requires_grad:
+            groups.setdefault(module.parameter_options(name, parameter), []).append(parameter)
     return groups
 
 
-def _options(module: RunModule, name: str) -> ParameterOptions:
+def default_options(module: RunModule, name: str, parameter: nn.Parameter) -> ParameterOptions:
+    """What an objective says of a parameter of its own, and the module's `decay` of all.
+
+    Args:
+        module: with its objectives.
+        name: of the parameter within it.
+        parameter: is of one dimension where it is a bias or of a norm.
+    """
+    options = _of_objective(module, name)
+    if module.decay == "weights" and parameter.ndim <= 1:
+        options = options._replace(decays=False)
+    return options
+
+
+def _of_objective(module: RunModule, name: str) -> ParameterOptions:
     place, _, rest = name.partition(".")
     if place != "objectives":
         return ParameterOptions()

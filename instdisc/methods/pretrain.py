@@ -72,7 +72,9 @@ class PretrainModule(RunModule):
             normalised in `batch_norm_groups` groups and the keys are shuffled between them, so
             that a query and its key never share statistics; on W processes each has
             ``batch_norm_groups / W`` groups (at least 1), so the result does not depend on W.
-            ``"plain"``: per process, unshuffled. ``"sync"``: over all processes (GPU), unshuffled.
+            ``"plain"``: per process, unshuffled. ``"sync"``: over all processes, unshuffled.
+            Heads with batch norm follow; with ``"shuffled"`` the heads of keys see them in the
+            order of the queries, so contrast with such a head wants ``"sync"``.
             The default is ``"shuffled"`` with a momentum encoder and ``"plain"`` without one, where
             no key can leak. Without one ``"shuffled"`` normalises in groups, as a paper's devices
             did.
@@ -234,13 +236,13 @@ class PretrainModule(RunModule):
 
     def setup(self, stage: str) -> None:
         super().setup(stage)
-        if stage == "fit":  # before the backbone, whose keys alone are shuffled
-            self.batch_norm.prepare(self.objectives, self.trainer.strategy.root_device.type)
+        if stage == "fit":
+            self.batch_norm.prepare(self.objectives)
         for net in (self.backbone, self.momentum_backbone):
             if net is not None and self.channels_last:
                 net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             if net is not None and stage == "fit":
-                self.batch_norm.prepare(net, self.trainer.strategy.root_device.type)
+                self.batch_norm.prepare(net)
         self._is_free_of_batch_norm = not has_batch_norm(self)
 
     def on_fit_start(self) -> None:

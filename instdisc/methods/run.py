@@ -19,9 +19,9 @@ from .batch_norm import BatchNormPolicy
 from .capacity import check_capacity
 from .lent import LentBackboneModule
 from .loss_log import LossLog
-from .objectives import is_stored
+from .objectives import ParameterOptions, is_stored
 from .optimizer import OptimizerName, clips_gradients, make_optimizer
-from .parameter_groups import Decay, parameter_groups
+from .parameter_groups import Decay, default_options, parameter_groups
 from .rate import RateOfRun
 from .rate_search import begin_rate_search
 from .recipe import fixed_settings, free_settings, keep_queue, made_by, recipe_of
@@ -91,6 +91,19 @@ class RunModule(LentBackboneModule):
         ``named_buffers`` and ``state_dict`` have them.
         """
         return (b for name, b in self.named_buffers(recurse=recurse) if not is_stored(name))
+
+    def parameter_options(self, name: str, parameter: nn.Parameter) -> ParameterOptions:
+        """How the optimiser treats a parameter; override it for a method that sets some apart.
+
+        Args:
+            name: of the parameter within this module, e.g. ``"backbone.body.conv1.weight"``.
+            parameter: itself; biases and norms are of one dimension.
+
+        Returns:
+            What its objective says (`Objective.parameter_options`), without weight decay if it is
+            of one dimension and `decay` is ``"weights"``.
+        """
+        return default_options(self, name, parameter)
 
     def configure_optimizers(self) -> Any:
         groups = parameter_groups(self)

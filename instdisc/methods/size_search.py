@@ -60,7 +60,7 @@ class BatchSizeSearch:
         if finder is None or trainer is None or not self._tried or groups == 1:
             return
         for net in _networks(module):
-            module.batch_norm.prepare(net, trainer.strategy.root_device.type)
+            module.batch_norm.prepare(net)
         size = finder.optimal_batch_size or 0
         valid = max(2 * groups, size // groups * groups)
         if valid == size:

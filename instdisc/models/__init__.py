@@ -4,13 +4,17 @@ import warnings
 
 from . import few_shot as few_shot  # registers its models with timm
 from .backbone import Backbone as Backbone
+from .center import Center as Center
 from .grouped_norm import split_batch_norm as split_batch_norm
 from .memory_bank import MemoryBank as MemoryBank
 from .mlp import MLP as MLP
 from .momentum import MomentumEncoder as MomentumEncoder
+from .patch_projection import freeze_patch_projection as freeze_patch_projection
 from .projector import Projector as Projector
+from .prototypes import PrototypeHead as PrototypeHead
 from .queue import FeatureQueue as FeatureQueue
 from .resnet12 import ResNet12 as ResNet12
+from .synced_norm import sync_batch_norm as sync_batch_norm
 
 
 def __getattr__(name: str) -> object:

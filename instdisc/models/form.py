@@ -7,13 +7,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .grouped_norm import split_batch_norm
+from .synced_norm import is_synced, sync_batch_norm
 
 
 class Form:
     """How a network stands: all of it but its weights and statistics.
 
-    That is which batch norms it has and in how many groups they normalise, the mode of each of its
-    modules, and dtype, memory format and need of gradients of its weights.
+    That is which batch norms it has, in how many groups or over which processes they normalise, the
+    mode of each of its modules, and dtype, memory format and need of gradients of its weights.
 
     Args:
         net: stays as it is.
@@ -37,6 +38,7 @@ class Form:
             for norm in net.modules()
             if isinstance(norm, _BatchNorm) and (groups := getattr(norm, "groups", 0))
         ]
+        self._synced = [norm for norm in net.modules() if is_synced(norm)]
         self._weights = [
             (weight, weight.requires_grad, weight.dtype, weight.stride())
             for weight in net.parameters()
@@ -49,7 +51,7 @@ class Form:
 
     def restore(self) -> None:
         """Gives the network this form again; weights and statistics stay what they are."""
-        split_batch_norm(self._net, 1)
+        sync_batch_norm(split_batch_norm(self._net, 1), False)
         for module, mode, children in self._modules:
             for name, child in children.items():
                 present = getattr(module, name, None)
@@ -59,6 +61,8 @@ class Form:
             module.training = mode
         for norm, groups in self._groups:
             split_batch_norm(norm, groups)
+        for synced in self._synced:
+            sync_batch_norm(synced, True)
         for module, name, dtype in self._statistics:
             value = getattr(module, name, None)
             if isinstance(value, Tensor) and value.dtype != dtype:

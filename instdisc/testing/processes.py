@@ -13,10 +13,10 @@ from typing import Any
 import torch
 import torch.multiprocessing as multiprocessing
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from instdisc import checks
 from instdisc.methods import PretrainModule
-from instdisc.methods.objectives import is_stored
 from instdisc.types import Views
 
 from .runs import fit
@@ -28,8 +28,9 @@ _PRECISION: Any = "64-true"  # so that rounding cannot feign a difference
 def check_two_processes(modules: Sequence[PretrainModule], batches: Sequence[Views]) -> None:
     """Trains each module for two steps on one process, and on two (gloo) with half batches.
 
-    In double precision, the parameters, queues and labels must agree to rounding. Running
-    statistics of batch norm are not compared: on two processes each keeps those of its own half.
+    In double precision, the parameters and all that is stored in buffers (queues, labels, centres)
+    must agree to rounding. Running statistics of batch norm are not compared: on two processes each
+    keeps those of its own half.
 
     With ``batch_norm="plain"`` a backbone with batch norm differs by design: each process
     normalises by its own half.
@@ -99,8 +100,13 @@ def _half(batch: Views, rank: int) -> Views:
 
 def _compared(module: PretrainModule) -> dict[str, Tensor]:
     parameters = {name: p.detach().clone() for name, p in module.named_parameters()}
-    queues = {name: b.clone() for name, b in module.named_buffers() if is_stored(name)}
-    return {**queues, **parameters}  # queues first: they say most
+    norms = [name for name, part in module.named_modules() if isinstance(part, _BatchNorm)]
+    stored = {
+        name: buffer.clone()
+        for name, buffer in module.named_buffers()
+        if name.rpartition(".")[0] not in norms
+    }
+    return {**stored, **parameters}  # queues first: they say most
 
 
 def _free_port() -> int:

@@ -22,13 +22,21 @@ NUMBERS: dict[str, Sort] = {
          "projection_dim", "num_classes", "batch_norm_groups", "reference_batch", "every",
          "num_episodes", "ways", "shots", "queries", "k", "num_views", "max_images", "episodes",
          "count", "iterations", "multiple", "short_side", "num_threads", "groups", "per_class",
-         "num_test", "max_bank", "longest_side", "resize", "num_categories", "small_size"],
+         "num_test", "max_bank", "longest_side", "resize", "num_categories", "small_size",
+         "hidden_dim", "predictor_dim", "bottleneck_dim", "projector_layers"],
         sorts.whole(1),
     ),
-    **dict.fromkeys(["temperature", "learning_rate"], sorts.POSITIVE),
-    **dict.fromkeys(["weight_decay", "margin", "shift"], sorts.NOT_NEGATIVE),
+    **dict.fromkeys(
+        ["temperature", "final_temperature", "student_temperature", "teacher_temperature",
+         "final_teacher_temperature", "learning_rate"],
+        sorts.POSITIVE,
+    ),
+    **dict.fromkeys(["weight_decay", "final_weight_decay", "margin", "shift"], sorts.NOT_NEGATIVE),
     **dict.fromkeys(["flip", "p"], sorts.SHARE),
-    **dict.fromkeys(["momentum", "sgd_momentum", "warmup"], sorts.number(at_least=0, below=1)),
+    "final_momentum": sorts.number(at_least=0, at_most=1),
+    **dict.fromkeys(
+        ["momentum", "sgd_momentum", "center_momentum", "warmup"], sorts.number(at_least=0, below=1)
+    ),
 }  # fmt: skip
 
 

@@ -35,6 +35,17 @@ def test_other_normalisations_and_few_images():
     assert ViewPictures(mean=(9.0,) * 3).picture(views).max() == 1  # clipped
 
 
+def test_small_views_stand_at_the_upper_left_of_their_place():
+    views = [torch.full((2, 3, side, side), 9.0) for side in (8, 8, 3)]  # brighter than white
+    grid = ViewPictures().picture(views)
+    assert grid.shape == (3, 2 * 9 + 1, 3 * 9 + 1)
+    for top in (1, 10):
+        assert grid[:, top : top + 8, 10:18].eq(1).all()
+        place = grid[0, top : top + 8, 19:27]
+        assert place[:3, :3].eq(1).all()
+        assert place.sum() == 9
+
+
 def fit(logger, folder):
     trainer = Trainer(
         max_epochs=1,

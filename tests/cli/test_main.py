@@ -32,7 +32,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
         (["--version"], 0, "instdisc 0."),
         (["pretran"], 2, "Did you mean pretrain?"),
         (["recipes"], 0, "pretrain/moco_v2"),
-        (["recipes", "copy", "moco_v3"], 1, "Did you mean"),
+        (["recipes", "copy", "moco_v4"], 1, "Did you mean"),
     ],
 )
 def test_these_answer_without_torch(arguments, status, shown):

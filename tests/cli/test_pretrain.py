@@ -79,6 +79,7 @@ class TwoViewClassifier(instdisc.PretrainModule):
         super().__init__(backbone, {"classes": classes}, batch_norm="plain")
         self.save_hyperparameters(ignore=["backbone"])
 """
+WIDE = ("hidden_dim", "projection_dim", "num_prototypes")  # of heads that take seconds to draw
 
 
 @pytest.fixture(scope="module")
@@ -113,27 +114,40 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_row_builds(path, script, folder, tmp_path):
+    row = yaml.safe_load(path.read_text())
+    settings = row["model"]["init_args"]
+    net = settings["backbone"]["init_args"]
+    tiny = "test_vit" if net["name"].startswith("vit") else "test_resnet"
+    # test_resnet has no stem for CIFAR.
+    stem = ["--model.backbone.init_args.stem=no_pool"] if net.get("stem") == "cifar" else []
     cli = script.make_cli(
         [
             f"--config={path}",
             f"--data.images={folder}",
-            "--model.backbone.init_args.name=test_resnet",
+            *(f"--model.backbone.init_args.name={tiny}", *stem),
+            *(f"--model.{name}=32" for name in WIDE if settings.get(name, 0) > 4096),
             f"--trainer.default_root_dir={tmp_path}",
             *ONE_CPU,
         ]
     )
-    row = yaml.safe_load(path.read_text())
     assert type(cli.model).__name__ == row["model"]["class_path"].removeprefix("instdisc.")
-    assert cli.model.backbone.timm_options == row["model"]["init_args"]["backbone"].get(
-        "dict_kwargs", {}
-    )
+    assert cli.model.backbone.timm_options == settings["backbone"].get("dict_kwargs", {})
     assert cli.trainer.max_epochs == row["trainer"]["max_epochs"]
     assert row["trainer"]["default_root_dir"] == f"runs/{path.stem}"
     cli.datamodule.batch_size = 8  # there are 24 images
     views = cli.datamodule.train_dataloader().dataset[0, 0].views
-    needed = 2 if cli.model.momentum_backbone is not None else 1
-    assert len(views) == needed
+    objectives = cli.model.objectives.values()
+    assert len(views) == 1 + max(max(*term.queries, *term.keys, 0) for term in objectives)
     assert views[0].shape[-2:] == (row["data"]["image_size"],) * 2
+
+
+def test_a_memory_bank_has_a_row_for_each_image(script, scenes, capsys):
+    options = [*scenes, "--model=InstDiscModule", "--model.backbone=test_resnet"]
+    cli = script.make_cli(options)
+    assert cli.model.objectives["contrast"].memory_bank.size == len(cli.datamodule.images) == 64
+    with pytest.raises(SystemExit):
+        script.make_cli([*options, "--model.num_images=10"])
+    assert "`model.num_images` is that of the data" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,7 @@ def workplace(tmp_path_factory):
             path.unlink()
     save_mini_imagenet(place / "MINI_IMAGENET")
     save_celeba(place / "CELEBA" / "celeba")
+    makers.make_cifar10(place / "CIFAR10")
     torch.manual_seed(0)
     for name in CHECKPOINTS:
         path = place / name
@@ -290,7 +291,7 @@ ONE_DEVICE = [
     *("--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"),
     *("--trainer.num_sanity_val_steps=0", "--data.num_workers=0"),
 ]
-FEW = ("CELEBA", "COCO", "SYNTHIA")  # replicas of a handful of images
+FEW = {"CELEBA": 2, "COCO": 2, "SYNTHIA": 2, "CIFAR10": 16}  # batches of small replicas
 
 
 def pretrain(given: dict[str, list[str]]) -> list[str]:
@@ -309,12 +310,18 @@ def pretrain(given: dict[str, list[str]]) -> list[str]:
         ]
     if "compile: true" in recipes:
         changes.append("--model.compile=false")
-    small = given.get("--data.images.root", [""])[0] in FEW
+    batch = FEW.get(given.get("--data.images.root", [""])[0], 48)
     size = "global_batch" if "global_batch" in recipes else "data.batch_size"
-    changes += ["--data.image_size=32", f"--{size}={2 if small else 48}"]
-    if small and "queue_size" in recipes:
+    changes += ["--data.image_size=32", f"--{size}={batch}"]
+    if batch == 2 and "queue_size" in recipes:
         changes += ["--model.batch_norm_groups=1"]
-    return [*changes, "--model.backbone={name: test_resnet}", "--model.backbone.dict_kwargs={}"]
+    wide = ("hidden_dim", "projection_dim", "num_prototypes")
+    changes += [f"--model.{name}=32" for name in wide if f" {name}: " in recipes]
+    options = "{dynamic_img_size: true}" if "name: vit" in recipes else "{}"
+    tiny = "{name: test_vit}" if "name: vit" in recipes else "{name: test_resnet}"
+    if "stem: cifar" in recipes:  # which test_resnet has not
+        tiny = "{name: test_resnet, stem: no_pool}"
+    return [*changes, f"--model.backbone={tiny}", f"--model.backbone.dict_kwargs={options}"]
 
 
 def detect(given: dict[str, list[str]]) -> list[str]:

@@ -129,6 +129,20 @@ def test_a_policy_for_each_view():
     assert [len(policy.photometric) for policy in data.policies] == [3, 4, 0]
 
 
+def test_views_of_a_set_through_workers():
+    options = {"policy": "dino", "image_size": 32, "num_views": 6, "batch_size": 4, "seed": 3}
+    for first, second in (({}, {"num_workers": 2}), ({"keep": "memory"}, {"keep": "device"})):
+        known = fitted(ViewData(scenes(), **options, **first), limit_val_batches=0).train
+        found = fitted(ViewData(scenes(), **options, **second), limit_val_batches=0).train
+        assert len(found) == 5
+        for batch, expected in zip(found, known, strict=True):
+            assert isinstance(batch, Views)
+            assert [view.shape[2:] for view in batch.images] == [(32, 32)] * 2 + [(16, 16)] * 4
+            assert torch.equal(batch.indices, expected.indices)
+            for view, other in zip(batch.images, expected.images, strict=True):
+                assert torch.equal(view, other)
+
+
 @pytest.mark.parametrize("keep", ["memory", "device"])
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_kept_images_give_the_same_views(keep, num_workers):
@@ -223,6 +237,8 @@ def test_other_batches_pass_through():
         ({"num_views": 0}, "`num_views` must be a whole number of at least 1, got 0"),
         ({"policy": []}, "`policy` lists 0 policies"),
         ({"policy": ["moco_v2"], "num_views": 2}, "`policy` lists 1 policies, .* got 2"),
+        ({"policy": ["byol", "moco_v2"]}, "`policy` must be a policy of one view .* got 'byol'"),
+        ({"policy": "byol", "num_views": 1}, "`num_views` must be 2 for .* 'byol', got 1"),
         ({"keep": "gpu"}, "`keep` must be one of 'nothing', 'memory', 'device', got 'gpu'"),
         ({"decode": "gpu"}, "`decode` must be .*'workers'.*'device'.* got 'gpu'"),
         ({"decode": "device"}, "`decode`='device' needs .* got 'nothing' and 0"),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from instdisc.losses import ContrastiveLoss, same_class
+from instdisc.losses import ContrastiveLoss, HardNegativeLoss, same_class
 from instdisc.testing import check_loss
 
 
@@ -52,6 +52,64 @@ class FloatMask(ContrastiveLoss):
         return same_class(labels, bank_labels).float()
 
 
+class NegativeWeights(ContrastiveLoss):
+    def weights(self, similarities, labels, bank_labels):
+        return similarities
+
+
+class WeightsOfTheWholeBank(ContrastiveLoss):
+    def weights(self, similarities, labels, bank_labels):
+        return similarities.softmax(1)
+
+
+class WeightsOfAllQueries(ContrastiveLoss):
+    def log_weights(self, similarities, labels, bank_labels):
+        return similarities - similarities.mean()
+
+
+class DoubleWeights(ContrastiveLoss):
+    def weights(self, similarities, labels, bank_labels):
+        return torch.ones_like(similarities, dtype=torch.float64)
+
+
+class SometimesNone(ContrastiveLoss):
+    def weights(self, similarities, labels, bank_labels):
+        return similarities.exp() if len(bank_labels) else None
+
+
+class TwoAnswers(ContrastiveLoss):
+    def weights(self, similarities, labels, bank_labels):
+        return similarities.exp()
+
+    def log_weights(self, similarities, labels, bank_labels):
+        return similarities * 2
+
+
+class Overflows(ContrastiveLoss):
+    def weights(self, similarities, labels, bank_labels):
+        return (2 * similarities).exp()
+
+
+class CutGradient(HardNegativeLoss):
+    def log_weights(self, similarities, labels, bank_labels):
+        return similarities.detach()
+
+
+class SumOfTheBatch(ContrastiveLoss):
+    def log_bank_sum(self, log_sum, key_similarity, num_keys):
+        return log_sum - log_sum.mean().clamp(min=0)
+
+
+class SumOfNothing(ContrastiveLoss):
+    def log_bank_sum(self, log_sum, key_similarity, num_keys):
+        return log_sum - num_keys.log()
+
+
+class ScalarSum(ContrastiveLoss):
+    def log_bank_sum(self, log_sum, key_similarity, num_keys):
+        return log_sum.mean()
+
+
 @pytest.mark.parametrize(
     ("loss_class", "fault"),
     [
@@ -63,6 +121,17 @@ class FloatMask(ContrastiveLoss):
         (KeepsAMaskOfTheBank, "`negatives` answers otherwise for a slice of the bank"),
         (LooksAtOtherQueries, "`positives` answers otherwise for a slice of the batch"),
         (FloatMask, "`positives` must return None or a bool tensor"),
+        (NegativeWeights, "`weights` must be at least 0"),
+        (WeightsOfTheWholeBank, "`weights` answers otherwise for a slice of the bank"),
+        (WeightsOfAllQueries, "`log_weights` answers otherwise for a slice of the bank"),
+        (DoubleWeights, "`weights` must return None or a tensor .* of the dtype"),
+        (SometimesNone, "`weights` must return None always or never"),
+        (TwoAnswers, "`weights` and `log_weights` are overridden"),
+        (Overflows, "not finite with .*: override `log_weights` instead"),
+        (CutGradient, "not that of the value"),
+        (SumOfTheBatch, "`log_bank_sum` answers otherwise for a query alone"),
+        (SumOfNothing, "`log_bank_sum` is .* and no nan"),
+        (ScalarSum, r"`log_bank_sum` must return \(B,\)"),
     ],
 )
 def test_planted_faults(loss_class, fault):

@@ -58,6 +58,20 @@ def methods(backbone="test_resnet"):
             make(), reference_batch=None, **CLASSES, **SMALL
         ),
         "supcon_moco": instdisc.SupConMoCoModule(make(), reference_batch=None, **SMALL),
+        "simclr": instdisc.SimCLRModule(make()),
+        "in_batch_supcon": instdisc.InBatchSupConModule(make()),
+        "in_batch_exemplar": instdisc.InBatchExemplarModule(make()),
+        "nnclr": instdisc.NNCLRModule(
+            make(), queue_size=40, hidden_dim=16, projection_dim=8, predictor_dim=16
+        ),
+        "barlow_twins": instdisc.BarlowTwinsModule(make(), hidden_dim=16, projection_dim=8),
+        "vicreg": instdisc.VICRegModule(make(), hidden_dim=16, projection_dim=8),
+        "byol": instdisc.BYOLModule(make(), hidden_dim=16, projection_dim=8),
+        "dino": instdisc.DINOModule(
+            make(), num_views=3, hidden_dim=16, projection_dim=8, num_prototypes=12
+        ),
+        "moco_v3": instdisc.MoCoV3Module(make(), hidden_dim=16, projection_dim=8),
+        "simsiam": instdisc.SimSiamModule(make(), projection_dim=16, bottleneck_dim=8),
     }
 
 
@@ -89,7 +103,8 @@ def test_battery_with_a_vit(name):
 
 
 def test_two_processes_equal_one():
-    check_two_processes(list(methods().values()), make_batches(2, 8, 32))
+    synced = instdisc.MoCoModule("test_resnet", batch_norm="sync", queue_size=40)
+    check_two_processes([*methods().values(), synced], make_batches(2, 8, 32))
 
 
 @pytest.mark.parametrize(
@@ -101,6 +116,9 @@ def test_two_processes_equal_one():
         ("ce_moco", [InstanceDiscriminationLoss]),
         ("ce_moco_same", [SameClassNegativesLoss]),
         ("supcon_moco", [InstanceDiscriminationLoss, SupConLoss]),
+        ("simclr", [InstanceDiscriminationLoss]),
+        ("in_batch_supcon", [SupConLoss]),
+        ("in_batch_exemplar", [ExemplarLoss]),
     ],
 )
 def test_each_method_has_its_losses(name, losses):

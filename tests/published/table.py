@@ -52,8 +52,20 @@ def _pattern(text: str) -> str:
 
 
 MOCO = "He et al. (2020) and Chen et al. (2020), MoCo v1 and v2, their code"
+WU = "Wu et al. (2018), InstDisc, their code"
+SIMCLR = "Chen et al. (2020), SimCLR, their code"
+BYOL = "Grill et al. (2020), BYOL, their code"
+MOCO_V3 = "Chen, Xie and He (2021), MoCo v3, their code"
+BARLOW = "Zbontar et al. (2021), Barlow Twins, their code"
+VICREG = "Bardes et al. (2022), VICReg, their code"
+DINO = "Caron et al. (2021), DINO, their code"
+NNCLR = "Dwibedi et al. (2021), NNCLR"
+KHOSLA = "Khosla et al. (2020), SupContrast, their code"
 ZHAO = "Zhao et al. (2021)"
 ISLAM = "Islam et al. (2021), their code"
+BYOL = "Grill et al. (2020), their code"
+MOCO_V3 = "Chen et al. (2021), MoCo v3, their code"
+SIMSIAM = "Chen and He (2021), their code"
 MOCO_DETECTION = "He et al. (2020), detectron2 configurations"
 DETECTRON2 = "detectron2's defaults"
 MMSEG = "mmsegmentation, deeplabv3_r50-d8_512x1024_40k_cityscapes"
@@ -66,6 +78,8 @@ NATURAL_ADVERSARIAL = "Hendrycks et al. (2021), natural-adv-examples"
 
 _VIEWS = "tests/published/test_views.py::"
 _PRETRAINING = "tests/published/test_pretraining.py::"
+_PREDICTION = "tests/published/test_prediction.py::"
+_IN_BATCH = "tests/published/test_in_batch.py::"
 _CLASSIFICATION = "tests/published/test_classification.py::"
 _DENSE = "tests/published/test_dense.py::"
 _RECIPES = "tests/published/test_recipes.py::"
@@ -76,7 +90,8 @@ _ROBUSTNESS = "tests/published/test_robustness.py::"
 
 _ABLATION = "tests/cli/test_pretrain.py::test_ablation_of_islam_varies_one_thing"
 
-_POLICIES = "instdisc/data/views/policies.py"
+_POLICIES = "instdisc/data/views/published_policies.py"
+_VIEW_SETS = "instdisc/data/views/view_sets.py"
 _PHOTOMETRIC = "instdisc/data/views/photometric.py"
 _FRAMES = "instdisc/data/views/frames.py"
 _DISTORTION = "instdisc/data/segments/distortion.py"
@@ -86,7 +101,7 @@ _OBJECT_POLICY = "instdisc/data/objects/policy.py"
 VIEWS = [
     Value(
         "smallest share of a crop",
-        *(_POLICIES, "RandomResizedCrop(size, («0.2», 1.0)), steps", "0.08", MOCO),
+        *(_POLICIES, "_MOCO: Scale = («0.2», 1.0)", "0.08", MOCO),
         f"{_VIEWS}test_policy[moco_v2]",
     ),
     Value(
@@ -116,52 +131,232 @@ VIEWS = [
     ),
     Value(
         "grey of MoCo v2, chance",
-        *(_POLICIES, "_cropped(size, _jitter(), RandomGrayscale(«0.2»), _blur(size))", "0.1", MOCO),
+        *(_POLICIES, "RandomGrayscale(«0.2»), _blur(size, 0.5))", "0.1", MOCO),
         f"{_VIEWS}test_policy[moco_v2]",
     ),
     Value(
         "jitter of MoCo v1, hue",
-        *(_POLICIES, "ColorJitter(0.4, 0.4, 0.4, «0.4», p=1.0)", "0.1", MOCO),
+        *(_POLICIES, "RandomGrayscale(0.2), ColorJitter(0.4, 0.4, 0.4, «0.4», p=1.0)", "0.1", MOCO),
         f"{_VIEWS}test_policy[moco_v1]",
     ),
     Value(
         "jitter of MoCo v1, chance",
-        *(_POLICIES, "ColorJitter(0.4, 0.4, 0.4, 0.4, p=«1.0»)", "0.8", MOCO),
+        *(_POLICIES, "RandomGrayscale(0.2), ColorJitter(0.4, 0.4, 0.4, 0.4, p=«1.0»)", "0.8", MOCO),
         f"{_VIEWS}test_policy[moco_v1]",
     ),
     Value(
         "blur, smallest sigma at 224 pixels",
-        *(_POLICIES, "GaussianBlur(«0.1» * side / 224", "0.2", MOCO),
+        *(_POLICIES, "GaussianBlur(«0.1» * side / published", "0.2", MOCO),
         f"{_VIEWS}test_policy[zhao_frcgb]",
     ),
     Value(
         "blur, largest sigma at 224 pixels",
-        *(_POLICIES, "* side / 224, «2.0» * side / 224, p=p)", "0.2", MOCO),
+        *(_POLICIES, "* side / published, «2.0» * side / published, p=p)", "0.2", MOCO),
+        f"{_VIEWS}test_policy[moco_v2]",
+    ),
+    Value(
+        "blur, side that it was published at",
+        *(_POLICIES, "published: int = «224»", "256", MOCO),
         f"{_VIEWS}test_policy[moco_v2]",
     ),
     Value(
         "blur, chance",
-        *(_POLICIES, "def _blur(size: ImageSize, p: float = «0.5»)", "1.0", MOCO),
+        *(_POLICIES, "RandomGrayscale(0.2), _blur(size, «0.5»))", "1.0", MOCO),
         f"{_VIEWS}test_policy[moco_v2]",
     ),
     Value(
-        "MoCo v3, jitter of saturation",
-        *(_POLICIES, "ColorJitter(0.4, 0.4, «0.2», 0.1, p=0.8)", "0.4", "Chen et al. (2021)"),
+        "InstDisc on CIFAR, hue",
+        *(_POLICIES, "[ColorJitter(0.4, 0.4, 0.4, «0.4», p=1.0), RandomGrayscale(0.2)]", "0.1", WU),
+        f"{_VIEWS}test_policy[instdisc_cifar]",
+    ),
+    Value(
+        "InstDisc on CIFAR, chance of jitter",
+        *(_POLICIES, "[ColorJitter(0.4, 0.4, 0.4, 0.4, p=«1.0»), RandomGrayscale(0.2)]", "0.8", WU),
+        f"{_VIEWS}test_policy[instdisc_cifar]",
+    ),
+    Value(
+        "InstDisc on CIFAR, flip",
+        *(_POLICIES, "colours, flip=«0.0»)", "0.5", WU),
+        f"{_VIEWS}test_policy[instdisc_cifar]",
+    ),
+    Value(
+        "SimCLR, smallest share of a crop",
+        *(_POLICIES, "_SIMCLR: Scale = («0.08», 1.0)", "0.2", SIMCLR),
+        f"{_VIEWS}test_policy[simclr]",
+    ),
+    Value(
+        "SimCLR, jitter",
+        *(_POLICIES, "for share in («0.8», 0.8, 0.8, 0.2)", "0.4", SIMCLR),
+        f"{_VIEWS}test_policy[simclr]",
+    ),
+    Value(
+        "SimCLR, hue",
+        *(_POLICIES, "for share in (0.8, 0.8, 0.8, «0.2»)", "0.1", SIMCLR),
+        f"{_VIEWS}test_policy[simclr]",
+    ),
+    Value(
+        "SimCLR, chance of jitter",
+        *(_POLICIES, "(0.8, 0.8, 0.8, 0.2)), p=«0.8»)", "1.0", SIMCLR),
+        f"{_VIEWS}test_policy[simclr]",
+    ),
+    Value(
+        "SimCLR, chance of grey",
+        *(_POLICIES, "[jitter, RandomGrayscale(«0.2»), *blur]", "0.1", SIMCLR),
+        f"{_VIEWS}test_policy[simclr]",
+    ),
+    Value(
+        "SimCLR, chance of blur",
+        *(
+            _POLICIES,
+            '"simclr": lambda size: _simclr(size, 1.0, _blur(size, «0.5»))',
+            "1.0",
+            SIMCLR,
+        ),
+        f"{_VIEWS}test_policy[simclr]",
+    ),
+    Value(
+        "SimCLR on CIFAR, strength of jitter",
+        *(_POLICIES, '"simclr_cifar": lambda size: _simclr(size, «0.5»)', "1.0", SIMCLR),
+        f"{_VIEWS}test_policy[simclr_cifar]",
+    ),
+    Value(
+        "SupCon on CIFAR, chance of grey",
+        *(
+            _POLICIES,
+            '"supcon_cifar": …, RandomGrayscale(«0.2»)',
+            "0.1",
+            KHOSLA,
+        ),
+        f"{_VIEWS}test_policy[supcon_cifar]",
+    ),
+    Value(
+        "BYOL, saturation",
+        *(_POLICIES, "ColorJitter(0.4, 0.4, «0.2», 0.1, p=0.8)", "0.4", BYOL),
+        f"{_VIEWS}test_policy[byol_first]",
+    ),
+    Value(
+        "BYOL, hue",
+        *(_POLICIES, "ColorJitter(0.4, 0.4, 0.2, «0.1», p=0.8)", "0.2", BYOL),
+        f"{_VIEWS}test_policy[byol_second]",
+    ),
+    Value(
+        "BYOL, chance of grey",
+        *(_POLICIES, "ColorJitter(0.4, 0.4, 0.2, 0.1, p=0.8), RandomGrayscale(«0.2»)", "0.1", BYOL),
+        f"{_VIEWS}test_policy[byol_first]",
+    ),
+    Value(
+        "BYOL, first view, chance of blur",
+        *(_POLICIES, "[*_byol_colours(), _blur(size, «1.0»)]", "0.5", BYOL),
+        f"{_VIEWS}test_policy[byol_first]",
+    ),
+    Value(
+        "BYOL, second view, chance of blur",
+        *(_POLICIES, "[*_byol_colours(), _blur(size, «0.1»), RandomSolarize(0.2)]", "0.5", BYOL),
+        f"{_VIEWS}test_policy[byol_second]",
+    ),
+    Value(
+        "BYOL, second view, chance of solarisation",
+        *(_POLICIES, "_blur(size, 0.1), RandomSolarize(«0.2»)]", "0.5", BYOL),
+        f"{_VIEWS}test_policy[byol_second]",
+    ),
+    Value(
+        "MoCo v3 for ViTs, crops",
+        *(
+            _POLICIES,
+            '"moco_v3_first": …(size, «_SIMCLR»)',
+            "_MOCO",
+            MOCO_V3,
+        ),
         f"{_VIEWS}test_policy[moco_v3_first]",
     ),
     Value(
-        "MoCo v3 for ViTs, smallest share of a crop",
-        *(_POLICIES, "RandomResizedCrop(size, («0.08», 1.0))", "0.2", "Chen et al. (2021)"),
-        f"{_VIEWS}test_policy[moco_v3_first]",
+        "MoCo v3 for ResNets, crops",
+        *(
+            _POLICIES,
+            '"moco_v3_resnet_second": …(size, «_MOCO»)',
+            "_SIMCLR",
+            MOCO_V3,
+        ),
+        f"{_VIEWS}test_policy[moco_v3_resnet_second]",
     ),
     Value(
-        "MoCo v3, second view, chance of solarisation",
-        *(_POLICIES, "_moco_v3(size, 0.1, «0.2»)", "0.5", "Chen et al. (2021)"),
-        f"{_VIEWS}test_policy[moco_v3_second]",
+        "DINO, smallest share of a large crop",
+        *(_POLICIES, "_DINO: Scale = («0.4», 1.0)", "0.14", DINO),
+        f"{_VIEWS}test_policy[dino_first]",
+    ),
+    Value(
+        "DINO, largest share of a small crop",
+        *(_POLICIES, "_DINO_SMALL: Scale = (0.05, «0.4»)", "0.14", DINO),
+        f"{_VIEWS}test_policy[dino_small]",
+    ),
+    Value(
+        "DINO, smallest share of a small crop",
+        *(_POLICIES, "_DINO_SMALL: Scale = («0.05», 0.4)", "0.08", DINO),
+        f"{_VIEWS}test_policy[dino_small]",
+    ),
+    Value(
+        "DINO of ResNets, smallest share of a large crop",
+        *(_POLICIES, "_DINO_RESNET: Scale = («0.14», 1.0)", "0.25", DINO),
+        f"{_VIEWS}test_policy[dino_resnet_second]",
+    ),
+    Value(
+        "DINO of ResNets, largest share of a small crop",
+        *(_POLICIES, "_DINO_RESNET_SMALL: Scale = (0.05, «0.14»)", "0.4", DINO),
+        f"{_VIEWS}test_policy[dino_resnet_small]",
+    ),
+    Value(
+        "DINO, chance of blur in small views",
+        *(_POLICIES, "_blur(size, «0.5», published=96)", "1.0", DINO),
+        f"{_VIEWS}test_policy[dino_small]",
+    ),
+    Value(
+        "DINO, side of a small view at the published blur",
+        *(_POLICIES, "_blur(size, 0.5, published=«96»)", "224", DINO),
+        f"{_VIEWS}test_policy[dino_small]",
+    ),
+    Value(
+        "DINO, number of small views",
+        *(
+            _POLICIES,
+            '"dino_second"), "dino_small", num_small=«8»)',
+            "6",
+            DINO,
+        ),
+        f"{_VIEWS}test_views_of_a_set[dino]",
+    ),
+    Value(
+        "DINO of ResNets, number of small views",
+        *(_POLICIES, '"dino_resnet_small", num_small=«8»', "6", DINO),
+        f"{_VIEWS}test_views_of_a_set[dino_resnet]",
+    ),
+    Value(
+        "BYOL, second of its views",
+        *(_POLICIES, '"byol": ViewSet(("byol_first", "«byol_second»"))', "byol_first", BYOL),
+        f"{_VIEWS}test_views_of_a_set[byol]",
+    ),
+    Value(
+        "Barlow Twins, second of its views",
+        *(
+            _POLICIES,
+            '"barlow_twins": ViewSet(("byol_first", "«byol_second»"))',
+            "byol_first",
+            BARLOW,
+        ),
+        f"{_VIEWS}test_views_of_a_set[barlow_twins]",
+    ),
+    Value(
+        "VICReg, second of its views",
+        *(_POLICIES, '"vicreg": ViewSet(("byol_first", "«byol_second»"))', "byol_first", VICREG),
+        f"{_VIEWS}test_views_of_a_set[vicreg]",
+    ),
+    Value(
+        "DINO, side of a small view",
+        *(_VIEW_SETS, "scaled(image_size, «3 / 7», _to_patches)", "1 / 2", DINO),
+        f"{_VIEWS}test_views_of_a_set[dino]",
     ),
     Value(
         "multi-crop, side of a small view",
-        *(_POLICIES, "small_size: ImageSize = «96»", "112", "Caron et al. (2020)"),
+        *(_VIEW_SETS, "small_size: ImageSize = «96»", "112", "Caron et al. (2020)"),
         f"{_VIEWS}test_multi_crop",
     ),
     Value(
@@ -399,10 +594,194 @@ PRETRAINING = [
     ),
 ]
 
+_SIMCLR_MODULE = "instdisc/methods/simclr.py"
+_SUPCON_IN_BATCH = "instdisc/methods/in_batch_supcon.py"
+_NNCLR = "instdisc/methods/nnclr.py"
+
+IN_BATCH = [
+    Value(
+        "SimCLR, temperature",
+        *(_SIMCLR_MODULE, "temperature: float = «0.1»", "0.5", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, learning rate",
+        *(_SIMCLR_MODULE, "learning_rate: float = «0.3»", "0.1", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, images of the rate",
+        *(_SIMCLR_MODULE, "reference_batch: int | None = «256»", "512", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, weight decay",
+        *(_SIMCLR_MODULE, " weight_decay: float = «1e-4»", "1e-6", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, what decays",
+        *(_SIMCLR_MODULE, 'decay: Decay = "«weights»"', "all", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, optimiser",
+        *(_SIMCLR_MODULE, 'optimizer: OptimizerName = "«lars»"', "sgd", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, warm-up",
+        *(_SIMCLR_MODULE, "warmup: float = «0.1»", "0.01", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, width of projections",
+        *(_SIMCLR_MODULE, "projection_dim: int = «128»", "256", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, views that pass together",
+        *(_SIMCLR_MODULE, "join_views: bool = «True»", "False", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SimCLR, last norm",
+        *(_SIMCLR_MODULE, 'last_norm="«scale»"', "affine", SIMCLR),
+        f"{_IN_BATCH}test_simclr[SimCLRModule-InstanceDiscriminationLoss]",
+    ),
+    Value(
+        "SupCon in a batch, temperature",
+        *(_SUPCON_IN_BATCH, "temperature: float = «0.1»", "0.07", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "SupCon in a batch, learning rate times T / 0.07",
+        *(_SUPCON_IN_BATCH, "learning_rate: float = «0.714»", "0.5", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "SupCon in a batch, images of the rate",
+        *(_SUPCON_IN_BATCH, "reference_batch: int | None = «1024»", "256", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "SupCon in a batch, weight decay over T / 0.07",
+        *(_SUPCON_IN_BATCH, " weight_decay: float = «7e-5»", "1e-4", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "SupCon in a batch, warm-up",
+        *(_SUPCON_IN_BATCH, "warmup: float = «0.01»", "0.1", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "SupCon in a batch, width of projections",
+        *(_SUPCON_IN_BATCH, "projection_dim: int = «128»", "256", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "SupCon in a batch, views that pass together",
+        *(_SUPCON_IN_BATCH, "join_views: bool = «True»", "False", KHOSLA),
+        f"{_IN_BATCH}test_supcon_in_batch",
+    ),
+    Value(
+        "NNCLR, temperature",
+        *(_NNCLR, "temperature: float = «0.1»", "0.2", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, queue",
+        *(_NNCLR, "queue_size: int = «98304»", "65536", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, learning rate",
+        *(_NNCLR, "learning_rate: float = «0.3»", "0.4", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, weight decay",
+        *(_NNCLR, " weight_decay: float = «1e-6»", "1e-4", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, warm-up",
+        *(_NNCLR, "warmup: float = «0.01»", "0.1", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, hidden width",
+        *(_NNCLR, "hidden_dim: int = «2048»", "4096", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, width of projections",
+        *(_NNCLR, "projection_dim: int = «256»", "128", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+    Value(
+        "NNCLR, hidden width of the predictor",
+        *(_NNCLR, "predictor_dim: int = «4096»", "2048", NNCLR),
+        f"{_IN_BATCH}test_nnclr",
+    ),
+]
+
 _LINEAR = "instdisc/transfer/linear/"
 _TUNER = "instdisc/transfer/finetuning/"
 _EPISODES = "instdisc/data/episodes.py"
 _EPISODE_TRAINING = "instdisc/transfer/few_shot/finetune.py"
+
+
+def _byol(what: str, text: str, wrong: str) -> Value:
+    file = "instdisc/methods/byol.py"
+    return Value(f"BYOL, {what}", file, text, wrong, BYOL, f"{_PREDICTION}test_byol")
+
+
+def _simsiam(what: str, text: str, wrong: str) -> Value:
+    file = "instdisc/methods/simsiam.py"
+    return Value(f"SimSiam, {what}", file, text, wrong, SIMSIAM, f"{_PREDICTION}test_simsiam")
+
+
+def _moco_v3(what: str, text: str, wrong: str, kind: str = "") -> Value:
+    file = "instdisc/methods/moco_v3.py"
+    return Value(f"MoCo v3, {what}", file, text, wrong, MOCO_V3, f"{_PREDICTION}test_moco_v3{kind}")
+
+
+PREDICTION = [
+    _byol("learning rate", "learning_rate: float = «0.2»", "0.3"),
+    _byol("weight decay", "weight_decay: float = «1.5e-6»", "1e-6"),
+    _byol("momentum", " momentum: float = «0.996»", "0.99"),
+    _byol("last momentum", "final_momentum: float | None = «1.0»", "None"),
+    _byol("warm-up", "warmup: float = «0.01»", "0.0"),
+    _byol("hidden width", "hidden_dim: int = «4096»", "2048"),
+    _byol("width of projections", "projection_dim: int = «256»", "128"),
+    _moco_v3("momentum", " momentum: float = «0.99»", "0.996"),
+    _moco_v3("last momentum", "final_momentum: float | None = «1.0»", "None"),
+    _moco_v3("hidden width", "hidden_dim: int = «4096»", "2048"),
+    _moco_v3("width of projections", "projection_dim: int = «256»", "128"),
+    _moco_v3("temperature", '_Defaults(«1.0», "lars"', "0.2"),
+    _moco_v3("learning rate", '"lars", «0.3», 1e-6', "0.6"),
+    _moco_v3("weight decay", '"lars", 0.3, «1e-6»', "1.5e-6"),
+    _moco_v3("decay", '"lars", 0.3, 1e-6, "«weights»"', "all"),
+    _moco_v3("warm-up", '"weights", «10» / 300', "40"),
+    _moco_v3("hidden layers of the projector", '10 / 300, «1», "none"', "2"),
+    _moco_v3("norm of predictions", '10 / 300, 1, "«none»"', "plain"),
+    _moco_v3("temperature with ViTs", '_Defaults(«0.2», "adamw"', "1.0", "_of_vits"),
+    _moco_v3("learning rate with ViTs", '"adamw", «1.5e-4», 0.1', "1e-4", "_of_vits"),
+    _moco_v3("weight decay with ViTs", '"adamw", 1.5e-4, «0.1»', "0.05", "_of_vits"),
+    _moco_v3("decay with ViTs", '"adamw", 1.5e-4, 0.1, "«all»"', "weights", "_of_vits"),
+    _moco_v3("warm-up with ViTs", '"all", «40» / 300', "10", "_of_vits"),
+    _moco_v3("hidden layers of the projector with ViTs", '40 / 300, «2», "plain"', "1", "_of_vits"),
+    _moco_v3("norm of predictions with ViTs", '40 / 300, 2, "«plain»"', "none", "_of_vits"),
+    _simsiam("learning rate", "learning_rate: float = «0.05»", "0.03"),
+    _simsiam("weight decay", "weight_decay: float = «1e-4»", "1e-6"),
+    _simsiam("warm-up", "warmup: float = «0.0»", "0.01"),
+    _simsiam("images of the rate", "reference_batch: int | None = «256»", "128"),
+    _simsiam("width of projections", "projection_dim: int = «2048»", "256"),
+    _simsiam("layers of the projector", "projector_layers: int = «3»", "2"),
+    _simsiam("width between the layers of the predictor", "bottleneck_dim: int = «512»", "2048"),
+    _simsiam("rate of the predictor", "fixed_predictor_rate: bool = «True»", "False"),
+]
 
 CLASSIFICATION = [
     Value(
@@ -977,7 +1356,8 @@ _YAML = "instdisc/cli/recipes/"
 
 def _recipe(what: str, name: str, text: str, wrong: str, source: str) -> Value:
     room, _, stem = name.partition("/")
-    guard = f"{_SETTINGS}[{stem}]" if room == "pretrain" else f"{_RECIPES}test_recipe[{name}]"
+    of_both_papers = room == "pretrain" and stem.startswith(("moco_v1", "moco_v2", "exempl", "isl"))
+    guard = f"{_SETTINGS}[{stem}]" if of_both_papers else f"{_RECIPES}test_recipe[{name}]"
     return Value(what, f"{_YAML}{name}.yaml", text, wrong, source, guard)
 
 
@@ -1073,6 +1453,125 @@ RECIPES = [
     _recipe("MAFL, epochs", "landmarks/mafl", "max_epochs: «120»", "200", CONTRAST_LANDMARK),
 ]
 
+_FURTHER: list[tuple[str, str, dict[str, str]]] = [
+    (
+        "instdisc",
+        WU,
+        {
+            "global_batch: «256»": "512",
+            " estimator: «nce»": "softmax",
+            " num_negatives: «4096»": "65536",
+            " schedule: «step»": "cosine",
+            " policy: «instdisc»": "moco_v2",
+        },
+    ),
+    (
+        "instdisc_resnet18",
+        WU,
+        {" learning_rate: «0.03»": "0.1", " bank_momentum: «0.5»": "0.0"},
+    ),
+    (
+        "simsiam",
+        "Chen and He (2021), SimSiam, their code",
+        {
+            "global_batch: «512»": "256",
+            " learning_rate: «0.05»": "0.03",
+            " fixed_predictor_rate: «true»": "false",
+            " warmup: «0.0»": "0.1",
+            " bottleneck_dim: «512»": "2048",
+        },
+    ),
+    (
+        "nnclr",
+        "Dwibedi et al. (2021)",
+        {
+            "global_batch: «4096»": "512",
+            " queue_size: «98304»": "65536",
+            " temperature: «0.1»": "0.2",
+            " weight_decay: «1.0e-6»": "1.0e-4",
+        },
+    ),
+    (
+        "simclr",
+        SIMCLR,
+        {
+            "global_batch: «4096»": "512",
+            " learning_rate: «0.3»": "0.075",
+            " warmup: «0.1»": "0.01",
+            " temperature: «0.1»": "0.5",
+            " policy: «simclr»": "byol",
+        },
+    ),
+    (
+        "byol",
+        BYOL,
+        {
+            "global_batch: «4096»": "512",
+            " learning_rate: «0.2»": "0.45",
+            " weight_decay: «1.5e-6»": "1.0e-6",
+            " momentum: «0.996»": "0.99",
+            " max_epochs: «1000»": "300",
+        },
+    ),
+    (
+        "barlow_twins",
+        BARLOW,
+        {
+            "global_batch: «2048»": "4096",
+            " learning_rate: «0.2»": "0.3",
+            " bias_rate: «0.024»": "1.0",
+            " redundancy_weight: «0.0051»": "0.005",
+        },
+    ),
+    (
+        "vicreg",
+        VICREG,
+        {
+            "global_batch: «2048»": "4096",
+            " learning_rate: «0.2»": "0.3",
+            " covariance_weight: «1.0»": "25.0",
+            " policy: «vicreg»": "simclr",
+        },
+    ),
+    (
+        "dino_vit_small",
+        DINO,
+        {
+            "global_batch: «512»": "1024",
+            " learning_rate: «5.0e-4»": "1.0e-3",
+            " final_weight_decay: «0.4»": "0.04",
+            " teacher_temperature: «0.04»": "0.07",
+            " freeze_prototypes: «0.01»": "0.0",
+            " policy: «dino»": "dino_resnet",
+        },
+    ),
+    (
+        "dino",
+        DINO,
+        {
+            " optimizer: «sgd»": "lars",
+            " weight_decay: «1.0e-4»": "1.0e-6",
+            " policy: «dino_resnet»": "dino",
+        },
+    ),
+    (
+        "supcon_cifar10",
+        KHOSLA,
+        {
+            " learning_rate: «0.714»": "0.5",
+            " weight_decay: «7.0e-5»": "1.0e-4",
+            "reference_batch: «1024»": "256",
+            " temperature: «0.1»": "0.07",
+            "policy: «supcon_cifar»": "moco_v2",
+        },
+    ),
+]
+RECIPES += [
+    _recipe(f"{stem}, {text.partition(':')[0].strip()}", f"pretrain/{stem}", text, wrong, source)
+    for stem, source, values in _FURTHER
+    for text, wrong in values.items()
+]
+
 
 def _strength(corruption: str, text: str, wrong: str) -> Value:
     file = "instdisc/analysis/robustness/strengths.py"
@@ -1134,9 +1633,61 @@ ROBUSTNESS = [
     ),
 ]
 
+REDUNDANCY = [
+    Value(
+        f"{paper.partition(' ')[0]}, {text.partition(':')[0].split()[-1]}",
+        file,
+        text,
+        wrong,
+        paper,
+        guard,
+    )
+    for file, paper, guard, values in (
+        (
+            "instdisc/methods/barlow_twins.py",
+            "Barlow Twins, its code",
+            f"{_PRETRAINING}test_barlow_twins",
+            {
+                "hidden_dim: int = «8192»": "2048",
+                "projection_dim: int = «8192»": "2048",
+                "redundancy_weight: float = «0.0051»": "0.005",
+                "bias_rate: float = «0.024»": "1.0",
+                'optimizer: OptimizerName = "«lars»"': "sgd",
+                "learning_rate: float = «0.2»": "0.3",
+                "weight_decay: float = «1e-6»": "1e-4",
+                'decay: Decay = "«weights»"': "all",
+                "warmup: float = «0.01»": "0.0",
+                "reference_batch: int | None = «256»": "512",
+            },
+        ),
+        (
+            "instdisc/methods/vicreg.py",
+            "VICReg, its code",
+            f"{_PRETRAINING}test_vicreg",
+            {
+                "hidden_dim: int = «8192»": "2048",
+                "projection_dim: int = «8192»": "2048",
+                "invariance_weight: float = «25.0»": "1.0",
+                "25.0, variance_weight: float = «25.0»": "1.0",
+                "covariance_weight: float = «1.0»": "25.0",
+                'optimizer: OptimizerName = "«lars»"': "sgd",
+                "learning_rate: float = «0.2»": "0.3",
+                "weight_decay: float = «1e-6»": "1e-4",
+                'decay: Decay = "«weights»"': "all",
+                "warmup: float = «0.01»": "0.0",
+                "reference_batch: int | None = «256»": "512",
+            },
+        ),
+    )
+    for text, wrong in values.items()
+]
+
 VALUES: list[Value] = [
+    *REDUNDANCY,
     *VIEWS,
     *PRETRAINING,
+    *IN_BATCH,
+    *PREDICTION,
     *CLASSIFICATION,
     *DETECTION,
     *SEGMENTATION_AND_LANDMARKS,

@@ -131,3 +131,39 @@ def test_momentum_encoder_moves_by_a_thousandth():
     nn.init.zeros_(net.weight)
     encoder.update(net)
     assert float(encoder.module.weight) == pytest.approx(0.999)
+
+
+BARDES = {  # of both methods
+    "learning_rate": 0.2,
+    "weight_decay": 1e-6,
+    "sgd_momentum": 0.9,
+    "schedule": "cosine",
+    "warmup": 10 / 1000,
+    "reference_batch": 256,
+    "optimizer_name": "lars",
+    "decay": "weights",
+}
+
+
+def test_barlow_twins():
+    module = built("BarlowTwinsModule")
+    check(module, BARDES)
+    assert module.learning_rate * module.bias_rate == pytest.approx(0.0048)
+    (term,) = module.objectives.values()
+    assert term.redundancy_weight == 0.0051
+    assert term.projector.widths == (8192, 8192, 8192)
+    biases = [layer.bias for layer in term.projector.layers if isinstance(layer, nn.Linear)]
+    assert biases == [None, None, None]
+    assert module.batch_norm.mode == "sync"
+
+
+def test_vicreg():
+    module = built("VICRegModule")
+    check(module, BARDES)
+    (term,) = module.objectives.values()
+    factors = (term.invariance_weight, term.variance_weight, term.covariance_weight)
+    assert factors == (25, 25, 1)
+    assert term.projector.widths == (8192, 8192, 8192)
+    linear = [layer for layer in term.projector.layers if isinstance(layer, nn.Linear)]
+    assert [layer.bias is None for layer in linear] == [False, False, True]
+    assert module.batch_norm.mode == "sync"

@@ -1,4 +1,4 @@
-"""The published values that stand in recipes; those of pretraining are in tests/cli/."""
+"""The published values that stand in recipes; those of both papers' pretraining: tests/cli/."""
 
 from pathlib import Path
 
@@ -22,6 +22,24 @@ def detection(iterations, milestones, *, sides, masks, neck="c4", rate=0.02, bat
         "data.policy.init_args.short_sides": sides,
         "data.policy.init_args.longest_side": 1333,
         **({"global_batch": 16} if batch == 16 else {"data.batch_size": batch}),
+    }
+
+
+def pretraining(
+    policy, optimizer, rate, *, batch, epochs, weight_decay, image_size=224, **settings
+):
+    """`rate` is that of `reference` images, `warmup` in epochs."""
+    settings |= {"optimizer": optimizer, "learning_rate": rate}
+    if "warmup" in settings:
+        settings["warmup"] /= epochs
+    if "reference" in settings:
+        settings["reference_batch"] = settings.pop("reference")
+    return {
+        "global_batch": batch,
+        "data.policy": policy,
+        "data.image_size": image_size,
+        "trainer.max_epochs": epochs,
+        **{f"model.init_args.{name}": value for name, value in settings.items()},
     }
 
 
@@ -77,6 +95,73 @@ VALUES = {
         "data.short_side": 1025,
         "trainer.max_steps": 90000,
     },
+    # Their code
+    "pretrain/simclr": pretraining(
+        *("simclr", "lars", 0.3),
+        **{"batch": 4096, "epochs": 100, "warmup": 10, "weight_decay": 1e-4, "reference": 256},
+        **{"decay": "weights", "temperature": 0.1, "projection_dim": 128},
+    ),
+    **{
+        f"pretrain/{name}": pretraining(
+            *("instdisc", "sgd", 0.03),
+            **{"batch": 256, "epochs": 200, "weight_decay": 1e-4},
+            **{"decay": "all", "temperature": 0.07, "projection_dim": 128, "schedule": "step"},
+            **{"num_negatives": 4096, "estimator": "nce", "bank_momentum": 0.5},
+            **{"milestones": [0.6, 0.8]},
+        )
+        for name in ("instdisc", "instdisc_resnet18")
+    },
+    "pretrain/simsiam": pretraining(
+        *("simsiam", "sgd", 0.05),
+        **{"batch": 512, "epochs": 100, "warmup": 0, "weight_decay": 1e-4, "reference": 256},
+        **{"decay": "all", "projection_dim": 2048, "projector_layers": 3, "bottleneck_dim": 512},
+        **{"fixed_predictor_rate": True},
+    ),
+    "pretrain/byol": pretraining(
+        *("byol", "lars", 0.2),
+        **{"batch": 4096, "epochs": 1000, "warmup": 10, "weight_decay": 1.5e-6, "reference": 256},
+        **{"decay": "weights", "momentum": 0.996, "final_momentum": 1.0},
+        **{"hidden_dim": 4096, "projection_dim": 256},
+    ),
+    "pretrain/barlow_twins": pretraining(
+        *("barlow_twins", "lars", 0.2),
+        **{"batch": 2048, "epochs": 1000, "warmup": 10, "weight_decay": 1e-6, "reference": 256},
+        **{"decay": "weights", "redundancy_weight": 0.0051, "bias_rate": 0.024},
+        **{"hidden_dim": 8192, "projection_dim": 8192},
+    ),
+    "pretrain/vicreg": pretraining(
+        *("vicreg", "lars", 0.2),
+        **{"batch": 2048, "epochs": 1000, "warmup": 10, "weight_decay": 1e-6, "reference": 256},
+        **{"decay": "weights", "hidden_dim": 8192, "projection_dim": 8192},
+        **{"invariance_weight": 25.0, "variance_weight": 25.0, "covariance_weight": 1.0},
+    ),
+    "pretrain/dino_vit_small": pretraining(
+        *("dino", "adamw", 5e-4),
+        **{"batch": 512, "epochs": 100, "warmup": 10, "weight_decay": 0.04, "reference": 256},
+        **{"decay": "weights", "final_weight_decay": 0.4, "momentum": 0.996, "num_views": 10},
+        **{"teacher_temperature": 0.04, "student_temperature": 0.1, "num_prototypes": 65536},
+        **{"freeze_prototypes": 0.01, "clip": 3.0},
+    ),
+    "pretrain/dino": pretraining(
+        *("dino_resnet", "sgd", 0.03),
+        **{"batch": 512, "epochs": 100, "warmup": 10, "weight_decay": 1e-4, "reference": 256},
+        **{"decay": "weights", "momentum": 0.996, "num_views": 10, "num_prototypes": 65536},
+        **{"teacher_temperature": 0.04, "student_temperature": 0.1},
+        **{"freeze_prototypes": 0.01, "clip": 3.0},
+    ),
+    # The paper, not its code
+    "pretrain/nnclr": pretraining(
+        *("nnclr", "lars", 0.3),
+        **{"batch": 4096, "epochs": 1000, "warmup": 10, "weight_decay": 1e-6, "reference": 256},
+        **{"decay": "weights", "temperature": 0.1, "queue_size": 98304},
+        **{"hidden_dim": 2048, "projection_dim": 256, "predictor_dim": 4096},
+    ),
+    # The code's rate 0.5 and weight decay 1e-4, of a loss that is multiplied by 0.1 / 0.07
+    "pretrain/supcon_cifar10": pretraining(
+        *("supcon_cifar", "sgd", 0.714),
+        **{"batch": 1024, "epochs": 1000, "warmup": 10, "weight_decay": 7e-5},
+        **{"reference": 1024, "image_size": 32, "temperature": 0.1, "projection_dim": 128},
+    ),
     # cvl-umass/contrast-landmark
     "landmarks/mafl": {
         "model.learning_rate": 1e-3,

@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from instdisc.data import SegmentPolicy, evaluation_policy, multi_crop, view_policy
+from instdisc.data import (
+    POLICIES,
+    SegmentPolicy,
+    evaluation_policy,
+    multi_crop,
+    view_policies,
+    view_policy,
+)
 from instdisc.data.objects.policy import VOC_SHORT_SIDES, ObjectPolicy
 from instdisc.data.segments.distortion import PhotometricDistortion
 from instdisc.data.views.draws import Draws
@@ -18,7 +25,6 @@ from instdisc.data.views.photometric import (
 )
 from instdisc.transfer.linear.grid import islam_test_policy
 
-FLIP = 0.5
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -35,7 +41,7 @@ def described(policy):
         elif isinstance(step, RandomGrayscale):
             steps.append(("grey", step.p))
         elif isinstance(step, GaussianBlur):
-            steps.append(("blur", step.low, step.high, step.p))
+            steps.append(("blur", round(step.low, 9), round(step.high, 9), step.p))
         else:
             assert isinstance(step, RandomSolarize)
             steps.append(("solarise", step.p, step.threshold))
@@ -44,29 +50,70 @@ def described(policy):
 
 CROP = ("crop", 224, 0.2, 1.0)
 JITTER, GREY, BLUR = ("jitter", 0.4, 0.4, 0.4, 0.1, 0.8), ("grey", 0.2), ("blur", 0.1, 2.0, 0.5)
+TURNING = ("jitter", 0.4, 0.4, 0.4, 0.4, 1.0)
 WIDE = ("crop", 224, 0.08, 1.0)
+FULL = ("jitter", 0.8, 0.8, 0.8, 0.2, 0.8)
 MILD = ("jitter", 0.4, 0.4, 0.2, 0.1, 0.8)
-POLICIES = {
+FIRST = [MILD, GREY, ("blur", 0.1, 2.0, 1.0)]
+SECOND = [MILD, GREY, ("blur", 0.1, 2.0, 0.1), ("solarise", 0.2, 0.5)]
+LARGE, LARGE_RESNET = ("crop", 224, 0.4, 1.0), ("crop", 224, 0.14, 1.0)
+PUBLISHED = {
     "zhao_f": (("centre", 224, 256, True), []),
     "zhao_fr": (CROP, []),
     "zhao_frc": (CROP, [JITTER]),
     "zhao_frcg": (CROP, [JITTER, GREY]),
     "zhao_frcgb": (CROP, [JITTER, GREY, BLUR]),
-    "moco_v1": (CROP, [GREY, ("jitter", 0.4, 0.4, 0.4, 0.4, 1.0)]),
+    "moco_v1": (CROP, [GREY, TURNING]),
     "moco_v2": (CROP, [JITTER, GREY, BLUR]),
+    "moco_v3_first": (WIDE, FIRST),
+    "moco_v3_second": (WIDE, SECOND),
+    "moco_v3_resnet_first": (CROP, FIRST),
+    "moco_v3_resnet_second": (CROP, SECOND),
     "islam_weak": (CROP, []),
     "islam_strong": (CROP, [JITTER, GREY, BLUR]),
-    "moco_v3_first": (WIDE, [MILD, GREY, ("blur", 0.1, 2.0, 1.0)]),
-    "moco_v3_second": (WIDE, [MILD, GREY, ("blur", 0.1, 2.0, 0.1), ("solarise", 0.2, 0.5)]),
+    "instdisc": (CROP, [GREY, TURNING]),
+    "instdisc_cifar": (CROP, [TURNING, GREY]),
+    "simclr": (WIDE, [FULL, GREY, BLUR]),
+    "simclr_cifar": (WIDE, [JITTER, GREY]),
+    "nnclr": (WIDE, [FULL, GREY, BLUR]),
+    "simsiam": (CROP, [JITTER, GREY, BLUR]),
+    "supcon_cifar": (CROP, [JITTER, GREY]),
+    "byol_first": (WIDE, FIRST),
+    "byol_second": (WIDE, SECOND),
+    "dino_first": (LARGE, FIRST),
+    "dino_second": (LARGE, SECOND),
+    "dino_small": (("crop", 96, 0.05, 0.4), [MILD, GREY, BLUR]),
+    "dino_resnet_first": (LARGE_RESNET, FIRST),
+    "dino_resnet_second": (LARGE_RESNET, SECOND),
+    "dino_resnet_small": (("crop", 96, 0.05, 0.14), [MILD, GREY, BLUR]),
+}
+SETS = {
+    "byol": ["byol_first", "byol_second"],
+    "barlow_twins": ["byol_first", "byol_second"],
+    "vicreg": ["byol_first", "byol_second"],
+    "moco_v3": ["moco_v3_first", "moco_v3_second"],
+    "moco_v3_resnet": ["moco_v3_resnet_first", "moco_v3_resnet_second"],
+    "dino": ["dino_first", "dino_second", *["dino_small"] * 8],
+    "dino_resnet": ["dino_resnet_first", "dino_resnet_second", *["dino_resnet_small"] * 8],
 }
 
 
-@pytest.mark.parametrize("name", POLICIES)
+def test_every_policy_is_listed():
+    assert set(POLICIES) == set(PUBLISHED)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_policy(name):
-    policy = view_policy(name)
-    cut, steps = POLICIES[name]
-    assert described(policy) == (cut, FLIP, steps)
+    cut, steps = PUBLISHED[name]
+    policy = view_policy(name, cut[1])
+    assert described(policy) == (cut, 0.0 if name == "instdisc_cifar" else 0.5, steps)
     assert (tuple(policy.mean), tuple(policy.std)) == (MEAN, STD)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_views_of_a_set(name):
+    expected = [described(view_policy(each, PUBLISHED[each][0][1])) for each in SETS[name]]
+    assert [described(policy) for policy in view_policies(name)] == expected
 
 
 def test_steps_by_default():

@@ -13,8 +13,9 @@ from .photometric import GaussianBlur as GaussianBlur
 from .photometric import PhotometricStep as PhotometricStep
 from .photometric import RandomGrayscale as RandomGrayscale
 from .photometric import RandomSolarize as RandomSolarize
-from .policies import POLICIES as POLICIES
 from .policies import describe_view as describe_view
 from .policies import evaluation_policy as evaluation_policy
-from .policies import multi_crop as multi_crop
 from .policies import view_policy as view_policy
+from .published_policies import POLICIES as POLICIES
+from .view_sets import multi_crop as multi_crop
+from .view_sets import view_policies as view_policies

@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from instdisc.checks import checked_call, positive
 from instdisc.types import UNKNOWN_LABEL
 
 from ..arguments import check_arguments
 from .first_form import adapt
 
 
+@checked_call(rate=positive)
 class ParameterOptions(NamedTuple):
     """How the optimiser treats a parameter.
 
@@ -59,6 +61,8 @@ class Objective(nn.Module):
         queries: numbers of the views that the query encoder sees for this term.
         keys: numbers of those that the momentum encoder sees: (1,) in MoCo, (0, 1) in BYOL.
         needs_labels: whether every image must have a known class.
+        within_batch: whether the images of a batch are compared with each other, as negatives or
+            by their correlations. Then a step in several parts is another than one of all images.
 
     Raises:
         TypeError: if `weight` is no number.
@@ -68,6 +72,7 @@ class Objective(nn.Module):
     queries: tuple[int, ...] = (0,)
     keys: tuple[int, ...] = ()
     needs_labels = False
+    within_batch = False
 
     def __init__(self, *, weight: float = 1.0) -> None:
         super().__init__()

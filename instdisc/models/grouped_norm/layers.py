@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from instdisc import gpu
 from instdisc.checks import arguments, whole
 
+from ..norm_forms import give_form, take_back
 from .arithmetic import normalize_by_arithmetic
 from .chunks import normalize_chunks
 
@@ -28,6 +28,8 @@ def split_batch_norm(module: nn.Module, groups: int) -> nn.Module:
     change. In eval mode nothing changes. The running statistics see the groups one after another.
     Each layer computes as suits where it runs: compiled as arithmetic that the compiler fuses, in
     eager mode on a GPU by Triton kernels, else by torch's batch norm on one group after another.
+
+    A norm has one form: groups take the place of `sync_batch_norm`.
 
     Args:
         module: any module; timm's fused norm-and-activation layers count too.
@@ -50,30 +52,16 @@ def split_batch_norm(module: nn.Module, groups: int) -> nn.Module:
         tensor([-1.,  1., -1.,  1.])
     """
     arguments(split_batch_norm, locals(), groups=whole)
-    norms = {
-        name: norm
-        for name, norm in module.named_modules()
-        if isinstance(norm, _BatchNorm) and not isinstance(norm, nn.SyncBatchNorm)
-    }
     if groups == 1:
-        for norm in norms.values():
-            if isinstance(norm, _GroupedMixin):
-                norm.__class__ = _UNGROUPED[type(norm)]  # type: ignore[assignment]
-                del norm.groups
+        take_back(module, _GROUPED)
         return module
-    for name, norm in norms.items():
-        if type(norm) not in _GROUPED and not isinstance(norm, _GroupedMixin):
-            raise TypeError(
-                f"`module` has at {name!r} a {type(norm).__name__}, which cannot be split. "
-                "Use batch_norm='plain', or a backbone with another norm."
-            )
-    for norm in norms.values():
-        norm.__class__ = _GROUPED.get(type(norm), type(norm))  # type: ignore[assignment]
+    for norm in give_form(module, _GROUPED, "split"):
         setattr(norm, "groups", groups)  # noqa: B010 (no annotation on nn.Module knows it)
     return module
 
 
 class _GroupedMixin:
+    plain: ClassVar[type[nn.Module]]
     groups: int
     training: bool
 
@@ -96,13 +84,19 @@ class _GroupedMixin:
 class GroupedBatchNorm1d(_GroupedMixin, nn.BatchNorm1d):
     """`torch.nn.BatchNorm1d` in groups."""
 
+    plain = nn.BatchNorm1d
+
 
 class GroupedBatchNorm2d(_GroupedMixin, nn.BatchNorm2d):
     """`torch.nn.BatchNorm2d` in groups."""
 
+    plain = nn.BatchNorm2d
+
 
 class GroupedBatchNormAct2d(_GroupedMixin, BatchNormAct2d):
     """timm's `BatchNormAct2d` in groups."""
+
+    plain = BatchNormAct2d
 
     def _normalize(self, input: Tensor) -> Tensor:
         if not torch.compiler.is_compiling() and suits_kernels(input) and self._rectifies():
@@ -158,9 +152,9 @@ def _kernels() -> Any:
     return normalize_fused
 
 
-_GROUPED: dict[type[nn.Module], type[nn.Module]] = {
-    nn.BatchNorm1d: GroupedBatchNorm1d,
-    nn.BatchNorm2d: GroupedBatchNorm2d,
-    BatchNormAct2d: GroupedBatchNormAct2d,
-}
-_UNGROUPED = {grouped: kind for kind, grouped in _GROUPED.items()}
+_FORMS: tuple[type[_GroupedMixin], ...] = (
+    GroupedBatchNorm1d,
+    GroupedBatchNorm2d,
+    GroupedBatchNormAct2d,
+)
+_GROUPED: dict[type[nn.Module], Any] = {form.plain: form for form in _FORMS}

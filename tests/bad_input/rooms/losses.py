@@ -7,7 +7,18 @@ from instdisc import Bank
 from instdisc.losses import SupConLoss, sampled_softmax
 
 from ..calls import Call
-from ..sorts import FUNCTION, LABELS, OBJECT, optional, sequence, tensor, whole
+from ..sorts import (
+    FUNCTION,
+    LABELS,
+    NOT_NEGATIVE,
+    OBJECT,
+    POSITIVE,
+    number,
+    optional,
+    sequence,
+    tensor,
+    whole,
+)
 
 LOSSES = (
     "ContrastiveLoss",
@@ -32,8 +43,23 @@ def batch() -> dict:
 
 FEATURES = tensor().also(width=lambda good: good[:, 1:], rows=lambda good: good[1:])
 
+TWO_VIEWS = {
+    "barlow_twins": ["redundancy_weight"],
+    "vicreg": ["invariance_weight", "variance_weight", "covariance_weight"],
+}
+
 CALLS = [
     *(Call(f"instdisc.losses.{name}", lambda: {"temperature": 0.1}) for name in LOSSES),
+    Call(
+        "instdisc.losses.HardNegativeLoss",
+        lambda: {"temperature": 0.1, "beta": 1.0, "tau": 0.1},
+        {"tau": number(at_least=0, below=1), "beta": NOT_NEGATIVE},
+    ),
+    Call(
+        "instdisc.losses.EqCoLoss",
+        lambda: {"temperature": 0.1, "alpha": 16.0},
+        {"alpha": POSITIVE},
+    ),
     Call(
         "instdisc.losses.ContrastiveLoss:forward",
         batch,
@@ -68,6 +94,46 @@ CALLS = [
             "features": sequence(FEATURES).also(single=lambda good: good[:1]),
             "labels": LABELS.also(other_length=lambda good: good[1:]),
         },
+    ),
+    *(
+        Call(
+            f"instdisc.losses.{name}_loss",
+            lambda: {"first": unit(4), "second": unit(4)},
+            {
+                "first": tensor(),
+                "second": FEATURES,
+                **dict.fromkeys(weights, NOT_NEGATIVE),
+            },
+        )
+        for name, weights in TWO_VIEWS.items()
+    ),
+    Call(
+        "instdisc.losses.distillation_loss",
+        lambda: {"logits": [unit(4)] * 3, "targets": [unit(4).softmax(1)] * 2},
+        {
+            "logits": sequence(FEATURES).also(single=lambda good: good[:1]),
+            "targets": sequence(FEATURES).also(too_many=lambda good: [*good, *good]),
+        },
+    ),
+    Call(
+        "instdisc.losses.match_in_batch",
+        lambda: {"query": unit(4), "key": unit(4), "temperature": 0.1},
+        {"query": tensor(), "key": FEATURES},
+    ),
+    Call(
+        "instdisc.losses.contrast_with_keys",
+        lambda: {
+            "loss": SupConLoss(0.1),
+            "query": unit(4),
+            "key": unit(4),
+            "labels": torch.arange(4),
+        },
+        {
+            "query": FEATURES,
+            "key": FEATURES,
+            "labels": LABELS.also(other_length=lambda good: good[1:]),
+        },
+        says={"query": "query"},
     ),
     Call(
         "instdisc.losses.contrast_samples",

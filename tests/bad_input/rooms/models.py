@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from instdisc import Backbone, FeatureQueue, MomentumEncoder
-from instdisc.models import MLP, MemoryBank, Projector
+from instdisc.models import MLP, Center, MemoryBank, Projector, PrototypeHead
 
 from ..calls import Call
 from ..sorts import CHOICE, LABELS, OBJECT, SHARE, TEXT, sequence, tensor, whole
@@ -34,6 +34,10 @@ CALLS = [
         "instdisc.models.split_batch_norm",
         lambda: {"module": nn.Sequential(nn.BatchNorm2d(2)), "groups": 2},
     ),
+    Call(
+        "instdisc.models.sync_batch_norm",
+        lambda: {"module": nn.Sequential(nn.BatchNorm2d(2)), "on": True},
+    ),
     Call("instdisc.models.MomentumEncoder", lambda: {"encoder": nn.Linear(2, 2)}),
     Call(
         "instdisc.MomentumEncoder:update",
@@ -58,6 +62,37 @@ CALLS = [
         lambda: {"features": torch.ones(2, 8)},
         {"features": tensor(empty=True).also(width=lambda good: good[:, 1:])},
         function=lambda: MLP(8, (4,)).forward,
+    ),
+    Call("instdisc.models.Center", lambda: {"dim": 8}),
+    *(
+        Call(
+            f"instdisc.models.Center:{method}",
+            lambda: {"outputs": torch.ones(2, 8)},
+            {"outputs": tensor(empty=method == "forward").also(width=lambda good: good[:, 1:])},
+            function=lambda method=method: getattr(Center(8), method),
+        )
+        for method in ("forward", "update")
+    ),
+    Call(
+        "instdisc.models.PrototypeHead",
+        lambda: {"dim": 8, "hidden_dim": 8, "projection_dim": 4, "num_prototypes": 6},
+        {"num_prototypes": whole(1)},
+    ),
+    *(
+        Call(
+            f"instdisc.models.PrototypeHead:{method}",
+            lambda: {"features": torch.ones(2, 8)},
+            {"features": tensor(empty=True).also(width=lambda good: good[:, 1:])},
+            function=lambda method=method: getattr(
+                PrototypeHead(8, hidden_dim=8, projection_dim=4, num_prototypes=6), method
+            ),
+        )
+        for method in ("forward", "project")
+    ),
+    Call(
+        "instdisc.models.freeze_patch_projection",
+        lambda: {"backbone": Backbone("test_vit")},
+        {"backbone": OBJECT.also(resnet=lambda good: Backbone("test_resnet"))},
     ),
     Call(
         "instdisc.FeatureQueue",

@@ -61,6 +61,11 @@ CALLS = [
         {"name": NAME, "num_small": whole(0), "scale": SCALE, "small_scale": SCALE},
     ),
     Call(
+        "instdisc.data.view_policies",
+        lambda: {"name": "dino"},
+        {"name": NAME, "num_views": optional(whole(1)).also(too_few=1)},
+    ),
+    Call(
         "instdisc.data.view_policy",
         lambda: {"name": "moco_v2", "scale": (0.2, 1.0)},
         {"name": NAME, "scale": optional(SCALE)},

@@ -1,55 +1,18 @@
-"""The steps of every published policy, at any size."""
+"""Views of every published policy and set, at any size; tests/published/ has their steps."""
 
 import pytest
 import torch
 
 from instdisc.data import (
     POLICIES,
-    CenterCrop,
-    ColorJitter,
     Draws,
     GaussianBlur,
-    RandomGrayscale,
-    RandomResizedCrop,
-    RandomSolarize,
     evaluation_policy,
     multi_crop,
+    view_policies,
     view_policy,
 )
-
-JITTER = ("ColorJitter", (0.4, 0.4, 0.4), 0.1, 0.8)
-LESS_SATURATION = ("ColorJitter", (0.4, 0.4, 0.2), 0.1, 0.8)
-GREY = ("RandomGrayscale", 0.2)
-BLUR = ("GaussianBlur", 0.1, 2.0, 0.5)
-STEPS = {
-    "zhao_f": [],
-    "zhao_fr": [],
-    "zhao_frc": [JITTER],
-    "zhao_frcg": [JITTER, GREY],
-    "zhao_frcgb": [JITTER, GREY, BLUR],
-    "moco_v1": [GREY, ("ColorJitter", (0.4, 0.4, 0.4), 0.4, 1.0)],
-    "moco_v2": [JITTER, GREY, BLUR],
-    "islam_weak": [],
-    "islam_strong": [JITTER, GREY, BLUR],
-    "moco_v3_first": [LESS_SATURATION, GREY, ("GaussianBlur", 0.1, 2.0, 1.0)],
-    "moco_v3_second": [
-        LESS_SATURATION,
-        GREY,
-        ("GaussianBlur", 0.1, 2.0, 0.1),
-        ("RandomSolarize", 0.2, 0.5),
-    ],
-}
-
-
-def described(step):
-    if isinstance(step, ColorJitter):
-        return ("ColorJitter", step.strengths, step.hue, step.p)
-    if isinstance(step, RandomGrayscale):
-        return ("RandomGrayscale", step.p)
-    if isinstance(step, RandomSolarize):
-        return ("RandomSolarize", step.p, step.threshold)
-    assert isinstance(step, GaussianBlur)
-    return ("GaussianBlur", step.low, step.high, step.p)
+from instdisc.types import InputSpec
 
 
 def cut(policy, image, seed, epoch, index, view):
@@ -58,25 +21,8 @@ def cut(policy, image, seed, epoch, index, view):
     return policy.cut(image, drawn.frame[0], drawn.flipped[0]), drawn.photometric[0]
 
 
-def test_every_policy_is_known_here():
-    assert set(POLICIES) == set(STEPS)
-
-
-@pytest.mark.parametrize("name", STEPS)
-def test_steps_are_those_of_the_paper(name):
-    policy = view_policy(name)
-    assert [described(step) for step in policy.photometric] == STEPS[name]
-    assert policy.flip == 0.5
-    if name == "zhao_f":
-        assert isinstance(policy.frame, CenterCrop)
-        assert policy.frame.resize == 256
-    else:
-        assert isinstance(policy.frame, RandomResizedCrop)
-        assert policy.frame.scale == ((0.08, 1.0) if name.startswith("moco_v3") else (0.2, 1.0))
-
-
 @pytest.mark.parametrize("size", [32, 224])
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("name", POLICIES)
 def test_every_policy_makes_views_of_any_size(name, size):
     policy = view_policy(name, size)
     image = torch.randint(0, 256, (3, 50, 70), dtype=torch.uint8)
@@ -87,9 +33,44 @@ def test_every_policy_makes_views_of_any_size(name, size):
     assert finished.isfinite().all()
 
 
+@pytest.mark.parametrize(
+    ("size", "small"),
+    [(224, 96), (384, 160), (128, 48), (64, 32), (32, 16), (20, 16), ((224, 112), (96, 48))],
+)
+def test_small_views_are_whole_patches(size, small):
+    policies = view_policies("dino", size)
+    assert [policy.frame.size for policy in policies] == [size] * 2 + [small] * 8
+    policies = view_policies("dino_resnet", size, small_size=24, num_views=3)
+    assert [policy.frame.size for policy in policies] == [size, size, 24]
+
+
+def test_number_of_views():
+    assert len(view_policies("moco_v2", 32)) == 2
+    assert len(view_policies("moco_v2", 32, num_views=1)) == 1
+    assert len(view_policies("byol", 32, num_views=2)) == 2
+    large = view_policies("dino", 32, num_views=2)
+    assert [policy.frame.scale for policy in large] == [(0.4, 1.0)] * 2
+
+
+def test_views_that_are_made_alike_share_a_policy():
+    assert len({id(policy) for policy in view_policies("simclr", 32)}) == 1
+    assert len({id(policy) for policy in view_policies("dino", 32)}) == 3
+
+
+def test_normalisation_of_a_set():
+    seen = InputSpec(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    for policy in view_policies("dino", 32, seen=seen) + view_policies("simclr", 32, seen=seen):
+        view = torch.randint(0, 128, (1, 3, *policy.frame.sides), dtype=torch.uint8)
+        neutral = [step.neutral for step in policy.photometric]
+        numbers = torch.tensor([[number for numbers in neutral for number in numbers]])
+        torch.testing.assert_close(policy.finish(view, numbers), view / 255)
+
+
 def test_blur_shrinks_with_the_view():
     (blur,) = (s for s in view_policy("moco_v2", 56).photometric if isinstance(s, GaussianBlur))
     assert (blur.low, blur.high) == pytest.approx((0.025, 0.5))
+    blur = view_policies("dino", small_size=48)[-1].photometric[-1]  # published: 96 pixels
+    assert (blur.low, blur.high) == pytest.approx((0.05, 1.0))
 
 
 def test_evaluation_leaves_nothing_to_chance():
@@ -125,6 +106,24 @@ def test_multi_crop_is_one_policy_in_two_sizes():
             lambda: view_policy("zhao_f", scale=(0.1, 1)),
             r"`scale` is of a random .* 'zhao_f'",
         ),
+        (
+            lambda: view_policy("byol"),
+            r"`name` must be a policy of one view, got 'byol'. It is a set: use view_policies.",
+        ),
+        (
+            lambda: view_policies("byol_third"),
+            r"`name` must be one of .*'byol', .* got 'byol_third'. Did you mean 'byol_first'",
+        ),
+        (lambda: view_policies("byol", num_views=3), r"`num_views` must be 2 for .*'byol', got 3"),
+        (
+            lambda: view_policies("dino", num_views=1),
+            r"`num_views` must be at least 2 for the views of 'dino', got 1",
+        ),
+        (
+            lambda: view_policies("byol", small_size=96),
+            r"`small_size` is of small views, and 'byol' has none",
+        ),
+        (lambda: view_policies("simclr", small_size=96), r"'simclr' has none"),
         (
             lambda: multi_crop(num_small=-1),
             r"`num_small` must be a whole number of at least 0, got -1",

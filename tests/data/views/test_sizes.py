@@ -25,7 +25,7 @@ from instdisc.data import (
 )
 from instdisc.data.batches.blocks import BatchForm
 from instdisc.data.batches.coded import CodedDataset
-from instdisc.data.views.policies import POLICIES
+from instdisc.data.views.published_policies import POLICIES
 from instdisc.models.identity import input_from_json
 from instdisc.transfer import extract_features, fit_landmarks
 from instdisc.types import InputSpec
