@@ -69,6 +69,7 @@ class MoCoV3Module(PretrainModule):
         InstanceDiscriminationLoss(temperature=0.2)
     """
 
+    policy = "moco_v3_resnet"
     loss_class: type[ContrastiveLoss] = InstanceDiscriminationLoss
     needs_labels = False
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -87,6 +87,10 @@ class PretrainModule(RunModule):
             batches of training. Validations, and batches of another size than the first, are not
             compiled. On a GPU, small batches are replayed as CUDA graphs, objectives included.
 
+    Attributes:
+        policy: name of the views that the method is published with, see
+            `instdisc.data.view_policies`; ``instdisc pretrain --model`` takes them.
+
     Raises:
         ValueError: if an argument is out of range; in training, if a batch does not suit the
             objectives (one view where two are needed, a missing label, one class alone where two
@@ -97,6 +101,8 @@ class PretrainModule(RunModule):
         FloatingPointError: in training, if the loss is not finite: names the step; the
             checkpoints written before stay as they are.
     """
+
+    policy: ClassVar[str] = "moco_v2"
 
     def __init__(
         self,

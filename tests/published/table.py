@@ -1682,7 +1682,47 @@ REDUNDANCY = [
     for text, wrong in values.items()
 ]
 
+DISTILLATION = [
+    Value(
+        f"DINO, {text.partition('«')[0].strip()}",
+        "instdisc/methods/dino.py",
+        text,
+        wrong,
+        DINO,
+        f"tests/published/test_distillation.py::test_{guard}",
+    )
+    for guard, values in {
+        "objective": {
+            "num_views: int = «10»": "8",
+            "hidden_dim: int = «2048»": "4096",
+            "projection_dim: int = «256»": "128",
+            "num_prototypes: int = «65536»": "4096",
+            "student_temperature: float = «0.1»": "0.2",
+            " teacher_temperature: float = «0.04»": "0.07",
+            "center_momentum: float = «0.9»": "0.99",
+            "freeze_prototypes: float = «0.01»": "0.1",
+        },
+        "run": {
+            "clip: float | None = «3.0»": "1.0",
+            " momentum: float = «0.996»": "0.999",
+            "final_momentum: float | None = «1.0»": "None",
+            'decay: Decay = "«weights»"': "all",
+            "warmup: float = «0.1»": "0.0",
+            "reference_batch: int | None = «256»": "512",
+        },
+        "rate_by_backbone": {
+            '"adamw": _Defaults(«5e-4», 0.04, 0.4)': "1e-3",
+            '"adamw": _Defaults(5e-4, «0.04», 0.4)': "0.1",
+            '"adamw": _Defaults(5e-4, 0.04, «0.4»)': "0.5",
+            '"sgd": _Defaults(«0.03», 1e-4, None)': "0.3",
+            '"sgd": _Defaults(0.03, «1e-4», None)': "1e-6",
+        },
+    }.items()
+    for text, wrong in values.items()
+]
+
 VALUES: list[Value] = [
+    *DISTILLATION,
     *REDUNDANCY,
     *VIEWS,
     *PRETRAINING,

@@ -33,14 +33,14 @@ METHODS = {
     "MoCoModule": (QUEUE, {}),
     "ExemplarModule": (QUEUE, {}),
     "SupConModule": (QUEUE, {}),
-    "InstDiscModule": (
-        {"num_images": 16},
-        {"num_images": whole(2), "num_negatives": optional(whole(1))},
-    ),
     "SupervisedModule": ({}, CLASSES),
     "CrossEntropyMoCoModule": (QUEUE, {**CLASSES, "contrast_weight": NOT_NEGATIVE}),
     "CrossEntropySupConModule": (QUEUE, {**CLASSES, "supcon_weight": NOT_NEGATIVE}),
     "SupConMoCoModule": (QUEUE, WEIGHTS),
+    "InstDiscModule": (
+        {"num_images": 16},
+        {"num_images": whole(2), "num_negatives": optional(whole(1))},
+    ),
     "SimCLRModule": ({}, VIEWS),
     "InBatchSupConModule": ({}, VIEWS),
     "InBatchExemplarModule": ({}, VIEWS),
