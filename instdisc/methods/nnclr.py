@@ -39,9 +39,10 @@ class NNCLRModule(PretrainModule):
         Dwibedi et al., "With a Little Help from My Friends: Nearest-Neighbor Contrastive Learning
         of Visual Representations" (2021): LARS, learning rate 0.3 per 256 images, weight decay
         1e-6, 10 of 1000 epochs warm-up, 98,304 projections, T = 0.1. The authors published no code
-        that we know of; that the predictions alone have a gradient, and what enters the queue, is
-        as in solo-learn. Differs from it: see `NeighbourContrast`; the warm-up begins at 1 % of the
-        rate; the trust ratio is that of timm's LARS, which divides by |g| + wd |w|.
+        that we know of, and these numbers have not been checked against their text. The heads, that
+        the predictions alone have a gradient, and what enters the queue are as in solo-learn.
+        Differs from it: see `NeighbourContrast`; the warm-up begins at 1 % of the rate; the trust
+        ratio is that of timm's LARS, which divides by |g| + wd |w|.
 
     Example:
         >>> module = NNCLRModule("resnet18", queue_size=1024)
