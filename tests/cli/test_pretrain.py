@@ -117,7 +117,7 @@ def test_every_row_builds(path, script, folder, tmp_path):
     row = yaml.safe_load(path.read_text())
     settings = row["model"]["init_args"]
     net = settings["backbone"]["init_args"]
-    tiny = "test_vit" if net["name"].startswith("vit") else "test_resnet"
+    tiny = "vit_tiny_patch16_224" if net["name"].startswith("vit") else "test_resnet"
     # test_resnet has no stem for CIFAR.
     stem = ["--model.backbone.init_args.stem=no_pool"] if net.get("stem") == "cifar" else []
     cli = script.make_cli(
