@@ -1,5 +1,6 @@
 """Watching a run."""
 
+from .bank_knn import MemoryBankKNN as MemoryBankKNN
 from .few_shot import ISLAM_VALIDATION_SETS as ISLAM_VALIDATION_SETS
 from .few_shot import FewShotAccuracy as FewShotAccuracy
 from .geometry import GeometryMonitor as GeometryMonitor

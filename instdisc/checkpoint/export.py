@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import pickle
@@ -19,7 +20,7 @@ from instdisc.version import __version__
 from instdisc.writing import write_atomically
 
 from .fit import HARMLESS_OPTIONS
-from .info import CheckpointInfo
+from .info import CheckpointInfo, momentum_of, refuse_momentum
 from .layouts import NO_POOL, PLAIN_RESNETS, State, detectron2_name, named_inside, plain_resnet
 from .load import load_with_info
 from .read import some
@@ -38,7 +39,11 @@ _TELLING = {suffix for suffixes in _SUFFIXES.values() for suffix in suffixes}
 
 @checked_call()
 def export_backbone(
-    source: nn.Module | str | Path, path: str | Path, *, format: Format = "instdisc"
+    source: nn.Module | str | Path,
+    path: str | Path,
+    *,
+    format: Format = "instdisc",
+    momentum: bool = False,
 ) -> Path:
     """Writes the backbone alone, in this library's format or in another's.
 
@@ -65,6 +70,9 @@ def export_backbone(
             or ``.bin`` (torch.save); for detectron2 ``.pkl``. Another suffix is free.
         format: one of the above. All but ``"instdisc"`` cannot tell a changed stem and demand
             stem="imagenet"; torchvision's and detectron2's are for ResNet-18, 34, 50, 101, 152.
+        momentum: write the backbone of the momentum encoder, which DINO's authors evaluate, in
+            place of the one that follows gradients; of a pretraining module or its Lightning
+            checkpoint. The file's ``method`` says so.
 
     Returns:
         `path`.
@@ -73,7 +81,8 @@ def export_backbone(
         TypeError: if `source` is none of these, or has other than JSON values in its recipe or
             timm options.
         ValueError: if `format` is unknown or cannot hold this backbone, the suffix of `path` means
-            another format, or a file given as `source` cannot be read.
+            another format, a file given as `source` cannot be read, or `source` has no momentum
+            encoder and `momentum` asks for it.
 
     Source:
         detectron2's names: facebookresearch/moco, detection/convert-pretrain-to-detectron2.py.
@@ -97,7 +106,7 @@ def export_backbone(
             str(path),
             "Whoever reads it may go by the suffix.",
         )
-    backbone, info = resolve_source(source)
+    backbone, info = resolve_source(source, momentum=momentum)
     write: Callable[[Path], None]
     if format == "instdisc":
         content = export_content(backbone, info)
@@ -152,18 +161,22 @@ def _safetensors(state: State, metadata: dict[str, str]) -> bytes:
     return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
-def resolve_source(source: object) -> tuple[Backbone, CheckpointInfo]:
+def resolve_source(source: object, *, momentum: bool = False) -> tuple[Backbone, CheckpointInfo]:
     """The backbone, and how it was made.
 
     Args:
         source: see `export_backbone`.
+        momentum: likewise.
 
     Raises:
         TypeError: if it is none of these.
-        ValueError: if it is a file that cannot be read.
+        ValueError: if it is a file that cannot be read, or has no momentum encoder where that is
+            asked for.
     """
     if isinstance(source, (str, Path)):
-        return load_with_info(Path(source))
+        return load_with_info(Path(source), momentum=momentum)
+    if isinstance(source, Backbone) and momentum:
+        refuse_momentum("a Backbone alone")
     if isinstance(source, Backbone):
         # How it was made goes along, as long as it is what was loaded.
         made = source.about().pretraining if source.origin is not None else ""
@@ -177,6 +190,13 @@ def resolve_source(source: object) -> tuple[Backbone, CheckpointInfo]:
             f"`recipe`), a Backbone or the path of a checkpoint, got {type(source).__name__}"
         )
     method = type(source).__name__
+    if momentum:
+        slow = getattr(getattr(source, "momentum_backbone", None), "module", None)
+        if not isinstance(slow, Backbone):
+            refuse_momentum(f"{method} without any")
+        # Made before the run, which says how the images were seen.
+        seen, backbone, method = backbone.input, copy.copy(slow), momentum_of(method)
+        backbone.input = seen
     return backbone, CheckpointInfo(
         "instdisc", backbone.spec, method, recipe, __version__, backbone.input
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import timm
 
@@ -17,6 +17,7 @@ from .layouts import NO_POOL, Recognised, named_inside, plain_resnet, recognise
 from .read import read_file
 
 INSTDISC_LAYOUTS = ("instdisc", "lightning")
+_MOMENTUM = "momentum_backbone.module."
 
 
 @checked_call()
@@ -71,16 +72,47 @@ def pretraining_of(method: str, recipe: Mapping[str, Any]) -> str:
     return f"{method}, from {before}" if method and before else method
 
 
+def momentum_of(method: str) -> str:
+    """What trained the backbone of a method's momentum encoder, as records tell it.
+
+    Example:
+        >>> momentum_of("DINOModule")
+        'DINOModule, momentum encoder'
+    """
+    return f"{method}, momentum encoder"
+
+
+def refuse_momentum(source: str) -> NoReturn:
+    """Raises the error of a source that has no momentum encoder.
+
+    Args:
+        source: what it is.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(
+        "`source` must be a pretraining module with a momentum encoder, or a Lightning checkpoint "
+        f"of such a module, for `momentum`=True, got {source}. Leave out `momentum`."
+    )
+
+
 def inspect_checkpoint(
-    path: Path, names: Collection[str] = ()
+    path: Path, names: Collection[str] = (), *, momentum: bool = False
 ) -> tuple[CheckpointInfo, Recognised]:
     """How a file was made, and the weights of the backbone in it.
 
     Args:
         path: the file.
         names: of the weights of a network that is to be filled.
+        momentum: read the backbone of the momentum encoder.
+
+    Raises:
+        ValueError: if the file cannot be read, or has no momentum encoder where that is asked for.
     """
     stored, rest = read_file(path)
+    if momentum and not any(key.startswith(_MOMENTUM) for key in stored if "instdisc" in rest):
+        refuse_momentum(f"{path}, which has none")
     try:
         if rest.get("layout") == "instdisc":
             spec, recipe = json.loads(rest["backbone"]), json.loads(rest["recipe"])
@@ -95,6 +127,13 @@ def inspect_checkpoint(
             info = CheckpointInfo("lightning", **{key: entry[key] for key in told}, input=seen)
             named = {key.replace("_orig_mod.", ""): value for key, value in stored.items()}
             # Everything else in the checkpoint belongs to the training, which has ended here.
+            if momentum:
+                info = info._replace(method=momentum_of(info.method))
+                named = {
+                    f"backbone.{key.removeprefix(_MOMENTUM)}": value
+                    for key, value in named.items()
+                    if key.startswith(_MOMENTUM)
+                }
             inside = {key: named[key] for key in named if key.startswith("backbone.")}
             return info, Recognised(info.layout, named_inside(inside), [])
     except (KeyError, TypeError, ValueError) as error:

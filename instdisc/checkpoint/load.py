@@ -80,8 +80,13 @@ def load_with_info(
     name: str | None = None,
     options: Mapping[str, Any] | None = None,
     backbone: Backbone | None = None,
+    *,
+    momentum: bool = False,
 ) -> tuple[Backbone, CheckpointInfo]:
-    """`load_backbone` and how the file was made, in one reading."""
+    """`load_backbone` and how the file was made, in one reading.
+
+    With `momentum` the backbone is that of the momentum encoder.
+    """
     if backbone is not None:
         instance("backbone", backbone, Backbone, "a Backbone")
         if name is not None or options is not None:
@@ -89,7 +94,8 @@ def load_with_info(
                 "`backbone` is the network itself: leave out `name` and `options`, got "
                 f"{name!r} and {options}"
             )
-    info, recognised = inspect_checkpoint(path, () if backbone is None else _named(backbone))
+    names = () if backbone is None else _named(backbone)
+    info, recognised = inspect_checkpoint(path, names, momentum=momentum)
     if backbone is None:
         filled = _build(path, _spec(path, info, recognised, name, options))
     else:

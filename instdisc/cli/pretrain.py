@@ -16,8 +16,9 @@ class, or the folder's own test part, is held out to measure kNN beside that of 
 ``instdisc recipes pretrain`` lists a recipe for each published row, with the result to expect and
 the cost: [source: ...] says where a number was read, [not verified] that it was not looked up.
 
-Your own method is ``--model my_file.MyMethod``, with ``my_file.py`` in the folder where you are.
-All options: ``--help``, ``--model.help MoCoModule``.
+A method by name, ``--model BYOLModule``, has its paper's recipe for ImageNet and its views
+(``--data.policy byol``). Your own method is ``--model my_file.MyMethod``, with ``my_file.py`` in
+the folder where you are. All options: ``--help``, ``--model.help MoCoModule``.
 
 A recipe runs on all available devices: they share its ``global_batch`` and its groups of batch
 norm. A device that cannot hold its share computes it in parts, ``--data.batch_size 64``: the
@@ -46,18 +47,21 @@ from pytorch_lightning.cli import LightningArgumentParser
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from instdisc.callbacks import (
+    MemoryBankKNN,
     ObjectiveMonitor,
     OnlineKNN,
     OnlineLinearProbe,
     Throughput,
     ViewPictures,
 )
+from instdisc.callbacks.bank_knn import bank_term
 from instdisc.checkpoint import export_backbone
 from instdisc.data import ViewData
 from instdisc.methods import PretrainModule
 
 from .folder import folder_run
 from .method_options import method_options
+from .method_views import method_views
 from .run import RunCLI
 from .scaling import describe, this_machine
 
@@ -70,8 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(args: Sequence[str] | None = None) -> PretrainCLI:
     """From the data to the exported backbone; `args` are the command line, ``None``: sys.argv."""
-    folder = folder_run(sys.argv[1:] if args is None else args)
-    cli = make_cli(folder.options)
+    args = sys.argv[1:] if args is None else args
+    folder = folder_run(args)
+    cli = make_cli([*method_views(args), *folder.options])
     if cli.trainer.is_global_zero:
         said = describe(cli.config, folder.scaled, this_machine()) if folder.scaled else []
         for line in (*said, *folder.lines):
@@ -106,21 +111,24 @@ class PretrainCLI(RunCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)
-        # For methods that store a feature of each image.
+        # Of a method with a memory bank; one without this argument is left as it is.
         parser.link_arguments(
-            "data.images", "model.init_args.num_images", compute_fn=len, apply_on="instantiate"
+            "data", "model.init_args.num_images", self._num_images, apply_on="instantiate"
         )
 
-    def before_instantiate_classes(self) -> None:
-        super().before_instantiate_classes()
-        if self.config.get("model.init_args.num_images") is not None:
-            self.parser.error("`model.num_images` is that of the data: leave it out.")
+    def _num_images(self, data: ViewData) -> int:
+        """What the command line says; else as many as are trained on."""
+        settings = self.config.model.get("init_args") or {}
+        set_to: int | None = settings.get("num_images")
+        return len(data.images) if set_to is None else set_to
 
     def watchers(self) -> list[Callback]:
         data = self.datamodule
         watchers = [ObjectiveMonitor(), Throughput(), ViewPictures(), *super().watchers()]
         if data.test_images is not None and data.num_classes > 1:
             watchers += [OnlineKNN(), OnlineLinearProbe(data.num_classes)]
+            if bank_term(self.model) is not None:
+                watchers.append(MemoryBankKNN())
         return watchers
 
     def instantiate_classes(self) -> None:

@@ -161,8 +161,8 @@ class ContrastiveLoss(nn.Module):
             query = at_least_float32(query)
             changes_sum = overrides(self, "log_bank_sum")
             if key is None and changes_sum:
-                name = type(self).__name__
-                refuse("key", f"a tensor, for {name} has a `log_bank_sum`", key)
+                rule = f"a tensor, for {type(self).__name__} has a `log_bank_sum`"
+                refuse("key", rule, key, "Give the own keys, and a bank that lacks them.")
             total, positive_sum, count, num_keys = sweep(
                 query,
                 bank,

@@ -70,7 +70,8 @@ def _log_sum(
     scores, logs, weights = similarities, None, weights_of(loss, query_labels)
     if weights is not None and not weights.are_one(similarities, row_labels):
         seen = similarities if weights.have_gradient else similarities.detach()
-        logs = weights.ask(seen, row_labels)  # (N, M)
+        # (N, M), finite, so that a row of zeros gives no inf - inf
+        logs = weights.ask(seen, row_labels).clamp(min=-EXCLUDED)
         scores = similarities + logs
     log_sum = scores.masked_fill(excluded, -EXCLUDED).logsumexp(1)
     is_empty = log_sum < -EXCLUDED / 2

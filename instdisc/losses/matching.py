@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from instdisc import distributed
-from instdisc.checks import arguments, positive, refuse
+from instdisc.checks import positive, refuse
 
 from .inputs import at_least_float32, check_features
 
@@ -43,7 +43,7 @@ def match_in_batch(query: Tensor, key: Tensor, temperature: float) -> Tensor:
         >>> match_in_batch(torch.eye(2), torch.eye(2), 1.0)  # log(1 + exp(0 - 1))
         tensor(0.3133)
     """
-    arguments(match_in_batch, locals(), temperature=positive)
+    positive("temperature", temperature)
     check_features("query", query)
     check_features("key", key)
     if key.shape != query.shape:

@@ -161,7 +161,8 @@ def _in_slices(
         rows = rows.to(query.dtype)
         with torch.set_grad_enabled(needs_gradient):
             here = query[part].requires_grad_(needs_gradient)  # (b, D)
-            similarities = torch.matmul(rows, here[:, :, None])[..., 0] / temperature
+            # With the queries on the right, a product on a CPU takes nine times as long.
+            similarities = (here[:, None] @ rows.transpose(1, 2))[:, 0] / temperature  # (b, 1 + K)
             terms = loss(similarities)
             values[part] = terms.detach()
             if needs_gradient:

@@ -11,8 +11,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .rules import EXCLUDED
-
 Weight = Callable[[Tensor, Tensor, Tensor], Tensor | None]
 
 
@@ -44,22 +42,11 @@ class Weights(NamedTuple):
             bank_labels: ``(C,)`` int64.
 
         Returns:
-            ``(B, C)``, at least ``-EXCLUDED``, so that a row of zeros gives no inf - inf.
+            ``(B, C)``, ``-inf`` for a weight of 0.
 
         Raises:
             ValueError: if the loss returns anything but ``None`` or a ``(B, C)`` of that dtype.
         """
-        return self._ask(similarities, bank_labels).clamp(min=-EXCLUDED)
-
-    def ask_with_slopes(self, similarities: Tensor, bank_labels: Tensor) -> tuple[Tensor, Tensor]:
-        """What `ask` returns, and its derivatives ``(B, C)`` by the similarities."""
-        # Each depends on its similarity alone, so that the sum of the rows of the Jacobian is its
-        # diagonal. `torch.autograd.grad` would break the graph of a compiler.
-        logs, pull, *_ = torch.func.vjp(lambda each: self._ask(each, bank_labels), similarities)
-        (slopes,) = pull(torch.ones_like(logs))
-        return logs.clamp(min=-EXCLUDED), slopes
-
-    def _ask(self, similarities: Tensor, bank_labels: Tensor) -> Tensor:
         logs = self.log_weights(similarities, self.labels, bank_labels)
         if logs is None:
             return torch.zeros_like(similarities)
@@ -70,3 +57,11 @@ class Weights(NamedTuple):
                 "It is called for slices of the bank, so it must look at its arguments alone."
             )
         return logs
+
+    def ask_with_slopes(self, similarities: Tensor, bank_labels: Tensor) -> tuple[Tensor, Tensor]:
+        """What `ask` returns, and its derivatives ``(B, C)`` by the similarities."""
+        # Each depends on its similarity alone, so that the sum of the rows of the Jacobian is its
+        # diagonal. `torch.autograd.grad` would break the graph of a compiler.
+        logs, pull, *_ = torch.func.vjp(lambda each: self.ask(each, bank_labels), similarities)
+        (slopes,) = pull(logs.new_ones(()).expand_as(logs))
+        return logs, slopes

@@ -108,6 +108,7 @@ def _weigh(
         logs, slopes = weights.ask_with_slopes(similarities, bank_labels)
     else:
         logs = weights.ask(similarities, bank_labels)
+    logs = logs.clamp(min=-EXCLUDED)  # finite, so that a row of zeros gives no inf - inf
     log_sum, shares = _softmax_of_kept(similarities + logs, excluded)
     shares = shares * (1 + slopes)
     if weights.are_relative:

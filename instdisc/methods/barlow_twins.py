@@ -50,6 +50,8 @@ class BarlowTwinsModule(PretrainModule):
         0.0051
     """
 
+    policy = "barlow_twins"
+
     def __init__(
         self,
         backbone: str | Path | Backbone = "resnet50",

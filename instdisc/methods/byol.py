@@ -52,6 +52,8 @@ class BYOLModule(PretrainModule):
         ((0, 1), 1.0)
     """
 
+    policy = "byol"
+
     def __init__(
         self,
         backbone: str | Path | Backbone = "resnet50",

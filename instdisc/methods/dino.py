@@ -91,6 +91,8 @@ class DINOModule(PretrainModule):
         ('sgd', 0.03, 0.0001)
     """
 
+    policy = "dino_resnet"
+
     def __init__(
         self,
         backbone: str | Path | Backbone = "resnet50",

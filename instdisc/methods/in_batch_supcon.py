@@ -52,6 +52,8 @@ class InBatchSupConModule(PretrainModule):
         SupConLoss(temperature=0.1)
     """
 
+    policy = "supcon_cifar"
+
     def __init__(
         self,
         backbone: str | Path | Backbone = "resnet50",

@@ -55,6 +55,8 @@ class InstDiscModule(PretrainModule):
         torch.Size([1000, 128])
     """
 
+    policy = "instdisc"
+
     def __init__(
         self,
         backbone: str | Path | Backbone = "resnet50",

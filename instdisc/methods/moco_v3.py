@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from timm.models.vision_transformer import VisionTransformer
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from instdisc.checkpoint import open_backbone
 from instdisc.losses import ContrastiveLoss, InstanceDiscriminationLoss
-from instdisc.models import MLP, Backbone
+from instdisc.models import MLP, Backbone, freeze_patch_projection
 from instdisc.models.mlp import LastNorm
 
 from .arguments import check_arguments, run_arguments
@@ -36,6 +38,10 @@ class MoCoV3Module(PretrainModule):
     Both are those of 300 epochs; for ResNets the paper has a rate of 0.6 in 100 epochs, and a
     momentum of 0.996 and a weight decay of 1.5e-6 in 1000.
 
+    The position embedding of a ViT is fixed and its projection of patches frozen, in the backbone
+    that is given, too; see `instdisc.models.freeze_patch_projection`. The weights of one that was
+    never trained are drawn anew as in the paper, unless it is frozen already.
+
     Args:
         backbone: what to train: a `Backbone`, a file as a warm start, or a timm name; see
             `PretrainModule`. The paper's ViT-S has 12 heads:
@@ -45,6 +51,8 @@ class MoCoV3Module(PretrainModule):
         projection_dim: width of projections and predictions.
         momentum: m of the momentum encoder at the start.
         final_momentum: m at the end of the run, reached as a cosine; ``None``: no change.
+        freeze_patch_projection: ``None``: whether the backbone is a `VisionTransformer` of timm.
+            ``False`` trains all weights, from those that it has.
         optimizer: ``None``: ``"lars"`` or ``"adamw"``.
         learning_rate: base rate, for `reference_batch` images; ``None``: 0.3 or 1.5e-4.
         weight_decay: ``None``: 1e-6 or 0.1.
@@ -67,8 +75,11 @@ class MoCoV3Module(PretrainModule):
         ('lars', 'adamw')
         >>> vit.objectives["contrast"].loss
         InstanceDiscriminationLoss(temperature=0.2)
+        >>> vit.backbone.net.patch_embed.proj.weight.requires_grad
+        False
     """
 
+    policy = "moco_v3_resnet"
     loss_class: type[ContrastiveLoss] = InstanceDiscriminationLoss
     needs_labels = False
 
@@ -81,6 +92,7 @@ class MoCoV3Module(PretrainModule):
         projection_dim: int = 256,
         momentum: float = 0.99,
         final_momentum: float | None = 1.0,
+        freeze_patch_projection: bool | None = None,
         optimizer: OptimizerName | None = None,
         learning_rate: float | None = None,
         weight_decay: float | None = None,
@@ -99,6 +111,10 @@ class MoCoV3Module(PretrainModule):
     ) -> None:
         check_arguments(MoCoV3Module.__init__, locals())
         backbone = open_backbone(backbone)
+        if freeze_patch_projection is None:
+            freeze_patch_projection = isinstance(backbone.net, VisionTransformer)
+        if freeze_patch_projection:
+            _freeze(backbone)
         defaults = _RESNET if _has_batch_norm(backbone) else _VIT
         temperature = defaults.temperature if temperature is None else temperature
         optimizer = optimizer or defaults.optimizer
@@ -142,6 +158,24 @@ class _Defaults(NamedTuple):
 
 _RESNET = _Defaults(1.0, "lars", 0.3, 1e-6, "weights", 10 / 300, 1, "none")
 _VIT = _Defaults(0.2, "adamw", 1.5e-4, 0.1, "all", 40 / 300, 2, "plain")
+
+
+def _freeze(backbone: Backbone) -> None:
+    net = backbone.net
+    if isinstance(net, VisionTransformer) and not net.patch_embed.proj.weight.requires_grad:
+        return  # with the weights that it was to have
+    freeze_patch_projection(backbone, initialize=_is_untrained(backbone))
+
+
+def _is_untrained(backbone: Backbone) -> bool:
+    """Whether the scales of all norms are still 1, as they no longer are after a step.
+
+    Weights do not tell where they come from.
+    """
+    norms = [part for part in backbone.modules() if "Norm" in type(part).__name__]
+    weights = [getattr(part, "weight", None) for part in norms]
+    scales = [weight for weight in weights if isinstance(weight, nn.Parameter)]
+    return bool(scales) and all(bool((scale == 1).all()) for scale in scales)
 
 
 def _has_batch_norm(backbone: Backbone) -> bool:

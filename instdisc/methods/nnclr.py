@@ -49,6 +49,8 @@ class NNCLRModule(PretrainModule):
         (2048, 2048, 256)
     """
 
+    policy = "nnclr"
+
     def __init__(
         self,
         backbone: str | Path | Backbone = "resnet50",

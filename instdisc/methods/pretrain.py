@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +73,8 @@ class PretrainModule(RunModule):
             that a query and its key never share statistics; on W processes each has
             ``batch_norm_groups / W`` groups (at least 1), so the result does not depend on W.
             ``"plain"``: per process, unshuffled. ``"sync"``: over all processes, unshuffled.
+            Heads with batch norm follow; with ``"shuffled"`` the heads of keys see them in the
+            order of the queries, so contrast with such a head wants ``"sync"``.
             The default is ``"shuffled"`` with a momentum encoder and ``"plain"`` without one, where
             no key can leak. Without one ``"shuffled"`` normalises in groups, as a paper's devices
             did.
@@ -85,6 +87,10 @@ class PretrainModule(RunModule):
             batches of training. Validations, and batches of another size than the first, are not
             compiled. On a GPU, small batches are replayed as CUDA graphs, objectives included.
 
+    Attributes:
+        policy: name of the views that the method is published with, see
+            `instdisc.data.view_policies`; ``instdisc pretrain --model`` takes them.
+
     Raises:
         ValueError: if an argument is out of range; in training, if a batch does not suit the
             objectives (one view where two are needed, a missing label, one class alone where two
@@ -95,6 +101,8 @@ class PretrainModule(RunModule):
         FloatingPointError: in training, if the loss is not finite: names the step; the
             checkpoints written before stay as they are.
     """
+
+    policy: ClassVar[str] = "moco_v2"
 
     def __init__(
         self,

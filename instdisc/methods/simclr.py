@@ -58,6 +58,7 @@ class SimCLRModule(PretrainModule):
         (512, 128)
     """
 
+    policy = "simclr"
     loss_class: type[ContrastiveLoss] = InstanceDiscriminationLoss
     needs_labels = False
 

@@ -49,6 +49,8 @@ class SimSiamModule(PretrainModule):
         ((8, 32), None)
     """
 
+    policy = "simsiam"
+
     def __init__(
         self,
         backbone: str | Path | Backbone = "resnet50",

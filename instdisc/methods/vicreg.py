@@ -45,6 +45,8 @@ class VICRegModule(PretrainModule):
         25.0
     """
 
+    policy = "vicreg"
+
     def __init__(
         self,
         backbone: str | Path | Backbone = "resnet50",

@@ -43,10 +43,11 @@ def naive_value(
             logs.append(s.detach() * 0 if log_weight is None else log_weight.view(()))
         sums = [_log_bank_sum(loss, similarities, logs)]
         if key is not None:
-            own = query[i].double() @ key[i].double() / loss.temperature
-            num_keys = torch.tensor([float(len(logs))]).to(own)
-            sums = [loss.log_bank_sum(sums[0].view(1), own.view(1), num_keys).view(()), own]
-            positives.append(own)
+            key_similarity = query[i].double() @ key[i].double() / loss.temperature
+            num_keys = torch.tensor([float(len(logs))]).to(key_similarity)
+            total = loss.log_bank_sum(sums[0].view(1), key_similarity.view(1), num_keys)
+            sums = [total.view(()), key_similarity]
+            positives.append(key_similarity)
         # A query without positives adds 0, with a gradient of 0.
         terms.append(query[i].double().sum() * 0)
         if positives:

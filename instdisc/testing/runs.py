@@ -24,14 +24,19 @@ NUM_CLASSES = 4
 
 
 def make_batches(
-    count: int, batch_size: int, image_size: int, *, num_views: int = 2
+    count: int,
+    batch_size: int,
+    image_size: int,
+    *,
+    num_views: int = 2,
+    num_small_views: int = 0,
 ) -> list[Views]:
-    """Random batches with views of each image, always the same."""
+    """Random batches with views of each image, always the same; the last views at half the size."""
     generator = torch.Generator().manual_seed(1)
-    shape = (batch_size, 3, image_size, image_size)
+    sizes = [image_size] * (num_views - num_small_views) + [image_size // 2] * num_small_views
     return [
         Views(
-            [torch.randn(shape, generator=generator) for _ in range(num_views)],
+            [torch.randn((batch_size, 3, size, size), generator=generator) for size in sizes],
             torch.randint(NUM_CLASSES, (batch_size,), generator=generator),
             torch.arange(number * batch_size, (number + 1) * batch_size),
         )

@@ -35,7 +35,8 @@ NUMBERS: dict[str, Sort] = {
     **dict.fromkeys(["flip", "p"], sorts.SHARE),
     "final_momentum": sorts.number(at_least=0, at_most=1),
     **dict.fromkeys(
-        ["momentum", "sgd_momentum", "center_momentum", "warmup"], sorts.number(at_least=0, below=1)
+        ["momentum", "sgd_momentum", "center_momentum", "bank_momentum", "warmup"],
+        sorts.number(at_least=0, below=1),
     ),
 }  # fmt: skip
 

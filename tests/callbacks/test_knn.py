@@ -45,7 +45,7 @@ class Collect(Callback):
         self.metrics.append({k: float(v) for k, v in trainer.callback_metrics.items()})
 
 
-def validated(data, knn):
+def validated(data, knn, module=None):
     collect = Collect()
     trainer = Trainer(
         max_epochs=2,
@@ -56,7 +56,8 @@ def validated(data, knn):
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    module = MoCoModule(Backbone("test_resnet"), queue_size=16, batch_norm_groups=1)
+    if module is None:
+        module = MoCoModule(Backbone("test_resnet"), queue_size=16, batch_norm_groups=1)
     trainer.fit(module, datamodule=data)
     return collect
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from instdisc.heap import keep_freed_blocks
 from instdisc.losses import (
     ContrastiveLoss,
     ExemplarLoss,
@@ -44,6 +45,7 @@ class Memory(TorchDispatchMode):
 
     def __init__(self):
         super().__init__()
+        keep_freed_blocks()  # makes a large one, the first time in a process
         self.largest = self.now = self.peak = 0
         self.live = set()
 
@@ -95,6 +97,17 @@ def test_memory_of_weights_does_not_grow_with_the_bank():
         peaks.append(memory.peak)
     assert peaks[1] < 1.01 * peaks[0]
     assert peaks[1] < 32 * 2**20
+
+
+def test_a_bank_summed_at_once_is_not_kept(monkeypatch):
+    monkeypatch.setattr(sweep, "_fits_once", lambda query, bank: True)
+    query, key, bank, labels = inputs(64, 10_000)
+    for loss in (ExemplarLoss(0.2), HardNegativeLoss(0.2, tau=0.1)):
+        with Memory() as memory:
+            value = loss(query.requires_grad_(), key, bank, labels)
+        assert memory.largest == 64 * 10_000 * 4
+        assert memory.now < 2**16
+        value.backward()
 
 
 def test_rules_see_one_slice_at_a_time(short):

@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from instdisc.losses import (
     ContrastiveLoss,
@@ -284,7 +285,8 @@ def test_a_loss_that_has_none_is_swept_as_before(short, monkeypatch):
     assert len(made) == 1
 
 
-def test_keys_that_weigh_nothing():
+@pytest.mark.parametrize("path", ["sweep", "whole"])
+def test_keys_that_weigh_nothing(monkeypatch, path):
     """A query whose keys all weigh 0 has its own key alone, relative weights or not."""
 
     class Nothing(ContrastiveLoss):
@@ -296,12 +298,49 @@ def test_keys_that_weigh_nothing():
     class NothingRelative(Nothing):
         weights_are_relative = True
 
+    if path == "whole":
+        monkeypatch.setattr(sweep, "_fits_once", lambda query, bank: True)
     query, key, bank, labels = inputs()
     for loss in (Nothing(0.2), NothingRelative(0.2)):
         call = partial(loss, bank=bank, labels=labels)
         value, gradients = value_and_gradients(call, query, key)
         assert value == 0
         assert all(torch.equal(each, torch.zeros_like(each)) for each in gradients)
+        with torch.inference_mode():
+            assert loss(query, key, bank, labels) == 0
+        value, gradients = value_and_gradients(
+            lambda q, k, loss=loss: contrast_in_batch(loss, [q, k], labels), query, key
+        )
+        assert value == 0
+        assert all(torch.equal(each, torch.zeros_like(each)) for each in gradients)
+
+
+class Called(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.append(func.name())
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("path", ["slices", "whole", "batch"])
+def test_an_accelerator_never_waits(short, monkeypatch, path):
+    for module in (rules, class_pairs, exponentials):
+        monkeypatch.setattr(module, "can_look", lambda device: False)
+    monkeypatch.setattr(sweep, "_fits_once", lambda query, bank: path == "whole")
+    query, key, bank, labels = inputs()
+    loss = HardExemplar(0.2, tau=0.1)
+    with Called() as called:
+        query.requires_grad_()
+        if path == "batch":
+            value = contrast_in_batch(loss, [query, key], labels)
+        else:
+            value = loss(query, key, bank, labels)
+        value.backward()
+    waits = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select"}
+    assert not waits & set(called.names)
 
 
 @pytest.mark.parametrize("name", sorted(WITH_KEY))

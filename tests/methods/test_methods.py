@@ -70,6 +70,7 @@ def methods(backbone="test_resnet"):
         "dino": instdisc.DINOModule(
             make(), num_views=3, hidden_dim=16, projection_dim=8, num_prototypes=12
         ),
+        "moco_v3": instdisc.MoCoV3Module(make(), hidden_dim=16, projection_dim=8),
         "simsiam": instdisc.SimSiamModule(make(), projection_dim=16, bottleneck_dim=8),
     }
 
@@ -96,7 +97,7 @@ def test_battery_with_the_defaults(method):
     check_method(method("test_resnet"), two_processes=False)
 
 
-@pytest.mark.parametrize("name", ["moco", "supcon_moco"])
+@pytest.mark.parametrize("name", ["moco", "supcon_moco", "moco_v3"])
 def test_battery_with_a_vit(name):
     check_method(methods("test_vit")[name], two_processes=False)
 

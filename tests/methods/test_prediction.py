@@ -3,13 +3,17 @@
 Legend: B images, D width.
 """
 
+import copy
+
 import pytest
 import torch
 from pytorch_lightning import Callback
+from torch.nn import functional as F
 
 import instdisc
-from instdisc.methods import CosinePrediction, Prediction
-from instdisc.models import MLP
+from instdisc.losses import ExemplarLoss, InstanceDiscriminationLoss
+from instdisc.methods import CosinePrediction, PredictedContrast, Prediction
+from instdisc.models import MLP, freeze_patch_projection
 from instdisc.testing.runs import fit, make_batches
 
 DIM, HIDDEN, WIDTH, IMAGES = 12, 10, 6, 7
@@ -70,6 +74,59 @@ def test_simsiam_equals_a_loop():
     targets = [term.projector(queries[view]).detach() for view in range(2)]
     expected = naive(term, queries, targets, lambda p, t: -cosine(p, t) / 2)
     check_equal(term, term(queries, {}, LABELS), expected, queries)
+
+
+def contrast_by_loop(term, queries, targets, temperature, attends=lambda i, j: True):
+    """2 T times the cross-entropies of both directions; `attends` says which keys are looked at."""
+    predictions = [term.predictor(term.projector(queries[view])) for view in range(2)]
+    total = 0
+    for view in range(2):
+        for i in range(IMAGES):
+            scores = [
+                cosine(predictions[view][i], targets[1 - view][j]) / temperature
+                for j in range(IMAGES)
+                if i == j or attends(i, j)
+            ]
+            own = cosine(predictions[view][i], targets[1 - view][i]) / temperature
+            total += 2 * temperature * (sum(s.exp() for s in scores).log() - own) / IMAGES
+    return total
+
+
+def test_moco_v3_equals_a_loop():
+    term = make(PredictedContrast, loss=InstanceDiscriminationLoss(0.2))
+    queries, keys = features(), features(2)
+    targets = [term.momentum_projector.module(keys[view]).detach() for view in range(2)]
+    expected = contrast_by_loop(term, queries, targets, 0.2)
+    check_equal(term, term(queries, keys, LABELS), expected, queries)
+
+
+def test_exemplar_moco_v3_leaves_the_class_out():
+    term = make(PredictedContrast, loss=ExemplarLoss(0.5))
+    queries, keys, labels = features(), features(2), LABELS % 2
+    targets = [term.momentum_projector.module(keys[view]).detach() for view in range(2)]
+    expected = contrast_by_loop(term, queries, targets, 0.5, lambda i, j: labels[i] != labels[j])
+    check_equal(term, term(queries, keys, labels), expected, queries)
+
+
+@pytest.mark.parametrize(("temperature", "start"), [(1.0, 33.27), (0.2, 6.65)])
+def test_moco_v3_begins_at_4_temperatures_times_the_log_of_the_batch(temperature, start):
+    term = make(PredictedContrast, loss=InstanceDiscriminationLoss(temperature))
+    alike = F.normalize(torch.ones(4096, 2), dim=1)  # nothing can be told apart
+    value = 2 * term.compare(alike, alike, torch.zeros(4096).long())
+    assert value.item() == pytest.approx(start, abs=0.01)
+
+
+def test_accuracy_of_moco_v3():
+    """Where the heads pass on what they get: of two of three images right, all keys known."""
+    term = make(PredictedContrast, loss=InstanceDiscriminationLoss(1.0))
+    term.projector = term.predictor = term.momentum_projector = torch.nn.Identity()
+    keys = torch.eye(DIM, dtype=torch.float64)[:3]
+    queries = keys[[0, 2, 2]]
+    term({0: queries, 1: queries}, {0: keys, 1: keys}, torch.arange(3))
+    statistics = term.statistics()
+    assert statistics["accuracy"] == pytest.approx(2 / 3)
+    assert statistics["similarity"] == pytest.approx(2 / 3)
+    assert statistics["negative_similarity"] == pytest.approx(1 / 6)
 
 
 def test_byol_is_4_and_4_times_simsiam():
@@ -159,3 +216,42 @@ def test_widths_must_fit():
         Prediction(projector, MLP(5, (HIDDEN, WIDTH)))
     with pytest.raises(ValueError, match="`predictor` must be to width 6, .* got 5"):
         Prediction(projector, MLP(WIDTH, (HIDDEN, 5)))
+
+
+class TestPatchProjection:
+    FROZEN = ("net.pos_embed", "net.patch_embed.proj.weight", "net.patch_embed.proj.bias")
+
+    def make(self, backbone=None, **options):
+        backbone = backbone or instdisc.Backbone("test_vit", img_size=32)
+        return instdisc.MoCoV3Module(backbone, hidden_dim=8, projection_dim=4, **options)
+
+    def test_stays_as_it_was_made_while_the_rest_learns(self):
+        module = self.make()
+        before = {name: w.clone() for name, w in module.backbone.named_parameters()}
+        fit(module, make_batches(2, 4, 32))
+        same = [n for n, w in module.backbone.named_parameters() if torch.equal(w, before[n])]
+        assert sorted(same) == sorted(self.FROZEN)
+        slow = dict(module.momentum_backbone.module.named_parameters())
+        assert all(torch.equal(slow[name], before[name]) for name in self.FROZEN)
+
+    def test_an_untrained_backbone_begins_as_in_the_paper(self):
+        module = self.make()
+        assert not module.backbone.net.pos_embed[:, 0].any()  # timm's is random
+        assert module.backbone.net.pos_embed[:, 1:].abs().max() > 0.5
+
+    @pytest.mark.parametrize("how", ["trained", "frozen", "unfrozen"])
+    def test_other_weights_are_kept(self, how):
+        backbone = instdisc.Backbone("test_vit", img_size=32)
+        if how == "trained":
+            torch.nn.init.constant_(backbone.net.norm.weight, 0.9)
+        if how == "frozen":
+            freeze_patch_projection(backbone, initialize=False)
+        before = copy.deepcopy(backbone.state_dict())
+        self.make(backbone, freeze_patch_projection=False if how == "unfrozen" else None)
+        assert all(torch.equal(w, before[name]) for name, w in backbone.state_dict().items())
+        assert backbone.net.pos_embed.requires_grad == (how == "unfrozen")
+
+    def test_a_resnet_has_none(self):
+        assert self.make("test_resnet").hparams.freeze_patch_projection is False
+        with pytest.raises(TypeError, match="`backbone` must be of a timm VisionTransformer"):
+            self.make("test_resnet", freeze_patch_projection=True)

@@ -64,6 +64,7 @@ KHOSLA = "Khosla et al. (2020), SupContrast, their code"
 ZHAO = "Zhao et al. (2021)"
 ISLAM = "Islam et al. (2021), their code"
 BYOL = "Grill et al. (2020), their code"
+MOCO_V3 = "Chen et al. (2021), MoCo v3, their code"
 SIMSIAM = "Chen and He (2021), their code"
 MOCO_DETECTION = "He et al. (2020), detectron2 configurations"
 DETECTRON2 = "detectron2's defaults"
@@ -741,6 +742,11 @@ def _simsiam(what: str, text: str, wrong: str) -> Value:
     return Value(f"SimSiam, {what}", file, text, wrong, SIMSIAM, f"{_PREDICTION}test_simsiam")
 
 
+def _moco_v3(what: str, text: str, wrong: str, kind: str = "") -> Value:
+    file = "instdisc/methods/moco_v3.py"
+    return Value(f"MoCo v3, {what}", file, text, wrong, MOCO_V3, f"{_PREDICTION}test_moco_v3{kind}")
+
+
 PREDICTION = [
     _byol("learning rate", "learning_rate: float = «0.2»", "0.3"),
     _byol("weight decay", "weight_decay: float = «1.5e-6»", "1e-6"),
@@ -749,6 +755,24 @@ PREDICTION = [
     _byol("warm-up", "warmup: float = «0.01»", "0.0"),
     _byol("hidden width", "hidden_dim: int = «4096»", "2048"),
     _byol("width of projections", "projection_dim: int = «256»", "128"),
+    _moco_v3("momentum", " momentum: float = «0.99»", "0.996"),
+    _moco_v3("last momentum", "final_momentum: float | None = «1.0»", "None"),
+    _moco_v3("hidden width", "hidden_dim: int = «4096»", "2048"),
+    _moco_v3("width of projections", "projection_dim: int = «256»", "128"),
+    _moco_v3("temperature", '_Defaults(«1.0», "lars"', "0.2"),
+    _moco_v3("learning rate", '"lars", «0.3», 1e-6', "0.6"),
+    _moco_v3("weight decay", '"lars", 0.3, «1e-6»', "1.5e-6"),
+    _moco_v3("decay", '"lars", 0.3, 1e-6, "«weights»"', "all"),
+    _moco_v3("warm-up", '"weights", «10» / 300', "40"),
+    _moco_v3("hidden layers of the projector", '10 / 300, «1», "none"', "2"),
+    _moco_v3("norm of predictions", '10 / 300, 1, "«none»"', "plain"),
+    _moco_v3("temperature with ViTs", '_Defaults(«0.2», "adamw"', "1.0", "_of_vits"),
+    _moco_v3("learning rate with ViTs", '"adamw", «1.5e-4», 0.1', "1e-4", "_of_vits"),
+    _moco_v3("weight decay with ViTs", '"adamw", 1.5e-4, «0.1»', "0.05", "_of_vits"),
+    _moco_v3("decay with ViTs", '"adamw", 1.5e-4, 0.1, "«all»"', "weights", "_of_vits"),
+    _moco_v3("warm-up with ViTs", '"all", «40» / 300', "10", "_of_vits"),
+    _moco_v3("hidden layers of the projector with ViTs", '40 / 300, «2», "plain"', "1", "_of_vits"),
+    _moco_v3("norm of predictions with ViTs", '40 / 300, 2, "«plain»"', "none", "_of_vits"),
     _simsiam("learning rate", "learning_rate: float = «0.05»", "0.03"),
     _simsiam("weight decay", "weight_decay: float = «1e-4»", "1e-6"),
     _simsiam("warm-up", "warmup: float = «0.0»", "0.01"),
@@ -1680,10 +1704,51 @@ REDUNDANCY = [
     for text, wrong in values.items()
 ]
 
+DISTILLATION = [
+    Value(
+        f"DINO, {text.partition('«')[0].strip()}",
+        "instdisc/methods/dino.py",
+        text,
+        wrong,
+        DINO,
+        f"tests/published/test_distillation.py::test_{guard}",
+    )
+    for guard, values in {
+        "objective": {
+            "num_views: int = «10»": "8",
+            "hidden_dim: int = «2048»": "4096",
+            "projection_dim: int = «256»": "128",
+            "num_prototypes: int = «65536»": "4096",
+            "student_temperature: float = «0.1»": "0.2",
+            " teacher_temperature: float = «0.04»": "0.07",
+            "center_momentum: float = «0.9»": "0.99",
+            "freeze_prototypes: float = «0.01»": "0.1",
+        },
+        "run": {
+            "clip: float | None = «3.0»": "1.0",
+            " momentum: float = «0.996»": "0.999",
+            "final_momentum: float | None = «1.0»": "None",
+            'decay: Decay = "«weights»"': "all",
+            "warmup: float = «0.1»": "0.0",
+            "reference_batch: int | None = «256»": "512",
+        },
+        "rate_by_backbone": {
+            '"adamw": _Defaults(«5e-4», 0.04, 0.4)': "1e-3",
+            '"adamw": _Defaults(5e-4, «0.04», 0.4)': "0.1",
+            '"adamw": _Defaults(5e-4, 0.04, «0.4»)': "0.5",
+            '"sgd": _Defaults(«0.03», 1e-4, None)': "0.3",
+            '"sgd": _Defaults(0.03, «1e-4», None)': "1e-6",
+        },
+    }.items()
+    for text, wrong in values.items()
+]
+
 VALUES: list[Value] = [
+    *DISTILLATION,
     *REDUNDANCY,
     *VIEWS,
     *PRETRAINING,
+    *IN_BATCH,
     *PREDICTION,
     *CLASSIFICATION,
     *DETECTION,

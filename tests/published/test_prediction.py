@@ -3,7 +3,7 @@
 from torch import nn
 
 import instdisc
-from instdisc import methods
+from instdisc import losses, methods
 
 
 def built(kind, **options):
@@ -71,3 +71,39 @@ def test_simsiam():
     assert module.batch_norm.mode == "sync"
     assert widths(term.projector) == ["2048", "2048", "2048", "plain"]
     assert widths(term.predictor) == ["512", "2048b"]
+
+
+MOCO_V3 = {
+    "sgd_momentum": 0.9,
+    "schedule": "cosine",
+    "reference_batch": 256,
+    "final_momentum": 1.0,
+    "join_views": False,
+}
+
+
+def check_moco_v3(module, temperature):
+    term = module.objectives["contrast"]
+    assert type(term) is methods.PredictedContrast
+    assert type(term.loss) is losses.InstanceDiscriminationLoss
+    assert term.loss.temperature == temperature
+    assert module.momentum_backbone.momentum == term.momentum_projector.momentum == 0.99
+    assert module.batch_norm.mode == "sync"
+    return widths(term.projector), widths(term.predictor)
+
+
+def test_moco_v3():
+    module = built("MoCoV3Module")
+    check(module, optimizer_name="lars", learning_rate=0.3, weight_decay=1e-6, **MOCO_V3)
+    check(module, decay="weights", warmup=10 / 300)
+    heads = ["4096", "256", "plain"], ["4096", "256"]
+    assert check_moco_v3(module, 1.0) == heads
+
+
+def test_moco_v3_of_vits():
+    module = instdisc.MoCoV3Module("test_vit")
+    check(module, optimizer_name="adamw", learning_rate=1.5e-4, weight_decay=0.1, **MOCO_V3)
+    check(module, decay="all", warmup=40 / 300)
+    heads = ["4096", "4096", "256", "plain"], ["4096", "256", "plain"]
+    assert check_moco_v3(module, 0.2) == heads
+    assert module.hparams.freeze_patch_projection is True

@@ -16,6 +16,7 @@ CALLS = [
         {"images": OBJECT.also(empty={}), "shots": sequence(whole(1)), "ways": whole(2)},
         raises={"images": FileNotFoundError},
     ),
+    Call("instdisc.callbacks.MemoryBankKNN", dict, {"temperature": optional(POSITIVE)}),
     Call("instdisc.callbacks.GeometryMonitor", dict, {"max_images": whole(4)}),
     Call(
         "instdisc.callbacks.NewestCheckpoint",

@@ -4,10 +4,21 @@ import torch
 from torch.nn import functional as F
 
 from instdisc import Bank
-from instdisc.losses import SupConLoss
+from instdisc.losses import SupConLoss, sampled_softmax
 
 from ..calls import Call
-from ..sorts import LABELS, NOT_NEGATIVE, OBJECT, POSITIVE, number, optional, sequence, tensor
+from ..sorts import (
+    FUNCTION,
+    LABELS,
+    NOT_NEGATIVE,
+    OBJECT,
+    POSITIVE,
+    number,
+    optional,
+    sequence,
+    tensor,
+    whole,
+)
 
 LOSSES = (
     "ContrastiveLoss",
@@ -108,6 +119,55 @@ CALLS = [
         "instdisc.losses.match_in_batch",
         lambda: {"query": unit(4), "key": unit(4), "temperature": 0.1},
         {"query": tensor(), "key": FEATURES},
+    ),
+    Call(
+        "instdisc.losses.contrast_with_keys",
+        lambda: {
+            "loss": SupConLoss(0.1),
+            "query": unit(4),
+            "key": unit(4),
+            "labels": torch.arange(4),
+        },
+        {
+            "query": FEATURES,
+            "key": FEATURES,
+            "labels": LABELS.also(other_length=lambda good: good[1:]),
+        },
+        says={"query": "query"},
+    ),
+    Call(
+        "instdisc.losses.contrast_samples",
+        lambda: {
+            "query": unit(4),
+            "fetch": lambda part: unit(5).expand(part.stop - part.start, -1, -1),
+            "num_rows": 5,
+            "temperature": 0.1,
+            "loss": sampled_softmax,
+        },
+        {
+            "query": tensor().also(width=lambda good: good[:, 1:]),
+            "fetch": FUNCTION.also(fewer=lambda good: lambda part: good(part)[:, 1:]),
+            "num_rows": whole(2),
+            "loss": FUNCTION,
+        },
+    ),
+    Call(
+        "instdisc.losses.sampled_softmax",
+        lambda: {"similarities": torch.zeros(3, 5)},
+        {"similarities": tensor()},
+    ),
+    Call(
+        "instdisc.losses.noise_contrast",
+        lambda: {
+            "similarities": torch.zeros(3, 5),
+            "log_partition": torch.zeros(()),
+            "num_images": 9,
+        },
+        {
+            "similarities": tensor().also(own_row_alone=lambda good: good[:, :1]),
+            "log_partition": tensor(),
+            "num_images": whole(1),
+        },
     ),
     Call(
         "instdisc.losses.same_class",

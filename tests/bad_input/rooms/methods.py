@@ -37,12 +37,17 @@ METHODS = {
     "CrossEntropyMoCoModule": (QUEUE, {**CLASSES, "contrast_weight": NOT_NEGATIVE}),
     "CrossEntropySupConModule": (QUEUE, {**CLASSES, "supcon_weight": NOT_NEGATIVE}),
     "SupConMoCoModule": (QUEUE, WEIGHTS),
+    "InstDiscModule": (
+        {"num_images": 16},
+        {"num_images": whole(2), "num_negatives": optional(whole(1))},
+    ),
     "SimCLRModule": ({}, VIEWS),
     "InBatchSupConModule": ({}, VIEWS),
     "InBatchExemplarModule": ({}, VIEWS),
     "NNCLRModule": ({**QUEUE, **HEADS, "predictor_dim": 8}, {}),
     "BYOLModule": (HEADS, {}),
     "DINOModule": ({**HEADS, "num_prototypes": 8}, DISTILLATION),
+    "MoCoV3Module": (HEADS, {}),
     "SimSiamModule": ({"projection_dim": 8, "bottleneck_dim": 4}, {}),
     "BarlowTwinsModule": (HEADS, {**REDUNDANCY, "bias_rate": NOT_NEGATIVE}),
     "VICRegModule": (HEADS, VARIANCE),
@@ -116,7 +121,11 @@ CALLS = [
     *(
         Call(
             f"instdisc.methods.{name}",
-            lambda: {"projector": MLP(8, (8, 4)), "predictor": MLP(4, (8, 4))},
+            lambda more=more: {
+                "projector": MLP(8, (8, 4)),
+                "predictor": MLP(4, (8, 4)),
+                **more,
+            },
             {
                 "projector": OBJECT,
                 "predictor": OBJECT.also(
@@ -127,7 +136,21 @@ CALLS = [
                 "weight": NOT_NEGATIVE,
             },
         )
-        for name in ("Prediction", "CosinePrediction")
+        for name, more in {
+            "Prediction": {},
+            "CosinePrediction": {},
+            "PredictedContrast": {"loss": SupConLoss(0.1)},
+        }.items()
+    ),
+    Call(
+        "instdisc.methods.MemoryBankContrast",
+        lambda: {"dim": 8, "loss": SupConLoss(0.1), "num_images": 16},
+        {"weight": NOT_NEGATIVE, "num_images": whole(2)},
+    ),
+    Call(
+        "instdisc.methods.SampledContrast",
+        lambda: {"dim": 8, "num_images": 16},
+        {"weight": NOT_NEGATIVE, "num_images": whole(2)},
     ),
     Call(
         "instdisc.methods.learning_rate_factor",

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from instdisc import Backbone, FeatureQueue, MomentumEncoder
-from instdisc.models import MLP, Center, Projector, PrototypeHead
+from instdisc.models import MLP, Center, MemoryBank, Projector, PrototypeHead
 
 from ..calls import Call
 from ..sorts import CHOICE, LABELS, OBJECT, SHARE, TEXT, sequence, tensor, whole
@@ -109,6 +109,29 @@ CALLS = [
             "labels": LABELS.also(other_length=lambda good: good[1:], names=lambda good: ["a"] * 9),
         },
         function=lambda: FeatureQueue(8, 4).push,
+    ),
+    Call("instdisc.models.MemoryBank", lambda: {"size": 8, "dim": 4}),
+    Call(
+        "instdisc.models.MemoryBank:update",
+        lambda: {
+            "indices": torch.arange(3),
+            "features": torch.ones(3, 4),
+            "labels": torch.zeros(3, dtype=torch.int64),
+        },
+        {
+            "indices": LABELS.also(other_length=lambda good: good[1:]),
+            "features": tensor(empty=True).also(
+                width=lambda good: good[:, 1:], rows=lambda good: good[1:]
+            ),
+            "labels": LABELS.also(other_length=lambda good: good[1:]),
+        },
+        function=lambda: MemoryBank(8, 4).update,
+    ),
+    Call(
+        "instdisc.models.MemoryBank:draw",
+        lambda: {"positions": torch.arange(3), "count": 5},
+        {"positions": LABELS.without("empty"), "count": whole(1)},
+        function=lambda: MemoryBank(8, 4).draw,
     ),
     Call(
         "instdisc.models.ResNet12",
