@@ -17,6 +17,7 @@ from torch import Tensor
 
 from instdisc import checks
 from instdisc.methods import PretrainModule
+from instdisc.methods.objectives import is_stored
 from instdisc.types import Views
 
 from .runs import fit
