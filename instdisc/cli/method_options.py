@@ -41,9 +41,7 @@ def method_options() -> str:
 
 def _options(method: type) -> list[str]:
     parameters = inspect.signature(method).parameters.values()
-    # The number of images is that of the data.
-    options = [parameter for parameter in parameters if parameter.name != "num_images"]
-    return [f"{option.name}{_default(option.default)}" for option in options]
+    return [f"{parameter.name}{_default(parameter.default)}" for parameter in parameters]
 
 
 def _default(value: Any) -> str:

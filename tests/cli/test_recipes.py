@@ -317,7 +317,7 @@ def pretrain(given: dict[str, list[str]]) -> list[str]:
         changes += ["--model.batch_norm_groups=1"]
     wide = ("hidden_dim", "projection_dim", "num_prototypes")
     changes += [f"--model.{name}=32" for name in wide if f" {name}: " in recipes]
-    options = "{dynamic_img_size: true}" if "name: vit" in recipes else "{}"
+    options = "{dynamic_img_size: true, num_heads: 2}" if "name: vit" in recipes else "{}"
     tiny = "{name: test_vit}" if "name: vit" in recipes else "{name: test_resnet}"
     if "stem: cifar" in recipes:  # which test_resnet has not
         tiny = "{name: test_resnet, stem: no_pool}"

@@ -1468,7 +1468,7 @@ _FURTHER: list[tuple[str, str, dict[str, str]]] = [
     (
         "instdisc_resnet18",
         WU,
-        {" learning_rate: «0.03»": "0.1", " bank_momentum: «0.5»": "0.0"},
+        {"learning_rate: «0.03»": "0.1", " bank_momentum: «0.5»": "0.0"},
     ),
     (
         "simsiam",
@@ -1511,6 +1511,28 @@ _FURTHER: list[tuple[str, str, dict[str, str]]] = [
             " weight_decay: «1.5e-6»": "1.0e-6",
             " momentum: «0.996»": "0.99",
             " max_epochs: «1000»": "300",
+        },
+    ),
+    (
+        "moco_v3",
+        MOCO_V3,
+        {
+            "global_batch: «4096»": "1024",
+            " learning_rate: «0.3»": "0.6",
+            " temperature: «1.0»": "0.2",
+            " warmup: «0.0333333»": "0.1",
+            " policy: «moco_v3_resnet»": "moco_v3",
+        },
+    ),
+    (
+        "moco_v3_vit_small",
+        MOCO_V3,
+        {
+            " num_heads: «12»": "6",
+            " learning_rate: «1.5e-4»": "5.0e-4",
+            " weight_decay: «0.1»": "0.04",
+            " warmup: «0.1333333»": "0.0333333",
+            " decay: «all»": "weights",
         },
     ),
     (

@@ -25,13 +25,11 @@ def detection(iterations, milestones, *, sides, masks, neck="c4", rate=0.02, bat
     }
 
 
-def pretraining(
-    policy, optimizer, rate, *, batch, epochs, weight_decay, image_size=224, **settings
-):
+def pretraining(policy, optimizer, rate, *, batch, epochs, image_size=224, **settings):
     """`rate` is that of `reference` images, `warmup` in epochs."""
     settings |= {"optimizer": optimizer, "learning_rate": rate}
     if "warmup" in settings:
-        settings["warmup"] /= epochs
+        settings["warmup"] = round(settings["warmup"] / epochs, 7)
     if "reference" in settings:
         settings["reference_batch"] = settings.pop("reference")
     return {
@@ -122,6 +120,18 @@ VALUES = {
         **{"batch": 4096, "epochs": 1000, "warmup": 10, "weight_decay": 1.5e-6, "reference": 256},
         **{"decay": "weights", "momentum": 0.996, "final_momentum": 1.0},
         **{"hidden_dim": 4096, "projection_dim": 256},
+    ),
+    "pretrain/moco_v3": pretraining(
+        *("moco_v3_resnet", "lars", 0.3),
+        **{"batch": 4096, "epochs": 300, "warmup": 10, "weight_decay": 1e-6, "reference": 256},
+        **{"decay": "weights", "temperature": 1.0, "momentum": 0.99, "final_momentum": 1.0},
+        **{"hidden_dim": 4096, "projection_dim": 256},
+    ),
+    "pretrain/moco_v3_vit_small": pretraining(
+        *("moco_v3", "adamw", 1.5e-4),
+        **{"batch": 4096, "epochs": 300, "warmup": 40, "weight_decay": 0.1, "reference": 256},
+        **{"decay": "all", "temperature": 0.2, "momentum": 0.99, "final_momentum": 1.0},
+        **{"backbone.dict_kwargs": {"num_heads": 12}},
     ),
     "pretrain/barlow_twins": pretraining(
         *("barlow_twins", "lars", 0.2),
