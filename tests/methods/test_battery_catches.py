@@ -246,9 +246,12 @@ class ThreeViews(Mean):
         return torch.stack(outputs).var(0).mean()
 
 
+OF_ONE_SIZE = {"img_size": 32, "dynamic_img_size": False}
+
+
 @pytest.mark.parametrize(("name", "side"), [("test_resnet", 16), ("test_vit", 32)])
 def test_further_views_are_small_where_the_backbone_takes_them(name, side):
-    backbone = instdisc.Backbone(name, **({"img_size": 32} if "vit" in name else {}))
+    backbone = instdisc.Backbone(name, **(OF_ONE_SIZE if "vit" in name else {}))
     term, sides = ThreeViews(), set()
     term.head = torch.nn.Linear(backbone.dim, 4)
 
