@@ -155,6 +155,11 @@ class PretrainModule(RunModule):
         self.reference_batch = reference_batch
         if batch_norm is None:
             batch_norm = "plain" if self.momentum_backbone is None else "shuffled"
+        if join_views and batch_norm == "shuffled":
+            raise ValueError(
+                "`join_views`=True puts several views into the groups of `batch_norm`='shuffled', "
+                "and others on several processes. Set join_views=False, or batch_norm='sync'."
+            )
         self.batch_norm = BatchNormPolicy(batch_norm, batch_norm_groups)
         self.join_views = join_views
         self.channels_last = channels_last

@@ -90,6 +90,11 @@ def test_joined_passes_give_the_values_of_single_ones():
         torch.testing.assert_close(joined[view], features)
 
 
+def test_joined_views_in_groups():
+    with pytest.raises(ValueError, match="Set join_views=False, or batch_norm='sync'"):
+        make(join_views=True, batch_norm="shuffled")
+
+
 def test_too_few_views():
     with pytest.raises(ValueError, match="Wide needs 4 views of each image, got 2"):
         fit(make(objective=Wide), make_batches(1, 8, 32))
