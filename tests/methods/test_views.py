@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 import instdisc
 from instdisc.methods import Objective, PretrainModule
-from instdisc.methods.views import pass_views
+from instdisc.methods.training.views import pass_views
 from instdisc.testing import check_method
 from instdisc.testing.runs import fit, make_batches
 from instdisc.types import Views

@@ -434,7 +434,7 @@ VIEWS = [
 _MOCO = "instdisc/methods/moco.py"
 _JOINT = "instdisc/methods/joint.py"
 _SUPCON = "instdisc/methods/supcon.py"
-_SCHEDULE = "instdisc/methods/schedule.py"
+_SCHEDULE = "instdisc/methods/training/schedule.py"
 _MOCO_V2 = (
     f"{_PRETRAINING}test_moco_and_exemplar[v2-0.2-3-cosine-MoCoModule-InstanceDiscriminationLoss]"
 )
