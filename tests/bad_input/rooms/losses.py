@@ -115,11 +115,6 @@ CALLS = [
         },
     ),
     Call(
-        "instdisc.losses.match_in_batch",
-        lambda: {"query": unit(4), "key": unit(4), "temperature": 0.1},
-        {"query": tensor(), "key": FEATURES},
-    ),
-    Call(
         "instdisc.losses.contrast_with_keys",
         lambda: {
             "loss": SupConLoss(0.1),
