@@ -97,6 +97,7 @@ def make_method(
         "temperature": options.temperature,
         "queue_size": options.queue_size,
         "hidden_dim": options.hidden_dim,
+        "predictor_dim": options.hidden_dim,
         "projection_dim": options.projection_dim,
         "num_prototypes": 2048,
         "num_views": 2,
@@ -152,6 +153,7 @@ METHODS: dict[str, str | None] = {
 OWN: dict[str, dict[str, Any]] = {  # what the shared recipe would spoil
     "simclr": {"temperature": 0.5},  # as lightly's script for CIFAR-10
     "nnclr": {"temperature": 0.5},
+    "simsiam": {"projection_dim": 512, "bottleneck_dim": 128},
 }
 LIGHTLYS = {f"lightly_{name}": method for name, method in LIGHTLY_METHODS.items()}
 

@@ -100,8 +100,8 @@ class SimSiam(LightlyMethod):
 
     def __init__(self, backbone: nn.Module, dim: int) -> None:
         super().__init__(backbone, dim)
-        self.head = SimSiamProjectionHead(dim, HIDDEN, OUT)
-        self.predictor = SimSiamPredictionHead(OUT, HIDDEN, OUT)
+        self.head = SimSiamProjectionHead(dim, HIDDEN, HIDDEN)
+        self.predictor = SimSiamPredictionHead(HIDDEN, OUT, HIDDEN)
         self.criterion = NegativeCosineSimilarity()
 
     def loss(self, images: Sequence[Tensor]) -> Tensor:

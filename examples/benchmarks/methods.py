@@ -18,10 +18,10 @@ _PLAIN: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 0.03, "batch_norm
 OURS: dict[str, tuple[Callable[..., instdisc.PretrainModule], dict[str, Any]]] = {
     "simclr": (instdisc.SimCLRModule, _HEADS),
     "byol": (instdisc.BYOLModule, _HEADS),
-    "simsiam": (instdisc.SimSiamModule, {"hidden_dim": HIDDEN, "projection_dim": OUT}),
+    "simsiam": (instdisc.SimSiamModule, {"projection_dim": HIDDEN, "bottleneck_dim": OUT}),
     "barlow_twins": (instdisc.BarlowTwinsModule, {**_HEADS, "projection_dim": HIDDEN}),
     "vicreg": (instdisc.VICRegModule, {**_HEADS, "projection_dim": HIDDEN}),
-    "nnclr": (instdisc.NNCLRModule, {**_HEADS, "queue_size": 4096}),
+    "nnclr": (instdisc.NNCLRModule, {**_HEADS, "predictor_dim": HIDDEN, "queue_size": 4096}),
     "dino": (instdisc.DINOModule, {**_HEADS, "num_prototypes": 2048, "num_views": 2}),
     "moco_v3": (instdisc.MoCoV3Module, _HEADS),
     "instdisc": (instdisc.InstDiscModule, {"num_images": 50_000, "projection_dim": OUT}),
