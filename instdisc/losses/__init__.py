@@ -10,8 +10,6 @@ from .hard_negatives import HardNegativeLoss as HardNegativeLoss
 from .in_batch import contrast_in_batch as contrast_in_batch
 from .instance import InstanceDiscriminationLoss as InstanceDiscriminationLoss
 from .instance import SameClassNegativesLoss as SameClassNegativesLoss
-from .matching import match_in_batch as match_in_batch
-from .sampled import contrast_samples as contrast_samples
 from .sampled import noise_contrast as noise_contrast
 from .sampled import sampled_softmax as sampled_softmax
 from .supcon import SupConLoss as SupConLoss

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from instdisc.checks import FLOATS, dtype, positive, refuse, shape, whole
+from instdisc.checks import FLOATS, dtype, refuse, shape, whole
 from instdisc.heap import keep_freed_blocks
 
 from .inputs import at_least_float32, check_features
@@ -47,21 +47,12 @@ def contrast_samples(
     Returns:
         ``(B,)``, once differentiable with respect to `query`.
 
-    Raises:
-        TypeError: if `query` is no float tensor.
-        ValueError: if it has no rows, `temperature` is not positive, or `fetch` gives rows of
-            another shape.
-
     Example:
         >>> query = torch.eye(2)[:1]
         >>> fetch = lambda part: torch.eye(2)[None]
         >>> contrast_samples(query, fetch, num_rows=2, temperature=1.0, loss=sampled_softmax)
         tensor([0.3133])
     """
-    check_features("query", query)
-    positive("temperature", temperature)
-    if not len(query):
-        refuse("query", "of at least 1 row", query)
     with torch.autocast(query.device.type, enabled=False):
         query = at_least_float32(query)
         needs_gradient = torch.is_grad_enabled() and query.requires_grad
@@ -85,13 +76,13 @@ def sampled_softmax(similarities: Tensor) -> Tensor:
 
     Raises:
         TypeError: if `similarities` is no float tensor.
-        ValueError: if it is not of two dimensions.
+        ValueError: if it has no rows, or is not of two dimensions and two columns.
 
     Example:
         >>> sampled_softmax(torch.zeros(1, 4097))  # log(4097)
         tensor([8.3180])
     """
-    check_features("similarities", similarities)
+    _check_similarities(similarities)
     return similarities.logsumexp(1) - similarities[:, 0]
 
 
@@ -126,9 +117,7 @@ def noise_contrast(similarities: Tensor, log_partition: Tensor, num_images: int)
         >>> noise_contrast(similarities, torch.tensor(50_000.0).log(), 50_000)
         tensor([9.3179])
     """
-    check_features("similarities", similarities)
-    if similarities.shape[1] < 2:
-        refuse("similarities", "of at least 2 columns: the own row, and one drawn", similarities)
+    _check_similarities(similarities)
     whole("num_images", num_images)
     shape("log_partition", dtype("log_partition", log_partition, FLOATS), ())
     log_noise = math.log((similarities.shape[1] - 1) / num_images)
@@ -168,6 +157,13 @@ def _in_slices(
             if needs_gradient:
                 gradients[part] = torch.autograd.grad(terms.sum(), here)[0]
     return values, gradients
+
+
+def _check_similarities(similarities: Tensor) -> None:
+    check_features("similarities", similarities)
+    if not len(similarities) or similarities.shape[1] < 2:
+        rule = "of at least 1 row and 2 columns, the own row's and that of one drawn"
+        refuse("similarities", rule, similarities)
 
 
 def _slice_length(num_rows: int, query: Tensor) -> int:

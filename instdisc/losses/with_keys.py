@@ -28,8 +28,8 @@ def contrast_with_keys(loss: ContrastiveLoss, query: Tensor, key: Tensor, labels
             -\log \frac{\exp(s_p)}{\sum_{j \in D_i} \exp(s_j)}
 
     With `InstanceDiscriminationLoss` it is the cross-entropy of the similarities with all keys of
-    the batch, as in MoCo v3; `ExemplarLoss` leaves the keys of the query's class out. The gradient
-    flows to queries and keys, where these have any.
+    the batch, as in MoCo v3 and NNCLR; `ExemplarLoss` leaves the keys of the query's class out. The
+    gradient flows to queries and keys, where these have any.
 
     Keeps several tensors (B, M), for in a batch M is small; a queue has `ContrastiveLoss`.
 

@@ -28,9 +28,9 @@ from .objectives import SampledContrast as SampledContrast
 from .objectives import SelfDistillation as SelfDistillation
 from .objectives import VICReg as VICReg
 from .pretrain import PretrainModule as PretrainModule
-from .schedule import learning_rate_factor as learning_rate_factor
 from .simclr import SimCLRModule as SimCLRModule
 from .simsiam import SimSiamModule as SimSiamModule
 from .supcon import SupConModule as SupConModule
 from .supervised import SupervisedModule as SupervisedModule
+from .training.schedule import learning_rate_factor as learning_rate_factor
 from .vicreg import VICRegModule as VICRegModule

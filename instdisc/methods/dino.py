@@ -19,13 +19,13 @@ from instdisc.models import Backbone
 from instdisc.models.identity import fixed_size
 
 from .arguments import check_arguments, run_arguments
-from .batch_norm import BatchNormMode
-from .clipping import clip_each
 from .objectives import SelfDistillation
-from .optimizer import OptimizerName
-from .parameter_groups import Decay
 from .pretrain import PretrainModule
-from .schedule import Schedule
+from .training.batch_norm import BatchNormMode
+from .training.clipping import clip_each
+from .training.optimizer import OptimizerName
+from .training.parameter_groups import Decay
+from .training.schedule import Schedule
 
 
 class DINOModule(PretrainModule):

@@ -11,12 +11,12 @@ from instdisc.losses import InstanceDiscriminationLoss, SameClassNegativesLoss, 
 from instdisc.models import Backbone
 
 from .arguments import check_arguments, run_arguments
-from .batch_norm import BatchNormMode
 from .objectives import Classification, Contrast, QueueDtype
-from .optimizer import OptimizerName
-from .parameter_groups import Decay
 from .pretrain import PretrainModule
-from .schedule import Schedule
+from .training.batch_norm import BatchNormMode
+from .training.optimizer import OptimizerName
+from .training.parameter_groups import Decay
+from .training.schedule import Schedule
 
 
 class CrossEntropyMoCoModule(PretrainModule):

@@ -16,12 +16,12 @@ from instdisc.models import MLP, Backbone, freeze_patch_projection
 from instdisc.models.mlp import LastNorm
 
 from .arguments import check_arguments, run_arguments
-from .batch_norm import BatchNormMode
 from .objectives import PredictedContrast
-from .optimizer import OptimizerName
-from .parameter_groups import Decay
 from .pretrain import PretrainModule
-from .schedule import Schedule
+from .training.batch_norm import BatchNormMode
+from .training.optimizer import OptimizerName
+from .training.parameter_groups import Decay
+from .training.schedule import Schedule
 
 
 class MoCoV3Module(PretrainModule):

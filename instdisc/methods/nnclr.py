@@ -9,12 +9,12 @@ from instdisc.checkpoint import open_backbone
 from instdisc.models import MLP, Backbone
 
 from .arguments import check_arguments, run_arguments
-from .batch_norm import BatchNormMode
 from .objectives import NeighbourContrast
-from .optimizer import OptimizerName
-from .parameter_groups import Decay
 from .pretrain import PretrainModule
-from .schedule import Schedule
+from .training.batch_norm import BatchNormMode
+from .training.optimizer import OptimizerName
+from .training.parameter_groups import Decay
+from .training.schedule import Schedule
 
 
 class NNCLRModule(PretrainModule):
@@ -39,9 +39,10 @@ class NNCLRModule(PretrainModule):
         Dwibedi et al., "With a Little Help from My Friends: Nearest-Neighbor Contrastive Learning
         of Visual Representations" (2021): LARS, learning rate 0.3 per 256 images, weight decay
         1e-6, 10 of 1000 epochs warm-up, 98,304 projections, T = 0.1. The authors published no code
-        that we know of; that the predictions alone have a gradient, and what enters the queue, is
-        as in solo-learn. Differs from it: see `NeighbourContrast`; the warm-up begins at 1 % of the
-        rate; the trust ratio is that of timm's LARS, which divides by |g| + wd |w|.
+        that we know of, and these numbers have not been checked against their text. The heads, that
+        the predictions alone have a gradient, and what enters the queue are as in solo-learn.
+        Differs from it: see `NeighbourContrast`; the warm-up begins at 1 % of the rate; the trust
+        ratio is that of timm's LARS, which divides by |g| + wd |w|.
 
     Example:
         >>> module = NNCLRModule("resnet18", queue_size=1024)

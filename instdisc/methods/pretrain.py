@@ -22,20 +22,20 @@ from instdisc.resuming import refuse_override
 from instdisc.types import InputSpec
 
 from .arguments import check_arguments
-from .batch import TrainingBatches, ValidationBatches
-from .batch_norm import BatchNormMode, BatchNormPolicy
-from .capacity import has_batch_norm
-from .classes import check_classes
-from .compiled import CompiledPasses
-from .loss_log import LossLog
-from .momentum import MomentumSchedule
 from .objectives import Objective, is_stored
-from .optimizer import OptimizerName
-from .parameter_groups import Decay
-from .run import RunModule
-from .schedule import Schedule, check_schedule
-from .start import start_of, trained_from
-from .views import named_views, pass_views, weighted_sum
+from .training.batch import TrainingBatches, ValidationBatches
+from .training.batch_norm import BatchNormMode, BatchNormPolicy
+from .training.capacity import has_batch_norm
+from .training.classes import check_classes
+from .training.compiled import CompiledPasses
+from .training.loss_log import LossLog
+from .training.momentum import MomentumSchedule
+from .training.optimizer import OptimizerName
+from .training.parameter_groups import Decay
+from .training.run import RunModule
+from .training.schedule import Schedule, check_schedule
+from .training.start import start_of, trained_from
+from .training.views import named_views, pass_views, weighted_sum
 
 
 class PretrainModule(RunModule):
@@ -155,6 +155,11 @@ class PretrainModule(RunModule):
         self.reference_batch = reference_batch
         if batch_norm is None:
             batch_norm = "plain" if self.momentum_backbone is None else "shuffled"
+        if join_views and batch_norm == "shuffled":
+            raise ValueError(
+                "`join_views`=True puts several views into the groups of `batch_norm`='shuffled', "
+                "and others on several processes. Set join_views=False, or batch_norm='sync'."
+            )
         self.batch_norm = BatchNormPolicy(batch_norm, batch_norm_groups)
         self.join_views = join_views
         self.channels_last = channels_last

@@ -10,12 +10,12 @@ from instdisc.losses import ContrastiveLoss, InstanceDiscriminationLoss
 from instdisc.models import MLP, Backbone
 
 from .arguments import check_arguments, run_arguments
-from .batch_norm import BatchNormMode
 from .objectives import InBatchContrast
-from .optimizer import OptimizerName
-from .parameter_groups import Decay
 from .pretrain import PretrainModule
-from .schedule import Schedule
+from .training.batch_norm import BatchNormMode
+from .training.optimizer import OptimizerName
+from .training.parameter_groups import Decay
+from .training.schedule import Schedule
 
 
 class SimCLRModule(PretrainModule):

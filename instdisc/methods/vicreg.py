@@ -9,12 +9,12 @@ from instdisc.checkpoint import open_backbone
 from instdisc.models import MLP, Backbone
 
 from .arguments import check_arguments, run_arguments
-from .batch_norm import BatchNormMode
 from .objectives import VICReg
-from .optimizer import OptimizerName
-from .parameter_groups import Decay
 from .pretrain import PretrainModule
-from .schedule import Schedule
+from .training.batch_norm import BatchNormMode
+from .training.optimizer import OptimizerName
+from .training.parameter_groups import Decay
+from .training.schedule import Schedule
 
 
 class VICRegModule(PretrainModule):

@@ -13,7 +13,7 @@ import torch
 
 from instdisc import checks
 from instdisc.methods import PretrainModule
-from instdisc.methods.views import named_views
+from instdisc.methods.training.views import named_views
 from instdisc.types import Views
 
 from .momentum import check_momentum

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from instdisc.methods import PretrainModule
-from instdisc.methods.schedule import cosine_between
+from instdisc.methods.training.schedule import cosine_between
 from instdisc.types import Views
 
 from .runs import fit

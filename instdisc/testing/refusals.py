@@ -9,7 +9,7 @@ import torch
 
 from instdisc.losses import ContrastiveLoss
 from instdisc.methods import PretrainModule
-from instdisc.methods.views import named_views
+from instdisc.methods.training.views import named_views
 from instdisc.types import UNKNOWN_LABEL, Views
 
 from .runs import fit

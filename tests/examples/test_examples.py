@@ -1,5 +1,6 @@
 """Every script runs: the shortest job that still goes through all of it."""
 
+import ast
 import importlib
 import importlib.util
 import runpy
@@ -10,12 +11,16 @@ import pytest
 import torch
 from PIL import Image
 
+from instdisc import Backbone, InstanceDiscriminationLoss, PretrainModule
 from instdisc.analysis import ANALYSES
+from instdisc.methods import Contrast, InBatchContrast, Prediction, SelfDistillation
 from instdisc.records import read_records
-from instdisc.testing import check_loss, check_method
+from instdisc.testing import check_loss, check_method, check_two_processes
+from instdisc.testing.runs import make_batches
 from instdisc.transfer import TASKS, Features, read_predictions
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+OWN_METHODS = ["custom_byol", "custom_simclr", "custom_dino", "custom_hard_negatives"]
 
 
 def load(name):
@@ -61,6 +66,78 @@ def test_custom_method():
         "test_resnet", num_classes=4, queue_size=40, batch_norm_groups=2
     )
     check_method(method, two_processes=False)
+
+
+def own_methods():
+    """The methods of the scripts, small, by the names of their files."""
+    own = {name: importlib.import_module(name) for name in OWN_METHODS}
+    backbone = Backbone("test_resnet")
+    hard = own["custom_hard_negatives"].HardSupConLoss(0.2)
+    term = Contrast(backbone.dim, hard, queue_size=40, needs_labels=True)
+    return {
+        "custom_byol": own["custom_byol"].BYOLModule("test_resnet", widths=(32, 16)),
+        "custom_simclr": own["custom_simclr"].SimCLRModule("test_resnet", projection_dim=16),
+        "custom_dino": own["custom_dino"].DINOModule("test_vit", num_views=4, num_prototypes=32),
+        "custom_hard_negatives": PretrainModule(backbone, {"contrast": term}, batch_norm_groups=2),
+    }
+
+
+@pytest.mark.parametrize("name", OWN_METHODS)
+def test_own_method(name):
+    check_method(own_methods()[name], two_processes=False)
+
+
+@pytest.mark.parametrize("name", OWN_METHODS)
+def test_own_method_takes_30_lines(name):
+    """Of its classes, without docstrings, comments and empty lines."""
+    source = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
+    classes = [part for part in ast.parse(source).body if isinstance(part, ast.ClassDef)]
+    lines = [
+        line
+        for part in classes
+        for line in source.splitlines()[part.body[0].end_lineno : part.end_lineno]
+        if line.strip() and not line.strip().startswith("#")
+    ]
+    assert 5 < len(classes) + len(lines) <= 30
+
+
+@pytest.mark.slow
+def test_own_methods_on_two_processes():
+    batches = make_batches(2, 8, 32, num_views=4, num_small_views=2)
+    check_two_processes(list(own_methods().values()), batches)
+
+
+def test_own_simclr_and_byol_are_those_of_the_library():
+    own, queries, labels = own_methods(), *make_features()
+    term = own["custom_simclr"].objectives["simclr"]
+    loss = InstanceDiscriminationLoss(term.temperature)
+    twin = InBatchContrast(term.projector, loss, join_views=False)
+    torch.testing.assert_close(term(queries, {}, labels), twin(queries, {}, labels))
+    term = own["custom_byol"].objectives["byol"]
+    twin = Prediction(term.projector, term.predictor, momentum=0.9)
+    both = queries, queries, labels
+    torch.testing.assert_close(term(*both), twin(*both))
+
+
+def test_own_dino_is_that_of_the_library():
+    own, queries, labels = own_methods()["custom_dino"].objectives["dino"], *make_features(64)
+    twin = SelfDistillation(64, num_views=4, num_prototypes=32)
+    twin.head, twin.momentum_head = own.head, own.momentum_head
+    keys = {view: queries[view] for view in (0, 1)}
+    for _ in range(2):  # at the second the centre is no longer 0
+        torch.testing.assert_close(own(queries, keys, labels), twin(queries, keys, labels))
+        own.after_backward()
+        twin.after_backward()
+
+
+def test_own_hard_negatives():
+    check_loss(importlib.import_module("custom_hard_negatives").HardSupConLoss(0.2))
+
+
+def make_features(dim=96):
+    """Of four views of six images, with labels."""
+    torch.manual_seed(0)
+    return {view: torch.randn(6, dim) for view in range(4)}, torch.arange(6)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from instdisc import distributed
 from instdisc.losses import (
     ContrastiveLoss,
     ExemplarLoss,
@@ -80,6 +81,25 @@ def test_of_instances_it_is_the_cross_entropy_with_all_keys():
     value = contrast_with_keys(InstanceDiscriminationLoss(0.05), query, key, torch.zeros(64).long())
     expected = F.cross_entropy(query @ key.T / 0.05, torch.arange(64))
     torch.testing.assert_close(value, expected)
+
+
+@pytest.mark.parametrize("kind", [InstanceDiscriminationLoss, SupConLoss])
+def test_each_process_adds_its_share(kind, monkeypatch):
+    """As rank 0 and 1 see it; the second's keys begin where those of the first end."""
+    loss, leaves, labels = kind(TEMPERATURE), (rows(0, 6), rows(1, 6)), LABELS[:6]
+    expected = contrast_with_keys(loss, *leaves, labels)
+    monkeypatch.setattr(distributed, "gather_with_gradient", lambda key: leaves[1])
+    monkeypatch.setattr(distributed, "gather", lambda part: labels)
+    values = []
+    for rank in range(2):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        part = slice(3 * rank, 3 * rank + 3)
+        values.append(contrast_with_keys(loss, *(leaf[part] for leaf in leaves), labels[part]))
+    value = sum(values) / 2
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(value, leaves), torch.autograd.grad(expected, leaves)
+    )
 
 
 def test_half_precision_is_left_under_autocast():

@@ -5,7 +5,7 @@ from torch import nn
 
 from instdisc.distributed import rank
 from instdisc.methods import Classification, PretrainModule
-from instdisc.methods.batch_norm import BatchNormPolicy
+from instdisc.methods.training.batch_norm import BatchNormPolicy
 from instdisc.models import Backbone, split_batch_norm, sync_batch_norm
 from instdisc.models.grouped_norm.layers import GroupedBatchNorm2d
 from instdisc.models.synced_norm.layers import SyncedBatchNorm2d

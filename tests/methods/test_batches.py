@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader
 
 import instdisc
 from instdisc.callbacks import OnlineKNN
-from instdisc.methods.batch import TrainingBatches, ValidationBatches, check_views
+from instdisc.methods.training.batch import TrainingBatches, ValidationBatches, check_views
 from instdisc.testing.runs import fit
 
 OFF = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}

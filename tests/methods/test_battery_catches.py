@@ -246,9 +246,12 @@ class ThreeViews(Mean):
         return torch.stack(outputs).var(0).mean()
 
 
-@pytest.mark.parametrize(("name", "side"), [("test_resnet", 16), ("test_vit", 32)])
-def test_further_views_are_small_where_the_backbone_takes_them(name, side):
-    backbone = instdisc.Backbone(name, **({"img_size": 32} if "vit" in name else {}))
+@pytest.mark.parametrize(
+    ("name", "side", "small"),
+    [("test_resnet", 32, 16), ("test_vit", 16, 16)],  # whose patches are of 16 pixels
+)
+def test_further_views_are_small_where_the_backbone_takes_them(name, side, small):
+    backbone = instdisc.Backbone(name)
     term, sides = ThreeViews(), set()
     term.head = torch.nn.Linear(backbone.dim, 4)
 
@@ -257,8 +260,8 @@ def test_further_views_are_small_where_the_backbone_takes_them(name, side):
             sides.add(tuple(view.shape[-1] for view in batch[0]))
             return super().training_step(batch, batch_idx)
 
-    check_method(Notes(backbone, {"term": term}), two_processes=False)
-    assert (32, 32, side) in sides
+    check_method(Notes(backbone, {"term": term}), image_size=side, two_processes=False)
+    assert (side, side, small) in sides
 
 
 class IgnoresOtherProcesses(Contrast):

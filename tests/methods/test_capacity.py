@@ -88,9 +88,9 @@ def test_more_processes_than_groups(tmp_path, monkeypatch):
     """Each process normalises by itself at least: the groups would be others than before."""
     path = tmp_path / "a.ckpt"
     run(8, StopAt(path, 2), batch_norm_groups=2)
-    monkeypatch.setattr("instdisc.methods.capacity.world_size", lambda: 4)
+    monkeypatch.setattr("instdisc.methods.training.capacity.world_size", lambda: 4)
     message = "`batch_norm_groups`=2 on 4 processes makes 4 groups, where the run had 2 on 1"
     with pytest.raises(ValueError, match=message):
         run(4, ckpt_path=path, batch_norm_groups=2)
-    monkeypatch.setattr("instdisc.methods.capacity.world_size", lambda: 2)
+    monkeypatch.setattr("instdisc.methods.training.capacity.world_size", lambda: 2)
     assert run(8, ckpt_path=path, batch_norm_groups=2).global_step == 6

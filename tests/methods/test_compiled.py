@@ -19,8 +19,9 @@ from instdisc.losses import (
     products,
     sweep,
 )
-from instdisc.methods import Contrast, Objective, compiled
-from instdisc.methods.compiled import CompiledPasses, _Graph
+from instdisc.methods import Contrast, Objective
+from instdisc.methods.training import compiled
+from instdisc.methods.training.compiled import CompiledPasses, _Graph
 from instdisc.models import MomentumEncoder
 from instdisc.testing.runs import fit, make_batches
 

@@ -11,7 +11,7 @@ from timm.layers import DropPath
 
 import instdisc
 from instdisc.methods import SelfDistillation
-from instdisc.methods.clipping import clip_each
+from instdisc.methods.training.clipping import clip_each
 from instdisc.testing.runs import fit, make_batches
 from instdisc.types import Views
 

@@ -249,3 +249,11 @@ def test_slices_change_nothing(monkeypatch):
         values.append(value_and_gradient(term, features, torch.arange(B), indices))
     for other in values[1:]:
         torch.testing.assert_close(values[0], other, rtol=1e-12, atol=1e-12)
+
+
+def test_host_memory_is_refused_where_nccl_would_send_it(monkeypatch):
+    monkeypatch.setattr(instdisc.methods.instdisc, "world_size", lambda: 2)
+    monkeypatch.setattr(torch.distributed, "get_backend", lambda: "nccl")
+    module = module_of(bank_in_host_memory=True)
+    with pytest.raises(ValueError, match="`bank_in_host_memory`=True is for a single GPU"):
+        module.on_fit_start()

@@ -5,7 +5,7 @@ import torch
 
 import instdisc
 from instdisc.losses import products, sweep
-from instdisc.methods.compiled import _function_of
+from instdisc.methods.training.compiled import _function_of
 
 HEADS = {"hidden_dim": 16, "projection_dim": 8}
 METHODS = {

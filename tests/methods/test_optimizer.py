@@ -8,7 +8,7 @@ from torch import nn
 
 import instdisc
 from instdisc.methods import ParameterOptions
-from instdisc.methods.optimizer import make_optimizer
+from instdisc.methods.training.optimizer import make_optimizer
 from instdisc.testing.runs import fit, make_batches
 
 SETTINGS = {"learning_rate": 0.1, "weight_decay": 1e-2, "momentum": 0.9}

@@ -57,7 +57,7 @@ def test_a_position_that_is_not_read(tmp_path):
 def test_a_position_that_was_not_written(tmp_path, monkeypatch):
     path = str(tmp_path / "a.ckpt")
     lines = []
-    monkeypatch.setattr("instdisc.methods.run.rank_zero_warn", lines.append)
+    monkeypatch.setattr("instdisc.methods.training.run.rank_zero_warn", lines.append)
     run(WithoutSave, path)
     assert lines == []
     run(WithoutSave, ckpt_path=path, epochs=2)

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 import instdisc
 from instdisc.methods import Objective, PretrainModule
-from instdisc.methods.views import pass_views
+from instdisc.methods.training.views import pass_views
 from instdisc.testing import check_method
 from instdisc.testing.runs import fit, make_batches
 from instdisc.types import Views
@@ -88,6 +88,11 @@ def test_joined_passes_give_the_values_of_single_ones():
     assert list(alone) == list(joined) == [3, 0, 2]
     for view, features in alone.items():
         torch.testing.assert_close(joined[view], features)
+
+
+def test_joined_views_in_groups():
+    with pytest.raises(ValueError, match="Set join_views=False, or batch_norm='sync'"):
+        make(join_views=True, batch_norm="shuffled")
 
 
 def test_too_few_views():

@@ -14,8 +14,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import instdisc
-from instdisc.methods import finite
-from instdisc.methods.finite import FiniteWatch
+from instdisc.methods.training import finite
+from instdisc.methods.training.finite import FiniteWatch
 from instdisc.testing.runs import fit, make_batches
 from instdisc.types import Views
 

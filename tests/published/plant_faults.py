@@ -139,6 +139,8 @@ def main(arguments: list[str] | None = None) -> int:
     values = list(table.VALUES)
     if options.only:
         values = [v for v in values if any(w in f"{v.what} {v.file}" for w in options.only)]
+        if not values:
+            parser.error(f"no value has any of {options.only} in its name or file")
     if options.sample:
         values = random.Random(options.seed).sample(values, min(options.sample, len(values)))
     left = unnoticed(values, table, show=True)

@@ -59,7 +59,7 @@ MOCO_V3 = "Chen, Xie and He (2021), MoCo v3, their code"
 BARLOW = "Zbontar et al. (2021), Barlow Twins, their code"
 VICREG = "Bardes et al. (2022), VICReg, their code"
 DINO = "Caron et al. (2021), DINO, their code"
-NNCLR = "Dwibedi et al. (2021), NNCLR"
+NNCLR = "Dwibedi et al. (2021), NNCLR, not checked against the text; heads: solo-learn"
 KHOSLA = "Khosla et al. (2020), SupContrast, their code"
 ZHAO = "Zhao et al. (2021)"
 ISLAM = "Islam et al. (2021), their code"
@@ -434,7 +434,7 @@ VIEWS = [
 _MOCO = "instdisc/methods/moco.py"
 _JOINT = "instdisc/methods/joint.py"
 _SUPCON = "instdisc/methods/supcon.py"
-_SCHEDULE = "instdisc/methods/schedule.py"
+_SCHEDULE = "instdisc/methods/training/schedule.py"
 _MOCO_V2 = (
     f"{_PRETRAINING}test_moco_and_exemplar[v2-0.2-3-cosine-MoCoModule-InstanceDiscriminationLoss]"
 )

@@ -69,6 +69,6 @@ def test_nnclr():
     module = instdisc.NNCLRModule("test_resnet")
     check(module, LARGE_BATCH | {"weight_decay": 1e-6, "warmup": 10 / 1000, "join_views": False})
     term = module.objectives["neighbour"]
-    assert (term.temperature, term.queue.size, term.queries) == (0.1, 98304, (0, 1))
+    assert (term.loss.temperature, term.queue.size, term.queries) == (0.1, 98304, (0, 1))
     assert layers(term.projector) == ["2048", "normb", "2048", "normb", "256", "normb"]
     assert layers(term.predictor) == ["4096", "normb", "256b"]

@@ -20,7 +20,7 @@ from instdisc.models.projector import ProjectorKind
 from instdisc.types import Bank
 
 from ..arguments import check_arguments
-from ..schedule import cosine_between
+from ..training.schedule import cosine_between
 from .objective import Objective
 
 QueueDtype = Literal["float32", "bfloat16"]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from instdisc.distributed import gather
-from instdisc.losses import match_in_batch
+from instdisc.losses import InstanceDiscriminationLoss, contrast_with_keys
 from instdisc.losses.sweep import slices
 from instdisc.models import MLP, FeatureQueue
 from instdisc.types import UNKNOWN_LABEL, Bank
@@ -82,7 +82,7 @@ class NeighbourContrast(Prediction):
     ) -> None:
         check_arguments(NeighbourContrast.__init__, locals())
         super().__init__(projector, predictor, momentum=None, weight=weight)
-        self.temperature = temperature
+        self.loss = InstanceDiscriminationLoss(temperature)
         self.queue = FeatureQueue(queue_size, projector.widths[-1])
         self._pushed_next: tuple[Tensor, Tensor] | None = None  # projections of view 0, labels
         # Of each direction: neighbours with their labels, predictions, labels of the images.
@@ -101,7 +101,7 @@ class NeighbourContrast(Prediction):
         """Half of the loss, in one direction; see `Prediction.compare`."""
         neighbours = nearest_keys(targets, self.queue)
         self._matches.append((neighbours, predictions.detach(), labels))
-        return match_in_batch(neighbours.features, predictions, self.temperature) / 2
+        return contrast_with_keys(self.loss, neighbours.features, predictions, labels) / 2
 
     def after_backward(self) -> None:
         if self._pushed_next is not None:

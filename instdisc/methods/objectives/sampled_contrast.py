@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from instdisc.checks import whole
 from instdisc.distributed import gather, rank, world_size
-from instdisc.losses import contrast_samples, noise_contrast, sampled_softmax
+from instdisc.losses import noise_contrast, sampled_softmax
+from instdisc.losses.sampled import contrast_samples
 from instdisc.models.projector import ProjectorKind
 
 from ..arguments import check_arguments

@@ -4,11 +4,10 @@ import torch
 from torch.nn import functional as F
 
 from instdisc import Bank
-from instdisc.losses import SupConLoss, sampled_softmax
+from instdisc.losses import SupConLoss
 
 from ..calls import Call
 from ..sorts import (
-    FUNCTION,
     LABELS,
     NOT_NEGATIVE,
     OBJECT,
@@ -116,11 +115,6 @@ CALLS = [
         },
     ),
     Call(
-        "instdisc.losses.match_in_batch",
-        lambda: {"query": unit(4), "key": unit(4), "temperature": 0.1},
-        {"query": tensor(), "key": FEATURES},
-    ),
-    Call(
         "instdisc.losses.contrast_with_keys",
         lambda: {
             "loss": SupConLoss(0.1),
@@ -136,25 +130,9 @@ CALLS = [
         says={"query": "query"},
     ),
     Call(
-        "instdisc.losses.contrast_samples",
-        lambda: {
-            "query": unit(4),
-            "fetch": lambda part: unit(5).expand(part.stop - part.start, -1, -1),
-            "num_rows": 5,
-            "temperature": 0.1,
-            "loss": sampled_softmax,
-        },
-        {
-            "query": tensor().also(width=lambda good: good[:, 1:]),
-            "fetch": FUNCTION.also(fewer=lambda good: lambda part: good(part)[:, 1:]),
-            "num_rows": whole(2),
-            "loss": FUNCTION,
-        },
-    ),
-    Call(
         "instdisc.losses.sampled_softmax",
         lambda: {"similarities": torch.zeros(3, 5)},
-        {"similarities": tensor()},
+        {"similarities": tensor().also(own_row_alone=lambda good: good[:, :1])},
     ),
     Call(
         "instdisc.losses.noise_contrast",
@@ -165,7 +143,9 @@ CALLS = [
         },
         {
             "similarities": tensor().also(own_row_alone=lambda good: good[:, :1]),
-            "log_partition": tensor(),
+            "log_partition": tensor()
+            .without("scalar", "empty")
+            .also(vector=lambda good: good[None]),
             "num_images": whole(1),
         },
     ),

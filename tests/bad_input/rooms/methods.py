@@ -150,7 +150,7 @@ CALLS = [
     Call(
         "instdisc.methods.SampledContrast",
         lambda: {"dim": 8, "num_images": 16},
-        {"weight": NOT_NEGATIVE, "num_images": whole(2)},
+        {"weight": NOT_NEGATIVE, "num_images": whole(2), "num_negatives": whole(1)},
     ),
     Call(
         "instdisc.methods.learning_rate_factor",

@@ -11,7 +11,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from .objectives import Objective
+from ..objectives import Objective
 
 
 def named_views(objectives: Collection[Objective]) -> tuple[list[int], list[int]]:
@@ -21,7 +21,7 @@ def named_views(objectives: Collection[Objective]) -> tuple[list[int], list[int]
         objectives: the terms of a loss.
 
     Example:
-        >>> from .objectives import Classification
+        >>> from ..objectives import Classification
         >>> named_views([Classification(4, 2, both_views=True)])
         ([0, 1], [])
     """

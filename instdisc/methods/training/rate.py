@@ -10,8 +10,8 @@ import torch
 
 from instdisc.resuming import RateSchedule, refuse_override
 
+from ..objectives import ParameterOptions
 from .batch import global_batch
-from .objectives import ParameterOptions
 from .schedule import cosine_between, read_schedule
 
 if TYPE_CHECKING:

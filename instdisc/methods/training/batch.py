@@ -14,7 +14,7 @@ from torch import Tensor
 from instdisc.checks import FLOATS, INTEGERS, dtype, refuse, shape
 from instdisc.distributed import rank, world_size
 
-from .objectives import Objective
+from ..objectives import Objective
 
 _NOT_NORMALISED = "Divide pixels by 255 and normalise them, as the views of ViewData are."
 _NO_NUMBERS = "Give each class a number; -1 where it is unknown."
@@ -88,7 +88,7 @@ class TrainingBatches:
     A batch of the types, shapes and dtypes of the one before needs no look beyond these.
 
     Example:
-        >>> from .objectives import Classification
+        >>> from ..objectives import Classification
         >>> batches, views = TrainingBatches(), [torch.zeros(2, 3, 8, 8)]
         >>> batches.check((views, torch.arange(2)), [Classification(4, 2)], 3, "32-true")
         >>> batches.are_like((views, torch.arange(2))), batches.are_like((views, torch.arange(3)))

@@ -15,11 +15,11 @@ from instdisc.distributed import world_size
 from instdisc.models import MomentumEncoder
 from instdisc.resuming import RunPosition, RunSettings
 
+from ..objectives import ParameterOptions, is_stored
 from .batch_norm import BatchNormPolicy
 from .capacity import check_capacity
 from .lent import LentBackboneModule
 from .loss_log import LossLog
-from .objectives import ParameterOptions, is_stored
 from .optimizer import OptimizerName, clips_gradients, make_optimizer
 from .parameter_groups import Decay, default_options, parameter_groups
 from .rate import RateOfRun

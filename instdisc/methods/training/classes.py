@@ -13,7 +13,7 @@ from torch import Tensor
 
 from instdisc.types import UNKNOWN_LABEL
 
-from .objectives import Objective
+from ..objectives import Objective
 
 
 def check_classes(method: str, loader: Any, objectives: Collection[Objective]) -> None:

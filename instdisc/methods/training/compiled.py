@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .objectives import Objective
+from ..objectives import Objective
 
 # Up to so many values in a batch of images a GPU ends sooner than its host starts the next kernel.
 _FEW_VALUES = 2**23

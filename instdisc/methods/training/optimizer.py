@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
-from .objectives import ParameterOptions
+from ..objectives import ParameterOptions
 
 OptimizerName = Literal["sgd", "lars", "adamw"]
 

@@ -13,7 +13,7 @@ from pytorch_lightning.utilities import rank_zero_info
 
 from instdisc.distributed import gather
 
-from .objectives import Contrast
+from ..objectives import Contrast
 
 if TYPE_CHECKING:
     from .run import RunModule

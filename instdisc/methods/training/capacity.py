@@ -8,7 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from instdisc.distributed import world_size
 
-from .objectives import Objective
+from ..objectives import Objective
 
 if TYPE_CHECKING:
     from .run import RunModule

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import nn
 
-from .objectives import Objective, ParameterOptions
+from ..objectives import Objective, ParameterOptions
 
 if TYPE_CHECKING:
     from .run import RunModule
@@ -24,7 +24,7 @@ def parameter_groups(module: RunModule) -> dict[ParameterOptions, list[nn.Parame
         In the order in which they come up first; a single group if nothing sets any apart.
 
     Example:
-        >>> from . import SupervisedModule
+        >>> from instdisc.methods import SupervisedModule
         >>> module = SupervisedModule("test_resnet", num_classes=4)
         >>> [options.decays for options in parameter_groups(module)]
         [True]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from instdisc.version import __version__
 
-from .objectives import Objective, is_stored
+from ..objectives import Objective, is_stored
 
 if TYPE_CHECKING:
     from .run import RunModule
@@ -133,6 +133,8 @@ def keep_queue(checkpoint: dict[str, Any]) -> None:
 
 def _method(module: RunModule) -> str:
     for kind in type(module).__mro__:
-        if kind.__module__.startswith("instdisc.methods.") and kind.__name__ != "PretrainModule":
+        place = kind.__module__.removeprefix("instdisc.methods.")
+        is_method = place != kind.__module__ and not place.startswith("training.")
+        if is_method and kind.__name__ != "PretrainModule":
             return kind.__name__
     return type(module).__name__

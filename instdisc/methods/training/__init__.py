@@ -1,0 +1,1 @@
+"""How a method trains: steps, batches, optimiser, schedules, resuming, what is logged."""
