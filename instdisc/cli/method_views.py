@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 from instdisc import methods
+
+_VIT = re.compile(r"(^|_)(vit|deit3?)_")
 
 
 def method_views(arguments: Sequence[str]) -> list[str]:
@@ -30,7 +33,10 @@ def method_views(arguments: Sequence[str]) -> list[str]:
     kind = getattr(methods, words[words.index("--model") + 1].rpartition(".")[2], None)
     if not (isinstance(kind, type) and issubclass(kind, methods.PretrainModule)):
         return []
-    views: dict[str, object] = {"policy": kind.policy}
+    policy = kind.policy
+    if any(_VIT.search(word) for word in words):
+        policy = policy.removesuffix("_resnet")  # MoCo v3 and DINO have other crops for ViTs
+    views: dict[str, object] = {"policy": policy}
     if issubclass(kind, methods.InstDiscModule):
         views["num_views"] = 1
     return [f"--config={json.dumps({'data': views})}"]

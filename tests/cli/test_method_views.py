@@ -40,6 +40,12 @@ def test_none(arguments):
     assert method_views(arguments) == []
 
 
+def test_crops_for_vits():
+    for backbone, policy in (("vit_small_patch16_224", "dino"), ("resnet50", "dino_resnet")):
+        (option,) = method_views(["--model=DINOModule", f"--model.backbone={backbone}"])
+        assert f'"policy": "{policy}"' in option
+
+
 def test_a_method_of_one_view():
     assert method_views(["--model=InstDiscModule"]) == [
         '--config={"data": {"policy": "instdisc", "num_views": 1}}'
