@@ -42,7 +42,7 @@ class NNCLRModule(PretrainModule):
         that we know of, and these numbers have not been checked against their text. The heads, that
         the predictions alone have a gradient, and what enters the queue are as in solo-learn.
         Differs from it: see `NeighbourContrast`; the warm-up begins at 1 % of the rate; the trust
-        ratio is that of timm's LARS, which divides by |g| + wd |w|.
+        ratio is that of timm's LARS, which divides by ``|g| + wd |w|``.
 
     Example:
         >>> module = NNCLRModule("resnet18", queue_size=1024)

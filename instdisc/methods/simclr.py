@@ -46,8 +46,8 @@ class SimCLRModule(PretrainModule):
         1e-4 is that of the command that its code gives. Differs from it: the code adds up the
         losses of the two directions, this is their mean, which under LARS halves the steps of
         biases and norms alone; the trust ratio is that of timm's LARS, which divides by
-        |g| + wd |w| where the code divides by |g + wd w|, and the rate multiplies the momentum
-        instead of standing in it; the warm-up begins at 1 % of the rate. For smaller batches the
+        ``|g| + wd |w|`` where the code divides by ``|g + wd w|``, and the rate multiplies the
+        momentum instead of standing in it; the warm-up begins at 1 % of the rate. For smaller batches the
         authors offer a rate of 0.075 sqrt(N), which is the same at N = 4096.
 
     Example:

@@ -104,7 +104,7 @@ def test_battery_with_a_vit(name):
 
 def test_two_processes_equal_one():
     synced = instdisc.MoCoModule("test_resnet", batch_norm="sync", queue_size=40)
-    check_two_processes([*methods().values(), synced], make_batches(2, 8, 32))
+    check_two_processes([*methods().values(), synced], make_batches(2, 8, 32, num_views=3))
 
 
 @pytest.mark.parametrize(
