@@ -47,8 +47,8 @@ class SimCLRModule(PretrainModule):
         losses of the two directions, this is their mean, which under LARS halves the steps of
         biases and norms alone; the trust ratio is that of timm's LARS, which divides by
         ``|g| + wd |w|`` where the code divides by ``|g + wd w|``, and the rate multiplies the
-        momentum instead of standing in it; the warm-up begins at 1 % of the rate. For smaller batches the
-        authors offer a rate of 0.075 sqrt(N), which is the same at N = 4096.
+        momentum instead of standing in it; the warm-up begins at 1 % of the rate. For smaller
+        batches the authors offer a rate of 0.075 sqrt(N), which is the same at N = 4096.
 
     Example:
         >>> module = SimCLRModule("resnet18", num_views=3)
