@@ -5,7 +5,13 @@ import torch
 from torch.nn import functional as F
 
 import instdisc
-from instdisc.losses import ExemplarLoss, InstanceDiscriminationLoss, SupConLoss, sweep
+from instdisc.losses import (
+    ExemplarLoss,
+    HardNegativeLoss,
+    InstanceDiscriminationLoss,
+    SupConLoss,
+    sweep,
+)
 from instdisc.methods import Contrast
 from instdisc.testing.runs import fit, make_batches
 
@@ -70,3 +76,8 @@ def test_statistics_equal_those_of_the_whole_matrix(monkeypatch, loss_class):
     torch.testing.assert_close(statistics["negative_similarity"], similarity[negatives].mean())
     hardest = similarity.masked_fill(~negatives, -1.0).amax(1)
     assert torch.equal(statistics["accuracy"], (own > hardest).float().mean())
+
+
+def test_a_loss_that_changes_the_sum_needs_the_own_key():
+    with pytest.raises(ValueError, match="`enqueue_first` must be False for HardNegativeLoss"):
+        Contrast(8, HardNegativeLoss(0.2, tau=0.1), queue_size=8, enqueue_first=True)

@@ -11,9 +11,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from instdisc.checks import whole
+from instdisc.checks import refuse, whole
 from instdisc.distributed import gather, world_size
 from instdisc.losses import ContrastiveLoss
+from instdisc.losses.contrastive import overrides
 from instdisc.losses.sweep import slices
 from instdisc.models import FeatureQueue, MomentumEncoder, Projector
 from instdisc.models.projector import ProjectorKind
@@ -47,7 +48,8 @@ class Contrast(Objective):
 
     Raises:
         TypeError: if an argument is of another type.
-        ValueError: if an argument is out of range.
+        ValueError: if an argument is out of range, or `enqueue_first` is set and the loss has a
+            `log_bank_sum`.
     """
 
     keys = (1,)
@@ -71,6 +73,9 @@ class Contrast(Objective):
         super().__init__(weight=weight)
         check_arguments(Contrast.__init__, locals())
         whole("dim", dim)
+        if enqueue_first and overrides(loss, "log_bank_sum"):
+            rule = f"False for {type(loss).__name__}, whose `log_bank_sum` takes the own key apart"
+            refuse("enqueue_first", rule, enqueue_first)
         self.loss = loss
         self.projector = Projector(dim, projection_dim, kind=projector)
         self.momentum_projector = MomentumEncoder(self.projector, momentum)
