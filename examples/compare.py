@@ -107,7 +107,10 @@ def make_method(
     method = getattr(instdisc, str(METHODS[name]))
     names = inspect.signature(method).parameters
     settings = {key: value for key, value in shared.items() if key in names}
-    return method(backbone, **{**settings, **OWN.get(name, {})})
+    module: instdisc.PretrainModule = method(backbone, **{**settings, **OWN.get(name, {})})
+    for objective in module.objectives.values():
+        objective.weight *= WEIGHTS.get(name, 1.0)
+    return module
 
 
 class LightlyRun(pl.LightningModule):
@@ -156,6 +159,7 @@ OWN: dict[str, dict[str, Any]] = {  # what the shared recipe would spoil
     "vicreg": {"learning_rate": 0.006},  # diverges at ten times that without LARS and warm-up
     "simsiam": {"projection_dim": 512, "bottleneck_dim": 128},
 }
+WEIGHTS = {"byol": 0.25}  # lightly's script has a quarter of the paper's loss
 LIGHTLYS = {f"lightly_{name}": method for name, method in LIGHTLY_METHODS.items()}
 
 
