@@ -126,7 +126,8 @@ class InstDiscModule(PretrainModule):
         super().on_train_start()
         loader: Any = self.trainer.train_dataloader
         bank: Any = self.objectives["contrast"].memory_bank
-        _check_num_images(bank.size, getattr(loader, "dataset", None))
+        if getattr(loader, "batch_size", None) is not None:  # else its items are batches
+            _check_num_images(bank.size, getattr(loader, "dataset", None))
 
 
 def _refuse_without_draws(estimator: Estimator, bank_in_host_memory: bool) -> None:

@@ -67,6 +67,8 @@ class Within(pl.Callback):
 @pytest.mark.parametrize("precision", TRUE)
 def test_every_method_trains(kind, precision):
     small = {"queue_size": 16, "batch_norm_groups": 2, "num_classes": 10, "reference_batch": None}
+    small |= {"hidden_dim": 16, "projection_dim": 8, "num_images": 16, "num_views": 2}
+    small |= {"predictor_dim": 16, "bottleneck_dim": 8, "num_prototypes": 16, "num_negatives": 4}
     small = {n: v for n, v in small.items() if n in inspect.signature(kind.__init__).parameters}
     module, within = kind("test_resnet", **small), Within()
     before = {name: value.dtype for name, value in module.state_dict().items()}

@@ -31,6 +31,8 @@ CLASSES = [
 def settings(kind):
     """Small ones, of those that the class takes."""
     small = {"queue_size": 16, "batch_norm_groups": 2, "num_classes": 4, "reference_batch": None}
+    small |= {"hidden_dim": 16, "projection_dim": 8, "num_images": 8, "num_views": 2}
+    small |= {"predictor_dim": 16, "bottleneck_dim": 8, "num_prototypes": 16, "num_negatives": 4}
     return {n: v for n, v in small.items() if n in inspect.signature(kind.__init__).parameters}
 
 

@@ -390,9 +390,10 @@ def test_what_a_callback_set_stays_where_nothing_changed():
     assert later._groups.optimizer.param_groups[0]["weight_decay"] == 0.25
 
 
-def test_the_line_reaches_the_terminal():
-    """By Lightning's logger, which writes to it."""
+def test_the_line_reaches_the_terminal(caplog):
+    """By Lightning's logger, which writes to it, at the level that Lightning sets."""
     logger = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    caplog.set_level(logging.INFO, logger="pytorch_lightning")
     lines = []
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())
