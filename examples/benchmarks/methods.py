@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from lightly.loss import BarlowTwinsLoss, VICRegLoss
 from torch import Tensor, nn
 
 import instdisc
 from benchmarks.lightly_methods import HIDDEN, LIGHTLY_METHODS, OUT, LightlyMethod
 from benchmarks.step import Contenders, HookedStep, as_call, random_batch
+from instdisc.losses import barlow_twins_loss, vicreg_loss
 
 _HEADS: dict[str, Any] = {"hidden_dim": HIDDEN, "projection_dim": OUT}
 _PLAIN: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 0.03, "batch_norm": "plain"}
@@ -61,6 +63,25 @@ class BareStep:
         self.optimizer.zero_grad()
         sum(self.backbone(view).sum() for view in images).backward()
         self.optimizer.step()
+
+
+def two_views(options: argparse.Namespace, name: str, batch: int, dim: int) -> Contenders:
+    """A loss of the outputs of two views, and its gradient."""
+    lightlys, ours = {
+        "barlow_twins": (BarlowTwinsLoss(), barlow_twins_loss),
+        "vicreg": (VICRegLoss(), vicreg_loss),
+    }[name]
+    if options.tiny:
+        batch, dim = 8, 16
+    first, second = (torch.randn(batch, dim, device=options.device) for _ in range(2))
+
+    def call(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[], None]:
+        def backward() -> None:
+            loss(first.clone().requires_grad_(), second.clone().requires_grad_()).backward()
+
+        return backward
+
+    return {"lightly": call(lightlys), "ours": call(ours)}
 
 
 def step(options: argparse.Namespace, name: str, size: int, batch: int) -> Contenders:

@@ -184,6 +184,21 @@ def _steps() -> dict[str, Row]:
 
 def _methods() -> dict[str, Row]:
     return {
+        **{
+            f"{name}_loss": Row(
+                f"{name} loss and gradient, B 256, 2048 outputs, per core",
+                "benchmarks.methods.two_views",
+                {"name": name, "batch": 256, "dim": 2048},
+                threads=1,
+            )
+            for name in ("barlow_twins", "vicreg")
+        },
+        **_method_steps(),
+    }
+
+
+def _method_steps() -> dict[str, Row]:
+    return {
         f"{name}_{size}": Row(
             f"{name} step, ResNet-18, {size} px, B 64",
             "benchmarks.methods.step",
