@@ -156,6 +156,7 @@ METHODS: dict[str, str | None] = {
 OWN: dict[str, dict[str, Any]] = {  # what the shared recipe would spoil
     "simclr": {"temperature": 0.5},  # as lightly's script for CIFAR-10
     "nnclr": {"temperature": 0.5},
+    "barlow_twins": {"bias_rate": 1.0},  # its own is for LARS
     "vicreg": {"learning_rate": 0.006},  # diverges at ten times that without LARS and warm-up
     "simsiam": {"projection_dim": 512, "bottleneck_dim": 128},
 }
