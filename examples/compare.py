@@ -156,8 +156,10 @@ METHODS: dict[str, str | None] = {
 OWN: dict[str, dict[str, Any]] = {  # what the shared recipe would spoil
     "simclr": {"temperature": 0.5},  # as lightly's script for CIFAR-10
     "nnclr": {"temperature": 0.5},
-    "barlow_twins": {"bias_rate": 1.0},  # its own is for LARS
-    "vicreg": {"learning_rate": 0.006},  # diverges at ten times that without LARS and warm-up
+    # Its own rate of biases is for LARS; as many outputs as lightly's script.
+    "barlow_twins": {"bias_rate": 1.0, "projection_dim": 512},
+    # Diverges at ten times that rate without LARS and warm-up.
+    "vicreg": {"learning_rate": 0.006, "projection_dim": 512},
     "simsiam": {"projection_dim": 512, "bottleneck_dim": 128},
 }
 WEIGHTS = {"byol": 0.25}  # lightly's script has a quarter of the paper's loss
