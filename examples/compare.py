@@ -107,7 +107,7 @@ def make_method(
     method = getattr(instdisc, str(METHODS[name]))
     names = inspect.signature(method).parameters
     settings = {key: value for key, value in shared.items() if key in names}
-    module: instdisc.PretrainModule = method(backbone, **{**settings, **OWN.get(name, {})})
+    module: instdisc.PretrainModule = method(backbone, **{**settings, **SETTINGS.get(name, {})})
     for objective in module.objectives.values():
         objective.weight *= WEIGHTS.get(name, 1.0)
     return module
@@ -153,7 +153,7 @@ METHODS: dict[str, str | None] = {
     "nnclr": "NNCLRModule",
     "dino": "DINOModule",
 }
-OWN: dict[str, dict[str, Any]] = {  # what the shared recipe would spoil
+SETTINGS: dict[str, dict[str, Any]] = {  # what the shared recipe would spoil
     "simclr": {"temperature": 0.5},  # as lightly's script for CIFAR-10
     "nnclr": {"temperature": 0.5},
     # Its own rate of biases is for LARS; as many outputs as lightly's script.

@@ -33,14 +33,14 @@ class SimCLR(Objective):
     def forward(self, queries: Features, keys: Features, labels: Tensor) -> Tensor:
         views = [F.normalize(self.projector(queries[v]).float(), dim=1) for v in self.queries]
         everywhere = [gather_with_gradient(view) for view in views]  # (W B, D) each
-        own = rank() * len(labels) + torch.arange(len(labels), device=labels.device)
+        columns = rank() * len(labels) + torch.arange(len(labels), device=labels.device)
         loss = 0.0
         for view, other in ((0, 1), (1, 0)):
             across = views[view] @ everywhere[other].T / self.temperature  # (B, W B)
             within = views[view] @ everywhere[view].T / self.temperature
-            itself = F.one_hot(own, within.shape[1]).bool()
+            itself = F.one_hot(columns, within.shape[1]).bool()
             logits = torch.cat([across, within.masked_fill(itself, -torch.inf)], 1)
-            loss = loss + F.cross_entropy(logits, own) / 2
+            loss = loss + F.cross_entropy(logits, columns) / 2
         return loss
 
 

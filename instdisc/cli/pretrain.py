@@ -22,9 +22,10 @@ the folder where you are. All options: ``--help``, ``--model.help MoCoModule``.
 
 A recipe runs on all available devices: they share its ``global_batch`` and its groups of batch
 norm. A device that cannot hold its share computes it in parts, ``--data.batch_size 64``: the
-gradient is that of the whole batch; the keys of each part enter the queue after that part; the
-groups keep their size, and a part must hold at least two, between which keys are shuffled. The last
-step of an epoch may have fewer parts.
+gradient is that of the whole batch, except of methods that compare the images of a batch with each
+other (SimCLR, NNCLR, MoCo v3, Barlow Twins, VICReg), which then see those of a part; the keys of
+each part enter the queue after that part; the groups keep their size, and a part must hold at least
+two, between which keys are shuffled. The last step of an epoch may have fewer parts.
 
 The run's folder is ``--trainer.default_root_dir``. It gets the configuration, TensorBoard and CSV
 logs, a picture of the views, the checkpoints, and in the end the backbone alone:
@@ -44,7 +45,6 @@ from typing import Any
 
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.cli import LightningArgumentParser
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from instdisc.callbacks import (
     MemoryBankKNN,
@@ -58,6 +58,7 @@ from instdisc.callbacks.bank_knn import bank_term
 from instdisc.checkpoint import export_backbone
 from instdisc.data import ViewData
 from instdisc.methods import PretrainModule
+from instdisc.models.norm_forms import has_batch_norm
 
 from .folder import folder_run
 from .method_options import method_options
@@ -148,9 +149,9 @@ class PretrainCLI(RunCLI):
 
     def _divide_batch_norm(self, devices: int, parts: int) -> str:
         policy, keys = self.model.batch_norm, self.model.momentum_backbone is not None
-        has_batch_norm = any(isinstance(part, _BatchNorm) for part in self.model.backbone.modules())
-        if policy.mode != "shuffled" or not has_batch_norm:
-            return super().divide_step(devices, parts) if has_batch_norm else ""
+        normalises = has_batch_norm(self.model.backbone)
+        if policy.mode != "shuffled" or not normalises:
+            return super().divide_step(devices, parts) if normalises else ""
         groups = policy.groups
         if groups % (devices * parts):
             raise ValueError(

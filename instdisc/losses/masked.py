@@ -18,7 +18,7 @@ from .rules import EXCLUDED, Rules
 def contrast_rows(
     loss: ContrastiveLoss,
     similarities: Tensor,
-    own_keys: Tensor,
+    key_columns: Tensor,
     same_image: Tensor,
     query_labels: Tensor,
     row_labels: Tensor,
@@ -31,7 +31,7 @@ def contrast_rows(
     Args:
         loss: gives rules and weights.
         similarities: ``(N, M)``, divided by the temperature, float32 or float64.
-        own_keys: ``(N, O)`` int64 columns.
+        key_columns: ``(N, O)`` int64 columns.
         same_image: ``(N, M)`` bool, the rows that are no bank of a query: its own keys, itself.
         query_labels: ``(N,)`` int64.
         row_labels: ``(M,)`` int64.
@@ -45,12 +45,12 @@ def contrast_rows(
     num_keys = len(row_labels) - excluded.sum(1).to(similarities.dtype)  # (N,)
     log_sum = _log_sum(loss, similarities, excluded, query_labels, row_labels, num_keys)
 
-    to_own = similarities.gather(1, own_keys)  # (N, O)
-    total = to_own.logsumexp(1)  # (N,)
-    num_own = own_keys.shape[1]
-    log_sum = loss.log_bank_sum(log_sum, total - math.log(num_own), num_keys)
+    to_keys = similarities.gather(1, key_columns)  # (N, O)
+    total = to_keys.logsumexp(1)  # (N,)
+    count = key_columns.shape[1]
+    log_sum = loss.log_bank_sum(log_sum, total - math.log(count), num_keys)
     gap = F.softplus(log_sum - total, threshold=40)  # (N,) denominator over own keys, its log
-    attraction, num_positives = to_own.sum(1), torch.full_like(total, num_own)  # (N,)
+    attraction, num_positives = to_keys.sum(1), torch.full_like(total, count)  # (N,)
     if attract is not None:
         attract = attract & ~same_image
         attraction = attraction + torch.where(attract, similarities, 0.0).sum(1)

@@ -68,8 +68,8 @@ def contrast_with_keys(loss: ContrastiveLoss, query: Tensor, key: Tensor, labels
         key_labels = distributed.gather(labels)  # (M,)
         similarities = query @ (keys / loss.temperature).T  # (B, M)
         images = torch.arange(len(keys), device=keys.device)  # (M,)
-        own_keys = images[distributed.rank() * len(query) :][: len(query), None]  # (B, 1)
-        return contrast_rows(loss, similarities, own_keys, own_keys == images, labels, key_labels)
+        columns = images[distributed.rank() * len(query) :][: len(query), None]  # (B, 1)
+        return contrast_rows(loss, similarities, columns, columns == images, labels, key_labels)
 
 
 def _check_rows(query: Tensor, key: Tensor, labels: Tensor) -> None:

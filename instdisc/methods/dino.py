@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import NamedTuple
 import timm.layers
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from instdisc.checkpoint import open_backbone
 from instdisc.checks import refuse
 from instdisc.models import Backbone
 from instdisc.models.identity import fixed_size
+from instdisc.models.norm_forms import has_batch_norm
 
 from .arguments import check_arguments, run_arguments
 from .objectives import SelfDistillation
@@ -158,17 +157,7 @@ class DINOModule(PretrainModule):
         assert self.momentum_backbone is not None
         _keep_paths(self.momentum_backbone)
         self.clip = clip
-        self._changes = bool(freeze_prototypes) or final_teacher_temperature is not None
         self.save_hyperparameters(ignore=["backbone"])
-
-    def on_train_start(self) -> None:
-        super().on_train_start()
-        if self._changes and self.position.num_steps == math.inf:
-            raise ValueError(
-                "a run without end never leaves the share of `freeze_prototypes` nor that of "
-                "`teacher_warmup`: set `max_epochs` or `max_steps` of the Trainer, or "
-                "freeze_prototypes=0 and final_teacher_temperature=None"
-            )
 
     def configure_gradient_clipping(
         self,
@@ -203,8 +192,7 @@ def _paper_value(name: str, value: float | None) -> float:
 
 
 def _optimizer_for(backbone: Backbone) -> OptimizerName:
-    has_batch_norm = any(isinstance(part, _BatchNorm) for part in backbone.modules())
-    return "sgd" if has_batch_norm else "adamw"
+    return "sgd" if has_batch_norm(backbone) else "adamw"
 
 
 def _open_for_sizes(source: str | Path | Backbone) -> Backbone:

@@ -36,7 +36,7 @@ class InstDiscModule(PretrainModule):
             `PretrainModule`.
         num_images: number of training images. ``instdisc pretrain`` sets it.
         num_negatives: K, the rows drawn for each image; ``None``: the rows of all other images,
-            which is exact, and on a CPU with 50,000 images took a third of the time of 4,096.
+            which is exact and reads all of them in each step.
         estimator: ``"softmax"`` or, of drawn rows, ``"nce"``; see `SampledContrast`.
         temperature: T.
         projector: ``"linear"`` or ``"mlp"``.
@@ -50,8 +50,8 @@ class InstDiscModule(PretrainModule):
     Source:
         Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination"
         (2018), by its code: 200 epochs, batches of 256. Differs from it: the default is the softmax
-        over the drawn rows, which gives better features than ``"nce"``; the learning rate moves
-        every step.
+        over the drawn rows, which others report to give better features than ``"nce"``; the
+        learning rate moves every step.
 
     Example:
         >>> module = InstDiscModule("resnet18", num_images=1000)

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from instdisc.checkpoint import open_backbone
 from instdisc.losses import ContrastiveLoss, InstanceDiscriminationLoss
 from instdisc.models import MLP, Backbone, freeze_patch_projection
 from instdisc.models.mlp import LastNorm
+from instdisc.models.norm_forms import has_batch_norm
 
 from .arguments import check_arguments, run_arguments
 from .objectives import PredictedContrast
@@ -115,7 +115,7 @@ class MoCoV3Module(PretrainModule):
             freeze_patch_projection = isinstance(backbone.net, VisionTransformer)
         if freeze_patch_projection:
             _freeze(backbone)
-        defaults = _RESNET if _has_batch_norm(backbone) else _VIT
+        defaults = _RESNET if has_batch_norm(backbone) else _VIT
         temperature = defaults.temperature if temperature is None else temperature
         optimizer = optimizer or defaults.optimizer
         learning_rate = defaults.learning_rate if learning_rate is None else learning_rate
@@ -176,7 +176,3 @@ def _is_untrained(backbone: Backbone) -> bool:
     weights = [getattr(part, "weight", None) for part in norms]
     scales = [weight for weight in weights if isinstance(weight, nn.Parameter)]
     return bool(scales) and all(bool((scale == 1).all()) for scale in scales)
-
-
-def _has_batch_norm(backbone: Backbone) -> bool:
-    return any(isinstance(part, _BatchNorm) for part in backbone.modules())

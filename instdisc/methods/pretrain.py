@@ -18,14 +18,13 @@ from instdisc.checks import instance
 from instdisc.distributed import broadcast, world_size
 from instdisc.models import Backbone, MomentumEncoder
 from instdisc.models.few_values import refuse_few_values
+from instdisc.models.norm_forms import has_batch_norm
 from instdisc.resuming import refuse_override
-from instdisc.types import InputSpec
 
 from .arguments import check_arguments
 from .objectives import Objective, is_stored
-from .training.batch import TrainingBatches, ValidationBatches
+from .training.batch import TrainingBatches
 from .training.batch_norm import BatchNormMode, BatchNormPolicy
-from .training.capacity import has_batch_norm
 from .training.classes import check_classes
 from .training.compiled import CompiledPasses
 from .training.loss_log import LossLog
@@ -34,7 +33,7 @@ from .training.optimizer import OptimizerName
 from .training.parameter_groups import Decay
 from .training.run import RunModule
 from .training.schedule import Schedule, check_schedule
-from .training.start import start_of, trained_from
+from .training.start import shown_to, start_of, trained_from
 from .training.views import named_views, pass_views, weighted_sum
 
 
@@ -168,7 +167,7 @@ class PretrainModule(RunModule):
         self._momentum = MomentumSchedule(self, final_momentum)
         self._is_free_of_batch_norm = False
         self._losses = LossLog(list(objectives))
-        self._batches, self._validation = TrainingBatches(), ValidationBatches()
+        self._batches = TrainingBatches()
         # Equal on all processes by construction: spare DDP the broadcast of 32 MB each step.
         self._ddp_params_and_buffers_to_ignore = [
             name for name, _ in self.named_buffers() if is_stored(name)
@@ -230,21 +229,6 @@ class PretrainModule(RunModule):
         features = next(iter(queries.values())).detach()
         return {"loss": loss, "features": features, "labels": labels}
 
-    def validation_step(
-        self, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> dict[str, Tensor]:
-        """Features of the first view, for the callbacks that watch the run."""
-        images, labels, indices = self._validation.read(
-            batch, batch_idx, dataloader_idx, self._channels
-        )
-        return {"features": self(images), "labels": labels, "indices": indices}
-
-    def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
-        """Features of the first view, ``(B, dim)``."""
-        images, _, _ = self._validation.read(batch, batch_idx, dataloader_idx, self._channels)
-        features: Tensor = self(images)
-        return features
-
     def setup(self, stage: str) -> None:
         super().setup(stage)
         if stage == "fit":
@@ -254,7 +238,7 @@ class PretrainModule(RunModule):
                 net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             if net is not None and stage == "fit":
                 self.batch_norm.prepare(net)
-        self._is_free_of_batch_norm = not has_batch_norm(self)
+        self._is_free_of_batch_norm = not has_batch_norm(self.backbone)
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
@@ -262,10 +246,8 @@ class PretrainModule(RunModule):
         self._passes.begin_run()
         self.backbone.origin = trained_from(type(self).__name__, self.start)
         # Whoever uses the backbone later shows it images as it sees them now.
-        policies = getattr(getattr(self.trainer, "datamodule", None), "policies", None)
-        first: Any = policies[0] if isinstance(policies, list | tuple) and policies else None
-        if all(hasattr(first, name) for name in ("frame", "mean", "std")):  # a ViewPolicy
-            self.backbone.input = InputSpec(first.frame.size, tuple(first.mean), tuple(first.std))
+        shown = shown_to(getattr(self.trainer, "datamodule", None))
+        self.backbone.input = shown or self.backbone.input
         broadcast(buffer for name, buffer in self.named_buffers() if is_stored(name))
 
     def on_train_start(self) -> None:
@@ -310,11 +292,6 @@ class PretrainModule(RunModule):
         for objective in self._objectives().values():
             objective.after_step()
 
-    @property
-    def _channels(self) -> int:
-        channels: int = self.backbone.spec.get("in_chans", 3)
-        return channels
-
     def _objectives(self) -> dict[str, Objective]:
         return self.objectives._modules  # type: ignore[return-value]  # no copy: asked in each step
 
@@ -326,8 +303,3 @@ class PretrainModule(RunModule):
         except ValueError as error:
             refuse_few_values(error, len(images))
             raise
-
-    def _logs_now(self) -> bool:
-        trainer: Any = self.trainer
-        interval: int = trainer.log_every_n_steps  # 0 = never
-        return interval > 0 and (self.global_step + 1) % interval == 0

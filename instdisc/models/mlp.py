@@ -111,6 +111,20 @@ class MLP(nn.Module):
         return output
 
 
+def linear_widths(head: nn.Module) -> str:
+    """Output widths of the linear layers of a head, as a resume must find them again.
+
+    Args:
+        head: any module.
+
+    Example:
+        >>> linear_widths(MLP(8, (16, 4)))
+        '16-4'
+    """
+    widths = [layer.out_features for layer in head.modules() if isinstance(layer, nn.Linear)]
+    return "-".join(map(str, widths))
+
+
 def _last_norm(width: int, kind: LastNorm) -> nn.BatchNorm1d:
     norm = nn.BatchNorm1d(width, affine=kind != "plain")
     if kind == "scale":

@@ -23,6 +23,11 @@ def find_norms(module: nn.Module) -> dict[str, _BatchNorm]:
     }
 
 
+def has_batch_norm(module: nn.Module) -> bool:
+    """Whether a module has any batch norm, in whatever form."""
+    return any(isinstance(part, _BatchNorm) for part in module.modules())
+
+
 def plain_kind(norm: _BatchNorm) -> type[nn.Module]:
     """The class that a norm had before it was given a form."""
     kind: type[nn.Module] = getattr(type(norm), "plain", type(norm))

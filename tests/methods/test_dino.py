@@ -157,7 +157,7 @@ class TestSchedules:
 
     def test_a_run_without_end(self):
         module = dino(schedule="constant", warmup=0.0, final_momentum=None, weight_decay=0.1)
-        with pytest.raises(ValueError, match="never leaves the share of `freeze_prototypes`"):
+        with pytest.raises(ValueError, match="has no shares, by which `freeze_prototypes` goes"):
             fit(module, batches(1), max_epochs=-1)
 
 

@@ -76,7 +76,7 @@ def test_a_method_with_schedules_keeps_every_promise():
 @pytest.mark.parametrize("name", ["final_momentum", "final_temperature", "final_weight_decay"])
 def test_a_run_without_end_has_none(name):
     module = make(schedule="constant", **{name: 0.5})
-    with pytest.raises(ValueError, match=f"a run without end never reaches `{name}`"):
+    with pytest.raises(ValueError, match=f"has no shares, by which `{name}` goes"):
         fit(module, make_batches(1, 8, 32), max_epochs=-1)
 
 

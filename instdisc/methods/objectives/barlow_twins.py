@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from instdisc.losses.barlow_twins import BarlowTwinsTerms, barlow_twins_terms
+from instdisc.models.mlp import linear_widths
 
 from ..arguments import check_arguments
-from .in_batch import linear_widths
 from .objective import Objective
+from .readings import spread
 
 
 class BarlowTwins(Objective):
@@ -81,7 +82,7 @@ class BarlowTwins(Objective):
         return {
             "deviation": (terms.invariance / width).sqrt(),
             "redundancy": (terms.redundancy.clamp(min=0) / max(1, width * (width - 1))).sqrt(),
-            "spread": F.normalize(output.float(), dim=1).std(0).mean() * width**0.5,
+            "spread": spread(F.normalize(output.float(), dim=1)),
         }
 
     def structure(self) -> dict[str, Any]:

@@ -18,11 +18,11 @@ from instdisc.losses.contrastive import overrides
 from instdisc.losses.sweep import slices
 from instdisc.models import FeatureQueue, MomentumEncoder, Projector
 from instdisc.models.projector import ProjectorKind
-from instdisc.types import Bank
 
 from ..arguments import check_arguments
 from ..training.schedule import cosine_between
 from .objective import Objective
+from .readings import repelling, spread
 
 QueueDtype = Literal["float32", "bfloat16"]
 
@@ -110,6 +110,10 @@ class Contrast(Objective):
             self._sharpness.fill_(first / cosine_between(first, self.final_temperature, done))
 
     @property
+    def schedules(self) -> tuple[str, ...]:
+        return () if self.final_temperature is None else ("final_temperature",)
+
+    @property
     def largest_batch(self) -> int | None:
         return self.queue.size
 
@@ -156,7 +160,7 @@ class Contrast(Objective):
         )  # in float32, however the features are held
         for part in slices(self.queue.bank(), len(query)):
             similarity = query @ part.features.to(query.dtype).T  # (B, C), C keys of a slice
-            others = ~_counted_negatives(self.loss, part, labels)  # (B, C)
+            others = ~repelling(self.loss, labels, part.labels)  # (B, C)
             count += others.numel() - others.sum()
             total += similarity.masked_fill_(others, 0.0).sum()
             hardest = torch.maximum(hardest, similarity.masked_fill_(others, -torch.inf).amax(1))
@@ -165,20 +169,10 @@ class Contrast(Objective):
             "accuracy": (positive > hardest).float().mean(),
             "positive_similarity": positive.mean(),
             "negative_similarity": total / count,
-            "spread": query.std(0).mean() * query.shape[1] ** 0.5,
+            "spread": spread(query),
             "queue_age": filled / (len(query) * world_size()),
             "queue_fill": filled / self.queue.size,
         }
 
     def _push(self, key: Tensor, labels: Tensor) -> None:
         self.queue.push(gather(key), gather(labels))
-
-
-def _counted_negatives(loss: ContrastiveLoss, bank: Bank, labels: Tensor) -> Tensor:
-    negatives = loss.negatives(labels, bank.labels)
-    if negatives is None:
-        negatives = torch.ones(
-            len(labels), len(bank.labels), dtype=torch.bool, device=labels.device
-        )
-    positives = loss.positives(labels, bank.labels)
-    return negatives if positives is None else negatives & ~positives

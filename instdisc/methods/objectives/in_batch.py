@@ -14,10 +14,11 @@ from torch.nn import functional as F
 
 from instdisc.losses import ContrastiveLoss, contrast_in_batch
 from instdisc.losses.inputs import at_least_float32
-from instdisc.losses.rules import Rules
+from instdisc.models.mlp import linear_widths
 
 from ..arguments import check_arguments
 from .objective import Objective
+from .readings import repelling, spread
 
 
 class InBatchContrast(Objective):
@@ -108,33 +109,15 @@ class InBatchContrast(Objective):
         labels = labels.repeat(num_views)
         is_other_image = image[:, None] != image  # (N, N)
         is_other_view = ~(is_other_image | torch.eye(len(image), device=image.device).bool())
-        attract, excluded = Rules(labels, self.loss.positives, self.loss.negatives).masks(labels)
-        is_negative = is_other_image
-        for mask in (attract, excluded):
-            is_negative = is_negative if mask is None else is_negative & ~mask
+        is_negative = is_other_image & repelling(self.loss, labels, labels)
         similarities = views @ views.T  # (N, N)
         hardest = similarities.masked_fill(~is_negative, -torch.inf).amax(1, keepdim=True)
         return {
             "accuracy": _mean((similarities > hardest).to(views.dtype), is_other_view),
             "positive_similarity": _mean(similarities, is_other_view),
             "negative_similarity": _mean(similarities, is_negative),
-            "spread": views.std(0).mean() * views.shape[1] ** 0.5,
+            "spread": spread(views),
         }
-
-
-def linear_widths(head: nn.Module) -> str:
-    """Output widths of the linear layers of a head, as a resume must find them again.
-
-    Args:
-        head: any module.
-
-    Example:
-        >>> from instdisc.models import MLP
-        >>> linear_widths(MLP(8, (16, 4)))
-        '16-4'
-    """
-    widths = [layer.out_features for layer in head.modules() if isinstance(layer, nn.Linear)]
-    return "-".join(map(str, widths))
 
 
 def _mean(values: Tensor, chosen: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from instdisc.models import MemoryBank, Projector
 from instdisc.models.projector import ProjectorKind
 
 from .objective import Objective
+from .readings import spread
 
 _REMEDY = "Batches must be Views(images, labels, indices), as those of instdisc.data.ViewData are."
 
@@ -120,7 +121,7 @@ class MemoryBankObjective(Objective):
         return {
             "accuracy": (positive > self.highest_negative(query, labels, indices)).float().mean(),
             "positive_similarity": positive.mean(),
-            "spread": query.std(0).mean() * query.shape[1] ** 0.5,
+            "spread": spread(query),
         }
 
     def _checked(self, indices: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from instdisc.types import Bank
 
 from ..arguments import check_arguments
 from .memory_bank import MemoryBankObjective
+from .readings import repelling
 
 
 class MemoryBankContrast(MemoryBankObjective):
@@ -93,12 +94,7 @@ class MemoryBankContrast(MemoryBankObjective):
         highest = query.new_full((len(query),), -torch.inf)
         for part in slices(bank, len(query)):
             similarity = query @ part.features.to(query.dtype).T  # (B, C)
-            negatives, positives = (
-                rule(images, part.labels) for rule in (loss.negatives, loss.positives)
-            )
-            assert negatives is not None  # never the own row
-            if positives is not None:
-                negatives = negatives & ~positives
+            negatives = repelling(loss, images, part.labels)  # never the own row
             highest = torch.maximum(highest, similarity.where(negatives, -torch.inf).amax(1))
         return highest
 

@@ -103,6 +103,11 @@ class Objective(nn.Module):
         """Most images of a global batch, e.g. the length of a queue; ``None`` for any number."""
         return None
 
+    @property
+    def schedules(self) -> tuple[str, ...]:
+        """Names of the arguments by which it changes over a run, which then must have an end."""
+        return ()
+
     def begin_batch(self, indices: Tensor | None, done: float) -> None:
         """Called before `forward`.
 

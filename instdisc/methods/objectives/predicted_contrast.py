@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from instdisc.losses import ContrastiveLoss, contrast_with_keys
-from instdisc.losses.rules import Rules
 from instdisc.models import MLP
 
 from ..arguments import check_arguments
 from .prediction import Prediction
+from .readings import repelling
 
 
 class PredictedContrast(Prediction):
@@ -103,9 +103,7 @@ class PredictedContrast(Prediction):
             return {}
         _, predictions, targets = self._last
         is_negative = ~torch.eye(len(self._labels), dtype=torch.bool, device=self._labels.device)
-        rules = Rules(self._labels, self.loss.positives, self.loss.negatives)
-        for mask in rules.masks(self._labels):  # what attracts, what is ignored
-            is_negative = is_negative if mask is None else is_negative & ~mask
+        is_negative &= repelling(self.loss, self._labels, self._labels)
         accuracies, similarities = [], []
         for view in self.queries:
             similarity = predictions[view] @ targets[1 - view].T  # (B, B)

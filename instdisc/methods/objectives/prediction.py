@@ -15,9 +15,11 @@ from torch.nn import functional as F
 from instdisc.checks import refuse
 from instdisc.losses.inputs import at_least_float32
 from instdisc.models import MLP, MomentumEncoder
+from instdisc.models.mlp import linear_widths
 
 from ..arguments import check_arguments
 from .objective import Objective, ParameterOptions
+from .readings import spread
 
 
 class Prediction(Objective):
@@ -126,16 +128,16 @@ class Prediction(Objective):
         similarities = [
             (predictions[view] * targets[1 - view]).sum(1).mean() for view in self.queries
         ]
-        spreads = [_unit(projection).std(0).mean() for projection in projections]
+        spreads = [spread(_unit(projection)) for projection in projections]
         return {
             "similarity": torch.stack(similarities).mean(),
-            "spread": torch.stack(spreads).mean() * projections[0].shape[1] ** 0.5,
+            "spread": torch.stack(spreads).mean(),
         }
 
     def structure(self) -> dict[str, Any]:
         return {
-            "projector": "-".join(map(str, self.projector.widths)),
-            "predictor": "-".join(map(str, self.predictor.widths)),
+            "projector": linear_widths(self.projector),
+            "predictor": linear_widths(self.predictor),
         }
 
     def parameter_options(self, name: str) -> ParameterOptions:

@@ -117,6 +117,11 @@ class SelfDistillation(Objective):
         self._last = loss.detach(), student.detach(), teacher
         return loss
 
+    @property
+    def schedules(self) -> tuple[str, ...]:
+        names = ("final_teacher_temperature", "freeze_prototypes")
+        return tuple(name for name in names if getattr(self, name))
+
     def begin_batch(self, indices: Tensor | None, done: float) -> None:
         self._is_frozen = done < self.freeze_prototypes
         if self.final_teacher_temperature is not None:

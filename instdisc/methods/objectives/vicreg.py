@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from instdisc.losses.vicreg import VICRegTerms, vicreg_terms
+from instdisc.models.mlp import linear_widths
 
 from ..arguments import check_arguments
-from .in_batch import linear_widths
 from .objective import Objective
+from .readings import spread
 
 
 class VICReg(Objective):
@@ -85,8 +86,7 @@ class VICReg(Objective):
         if self._last is None:
             return {}
         output, terms = self._last
-        spread = F.normalize(output.float(), dim=1).std(0).mean() * output.shape[1] ** 0.5
-        return {**terms._asdict(), "spread": spread}
+        return {**terms._asdict(), "spread": spread(F.normalize(output.float(), dim=1))}
 
     def structure(self) -> dict[str, Any]:
         return {"projector": linear_widths(self.projector)}

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Literal
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from instdisc.distributed import shuffle, unshuffle, world_size
 from instdisc.models import split_batch_norm, sync_batch_norm
+from instdisc.models.norm_forms import has_batch_norm
 
 BatchNormMode = Literal["shuffled", "plain", "sync"]
 
@@ -49,7 +49,7 @@ class BatchNormPolicy:
         """
         sync_batch_norm(split_batch_norm(net, 1), False)
         # A head without any does not undo what the backbone said.
-        self._has_norms |= any(isinstance(module, _BatchNorm) for module in net.modules())
+        self._has_norms |= has_batch_norm(net)
         if self.mode == "shuffled":
             split_batch_norm(net, self._groups_here())
         elif self.mode == "sync" and world_size() > 1:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torch.nn.modules.batchnorm import _BatchNorm
-
 from instdisc.distributed import world_size
+from instdisc.models.norm_forms import has_batch_norm
 
 from ..objectives import Objective
 
@@ -32,7 +31,7 @@ def check_capacity(module: RunModule) -> None:
     size: int | None = getattr(trainer.train_dataloader, "batch_size", None)
     processes = world_size()
     groups = module.batch_norm.groups
-    in_groups = module.batch_norm.mode == "shuffled" and has_batch_norm(module)
+    in_groups = module.batch_norm.mode == "shuffled" and has_batch_norm(module.backbone)
     before = module.settings.previous("devices")
     same = module.settings.previous("batch_norm_groups") == groups
     if in_groups and same and before is not None and max(groups, before) != max(groups, processes):
@@ -62,8 +61,3 @@ def check_capacity(module: RunModule) -> None:
                 f"{size * processes} images: `batch_size`={size}{changed} on {processes} "
                 "processes. Make the batch smaller, or begin a new run with a longer queue."
             )
-
-
-def has_batch_norm(module: RunModule) -> bool:
-    """Whether the backbone has any to be split."""
-    return any(isinstance(part, _BatchNorm) for part in module.backbone.modules())

@@ -15,7 +15,8 @@ from instdisc.distributed import world_size
 from instdisc.models import MomentumEncoder
 from instdisc.resuming import RunPosition, RunSettings
 
-from ..objectives import ParameterOptions, is_stored
+from ..objectives import Objective, ParameterOptions, is_stored
+from .batch import ValidationBatches
 from .batch_norm import BatchNormPolicy
 from .capacity import check_capacity
 from .lent import LentBackboneModule
@@ -61,6 +62,7 @@ class RunModule(LentBackboneModule):
         self.settings = RunSettings({}, {})  # what a subclass adds is not here yet; see setup
         self._rate, self._size_search = RateOfRun(self), BatchSizeSearch()
         self._random_state: Tensor | None = None
+        self._validation = ValidationBatches()
 
     def encode_keys(self, images: Tensor, batch_idx: int) -> Tensor:
         """Features of the momentum backbone; see `PretrainModule`."""
@@ -104,6 +106,21 @@ class RunModule(LentBackboneModule):
             of one dimension and `decay` is ``"weights"``.
         """
         return default_options(self, name, parameter)
+
+    def validation_step(
+        self, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> dict[str, Tensor]:
+        """Features of the first view, for the callbacks that watch the run."""
+        images, labels, indices = self._validation.read(
+            batch, batch_idx, dataloader_idx, self._channels
+        )
+        return {"features": self(images), "labels": labels, "indices": indices}
+
+    def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+        """Features of the first view, ``(B, dim)``."""
+        images, _, _ = self._validation.read(batch, batch_idx, dataloader_idx, self._channels)
+        features: Tensor = self(images)
+        return features
 
     def configure_optimizers(self) -> Any:
         groups = parameter_groups(self)
@@ -193,13 +210,29 @@ class RunModule(LentBackboneModule):
         self.backbone.origin = trained_from(type(self).__name__, self.start)
 
     def _refuse_schedules(self) -> None:
-        parts = [self, *self.objectives.values()]
-        for name in ("final_momentum", "final_temperature", "final_weight_decay"):
-            if any(getattr(part, name, None) is not None for part in parts):
-                raise ValueError(
-                    f"a run without end never reaches `{name}`: set `max_epochs` or `max_steps` of "
-                    "the Trainer, or leave it out"
-                )
+        names = [
+            name
+            for name in ("final_momentum", "final_weight_decay")
+            if getattr(self, name) is not None
+        ]
+        for term in self.objectives.values():
+            assert isinstance(term, Objective)
+            names += term.schedules
+        if names:
+            raise ValueError(
+                f"a run without end has no shares, by which `{names[0]}` goes: set `max_epochs` or "
+                "`max_steps` of the Trainer, or do without it"
+            )
 
     def _settle(self) -> None:
         self.settings.free, self.settings.fixed = free_settings(self), fixed_settings(self)
+
+    @property
+    def _channels(self) -> int:
+        channels: int = self.backbone.spec.get("in_chans", 3)
+        return channels
+
+    def _logs_now(self) -> bool:
+        trainer: Any = self.trainer
+        interval: int = trainer.log_every_n_steps  # 0 = never
+        return interval > 0 and (self.global_step + 1) % interval == 0

@@ -12,8 +12,7 @@ from pytorch_lightning.utilities import rank_zero_info
 from pytorch_lightning.utilities.parsing import lightning_setattr
 
 from instdisc.models import split_batch_norm
-
-from .capacity import has_batch_norm
+from instdisc.models.norm_forms import has_batch_norm
 
 if TYPE_CHECKING:
     from .run import RunModule
@@ -77,7 +76,7 @@ class BatchSizeSearch:
 def _groups(module: RunModule) -> int:
     """G; 1 where batch norm is not split. The search is for runs of one process alone."""
     policy = module.batch_norm
-    return policy.groups if policy.mode == "shuffled" and has_batch_norm(module) else 1
+    return policy.groups if policy.mode == "shuffled" and has_batch_norm(module.backbone) else 1
 
 
 def _fitting(size: int, groups: int) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from instdisc.checkpoint.info import pretraining_of
 from instdisc.models import Backbone
-from instdisc.types import About
+from instdisc.types import About, InputSpec
 
 
 def start_of(backbone: Backbone) -> dict[str, str]:
@@ -31,6 +32,19 @@ def start_of(backbone: Backbone) -> dict[str, str]:
     about = backbone.about()
     fields = ("pretraining", "checkpoint", "weights")
     return {name: value for name in fields if (value := getattr(about, name))}
+
+
+def shown_to(datamodule: Any) -> InputSpec | None:
+    """How a data module shows images to the backbone; ``None`` if it does not tell.
+
+    Args:
+        datamodule: with `policies` of its views, as `ViewData`; or any, or ``None``.
+    """
+    policies = getattr(datamodule, "policies", None)
+    first: Any = policies[0] if isinstance(policies, list | tuple) and policies else None
+    if not all(hasattr(first, name) for name in ("frame", "mean", "std")):  # no ViewPolicy
+        return None
+    return InputSpec(first.frame.size, tuple(first.mean), tuple(first.std))
 
 
 def trained_from(method: str, start: Mapping[str, str]) -> About:
