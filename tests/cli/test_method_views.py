@@ -50,3 +50,12 @@ def test_a_method_of_one_view():
     assert method_views(["--model=InstDiscModule"]) == [
         '--config={"data": {"policy": "instdisc", "num_views": 1}}'
     ]
+
+
+def test_parts_of_a_step_are_told_where_images_are_compared(tmp_path, capsys):
+    arguments = ["--model=SimCLRModule", "--model.backbone=test_resnet", "--data.image_size=32"]
+    arguments += ["--data.images=instdisc.Scenes", "--data.images.num_images=16"]
+    arguments += ["--global_batch=8", "--data.batch_size=4", "--trainer.devices=1"]
+    arguments += ["--trainer.accelerator=cpu", f"--trainer.default_root_dir={tmp_path}"]
+    make_cli(arguments)
+    assert "SimCLRModule compares the 4 images of a part alone" in capsys.readouterr().out
