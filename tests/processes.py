@@ -6,16 +6,19 @@ import torch
 import torch.distributed
 
 
-def run_on_processes(function, folder, count=2):
+def run_on_processes(function, folder, count=2, *, start="fork"):
     """What `function` returns on each of some processes, in the order of their ranks.
 
     Args:
         function: called with the rank; returns what `torch.save` can write.
         folder: an empty one, where the processes meet.
-        count: of processes; they are forks of this one.
+        count: of processes.
+        start: how they begin. A fork of a process that has compiled with torch waits for ever for
+            the threads that the fork lacks: ``"spawn"`` is for what compiles, and takes functions
+            of a module alone.
     """
-    fork = multiprocessing.get_context("fork")
-    ranks = [fork.Process(target=_run, args=(function, folder, r, count)) for r in range(count)]
+    context = multiprocessing.get_context(start)
+    ranks = [context.Process(target=_run, args=(function, folder, r, count)) for r in range(count)]
     for process in ranks:
         process.start()
     try:

@@ -117,20 +117,21 @@ def test_a_network_with_its_head_equals_one_process(tmp_path):
     assert_equals_one(run_on_processes(result, tmp_path), result())
 
 
+def compiled_result(rank=None):
+    maps = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), BatchNormAct2d(4, momentum=None)]
+    net = Net(nn.Sequential(*maps, nn.Flatten()), 4 * 6 * 6)
+    net, images, slopes = prepare(net, (8, 3, 8, 8), False)
+    sync_batch_norm(net, True)
+    if rank is None:
+        return train(net, images, slopes, slice(None))
+    net.compile(fullgraph=True, dynamic=False)
+    return train(net, images, slopes, slice(4 * rank, 4 * rank + 4))
+
+
 @pytest.mark.slow
 def test_compiled_layers_are_one_graph_and_equal_one_process(tmp_path):
-    def result(rank=None):
-        torch._dynamo.reset()
-        maps = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), BatchNormAct2d(4, momentum=None)]
-        net = Net(nn.Sequential(*maps, nn.Flatten()), 4 * 6 * 6)
-        net, images, slopes = prepare(net, (8, 3, 8, 8), False)
-        sync_batch_norm(net, True)
-        if rank is None:
-            return train(net, images, slopes, slice(None))
-        net.compile(fullgraph=True, dynamic=False)
-        return train(net, images, slopes, slice(4 * rank, 4 * rank + 4))
-
-    assert_equals_one(run_on_processes(result, tmp_path), result())
+    parts = run_on_processes(compiled_result, tmp_path, start="spawn")
+    assert_equals_one(parts, compiled_result())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
