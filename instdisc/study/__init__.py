@@ -1,0 +1,1 @@
+"""The study: do the papers' findings hold where anyone can check them?"""
