@@ -38,7 +38,7 @@ NAMES: dict[str, Sort] = {
     ),
     **dict.fromkeys(
         ["freeze_parts", "per_type", "thumbnail", "hidden", "warmup", "only_a", "only_b", "indices",
-         "stage", "stages",
+         "stage", "stages", "reset_stages",
          "seeds", "last_stages", "parameters", "job_records", "ignored", "category_ids"], FROM_ZERO
     ),
     **dict.fromkeys(

@@ -41,11 +41,12 @@ from ..scores import score_records
 from ..training import accelerator_device, quiet_trainer
 from ..tuning import labelled_sets, tuning_split
 from .module import FineTuner, Outputs
+from .stages import check_reset_stages
 from .tuned import TunedRecords
 
 
 @former_keywords
-@checked_call(filled=["grid"], share=partial(checks.share, zero=False))
+@checked_call(filled=["grid"], reset_stages=checks.count, share=partial(checks.share, zero=False))
 def finetune(
     backbone: Backbone,
     train: ImageSource,
@@ -58,6 +59,7 @@ def finetune(
     epochs: int = 50,
     test_every: int = 5,
     last_stages: int | None = None,
+    reset_stages: int = 0,
     share: float = 1.0,
     per_class: int | None = None,
     accelerator: str = "auto",
@@ -91,6 +93,9 @@ def finetune(
             is always tested.
         last_stages: train only so many stages, from the last on, with the classifier; the others
             are in eval mode. ``None`` trains the whole network, 0 the classifier alone.
+        reset_stages: so many stages, from the last on, begin from random weights, as a new network
+            of the same kind; so does what follows them, and the statistics of their batch norm.
+            What remains of a gain over random weights lies in the stages before.
         share: of the labels of each class to train on, e.g. 0.01 and 0.1.
         per_class: so many labels of each class instead; ``None`` for `share`.
         accelerator: of Lightning's Trainer: ``"cpu"``, ``"gpu"``, ``"auto"``.
@@ -110,10 +115,13 @@ def finetune(
         test images. They come with the trained backbone, as it was after the last epoch.
 
     Raises:
-        ValueError: if an argument is out of range, the sets do not fit each other (see
-            `labelled_sets`), too few images are left to tune the grid, or training diverged.
+        ValueError: if an argument is out of range, stages would begin anew that do not train, the
+            sets do not fit each other (see `labelled_sets`), too few images are left to tune the
+            grid, or training diverged.
 
     Source:
+        `reset_stages`: the question of Zhao et al. (2021), finding 1, whether low and middle
+        levels are what transfers. Theirs is answered by other means; ours.
         Islam et al. (2021), full-network transfer, their code: the head, the grid, the epochs and
         the schedule. Differs from it: the 30 % are seen with the test's transform and all count;
         there they had the training's. The headline is the last epoch, where their scripts take
@@ -135,6 +143,7 @@ def finetune(
             f"`last_stages` must be 0 to {len(backbone.stages)}, the stages of {backbone.name!r}, "
             f"or None for the whole network, got {last_stages}"
         )
+    check_reset_stages(backbone, reset_stages, last_stages)
     train, test = labelled_sets(train, test, share=share, per_class=per_class, seed=seed)
     num_classes = count_classes(train.labels, train.classes, "train")
     image_size = backbone.input.size if image_size is None else image_size
@@ -159,6 +168,8 @@ def finetune(
                 epochs=last,
                 last_stages=last_stages,
                 on_epoch=lambda: progress and progress(next(done), total),
+                reset_stages=reset_stages,
+                seed=seed,
             )
             outputs = _run(
                 trainer, tuner, recipe, on, scored, image_size, backbone.input, num_workers, seed
@@ -192,6 +203,7 @@ def finetune(
         "epochs": epochs,
         "image_size": image_size,
         "last_stages": last_stages,
+        "reset_stages": reset_stages,
         "share": share,
         "per_class": per_class,
         "precision": precision,

@@ -22,6 +22,7 @@ from instdisc.models.few_values import refuse_few_values
 from instdisc.types import Views
 
 from ..training import check_precision
+from .stages import last_stage_names, reset_last_stages
 
 
 class Outputs(NamedTuple):
@@ -49,6 +50,8 @@ class FineTuner(LightningModule):
         epochs: of the training; the rate falls tenfold after half and three quarters of them.
         last_stages: how many stages train, from the last on; ``None`` for the whole network.
         on_epoch: is called after each epoch.
+        reset_stages: how many stages begin from random weights, see `reset_last_stages`.
+        seed: of these weights.
 
     Attributes:
         outputs: of each epoch that was tested.
@@ -64,10 +67,13 @@ class FineTuner(LightningModule):
         epochs: int,
         last_stages: int | None,
         on_epoch: Callable[[], object],
+        reset_stages: int = 0,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.backbone = copy.deepcopy(backbone).cpu().requires_grad_(True)
         split_batch_norm(self.backbone, 1)  # a run under way may have split it
+        reset_last_stages(self.backbone, reset_stages, seed=seed)
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.epochs = epochs
@@ -174,11 +180,9 @@ def freeze_first_stages(backbone: Backbone, last_stages: int) -> None:
         ...  if weight.requires_grad}
         {'layer4'}
     """
-    first = backbone.stages[-last_stages] + "." if last_stages else None
-    trains = False
+    trained = set(last_stage_names(backbone, last_stages))
     for name, weight in backbone.net.named_parameters():
-        trains = trains or (first is not None and name.startswith(first))
-        weight.requires_grad_(trains)
+        weight.requires_grad_(name in trained)
 
 
 def frozen_modules(backbone: Backbone) -> list[nn.Module]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from instdisc.checks import checked_call
+from instdisc.checks import checked_call, positive
 from instdisc.data import ImageSource
 from instdisc.models import Backbone
 from instdisc.types import About, ImageSize, Record
@@ -18,12 +18,13 @@ from ..labelled import count_classes, labelled_features
 from ..provenance import checked, former_keywords
 from ..tuning import labelled_sets
 from .readout import evaluate_readout
+from .regression import PENALTIES
 
 PROBES = ("knn", "readout")
 
 
 @former_keywords
-@checked_call()
+@checked_call(filled=["penalties"], penalties=positive)
 def evaluate_stages(
     backbone: Backbone,
     train: ImageSource,
@@ -31,6 +32,9 @@ def evaluate_stages(
     *,
     seed: int = 0,
     probes: Sequence[str] = PROBES,
+    penalties: Sequence[float] = PENALTIES,
+    tol: float = 1e-6,
+    max_iter: int = 1000,
     image_size: ImageSize | None = None,
     batch_size: int = 256,
     num_workers: int = 0,
@@ -46,6 +50,9 @@ def evaluate_stages(
         test: what is classified; likewise.
         seed: see `evaluate_readout`.
         probes: ``"knn"`` (see `evaluate_knn`), ``"readout"`` (see `evaluate_readout`), or both.
+        penalties: of the readouts, see `evaluate_readout`; likewise the two below.
+        tol: where a solution ends.
+        max_iter: iterations for each penalty.
         image_size: see `extract_features`.
         batch_size: images at once.
         num_workers: processes that read.
@@ -59,7 +66,8 @@ def evaluate_stages(
 
     Raises:
         ValueError: if a probe has no such name, a label is outside the classes, `train` shows
-            fewer than two classes, `test` no image of known class, or a feature is not finite.
+            fewer than two classes, `test` no image of known class, a feature is not finite, or a
+            penalty, `tol` or `max_iter` is not positive.
         RuntimeError: if the backbone changed.
 
     Source:
@@ -102,7 +110,15 @@ def evaluate_stages(
         if "readout" in probes:
             kept = _beside(predictions, f"stage{stage + 1}_readout")
             probed += evaluate_readout(
-                seen, asked, about=whose, seed=seed, device=device, predictions=kept
+                seen,
+                asked,
+                about=whose,
+                seed=seed,
+                penalties=penalties,
+                tol=tol,
+                max_iter=max_iter,
+                device=device,
+                predictions=kept,
             )
         place = {
             "stage": stage + 1,

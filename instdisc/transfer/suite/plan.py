@@ -185,7 +185,7 @@ def _key(
 
 
 def all_options(task: Task, chosen: Options, offered: Options) -> dict[str, Any]:
-    """Every option of a job that its result depends on, as JSON values."""
+    """Every option of a job that its result depends on, as JSON values; see `Task.added`."""
     options = task.options
     options.update({name: offered[name] for name in ("image_size", "precision") if name in options})
     options.update(chosen)
@@ -195,16 +195,23 @@ def all_options(task: Task, chosen: Options, offered: Options) -> dict[str, Any]
         options.pop(name, None)  # where it is computed does not change the result
     if not task.writes_arrays:  # the pictures of an analysis are part of its arrays
         options.pop("thumbnail", None)
-    encoded: dict[str, Any] = {
-        name: json.loads(json.dumps(value, default=functools.partial(_encoded, name)))
-        for name, value in options.items()
-    }
-    return encoded
+    encoded = _as_json(options)
+    added = {name: value for name, value in task.options.items() if name in task.added}
+    # With these as they always were, a result that was stored before them counts on.
+    unchanged = {name for name, value in _as_json(added).items() if encoded[name] == value}
+    return {name: value for name, value in encoded.items() if name not in unchanged}
 
 
 def view_of(task: Task, seen: InputSpec, image_size: int | None) -> ViewPolicy:
     """How a task on features shows images to a backbone."""
     return task.view(image_size, seen=seen)
+
+
+def _as_json(options: Options) -> dict[str, Any]:
+    return {
+        name: json.loads(json.dumps(value, default=functools.partial(_encoded, name)))
+        for name, value in options.items()
+    }
 
 
 def _encoded(name: str, value: Any) -> Any:

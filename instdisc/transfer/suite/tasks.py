@@ -49,6 +49,8 @@ class Task(NamedTuple):
             is given.
         protocols: options by the name of a published protocol, which a user sets as the option
             ``protocol``; what is set beside it counts.
+        added: options that came when results were stored already. Where one has its default, which
+            is what those results were made with, the key of a result is what it was without it.
     """
 
     function: Callable[..., Any]
@@ -62,6 +64,7 @@ class Task(NamedTuple):
     together: bool = False
     after: str = ""
     protocols: Mapping[str, Options] = MappingProxyType({})
+    added: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:

@@ -110,9 +110,15 @@ CALLS: list[Call] = [
         precision=sorts.choice(),
         accelerator=sorts.choice(),
         last_stages=optional(whole(0).also(too_many=99)),
+        reset_stages=whole(0).also(too_many=99),
         per_class=optional(whole(1).also(too_many=10**6)),
     ),
-    *documented(HERE, "evaluate_moco_linear", "evaluate_stages", probes=sequence(sorts.choice())),
+    *documented(
+        HERE,
+        *("evaluate_moco_linear", "evaluate_stages"),
+        probes=sequence(sorts.choice()),
+        penalties=sequence(POSITIVE),
+    ),
     *documented(
         HERE,
         "finetune_few_shot",

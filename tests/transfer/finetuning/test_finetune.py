@@ -1,5 +1,7 @@
 """Fine-tuning: what trains, what stays, what is selected on what, and what is reported."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from instdisc.data import ImageSource, ImageSubset, Scenes, StratifiedSubset
 from instdisc.models import Backbone
 from instdisc.transfer import finetune
 from instdisc.transfer.finetuning.module import FineTuner, freeze_first_stages
+from instdisc.transfer.finetuning.stages import last_stage_names, reset_last_stages
 from instdisc.transfer.linear.heads import Recipe
 from instdisc.transfer.tuning import labelled_sets, tuning_split
 from instdisc.types import About, Views
@@ -36,15 +39,16 @@ def backbone():
     return Backbone("test_resnet")
 
 
-def module(last_stages=None, epochs=50):
+def module(last_stages=None, epochs=50, **options):
     return FineTuner(
-        backbone(),
+        options.pop("backbone", None) or backbone(),
         2,
         learning_rate=0.1,
         weight_decay=0.0,
         epochs=epochs,
         last_stages=last_stages,
         on_epoch=lambda: None,
+        **options,
     )
 
 
@@ -191,6 +195,88 @@ def test_frozen_stages_pass_the_check_in_training():
     assert records[0].settings["last_stages"] == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "count", "drawn"),
+    [
+        ("test_resnet", 1, {"layer4"}),
+        ("test_resnet", 3, {"layer2", "layer3", "layer4"}),
+        ("test_vit", 1, {"blocks.5", "norm"}),
+    ],
+)
+def test_reset_stages_begin_anew_and_the_others_stay(name, count, drawn):
+    net = Backbone(name)
+    with torch.no_grad():  # as after a training: no weight is where it began
+        for value in net.state_dict().values():
+            value.add_(1)
+    before = state(net.net)
+    outside = torch.get_rng_state()
+    after = reset(net, count, seed=3)
+    assert torch.equal(torch.get_rng_state(), outside)
+    changed = {key for key in before if not torch.equal(after[key], before[key])}
+    assert changed == {
+        key for key in before if any(key.startswith(part + ".") for part in drawn)
+    } == set(last_stage_names(net, count))  # fmt: skip
+    # As a new network begins: the same deviations, and batch norm that has seen nothing.
+    fresh = Backbone(name).net.state_dict()
+    for key in changed:
+        assert after[key].shape == fresh[key].shape
+        if after[key].numel() > 999:
+            assert float(after[key].std()) == pytest.approx(float(fresh[key].std()), rel=0.2)
+        elif fresh[key].double().std(correction=0) == 0:  # norms, biases, running statistics
+            assert torch.equal(after[key], fresh[key])
+    again, other = reset(net, count, seed=3), reset(net, count, seed=4)
+    assert all(torch.equal(again[key], after[key]) for key in after)
+    assert {key for key in changed if not torch.equal(other[key], after[key])}
+    # No return to the first weights of a run of this seed.
+    torch.manual_seed(3)
+    first = Backbone(name).net.state_dict()
+    drawn_weights = [key for key in changed if after[key].ndim > 1]
+    assert drawn_weights
+    assert not any(torch.equal(first[key], after[key]) for key in drawn_weights)
+
+
+def reset(net, count, seed):
+    copied = copy.deepcopy(net)
+    reset_last_stages(copied, count, seed=seed)
+    return state(copied.net)
+
+
+def test_without_a_reset_nothing_is_drawn_and_with_one_the_head_is_the_same():
+    net = backbone_of(0)
+    tuners = []
+    for options in ({}, {"reset_stages": 0, "seed": 5}, {"reset_stages": 1, "seed": 5}):
+        torch.manual_seed(1)
+        tuners.append(module(backbone=net, epochs=1, **options))
+    plain, none, last = (state(tuner) for tuner in tuners)
+    assert all(torch.equal(none[key], plain[key]) for key in plain)
+    moved = {key.split(".")[2] for key in plain if not torch.equal(last[key], plain[key])}
+    assert moved == {"layer4"}
+
+
+def test_a_reset_is_trained_from_and_stands_in_the_records():
+    net = backbone_of(0)
+    before = state(net)
+    kwargs = {"grid": [Recipe(1e-6, 4, 0.0)], "epochs": 1, "seed": 2, **ABOUT}
+    records = finetune(net, Colours(), Colours(), reset_stages=1, **kwargs)
+    assert records[0].settings["reset_stages"] == 1
+    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+    # At such a rate the training hardly moves the weights.
+    wanted, got = reset(net, 1, seed=2), records.backbone.net.state_dict()
+    weight = "layer4.0.conv1.weight"
+    torch.testing.assert_close(got[weight], wanted[weight], atol=1e-3, rtol=0)
+    assert not torch.allclose(got[weight], net.net.state_dict()[weight], atol=1e-2)
+
+
+def test_a_backbone_that_its_spec_does_not_build_is_not_reset():
+    class Wider(Backbone):
+        @property
+        def spec(self):
+            return {**super().spec, "in_chans": 4}
+
+    with pytest.raises(ValueError, match="`reset_stages` must be 0 for a Wider, which its `spec`"):
+        reset_last_stages(Wider("test_resnet"), 1, seed=0)
+
+
 def test_rate_falls_at_half_and_three_quarters():
     for epochs, milestones in ((50, [25, 37]), (20, [10, 15])):  # Islam et al.
         schedule = module(epochs=epochs).configure_optimizers()["lr_scheduler"]["scheduler"]
@@ -254,6 +340,11 @@ GOOD = Recipe(0.1, 4, 0.0)
         ({"epochs": 0}, "`epochs` must be a whole number of at least 1"),
         ({"tune_epochs": 0}, "`tune_epochs` must be a whole number of"),
         ({"test_every": 0}, "`test_every` must be a whole number of"),
+        ({"reset_stages": 5}, "`reset_stages` must be 0 to 4, the stages of 'test_resnet', got 5"),
+        (
+            {"reset_stages": 2, "last_stages": 1},
+            "`reset_stages` must be at most `last_stages`=1, so that stages of random weights",
+        ),
         ({"grid": []}, "`grid` must be a list of at least one"),
         ({"grid": [GOOD._replace(learning_rate=0.0)]}, r"`grid\[0\].learning_rate` must be"),
         (

@@ -259,6 +259,19 @@ def test_stages(backbone, sets):
         evaluate_stages(backbone, *sets, **ABOUT, probes=["svm"])
 
 
+def test_readouts_of_stages_are_those_of_their_features(backbone, sets):
+    told = {"penalties": [1e-2, 1.0], "tol": 1e-3, "max_iter": 7, **ABOUT}
+    records = evaluate_stages(backbone, *sets, probes=["readout"], image_size=32, **told)
+    train, test = (extract_stages(backbone, images, image_size=32) for images in sets)
+    last = evaluate_readout(train[-1], test[-1], **told)
+    assert [r.value for r in records[-7:]] == [r.value for r in last]
+    assert records[-1].settings["penalties"] == last[-1].settings["penalties"]
+    assert len(records[-1].settings["penalties"]) == 2
+    for wrong in ({"penalties": []}, {"penalties": [0.0]}, {"tol": 0.0}, {"max_iter": 0}):
+        with pytest.raises(ValueError, match=f"`{next(iter(wrong))}"):
+            evaluate_stages(backbone, *sets, **{**ABOUT, **wrong})
+
+
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
 def test_stage_features_are_averaged_maps(name, sets):
     backbone = Backbone(name, **({"img_size": 32} if "vit" in name else {}))

@@ -3,6 +3,7 @@
 import pytest
 
 from instdisc.data.images.source import Fingerprint
+from instdisc.transfer.linear.regression import PENALTIES
 from instdisc.transfer.suite.plan import plan_jobs
 from instdisc.transfer.suite.subjects import Subject
 from instdisc.types import About, InputSpec
@@ -41,3 +42,21 @@ def keys(task, options=None):
 @pytest.mark.parametrize("task", KEYS)
 def test_keys_of_the_first_release(task):
     assert keys(task) == KEYS[task]
+
+
+@pytest.mark.parametrize(
+    ("task", "options"),
+    [
+        ("finetune", {"reset_stages": 0}),
+        ("stages", {"penalties": list(PENALTIES), "tol": 1e-6, "max_iter": 1000}),
+    ],
+)
+def test_options_that_were_added_change_no_key_at_their_defaults(task, options):
+    assert keys(task, {task: options}) == KEYS[task]
+
+
+def test_options_that_were_added_change_the_key_elsewhere():
+    kept, reset = keys("finetune", {"finetune": {"reset_stages": [0, 1]}})  # two jobs
+    assert [kept] == KEYS["finetune"] != [reset]
+    others = [{"penalties": [1.0]}, {"tol": 1e-3}, {"max_iter": 10}]
+    assert len({KEYS["stages"][0], *(keys("stages", {"stages": o})[0] for o in others)}) == 4

@@ -11,6 +11,7 @@ from PIL import Image
 
 from instdisc.checkpoint import export_backbone
 from instdisc.models import Backbone
+from instdisc.report.pooling import split_results
 from instdisc.transfer import TASKS, run_suite
 from instdisc.transfer.suite.run import trainer_options
 from instdisc.transfer.suite.subjects import find_subjects
@@ -109,6 +110,15 @@ def test_a_changed_setting_runs_again(root, suite, ran):
     (root / "data/pets/a/0.png").rename(root / "data/pets/b/0_new.png")
     suite([file])
     assert len(ran) == 6
+
+
+def test_fine_tuning_with_and_without_a_reset_are_two_results(root, suite, ran):
+    options = {"finetune": {**QUICK["finetune"], "reset_stages": [0, 1]}}
+    records = suite([checkpoint(root, "one")], tasks=["finetune"], options=options)
+    assert ran == ["finetune"] * 2
+    told = split_results(records, ["one"] * len(records))
+    variants = {r.settings["reset_stages"]: t.variant for r, t in zip(records, told, strict=True)}
+    assert variants == {0: "reset stages 0", 1: "reset stages 1"}
 
 
 def test_a_cut_last_line_is_run_again(root, suite, ran, caplog):
