@@ -1,0 +1,67 @@
+"""The learning rate of each method, chosen on images of the source that no pretraining sees."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from instdisc.checkpoint import load_backbone
+from instdisc.transfer import evaluate_linear, extract_features
+
+from .preset import Preset
+from .pretraining import all_threads, pretrain
+from .sources import SourceImages
+
+
+def try_rate(
+    preset: Preset, method: str, rate: float, source: SourceImages, folder: Path
+) -> dict[str, Any]:
+    """Pretrains by a learning rate and reads the classes out on the held-out images.
+
+    Returns:
+        What `store` keeps of a trial; ``value`` is the top-1 of a logistic regression in %.
+    """
+    start = time.perf_counter()
+    run = pretrain(
+        preset,
+        method,
+        seed=preset.rates.seed,
+        learning_rate=rate,
+        epochs=preset.rates.epochs,
+        images=source.train,
+        folder=folder,
+    )
+    with all_threads(preset.threads):
+        backbone = load_backbone(run.path)
+        train, test = (
+            extract_features(backbone, images, image_size=preset.image_size)
+            for images in (source.readout, source.held_out)
+        )
+        record = evaluate_linear(train, test, seed=preset.rates.seed)
+    return {
+        "method": method,
+        "learning_rate": rate,
+        "value": record.value,
+        "low": record.low,
+        "high": record.high,
+        "n": record.n,
+        "loss": run.loss,
+        "steps": run.steps,
+        "seed": preset.rates.seed,
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+
+
+def chosen_rate(preset: Preset, method: str, trials: Iterable[Mapping[str, Any]]) -> float | None:
+    """The rate of the best trial of a method, the smallest of equals.
+
+    ``None`` if it has no rate, its weights being random, or a trial of the grid is missing.
+    """
+    values = {
+        trial["learning_rate"]: trial["value"] for trial in trials if trial["method"] == method
+    }
+    if not preset.methods[method].module or not set(preset.rates.grid) <= set(values):
+        return None
+    return max(sorted(preset.rates.grid), key=lambda rate: values[rate])

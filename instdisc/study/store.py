@@ -1,0 +1,100 @@
+"""The files of a study: what was tried, measured and finished, one JSON line each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from instdisc.records import append_job, read_records
+from instdisc.types import Record
+
+_LONGEST = 200  # characters of a setting that is committed
+
+
+class Store:
+    """The files of one preset in a folder.
+
+    Args:
+        folder: is made if need be.
+        name: of the preset.
+
+    Attributes:
+        results: records of all cells.
+        differences: records of the paired differences between cells of one seed.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.results = folder / f"{name}.jsonl"
+        self.differences = folder / f"{name}_differences.jsonl"
+        self.verdicts = folder / f"{name}_verdicts.jsonl"
+        self._trials = folder / f"{name}_rates.jsonl"
+        self._cells = folder / f"{name}_cells.jsonl"
+
+    def records(self) -> list[Record]:
+        """Of all cells."""
+        return read_records(self.results) if self.results.exists() else []
+
+    def trials(self) -> list[dict[str, Any]]:
+        """Of learning rates."""
+        return _read(self._trials)
+
+    def cells(self) -> list[dict[str, Any]]:
+        """What was finished."""
+        return _read(self._cells)
+
+    def add_records(self, records: Iterable[Record]) -> None:
+        """Adds the records of jobs that are not there yet."""
+        for job, rows in groupby(sorted(records, key=lambda row: row.job), lambda row: row.job):
+            append_job(list(rows), self.results, job)
+
+    def add_trial(self, trial: Mapping[str, Any]) -> None:
+        """Adds a trial of a learning rate."""
+        _append(self._trials, trial)
+
+    def add_cell(self, cell: Mapping[str, Any]) -> None:
+        """Adds what was finished."""
+        _append(self._cells, cell)
+
+
+def committed(record: Record, *, cell: str, metrics: Sequence[str] | None) -> Record | None:
+    """A record as it is committed: its checkpoint is a name, no path, and no setting is long.
+
+    Args:
+        record: of a suite.
+        cell: the name of the checkpoint.
+        metrics: that are committed; ``None``: all.
+    """
+    if metrics is not None and record.metric not in metrics:
+        return None
+    settings = {
+        name: value
+        for name, value in record.settings.items()
+        if len(json.dumps(value)) <= _LONGEST and not _names_path(value)
+    }
+    return record._replace(checkpoint=f"{cell}.safetensors", settings=settings)
+
+
+def _names_path(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_names_path, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_names_path, value))
+    return isinstance(value, str) and Path(value).is_absolute()
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines if line.strip()]
+
+
+def _append(path: Path, entry: Mapping[str, Any]) -> None:
+    with FileLock(path.with_name(f".{path.name}.lock")), path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")

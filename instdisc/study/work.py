@@ -1,0 +1,59 @@
+"""What a study has to do, in an order in which whatever is done compares the methods evenly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from .preset import Preset, Round
+from .rates import chosen_rate
+
+
+class Trial(NamedTuple):
+    """A learning rate to try."""
+
+    method: str
+    rate: float
+
+    @property
+    def name(self) -> str:
+        """E.g. ``moco-rate-0.06``."""
+        return f"{self.method}-rate-{self.rate:g}"
+
+
+class Cell(NamedTuple):
+    """A pretraining with the targets of a round."""
+
+    method: str
+    seed: int
+    round: Round
+
+    @property
+    def name(self) -> str:
+        """Of its checkpoint: the same in all rounds."""
+        return f"{self.method}-{self.seed}"
+
+
+def trials_left(preset: Preset, trials: Iterable[Mapping[str, Any]]) -> Iterator[Trial]:
+    """Rate after rate, methods in order."""
+    done = {(trial["method"], trial["learning_rate"]) for trial in trials}
+    for rate in preset.rates.grid:
+        for method, entry in preset.methods.items():
+            if entry.module and (method, rate) not in done:
+                yield Trial(method, rate)
+
+
+def cells_left(
+    preset: Preset, trials: list[dict[str, Any]], cells: Iterable[Mapping[str, Any]]
+) -> Iterator[Cell]:
+    """Round after round, seed after seed, methods in order; those whose rate is known."""
+    done = {(cell["method"], cell["seed"], cell["round"]) for cell in cells}
+    for entry in preset.rounds:
+        for seed in entry.seeds:
+            for method in entry.methods or preset.methods:
+                ready = (
+                    not preset.methods[method].module
+                    or chosen_rate(preset, method, trials) is not None
+                )
+                if ready and (method, seed, entry.name) not in done:
+                    yield Cell(method, seed, entry)
