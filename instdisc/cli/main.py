@@ -19,6 +19,7 @@ COMMANDS = {
     "landmarks": "train and test a landmark regressor on a backbone",
     "analyse": "look inside backbones: what each stage knows, where detectors err",
     "report": "write one HTML page from results: verdict, tables, figures, pictures",
+    "study": "run the study: do the papers' findings hold, where anyone can check them?",
     "recipes": "list the published recipes, show or copy one",
     "resize": "copy a folder of large images with a short side of 256 pixels",
 }

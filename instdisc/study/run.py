@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
-import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -89,7 +87,7 @@ def run_study(
                 trial = try_rate(
                     preset, piece.method, piece.rate, source, out / "rates" / piece.name
                 )
-                store.add_trial({**trial, **_made()})
+                store.add_trial({**trial, **_made(preset)})
                 tell(f"{piece.name}: {trial['value']:.1f} % in {trial['seconds']:.0f} s")
             else:
                 lacking = run_cell(preset, piece, source, Path(data_root), out, store, device)
@@ -155,7 +153,7 @@ def run_cell(
             "loss": run.loss,
             "pretraining_seconds": round(run.seconds, 1),
             "seconds": seconds,
-            **_made(),
+            **_made(preset),
         }
     )
     return []
@@ -236,12 +234,12 @@ def _key(piece: Trial | Cell) -> str:
     return piece.name if isinstance(piece, Trial) else f"{piece.name} {piece.round.name}"
 
 
-def _made() -> dict[str, Any]:
+def _made(preset: Preset) -> dict[str, Any]:
     """How and where a piece was made."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     return {
         "commit": _commit(),
-        "command": shlex.join(["instdisc", "study", *sys.argv[2:]]),
+        "command": f"instdisc study {preset.name}",
         "machine": f"{platform.system()} {platform.machine()}, {gpu}",
         "versions": {"instdisc": __version__, "torch": str(torch.__version__)},
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
