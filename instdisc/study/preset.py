@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import yaml
 
@@ -113,6 +113,7 @@ class Preset(NamedTuple):
         rates: the choice of learning rates.
         rounds: run one after another; within a round seed after seed, so that whatever is there
             when a study stops compares the methods by as many seeds, but for the last seed.
+        keep: of `ViewData`: where decoded images are kept.
         threads: of the processor, for all that is computed, so that a number is the same however
             many there are; ``None``: as many as torch takes.
     """
@@ -129,6 +130,7 @@ class Preset(NamedTuple):
     methods: Mapping[str, Method]
     rates: Rates
     rounds: Sequence[Round]
+    keep: Literal["nothing", "memory", "device"] = "memory"
     threads: int | None = None
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import CSVLogger
+from torch import nn
 
 import instdisc
 from instdisc.callbacks import ObjectiveMonitor
@@ -19,7 +21,9 @@ from instdisc.callbacks.keeper import NewestCheckpoint
 from instdisc.checkpoint import export_backbone
 from instdisc.data import ImageSource, ViewData
 from instdisc.models import Backbone
+from instdisc.writing import write_atomically
 
+from .budget import Budget, BudgetSpent, EpochBudget
 from .preset import Preset
 
 
@@ -28,9 +32,9 @@ class Pretrained(NamedTuple):
 
     Attributes:
         path: of the backbone.
-        seconds: that it took, in this process.
+        seconds: that it took, of a run that went on those of its last process.
         steps: of the optimiser.
-        loss: of the last step; ``None`` for random weights, or if it was there already.
+        loss: of the last step; ``None`` for random weights.
     """
 
     path: Path
@@ -48,8 +52,9 @@ def pretrain(
     epochs: int,
     images: ImageSource,
     folder: Path,
+    budget: Budget,
 ) -> Pretrained:
-    """Pretrains by a method; a run that was killed goes on from its last epoch.
+    """Pretrains by a method; a run that was stopped goes on from its last epoch.
 
     Args:
         preset: backbone, views, budget.
@@ -59,39 +64,57 @@ def pretrain(
         learning_rate: of the method; ``None`` for random weights.
         epochs: over `images`.
         images: with labels.
-        folder: gets ``backbone.safetensors``, and the checkpoint of a run that is not at its end.
+        folder: gets ``backbone.safetensors``; if it is there, nothing is run. Until then, the
+            checkpoint of the run.
+        budget: what is left.
+
+    Raises:
+        BudgetSpent: between two epochs.
     """
-    path = folder / "backbone.safetensors"
+    path, note = folder / "backbone.safetensors", folder / "run.json"
+    if path.exists() and note.exists():
+        return Pretrained(path, **json.loads(note.read_text(encoding="utf-8")))
     start = time.perf_counter()
     with all_threads(preset.threads):
         pl.seed_everything(seed, verbose=False)
         backbone = Backbone(**preset.backbone)
-        steps = epochs * (len(images) // preset.batch_size)
         if not preset.methods[method].module:
-            return Pretrained(export_backbone(backbone, path), 0.0, 0, None)
+            return _written(backbone, path, note, Pretrained(path, 0.0, 0, None))
         data = ViewData(
             images,
             policy=preset.policies[preset.methods[method].policy],
             image_size=preset.image_size,
             batch_size=preset.batch_size,
             seed=seed,
-            keep="memory",
+            keep=preset.keep,
         )
         module = make_module(preset, method, backbone, learning_rate, images)
-        newest = NewestCheckpoint(folder / "checkpoints")
+        limit = EpochBudget(budget)
         trainer = pl.Trainer(
             max_epochs=epochs,
             logger=CSVLogger(folder, name="csv", version=""),
-            callbacks=[ObjectiveMonitor(), newest],
+            callbacks=[ObjectiveMonitor(), NewestCheckpoint(folder / "checkpoints"), limit],
             enable_progress_bar=False,
             enable_model_summary=False,
+            limit_val_batches=0,
             num_sanity_val_steps=0,
             **preset.trainer,
         )
         last = folder / "checkpoints" / "last.ckpt"
         trainer.fit(module, datamodule=data, ckpt_path=str(last) if last.exists() else None)
-        loss = float(trainer.callback_metrics["loss"])
-        return Pretrained(export_backbone(module, path), time.perf_counter() - start, steps, loss)
+        if limit.stopped:
+            raise BudgetSpent
+        steps, loss = trainer.global_step, float(trainer.callback_metrics["loss"])
+        seconds = round(time.perf_counter() - start, 1)
+        return _written(module, path, note, Pretrained(path, seconds, steps, loss))
+
+
+def _written(source: nn.Module, path: Path, note: Path, run: Pretrained) -> Pretrained:
+    """Exports, and notes what the export does not tell."""
+    export_backbone(source, path)
+    said = {name: value for name, value in run._asdict().items() if name != "path"}
+    write_atomically(note, lambda file: file.write_text(json.dumps(said), encoding="utf-8"))
+    return run
 
 
 def make_module(
@@ -126,11 +149,3 @@ def all_threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def describe_machine() -> dict[str, Any]:
-    """What computes, for the record of a cell."""
-    import platform
-
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return {"machine": platform.machine(), "system": platform.system(), "device": device}

@@ -5,33 +5,55 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from instdisc.checkpoint import load_backbone
 from instdisc.transfer import evaluate_linear, extract_features
 
+from .budget import Budget
 from .preset import Preset
 from .pretraining import all_threads, pretrain
 from .sources import SourceImages
 
 
+class Trial(NamedTuple):
+    """A learning rate to try."""
+
+    method: str
+    rate: float
+
+    @property
+    def name(self) -> str:
+        """E.g. ``moco-rate-0.06``."""
+        return f"{self.method}-rate-{self.rate:g}"
+
+    @property
+    def key(self) -> str:
+        """Tells it from all others."""
+        return self.name
+
+
 def try_rate(
-    preset: Preset, method: str, rate: float, source: SourceImages, folder: Path
+    preset: Preset, trial: Trial, source: SourceImages, folder: Path, budget: Budget
 ) -> dict[str, Any]:
     """Pretrains by a learning rate and reads the classes out on the held-out images.
 
     Returns:
-        What `store` keeps of a trial; ``value`` is the top-1 of a logistic regression in %.
+        What is kept of a trial; ``value`` is the top-1 of a logistic regression in %.
+
+    Raises:
+        BudgetSpent: between two epochs.
     """
     start = time.perf_counter()
     run = pretrain(
         preset,
-        method,
+        trial.method,
         seed=preset.rates.seed,
-        learning_rate=rate,
+        learning_rate=trial.rate,
         epochs=preset.rates.epochs,
         images=source.train,
         folder=folder,
+        budget=budget,
     )
     with all_threads(preset.threads):
         backbone = load_backbone(run.path)
@@ -41,8 +63,8 @@ def try_rate(
         )
         record = evaluate_linear(train, test, seed=preset.rates.seed)
     return {
-        "method": method,
-        "learning_rate": rate,
+        "method": trial.method,
+        "learning_rate": trial.rate,
         "value": record.value,
         "low": record.low,
         "high": record.high,

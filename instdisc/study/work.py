@@ -6,19 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .preset import Preset, Round
-from .rates import chosen_rate
-
-
-class Trial(NamedTuple):
-    """A learning rate to try."""
-
-    method: str
-    rate: float
-
-    @property
-    def name(self) -> str:
-        """E.g. ``moco-rate-0.06``."""
-        return f"{self.method}-rate-{self.rate:g}"
+from .rates import Trial, chosen_rate
 
 
 class Cell(NamedTuple):
@@ -32,6 +20,11 @@ class Cell(NamedTuple):
     def name(self) -> str:
         """Of its checkpoint: the same in all rounds."""
         return f"{self.method}-{self.seed}"
+
+    @property
+    def key(self) -> str:
+        """Tells it from all others, those of other rounds included."""
+        return f"{self.name} {self.round.name}"
 
 
 def trials_left(preset: Preset, trials: Iterable[Mapping[str, Any]]) -> Iterator[Trial]:
