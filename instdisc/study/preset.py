@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -110,10 +110,11 @@ class Preset(NamedTuple):
         settings: arguments that all modules share; each gets those that it takes.
         trainer: arguments of Lightning's Trainer.
         methods: by name, in the order in which cells run.
-        rates: the choice of learning rates.
+        rates: the choice of learning rates; ``None``: each module has its own.
         rounds: run one after another; within a round seed after seed, so that whatever is there
             when a study stops compares the methods by as many seeds, but for the last seed.
-        keep: of `ViewData`: where decoded images are kept.
+        data: arguments of `ViewData`, such as ``keep`` and ``num_workers``.
+        measures: of the rules, where they differ: another source has other targets.
         threads: of the processor, for all that is computed, so that a number is the same however
             many there are; ``None``: as many as torch takes.
     """
@@ -128,9 +129,10 @@ class Preset(NamedTuple):
     settings: Mapping[str, Any]
     trainer: Mapping[str, Any]
     methods: Mapping[str, Method]
-    rates: Rates
+    rates: Rates | None
     rounds: Sequence[Round]
-    keep: Literal["nothing", "memory", "device"] = "memory"
+    data: Mapping[str, Any] = {}
+    measures: Mapping[str, Any] = {}
     threads: int | None = None
 
 
@@ -156,7 +158,7 @@ def read_preset(name: str | Path) -> Preset:
     preset = _fields(Preset, {"name": path.stem, **_mapping(path.name, said)}, path.name)
     preset = preset._replace(
         source=_fields(Source, preset.source, "source"),
-        rates=_fields(Rates, preset.rates, "rates"),
+        rates=None if preset.rates is None else _fields(Rates, preset.rates, "rates"),
         methods={
             method: _fields(Method, entry, f"methods.{method}")
             for method, entry in _mapping("methods", preset.methods).items()

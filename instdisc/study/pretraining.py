@@ -61,7 +61,7 @@ def pretrain(
         method: its name in the preset.
         seed: of the first weights, the order of the images and their views: the same for all
             methods.
-        learning_rate: of the method; ``None`` for random weights.
+        learning_rate: ``None`` for that of the module, or for random weights.
         epochs: over `images`.
         images: with labels.
         folder: gets ``backbone.safetensors``; if it is there, nothing is run. Until then, the
@@ -86,7 +86,7 @@ def pretrain(
             image_size=preset.image_size,
             batch_size=preset.batch_size,
             seed=seed,
-            keep=preset.keep,
+            **preset.data,
         )
         module = make_module(preset, method, backbone, learning_rate, images)
         limit = EpochBudget(budget)
@@ -130,7 +130,7 @@ def make_module(
     takes = inspect.signature(kind).parameters
     offered = {
         **preset.settings,
-        "learning_rate": learning_rate,
+        **({} if learning_rate is None else {"learning_rate": learning_rate}),
         "num_classes": len(images.classes),
         "num_images": len(images),
     }

@@ -44,6 +44,7 @@ def try_rate(
     Raises:
         BudgetSpent: between two epochs.
     """
+    assert preset.rates is not None  # else there are no trials
     start = time.perf_counter()
     run = pretrain(
         preset,
@@ -77,13 +78,16 @@ def try_rate(
 
 
 def chosen_rate(preset: Preset, method: str, trials: Iterable[Mapping[str, Any]]) -> float | None:
-    """The rate of the best trial of a method, the smallest of equals.
+    """The rate of the best trial of a method, the smallest of equals; ``None`` for the module's.
 
-    ``None`` if it has no rate, its weights being random, or a trial of the grid is missing.
+    Raises:
+        LookupError: if a trial is missing.
     """
+    if preset.rates is None or not preset.methods[method].module:
+        return None
     values = {
         trial["learning_rate"]: trial["value"] for trial in trials if trial["method"] == method
     }
-    if not preset.methods[method].module or not set(preset.rates.grid) <= set(values):
-        return None
+    if not set(preset.rates.grid) <= set(values):
+        raise LookupError(f"the learning rates of {method} are not all tried")
     return max(sorted(preset.rates.grid), key=lambda rate: values[rate])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .preset import Preset, Round
-from .rates import Trial, chosen_rate
+from .rates import Trial
 
 
 class Cell(NamedTuple):
@@ -30,7 +30,7 @@ class Cell(NamedTuple):
 def trials_left(preset: Preset, trials: Iterable[Mapping[str, Any]]) -> Iterator[Trial]:
     """Rate after rate, methods in order."""
     done = {(trial["method"], trial["learning_rate"]) for trial in trials}
-    for rate in preset.rates.grid:
+    for rate in preset.rates.grid if preset.rates else ():
         for method, entry in preset.methods.items():
             if entry.module and (method, rate) not in done:
                 yield Trial(method, rate)
@@ -41,12 +41,9 @@ def cells_left(
 ) -> Iterator[Cell]:
     """Round after round, seed after seed, methods in order; those whose rate is known."""
     done = {(cell["method"], cell["seed"], cell["round"]) for cell in cells}
+    waiting = {trial.method for trial in trials_left(preset, trials)}
     for entry in preset.rounds:
         for seed in entry.seeds:
             for method in entry.methods or preset.methods:
-                ready = (
-                    not preset.methods[method].module
-                    or chosen_rate(preset, method, trials) is not None
-                )
-                if ready and (method, seed, entry.name) not in done:
+                if (method, seed, entry.name) not in done and method not in waiting:
                     yield Cell(method, seed, entry)

@@ -13,6 +13,7 @@ PRESET = {
     },
     "image_size": 32,
     "threads": 1,
+    "data": {"keep": "memory"},
     "backbone": {"name": "test_resnet"},
     "policies": {"full": "zhao_frcg", "weak": "zhao_fr"},
     "epochs": 2,

@@ -78,7 +78,8 @@ def test_whatever_is_done_is_balanced(preset_file):
         for cell in order[:done]:
             counts[cell.method] += cell.round.name == "frozen"
         assert max(counts.values()) - min(counts.values()) <= 1
-    # The smallest of equal rates; none before all of the grid are tried.
+    # The smallest of equal rates; an error before all of the grid are tried.
     assert chosen_rate(preset, "moco", trials) == 0.01
-    assert chosen_rate(preset, "moco", trials[:1]) is None
+    with pytest.raises(LookupError):
+        chosen_rate(preset, "moco", trials[:1])
     assert {cell.method for cell in cells_left(preset, trials[:3], [])} == {"random", "moco"}
