@@ -1,0 +1,30 @@
+"""The command ``instdisc study``."""
+
+import yaml
+
+from instdisc.cli.study import main
+from instdisc.study.store import Store
+
+from .conftest import PRESET
+
+
+def arguments(preset, data, folder, *more):
+    return [
+        *(str(preset), "--data-root", str(data), "--out", str(folder / "out")),
+        *("--records", str(folder / "records"), "--device", "cpu", *more),
+    ]
+
+
+def test_a_piece_at_a_time(preset_file, study_data, tmp_path, capsys):
+    assert main(arguments(preset_file, study_data, tmp_path, "--most", "1")) == 0
+    assert "moco-rate-0.01: " in capsys.readouterr().out
+    assert [trial["method"] for trial in Store(tmp_path / "records", "tiny").trials()] == ["moco"]
+
+
+def test_what_is_missing_shows_in_the_exit_status(study_data, tmp_path, capsys):
+    lost = {"name": "lost", "seeds": [0], "suites": [{"sets": ["no_such_set"], "tasks": ["knn"]}]}
+    random = {"random": PRESET["methods"]["random"]}
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump({**PRESET, "methods": random, "rounds": [lost]}))
+    assert main(arguments(path, study_data, tmp_path)) == 1
+    assert "missing: knn on no_such_set with random" in capsys.readouterr().out
