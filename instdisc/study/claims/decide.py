@@ -55,7 +55,7 @@ def decide(
         >>> {verdict.verdict for verdict in verdicts}, len(verdicts)
         ({'undecided'}, 10)
         >>> print(verdicts[3].parts[0].why)
-        no seed has every result; top-1 of readout for exemplar, any seed is missing
+        no seed has every result; missing: top-1 of readout for exemplar, any seed and 1 more
     """
     rules = read_rules() if rules is None else rules
     results = Results(_checked("records", records), source)

@@ -116,8 +116,6 @@ def paired_differences(
         []
     """
     records = [instance("records", record, Record, "a list of records") for record in records]
-    for pair in pairs:
-        instance("pairs", pair, Pair, "a list of pairs")
     results = Results(records, "")
     samples = _Predictions(Material(records, [input_folder("folder", folder)]))
     made: dict[tuple[int, int], Record] = {}

@@ -10,7 +10,7 @@ from .measures import Missing, Results
 from .rules import DifferencePart, GainPart, KeptSharePart, Margin, Rules
 from .seeds import Estimate, over_seeds
 from .verdict import PartVerdict
-from .words import answer, beside, count, list_missing, with_interval
+from .words import answer, beside, count, lacking, list_missing, with_interval
 
 _KINDS = {DifferencePart: "difference", GainPart: "gain", KeptSharePart: "kept_share"}
 
@@ -77,14 +77,13 @@ def decide_linear(
         why="",
     )
     if estimate is None:
-        return row._replace(why=f"no seed has every result; {missing[0]} is missing")
+        return row._replace(why=f"no seed has every result{lacking(missing)}")
     row = row._replace(value=estimate.value, low=estimate.low, high=estimate.high)
     if isinstance(part, KeptSharePart):
         details, gain = _gain(part, measured, results, differences, rules)
         row = row._replace(details=details)
     if len(seeds) < rules.fewest_seeds:
-        lacking = f"; {missing[0]} is missing" if missing else ""
-        why = f"{count(len(seeds), 'seed')}, {rules.fewest_seeds} are needed{lacking}"
+        why = f"{count(len(seeds), 'seed')}, {rules.fewest_seeds} are needed{lacking(missing)}"
         return row._replace(why=why)
     if isinstance(part, KeptSharePart) and answer(gain, _least(part)) != "supported":
         why = f"the gain over {part.base} is not surely above {part.least_gain:g}"
@@ -108,14 +107,14 @@ def measure_linear(
         level: of what lies outside the interval.
     """
     everyone = results.seeds(quantity.methods)
-    lacking = {seed: _missing(quantity, results, seed) for seed in everyone}
-    missing = [each for seed in everyone for each in lacking[seed]]
+    of_seed = {seed: _missing(quantity, results, seed) for seed in everyone}
+    missing = [each for seed in everyone for each in of_seed[seed]]
     if not everyone:
         missing = [
             Missing(f"{term.measure.metric} of {term.measure.tasks[0]}", term.method, -1)
             for term in quantity.terms
         ]
-    seeds = [seed for seed in everyone if not lacking[seed]]
+    seeds = [seed for seed in everyone if not of_seed[seed]]
     if not seeds:
         return Measured(None, [], [], 0.0, "", missing)
     values = [

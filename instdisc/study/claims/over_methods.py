@@ -141,7 +141,7 @@ def percentile_estimate(rank: Rank, *, margin: float, level: float) -> Estimate:
 
 def _correlations(x: np.ndarray, y: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``(R, P)`` tau-b and r of ``(P, N)`` pairs of numbers that count ``(R, N)`` times."""
-    a, b = (torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float64)) for rows in (x, y))
+    a, b = (torch.from_numpy(np.array(rows, dtype=np.float64)) for rows in (x, y))
     parts = [
         weighted_correlations(a, b, torch.from_numpy(times[start : start + _AT_ONCE]).double())
         for start in range(0, len(times), _AT_ONCE)

@@ -20,7 +20,7 @@ from .over_methods import (
 )
 from .rules import CorrelationPart, Measure, PredictorPart, Rules, TauPart
 from .verdict import PartVerdict
-from .words import answer, beside, count, list_missing
+from .words import answer, beside, count, lacking, list_missing
 
 _KINDS = {TauPart: "tau", CorrelationPart: "correlation", PredictorPart: "predictor"}
 
@@ -40,7 +40,7 @@ def decide_ranked(
     networks = choose_networks(results, (part.a, part.b), part.over, rules)
     statistic = "Kendall's tau" if isinstance(part, TauPart) else "Pearson's r"
     row = _row(part, f"{statistic} of {part.a.name} and {part.b.name}", networks)
-    if not networks.seeds:
+    if len(networks.methods) < 2 or not networks.seeds:
         return row._replace(why=_nothing(row))
     a, b = (results.table(measure, *networks[:2]) for measure in (part.a, part.b))
     if isinstance(part, TauPart):
@@ -55,7 +55,7 @@ def _decide_predictor(part: PredictorPart, results: Results, rules: Rules) -> Pa
     networks = choose_networks(results, (part.b, part.than), part.over, rules)
     named = f"Kendall's tau with {part.b.name}"
     row = _row(part, f"{named}: best predictor - {part.than.name}", networks)
-    if not networks.seeds:
+    if len(networks.methods) < 2 or not networks.seeds:
         return row._replace(why=_nothing(row))
     complete, missing = _complete(part.predictors, networks, results)
     row = row._replace(missing=[*row.missing, *list_missing(missing)])
@@ -84,16 +84,15 @@ def _decided(
     """The part with its interval and what follows from it."""
     if math.isnan(rank.value):
         return row._replace(why="one of the numbers is the same for all")
-    if len(row.methods) > 1:
-        estimate = percentile_estimate(rank, margin=part.margin.value, level=rules.level)
-        row = row._replace(value=estimate.value, low=estimate.low, high=estimate.high)
+    estimate = percentile_estimate(rank, margin=part.margin.value, level=rules.level)
+    row = row._replace(value=estimate.value, low=estimate.low, high=estimate.high)
     for there, fewest, what in (
         (len(row.methods), rules.fewest_methods, "method"),
         (len(row.seeds), rules.fewest_seeds, "seed"),
     ):
         if there < fewest:
-            lacking = f"; {row.missing[0]} is missing" if row.missing else ""
-            return row._replace(why=f"{count(there, what)}, {fewest} are needed{lacking}")
+            why = f"{count(there, what)}, {fewest} are needed{lacking(row.missing)}"
+            return row._replace(why=why)
     verdict, said = answer(estimate, part.margin), beside(estimate, part.margin, "")
     left = [method for method in part.over.methods if method not in row.methods]
     if left:
@@ -131,7 +130,7 @@ def _row(
 
 
 def _nothing(row: PartVerdict) -> str:
-    return f"no seed has every result for several methods; {row.missing[0]} is missing"
+    return f"no two methods have every result for a common seed{lacking(row.missing)}"
 
 
 def _complete(
@@ -140,14 +139,14 @@ def _complete(
     """The measures that all networks have, and what the others lack."""
     complete, missing = [], []
     for measure in measures:
-        lacking = [
+        left = [
             each
             for method in networks.methods
             for seed in networks.seeds
             for each in results.missing(measure, method, seed)
         ]
-        missing += lacking
-        if not lacking:
+        missing += left
+        if not left:
             complete.append(measure)
     return complete, missing
 
@@ -157,6 +156,7 @@ def _taus(
 ) -> dict[str, Any]:
     """The tau of every predictor, best first, and of what they are compared with."""
     all_ranks = {**ranks, part.than.name: than}
+    all_ranks = {name: rank for name, rank in all_ranks.items() if not math.isnan(rank.value)}
     told = {}
     for name in sorted(all_ranks, key=lambda name: -all_ranks[name].value):
         estimate = percentile_estimate(all_ranks[name], margin=0.0, level=level)

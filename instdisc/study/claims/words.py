@@ -79,6 +79,18 @@ def list_missing(missing: Sequence[Missing]) -> list[str]:
     return texts
 
 
+def lacking(missing: Sequence[str]) -> str:
+    """What is missing, by its first.
+
+    Example:
+        >>> lacking(["SSIM for moco", "SSIM for supcon"])
+        '; missing: SSIM for moco and 1 more'
+    """
+    if not missing:
+        return ""
+    return f"; missing: {missing[0]}" + f" and {len(missing) - 1} more" * (len(missing) > 1)
+
+
 def count(number: int, what: str) -> str:
     """``"3 seeds"``."""
     return f"{number:,} {what}" + "s" * (number != 1)
