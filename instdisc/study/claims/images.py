@@ -21,7 +21,7 @@ from .measures import Z95, Leaf, Results, has_settings
 
 _PAIRED = "paired bootstrap over images"
 _SINGLE = "intervals of the records, not paired"
-_NONE = "no interval over images"
+_NONE = "nothing for some results"
 
 
 class ImageError(NamedTuple):

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from instdisc import Backbone, Scenes, run_suite
 from instdisc.predictions import save_predictions
 from instdisc.report import compare
 from instdisc.study.claims import decide, paired_differences, pairs_of, read_rules
@@ -104,6 +105,52 @@ def test_settings_tell_results_apart(network, rules_of, tmp_path):
     assert math.isclose(kept.value, each.mean(), abs_tol=1e-9)
     assert math.isclose(kept.ci / 1.96, each.std() / math.sqrt(200), rel_tol=0.05)
     assert (gain.method, gain.settings["reset_stages"]) == ("contrastive - random", 0)
+
+
+def test_inversions_are_paired_over_their_images(record, rules_of, tmp_path):
+    """The images differ far more than the networks do."""
+    rng = np.random.default_rng(0)
+    hard = rng.random(16)
+    records, values = [], {}
+    for method, better in (("moco", 0.05), ("ce", 0.0)):
+        values[method] = 0.5 * hard + better + 0.01 * rng.normal(size=16)
+        columns = {
+            "stages": np.array([2, 4]),
+            "image": list(NAMES[:16]),
+            "distance_names": ["PSNR", "SSIM"],
+            "distances": np.stack([np.zeros((2, 16)), [np.ones(16), values[method]]]),
+        }
+        save_predictions(tmp_path / f"predictions/{method}.npz", columns)
+        mean, half = values[method].mean(), 1.96 * values[method].std() / 4
+        more = {"job": method, "unit": "", "low": mean - half, "high": mean + half}
+        records.append(record(method, 0, mean, "stage4_inversion", "pets", "SSIM", **more))
+    inversion = {"sets": ["source"], "tasks": ["stage4_inversion"], "metric": "SSIM"}
+    part = DIFFERENCE | {"measure": "inversion"}
+    rules = rules_of([part], measures={"inversion": inversion})
+    (row,) = paired_differences(records, tmp_path, pairs_of(rules, source="pets"))
+    each = values["moco"] - values["ce"]
+    assert math.isclose(row.value, each.mean())
+    assert math.isclose(row.ci / 1.96, each.std() / 4, rel_tol=0.1)
+    errors = [
+        decide(records, differences, rules, source="pets")[0].parts[0].image_error
+        for differences in ([row], [])
+    ]
+    assert errors[0] < errors[1] / 5
+
+
+def test_predictions_of_a_suite(rules_of, tmp_path):
+    """What `run_suite` keeps gives the differences of its records."""
+    scenes = Scenes(24, image_size=32, num_categories=2)
+    backbones = {name: Backbone("test_resnet") for name in ("moco", "ce")}
+    records = run_suite(
+        backbones, {"scenes": (scenes, Scenes(20, seed=1, image_size=32, num_categories=2))},
+        tasks=["knn"], results=tmp_path / "results.jsonl",
+    )  # fmt: skip
+    knn = {"sets": ["source"], "tasks": ["knn"], "metric": "top-1"}
+    rules = rules_of([DIFFERENCE | {"measure": "knn"}], measures={"knn": knn})
+    (row,) = paired_differences(records, tmp_path, pairs_of(rules, source="scenes"))
+    moco, ce = (next(r.value for r in records if r.method == m) for m in ("moco", "ce"))
+    assert (row.value, row.n) == (moco - ce, 20)
 
 
 def test_what_cannot_be_paired_is_counted_and_left_out(network, rules_of, tmp_path, caplog):
