@@ -144,7 +144,7 @@ def test_predictions_of_a_suite(rules_of, tmp_path):
     backbones = {name: Backbone("test_resnet") for name in ("moco", "ce")}
     records = run_suite(
         backbones, {"scenes": (scenes, Scenes(20, seed=1, image_size=32, num_categories=2))},
-        tasks=["knn"], results=tmp_path / "results.jsonl",
+        tasks=["knn"], image_size=32, results=tmp_path / "results.jsonl", progress=False,
     )  # fmt: skip
     knn = {"sets": ["source"], "tasks": ["knn"], "metric": "top-1"}
     rules = rules_of([DIFFERENCE | {"measure": "knn"}], measures={"knn": knn})
