@@ -27,6 +27,7 @@ setup(
         "instdisc.data.catalog": ["*.txt"],
         "instdisc.report": ["published.json", "*.md.jinja"],
         "instdisc.report.page": ["*.html", "*.css", "*.js"],
+        "instdisc.study": ["*.yaml", "presets/*.yaml"],
     },
     entry_points={"console_scripts": ["instdisc = instdisc.cli:main"]},
     python_requires=">=3.10",

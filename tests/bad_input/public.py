@@ -25,6 +25,7 @@ PACKAGES = [
     "instdisc.analysis",
     "instdisc.metrics",
     "instdisc.report",
+    "instdisc.study.claims",
     "instdisc.records",
     "instdisc.types",
     "instdisc.checkpoint",

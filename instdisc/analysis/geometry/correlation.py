@@ -81,10 +81,43 @@ def correlate(x: Tensor, y: Tensor, *, num_resamples: int = 1000, seed: int = 0)
     step = max(1, min(_PAIRS, _ROWS // num_resamples))
     for start in range(0, len(x), step):
         a, b = x[start : start + step], y[start : start + step]
-        tau, r = _weighted(a, b, once)
-        taus, rs = _weighted(a, b, times)
+        tau, r = weighted_correlations(a, b, once)
+        taus, rs = weighted_correlations(a, b, times)
         parts.append(Correlations(tau[0], _ends(taus), r[0], _ends(rs), taus.isnan().sum(0)))
     return Correlations(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+
+
+def weighted_correlations(x: Tensor, y: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
+    """Tau-b and r where each checkpoint counts as often as it was drawn.
+
+    Args:
+        x: ``(P, M)`` float64.
+        y: ``(P, M)`` float64.
+        times: ``(R, M)`` float64; a checkpoint that counts twice is tied with itself.
+
+    Returns:
+        ``(R, P)`` of each; NaN where a number is the same for all that count.
+
+    Example:
+        >>> x, y = torch.tensor([[1.0, 2, 3]]).double(), torch.tensor([[1.0, 3, 2]]).double()
+        >>> tau, r = weighted_correlations(x, y, torch.ones(1, 3).double())
+        >>> round(float(tau), 4), round(float(r), 4)
+        (0.3333, 0.5)
+    """
+    order_x = (x[:, :, None] - x[:, None, :]).sign().flatten(1).T  # (M M, P)
+    order_y = (y[:, :, None] - y[:, None, :]).sign().flatten(1).T
+    pairs = (times[:, :, None] * times[:, None, :]).flatten(1)  # (R, M M)
+    untied_x, untied_y = pairs @ order_x.abs(), pairs @ order_y.abs()
+    defined = (untied_x > 0) & (untied_y > 0)
+    tau = pairs @ (order_x * order_y) / (untied_x * untied_y).sqrt()
+    # Shift and scale by the whole: then rounding does not depend on the unit.
+    a, b = _standard(x).T, _standard(y).T  # (M, P)
+    shares = times / times.sum(1, keepdim=True)
+    mean_a, mean_b = shares @ a, shares @ b
+    var_a, var_b = shares @ a**2 - mean_a**2, shares @ b**2 - mean_b**2
+    r = (shares @ (a * b) - mean_a * mean_b) / (var_a * var_b).sqrt()
+    nan = torch.full_like(tau, torch.nan)
+    return torch.where(defined, tau, nan), torch.where(defined, r.clamp(-1, 1), nan)
 
 
 def chance_of_tau(tau: float, count: int) -> float:
@@ -109,24 +142,6 @@ def chance_of_tau(tau: float, count: int) -> float:
         orders = np.convolve(orders, np.ones(size))
     taus = 1 - 2 * np.arange(len(orders)) / max(1, len(orders) - 1)
     return float(orders[np.abs(taus) >= abs(tau) - 1e-9].sum() / orders.sum())
-
-
-def _weighted(x: Tensor, y: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
-    """``(R, P)`` tau-b and r where each checkpoint counts as often as `times` ``(R, M)`` says."""
-    order_x = (x[:, :, None] - x[:, None, :]).sign().flatten(1).T  # (M M, P)
-    order_y = (y[:, :, None] - y[:, None, :]).sign().flatten(1).T
-    pairs = (times[:, :, None] * times[:, None, :]).flatten(1)  # (R, M M)
-    untied_x, untied_y = pairs @ order_x.abs(), pairs @ order_y.abs()
-    defined = (untied_x > 0) & (untied_y > 0)
-    tau = pairs @ (order_x * order_y) / (untied_x * untied_y).sqrt()
-    # Shift and scale by the whole: then rounding does not depend on the unit.
-    a, b = _standard(x).T, _standard(y).T  # (M, P)
-    shares = times / times.sum(1, keepdim=True)
-    mean_a, mean_b = shares @ a, shares @ b
-    var_a, var_b = shares @ a**2 - mean_a**2, shares @ b**2 - mean_b**2
-    r = (shares @ (a * b) - mean_a * mean_b) / (var_a * var_b).sqrt()
-    nan = torch.full_like(tau, torch.nan)
-    return torch.where(defined, tau, nan), torch.where(defined, r.clamp(-1, 1), nan)
 
 
 def _standard(values: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ Legend: N images, R resamples, C classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -73,6 +74,36 @@ def paired_difference(a: Sample, b: Sample, values: Drawn | None = None) -> Pair
         return Paired(0.0, 0.0, 1.0, num_resamples(len(a.names)))
     values = {} if values is None else values
     drawn, p = _drawn(a, b, values)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Paired(float(low), float(high), p, len(drawn))
+
+
+def paired_sum(
+    samples: Sequence[Sample], weights: Sequence[float], values: Drawn | None = None
+) -> Paired:
+    """The percentile interval of a weighted sum of results on the same images, and its p-value.
+
+    The images are drawn anew with replacement, the same for all. The p-value is that of
+    t = sum / standard error with N - 1 degrees of freedom.
+
+    Args:
+        samples: of the same N images in the same order.
+        weights: of each.
+        values: see `paired_difference`.
+
+    Example:
+        >>> names = np.array(["a", "b", "c", "d"])
+        >>> right = Sample(names, None, np.ones(4), None, 100.0, "images")
+        >>> paired_sum([right, right, right], [1.0, 0.5, -0.5])
+        Paired(low=100.0, high=100.0, p=0.125, resamples=10000)
+    """
+    values = {} if values is None else values
+    drawn: np.ndarray = sum(  # type: ignore[assignment]
+        weight * _resampled(sample, values) for sample, weight in zip(samples, weights, strict=True)
+    )
+    terms = zip(samples, weights, strict=True)
+    observed = sum(weight * float(sample.value()[0]) for sample, weight in terms)
+    p = _t_test(observed, float(drawn.std(ddof=1)), len(samples[0].names))
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Paired(float(low), float(high), p, len(drawn))
 

@@ -9,6 +9,7 @@ Legend: N images or episodes, C classes, P points.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -133,6 +134,8 @@ def _sample(record: Record, arrays: Mapping[str, np.ndarray]) -> Sample | None:
         return _segments(record.metric, arrays)
     if "error" in arrays and arrays["error"].ndim == 2:
         return _points(record.metric, arrays)
+    if {"stages", "distance_names", "distances"} <= set(arrays):
+        return _inversions(record, arrays)
     return None  # detections: an average precision needs the truth, which is not kept
 
 
@@ -177,6 +180,16 @@ def _segments(metric: str, arrays: Mapping[str, np.ndarray]) -> Sample | None:
         right, pixels = hits.sum(1, keepdims=True), truth.sum(1, keepdims=True)
         return Sample(names, truth.sum(1), right, pixels, 100.0, "images")
     return None
+
+
+def _inversions(record: Record, arrays: Mapping[str, np.ndarray]) -> Sample | None:
+    stage = re.fullmatch(r"stage(\d+)_inversion", record.task)
+    names = [str(name) for name in arrays["distance_names"]]
+    if stage is None or record.metric not in names or int(stage[1]) not in arrays["stages"]:
+        return None
+    place = int(np.flatnonzero(arrays["stages"] == int(stage[1]))[0])
+    values = arrays["distances"][names.index(record.metric), place].astype(np.float64)  # (N,)
+    return Sample(arrays["image"], None, values, None, 1.0, "images")
 
 
 def _points(metric: str, arrays: Mapping[str, np.ndarray]) -> Sample | None:
