@@ -8,10 +8,11 @@ from .images import Differences, image_error
 from .linear import Linear, gain_of, linear_of
 from .measures import Missing, Results
 from .rules import DifferencePart, GainPart, KeptSharePart, Margin, Rules
-from .seeds import Estimate, over_seeds
+from .seeds import Estimate, Spread, over_seeds, own_spread, residual_spread
 from .verdict import PartVerdict
 from .words import answer, beside, count, lacking, list_missing, with_interval
 
+_FEWEST_POOLED = 3
 _KINDS = {DifferencePart: "difference", GainPart: "gain", KeptSharePart: "kept_share"}
 
 
@@ -52,7 +53,7 @@ def decide_linear(
     quantity = linear_of(part)
     kept = isinstance(part, KeptSharePart)
     margin = Margin(0.0, "above") if isinstance(part, KeptSharePart) else part.margin
-    measured = measure_linear(quantity, results, differences, margin, rules.level)
+    measured = measure_linear(quantity, results, differences, margin, rules)
     estimate, seeds = measured.estimate, measured.seeds
     unit = results.unit(quantity.measure, quantity.methods[0], seeds[0]) if seeds else ""
     missing = list_missing(measured.missing)
@@ -95,7 +96,7 @@ def decide_linear(
 
 
 def measure_linear(
-    quantity: Linear, results: Results, differences: Differences, margin: Margin, level: float
+    quantity: Linear, results: Results, differences: Differences, margin: Margin, rules: Rules
 ) -> Measured:
     """A quantity over all seeds that have every result of it.
 
@@ -104,7 +105,7 @@ def measure_linear(
         results: the records.
         differences: what was paired over images.
         margin: what it is compared with.
-        level: of what lies outside the interval.
+        rules: for the level, and the methods whose spread over seeds is pooled.
     """
     everyone = results.seeds(quantity.methods)
     of_seed = {seed: _missing(quantity, results, seed) for seed in everyone}
@@ -122,11 +123,36 @@ def measure_linear(
         for seed in seeds
     ]
     images = image_error(quantity, seeds, results, differences)
-    estimate = over_seeds(values, images.error, margin=margin.value, level=level)
+    spread, pooled = _spread(quantity, values, seeds, results, rules)
+    estimate = over_seeds(
+        values, images.error, spread=spread, margin=margin.value, level=rules.level
+    )
     over = f"t over {count(len(seeds), 'seed')}"
+    if pooled:
+        over += f", their spread pooled over {pooled} methods"
     alone = images.error == 0 and not images.complete
     how = f"{over}; seeds alone" if alone else f"{over}; images: {images.how}"
     return Measured(estimate, seeds, values, images.error, how, missing)
+
+
+def _spread(
+    quantity: Linear, values: list[float], seeds: list[int], results: Results, rules: Rules
+) -> tuple[Spread | None, int]:
+    """How Q_s differs from seed to seed, and over how many methods this was pooled; 0: its own."""
+    if len(seeds) < 2:
+        return None, 0
+    measure = quantity.measure
+    pool = [
+        method
+        for method in rules.pool
+        if not any(results.missing(measure, method, seed) for seed in seeds)
+    ]
+    alike = all(term.measure == measure for term in quantity.terms)
+    if not alike or not set(quantity.methods) <= set(pool) or len(pool) < _FEWEST_POOLED:
+        return own_spread(values), 0
+    single = residual_spread(results.table(measure, pool, seeds))
+    weights = sum(term.weight**2 for term in quantity.terms)
+    return Spread(single.variance * weights, single.freedom), len(pool)
 
 
 def _gain(
@@ -137,7 +163,7 @@ def _gain(
     rules: Rules,
 ) -> tuple[dict[str, Any], Estimate]:
     """What a part tells besides, and the gain of which a share is kept."""
-    measured = measure_linear(gain_of(part), results, differences, _least(part), rules.level)
+    measured = measure_linear(gain_of(part), results, differences, _least(part), rules)
     estimate = measured.estimate
     assert estimate is not None  # its results are some of those of the quantity
     of_seed = dict(zip(measured.seeds, measured.per_seed, strict=True))

@@ -43,7 +43,7 @@ def parse_rules(content: Any) -> Rules:
         TypeError: if an entry is of the wrong type.
     """
     keys = ("level", "fewest_seeds", "fewest_methods", "measures", "groups", "claims")
-    content = _entries("rules", content, keys)
+    content = _entries("rules", content, keys, ("pool",))
     names = Names(
         {
             name: _measure(f"measures.{name}", name, entry)
@@ -67,6 +67,7 @@ def parse_rules(content: Any) -> Rules:
         checks.finite("level", content["level"], above=0, below=1),
         checks.whole("fewest_seeds", content["fewest_seeds"], at_least=2),
         checks.whole("fewest_methods", content["fewest_methods"], at_least=3),
+        _side("pool", content["pool"], names).methods if "pool" in content else (),
         names.measures,
         names.groups,
         tuple(claims),

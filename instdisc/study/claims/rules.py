@@ -150,6 +150,7 @@ class Rules(NamedTuple):
         level: of p after Holm's correction; intervals leave it out on both sides together.
         fewest_seeds: quantities of fewer are undecided.
         fewest_methods: likewise, of quantities over methods.
+        pool: methods whose spread from seed to seed is pooled; none: each quantity has its own.
         measures: by name.
         groups: the methods of each.
         claims: in their order.
@@ -158,6 +159,7 @@ class Rules(NamedTuple):
     level: float
     fewest_seeds: int
     fewest_methods: int
+    pool: tuple[str, ...]
     measures: Mapping[str, Measure]
     groups: Mapping[str, tuple[str, ...]]
     claims: tuple[Claim, ...]
