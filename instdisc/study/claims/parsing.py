@@ -67,11 +67,16 @@ def parse_rules(content: Any) -> Rules:
         checks.finite("level", content["level"], above=0, below=1),
         checks.whole("fewest_seeds", content["fewest_seeds"], at_least=2),
         checks.whole("fewest_methods", content["fewest_methods"], at_least=3),
-        _side("pool", content["pool"], names).methods if "pool" in content else (),
+        _pool(content["pool"], names) if "pool" in content else (),
         names.measures,
         names.groups,
         tuple(claims),
     )
+
+
+def _pool(entry: Any, names: Names) -> tuple[str, ...]:
+    """A group, or a list of methods."""
+    return _side("pool", entry, names).methods if isinstance(entry, str) else _texts("pool", entry)
 
 
 def _claim(where: str, entry: Any, names: Names) -> Claim:

@@ -42,7 +42,7 @@ def test_pairs_of_the_package():
     assert len(set(map(str, pairs))) == len(pairs)
     names = {(pair.quantity.name, pair.dataset) for pair in pairs}
     assert ("exemplar - moco", "cifar10_mini") in names
-    assert ("supcon_moco - supcon", "omniglot") in names
+    assert ("supcon_moco - supcon", "omniglot_background") in names
     assert ("(moco - moco_weak) - (cross_entropy - cross_entropy_weak)", "cifar10_mini") in names
     assert ("pretrained: reset - (0.75 finetuned + 0.25 random)", "flowers17") in names
     assert ("pretrained - random", "eurosat") in names
