@@ -72,6 +72,7 @@ def run_cell(
                     cache=out / "features" / cell.name,
                     image_size=preset.image_size,
                     device=device,
+                    keep=suite.keep,
                     thumbnails=False,
                     seed=cell.seed,
                     progress=False,

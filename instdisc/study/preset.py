@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import yaml
 
@@ -72,12 +72,14 @@ class Suite(NamedTuple):
         tasks: names in `instdisc.transfer.TASKS`.
         options: of the tasks.
         metrics: those that are committed; ``None``: all.
+        keep: of `run_suite`.
     """
 
     sets: Sequence[str | Mapping[str, Any]]
     tasks: Sequence[str]
     options: Mapping[str, Mapping[str, Any]] = {}
     metrics: Sequence[str] | None = None
+    keep: Literal["nothing", "memory"] = "nothing"
 
 
 class Round(NamedTuple):
