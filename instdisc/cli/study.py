@@ -9,9 +9,12 @@ sees; then cells run, one pretraining with all its targets each, round after rou
 seed, so that whatever is there when it stops compares the methods evenly. What is there is not run
 again: stop it, go on another day, or run it several times side by side in the same folders.
 
+Then ten claims of two papers are decided by rules that were written before (instdisc/study/
+rules.yaml), and the page is made; --no-page leaves that for later.
+
 Records go to RECORDS/PRESET.jsonl, finished cells to PRESET_cells.jsonl, the trials of learning
 rates to PRESET_rates.jsonl; checkpoints, features and predictions to OUT. --budget is in seconds:
-nothing is begun that would take longer. The exit status is 1 if something has no result.
+it stops between two epochs or two tasks. The exit status is 1 if something has no result.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ import rich
 import torch
 from rich.markup import escape
 
-from instdisc.study import read_preset, run_study
+from instdisc.study import conclude, read_preset, run_study
+from instdisc.study.page import write_study_page
 
 from .parsing import command_parser
 
@@ -43,11 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--device", type=str | None, help="cpu, cuda; default: cuda if there is a GPU for it"
     )
+    parser.add_argument(
+        "--page", type=Path, default=Path("docs/study.md"), help="its figures lie beside it"
+    )
+    parser.add_argument("--no-page", action="store_true", help="records alone")
     options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="pytorch_lightning")  # hints on workers, devices
+    preset = read_preset(options.preset)
     missing = run_study(
-        read_preset(options.preset),
+        preset,
         data_root=options.data_root,
         out=options.out,
         records=options.records,
@@ -56,6 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         device=options.device or ("cuda" if torch.cuda.is_available() else "cpu"),
         tell=lambda line: rich.print(escape(line)),
     )
+    if not options.no_page:
+        for verdict in conclude(preset, out=options.out, records=options.records):
+            rich.print(escape(f"{verdict.claim}: {verdict.verdict}. {verdict.why}"))
+        page = write_study_page(options.records, options.page, preset=options.preset)
+        rich.print(f"page: {escape(str(page))}")
     for what, why in missing:
         rich.print(f"[red]missing[/red]: {escape(what)}: {escape(why)}")
     return int(bool(missing))

@@ -26,6 +26,7 @@ class Store:
     Attributes:
         results: records of all cells.
         differences: records of the paired differences between cells of one seed.
+        verdicts: of the claims.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -39,6 +40,10 @@ class Store:
     def records(self) -> list[Record]:
         """Of all cells."""
         return read_records(self.results) if self.results.exists() else []
+
+    def paired(self) -> list[Record]:
+        """Differences between cells of one seed."""
+        return read_records(self.differences) if self.differences.exists() else []
 
     def trials(self) -> list[dict[str, Any]]:
         """Of learning rates."""

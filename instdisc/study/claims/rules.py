@@ -166,11 +166,15 @@ class Rules(NamedTuple):
 
 
 @checked_call()
-def read_rules(path: str | Path | None = None) -> Rules:
+def read_rules(
+    path: str | Path | None = None, *, measures: Mapping[str, Any] | None = None
+) -> Rules:
     """Reads and checks the rules.
 
     Args:
         path: a YAML file; ``None``: the rules that are part of the package.
+        measures: that take the place of those of their names: another source set has other
+            targets.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -191,4 +195,6 @@ def read_rules(path: str | Path | None = None) -> Rules:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         refuse("path", f"a YAML file ({error})", str(path))
+    if measures and isinstance(content, Mapping) and isinstance(content.get("measures"), Mapping):
+        content = {**content, "measures": {**content["measures"], **measures}}
     return parse_rules(content)
