@@ -180,11 +180,8 @@ def pool(records: Sequence[Record]) -> Pooled:
     Args:
         records: of one method and result, in the order in which they were written.
     """
-    newest: dict[int, Record] = {}
-    for record in records:
-        if record.seed not in newest or record.date >= newest[record.seed].date:
-            newest[record.seed] = record
-    kept = [newest[seed] for seed in sorted(newest)]
+    newest = newest_of_seeds(records)
+    kept = list(newest.values())
     older = [r for r in records if not math.isclose(r.value, newest[r.seed].value)]
     pooled = Pooled(kept, fmean(r.value for r in kept), None, None, "", older)
     if pooled.agree:
@@ -197,6 +194,19 @@ def pool(records: Sequence[Record]) -> Pooled:
         return pooled
     low, high = t_interval(pooled.values)
     return pooled._replace(low=low, high=high, interval=f"t over {pooled.over}")
+
+
+def newest_of_seeds(records: Iterable[Record]) -> dict[int, Record]:
+    """The newest record of each seed, in the order of the seeds.
+
+    Args:
+        records: of one method and result, in the order in which they were written.
+    """
+    newest: dict[int, Record] = {}
+    for record in records:
+        if record.seed not in newest or record.date >= newest[record.seed].date:
+            newest[record.seed] = record
+    return {seed: newest[seed] for seed in sorted(newest)}
 
 
 def _identity(record: Record) -> dict[str, Any]:

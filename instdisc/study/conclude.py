@@ -8,8 +8,16 @@ from pathlib import Path
 from instdisc.records import append_records
 from instdisc.types import Record
 
-from .claims import Pair, Rules, Verdict, decide, paired_differences, pairs_of, read_rules
-from .claims import write_verdicts
+from .claims import (
+    Pair,
+    Rules,
+    Verdict,
+    decide,
+    paired_differences,
+    pairs_of,
+    read_rules,
+    write_verdicts,
+)
 from .preset import Preset
 from .store import Store
 
@@ -29,9 +37,7 @@ def conclude(preset: Preset, *, out: str | Path, records: str | Path) -> list[Ve
     store = Store(Path(records), preset.name)
     rules = read_rules(measures=preset.measures)
     add_differences(store, rules, source=preset.source.name, folder=Path(out) / preset.name)
-    verdicts = decide(
-        store.records(), store.paired(), rules, source=preset.source.name
-    )
+    verdicts = decide(store.records(), store.paired(), rules, source=preset.source.name)
     write_verdicts(verdicts, store.verdicts)
     return verdicts
 

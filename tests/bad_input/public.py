@@ -26,6 +26,7 @@ PACKAGES = [
     "instdisc.metrics",
     "instdisc.report",
     "instdisc.study.claims",
+    "instdisc.study.page",
     "instdisc.records",
     "instdisc.types",
     "instdisc.checkpoint",

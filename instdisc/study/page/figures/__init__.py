@@ -1,0 +1,5 @@
+"""The figures of the page."""
+
+from .draw import FIGURES as FIGURES
+from .draw import draw_figures as draw_figures
+from .drawing import Drawing as Drawing

@@ -1,0 +1,133 @@
+"""What the page of a study is made from: its rules, its preset and the files of its records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from instdisc import checks
+from instdisc.records import read_records
+from instdisc.types import Record
+
+_ROOM = Path(__file__).parents[1]
+
+
+class Study(NamedTuple):
+    """A study with all that is recorded of it.
+
+    Attributes:
+        name: of its preset.
+        rules: measures, groups and claims, as in ``rules.yaml`` but for what the preset changes.
+        preset: what it runs, as in its YAML file.
+        records: of all cells.
+        differences: paired differences between two cells of one seed.
+        cells: what was finished: a pretraining with the targets of a round.
+        rates: trials of learning rates.
+        verdicts: of the claims.
+        notes: what was looked into after a verdict.
+    """
+
+    name: str
+    rules: Mapping[str, Any]
+    preset: Mapping[str, Any]
+    records: list[Record]
+    differences: list[Record]
+    cells: list[dict[str, Any]]
+    rates: list[dict[str, Any]]
+    verdicts: list[dict[str, Any]]
+    notes: list[dict[str, Any]]
+
+    @property
+    def source(self) -> str:
+        """What records call the set of the pretraining."""
+        return str(self.preset["source"]["name"])
+
+    @property
+    def methods(self) -> list[str]:
+        """Those of the preset in its order, and whichever else there are records of."""
+        named = [row["method"] for row in self.cells] + [row.method for row in self.records]
+        return list(dict.fromkeys([*self.preset["methods"], *named]))
+
+    @property
+    def main_methods(self) -> list[str]:
+        """Random weights, and those that saw the full augmentation."""
+        main = self.rules["groups"]["pretrained"]
+        return [name for name in self.methods if name in main or name == "random"]
+
+    @property
+    def transfer(self) -> tuple[str, str]:
+        """Task and metric of transfer."""
+        measure = self.rules["measures"]["transfer"]
+        return str(measure["tasks"][0]), str(measure["metric"])
+
+    def sets(self, measure: str) -> list[str]:
+        """The sets of a measure of the rules, by the names that records have."""
+        return [self.set_name(name) for name in self.rules["measures"][measure]["sets"]]
+
+    def set_name(self, name: str) -> str:
+        """What records call a set of the rules."""
+        return self.source if name == "source" else name
+
+
+def read_study(folder: str | Path, preset: str | Path) -> Study:
+    """Reads what is there; of files that are not there, nothing.
+
+    Args:
+        folder: with ``NAME.jsonl``, ``NAME_cells.jsonl`` and so on.
+        preset: a name, or a YAML file.
+
+    Raises:
+        FileNotFoundError: if there is no such folder or preset.
+        ValueError: if a line of a file cannot be read; names it.
+    """
+    root = checks.input_folder("folder", folder)
+    path = _ROOM / "presets" / f"{preset}.yaml"
+    if not path.is_file():
+        path = checks.input_file("preset", preset)
+    said = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(said, Mapping) or not {"source", "methods"} <= set(said):
+        checks.refuse("preset", "a mapping with `source` and `methods`", str(path))
+    name = path.stem
+    return Study(
+        name=name,
+        rules=_rules(said),
+        preset=said,
+        records=_records(root / f"{name}.jsonl"),
+        differences=_records(root / f"{name}_differences.jsonl"),
+        cells=_lines(root / f"{name}_cells.jsonl", "method"),
+        rates=_lines(root / f"{name}_rates.jsonl", "method"),
+        verdicts=_lines(root / f"{name}_verdicts.jsonl", "claim"),
+        notes=_lines(root / f"{name}_notes.jsonl", "claim"),
+    )
+
+
+def _rules(preset: Mapping[str, Any]) -> dict[str, Any]:
+    """The rules with the measures in which a preset differs: another source has other targets."""
+    rules = yaml.safe_load((_ROOM / "rules.yaml").read_text(encoding="utf-8"))
+    return {**rules, "measures": {**rules["measures"], **preset.get("measures", {})}}
+
+
+def _records(path: Path) -> list[Record]:
+    return read_records(path) if path.exists() else []
+
+
+def _lines(path: Path, key: str) -> list[dict[str, Any]]:
+    """The objects of a file, each of which must have a key."""
+    if not path.exists():
+        return []
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
+        if not isinstance(row, dict) or key not in row:
+            raise ValueError(f"{path}, line {number}: no JSON object with {key!r}: {line[:100]}")
+        rows.append(row)
+    return rows
