@@ -207,11 +207,12 @@ def frozen(
         lambda: by_hand.knn(*tables, **NEIGHBOURS),
         lambda: evaluate_knn(*features, **NEIGHBOURS),
     )
-    yield compare(
-        f"readout, {len(PENALTIES)} penalties",
-        lambda: by_hand.readout(*tables, PENALTIES),
-        partial(first_record, evaluate_readout, *features, penalties=PENALTIES),
-    )
+    for exact in (False, True):
+        yield compare(
+            f"readout, {len(PENALTIES)} penalties" + ", both to 1e-6" * exact,
+            partial(by_hand.readout, *tables, PENALTIES, exact=exact),
+            partial(first_record, evaluate_readout, *features, penalties=PENALTIES),
+        )
     if name == SOURCE:
         return
     every = Features.join(features)
