@@ -92,6 +92,7 @@ def main(arguments: list[str] | None = None) -> list[Line]:
     parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--per-class", type=int, default=500, help="of the source, to learn from")
     parser.add_argument("--episodes", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=0, help="of the pretraining")
     parser.add_argument("--repeats", type=int, default=3, help="turns; the median counts")
     options = parser.parse_args(arguments)
     lines = []
@@ -132,6 +133,7 @@ def pretraining(
     options: argparse.Namespace, folder: Path
 ) -> tuple[float, float, torch.nn.Module, instdisc.Backbone]:
     """Seconds by hand and of ours, and the networks that they gave."""
+    pl.seed_everything(options.seed, verbose=False)
     first = instdisc.Backbone(**BACKBONE, stem="no_pool")
 
     def hand() -> torch.nn.Module:
@@ -154,6 +156,7 @@ def pretraining(
             policy=view_policy("zhao_frcg", options.image_size),
             image_size=options.image_size,
             batch_size=options.batch_size,
+            seed=options.seed,
             keep="memory",
         )
         module = instdisc.MoCoModule(
@@ -249,7 +252,7 @@ def in_turns(
     results: list[Any] = [None for _ in calls]
     for _ in range(options.repeats):
         for place, call in enumerate(calls):
-            pl.seed_everything(0, verbose=False)
+            pl.seed_everything(options.seed, verbose=False)
             begin = time.process_time()
             results[place] = call()
             times[place].append(time.process_time() - begin)
