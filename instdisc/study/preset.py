@@ -39,7 +39,8 @@ class Method(NamedTuple):
     """A way to pretrain.
 
     Attributes:
-        module: a module of `instdisc`; ``""``: none, the weights stay random.
+        module: a module of `instdisc`, or ``my_file.MyMethod``; ``""``: none, the weights stay
+            random.
         policy: one of the preset's policies.
         settings: arguments of the module that differ from the shared ones.
     """

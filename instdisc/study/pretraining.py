@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +16,11 @@ import torch
 from pytorch_lightning.loggers import CSVLogger
 from torch import nn
 
-import instdisc
 from instdisc.callbacks import ObjectiveMonitor
 from instdisc.callbacks.keeper import NewestCheckpoint
 from instdisc.checkpoint import export_backbone
 from instdisc.data import ImageSource, ViewData
+from instdisc.methods import PretrainModule
 from instdisc.models import Backbone
 from instdisc.writing import write_atomically
 
@@ -123,10 +124,12 @@ def make_module(
     backbone: Backbone,
     learning_rate: float | None,
     images: ImageSource,
-) -> instdisc.PretrainModule:
+) -> PretrainModule:
     """The module of a method with the arguments that all share, as far as it takes them."""
     entry = preset.methods[method]
-    kind = getattr(instdisc, entry.module)
+    user = "." in entry.module
+    room, _, name = (entry.module if user else f"instdisc.methods.{entry.module}").rpartition(".")
+    kind = getattr(import_module(room), name)
     takes = inspect.signature(kind).parameters
     offered = {
         **preset.settings,
@@ -135,7 +138,7 @@ def make_module(
         "num_images": len(images),
     }
     shared = {name: value for name, value in offered.items() if name in takes}
-    module: instdisc.PretrainModule = kind(backbone, **{**shared, **entry.settings})
+    module: PretrainModule = kind(backbone, **{**shared, **entry.settings})
     return module
 
 

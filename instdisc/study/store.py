@@ -20,7 +20,7 @@ class Store:
     """The files of one preset in a folder.
 
     Args:
-        folder: is made if need be.
+        folder: is made when something is added.
         name: of the preset.
 
     Attributes:
@@ -30,12 +30,12 @@ class Store:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.results = folder / f"{name}.jsonl"
         self.differences = folder / f"{name}_differences.jsonl"
         self.verdicts = folder / f"{name}_verdicts.jsonl"
         self._trials = folder / f"{name}_rates.jsonl"
         self._cells = folder / f"{name}_cells.jsonl"
+        self._notes = folder / f"{name}_notes.jsonl"
 
     def records(self) -> list[Record]:
         """Of all cells."""
@@ -47,11 +47,19 @@ class Store:
 
     def trials(self) -> list[dict[str, Any]]:
         """Of learning rates."""
-        return _read(self._trials)
+        return _read(self._trials, "method")
 
     def cells(self) -> list[dict[str, Any]]:
         """What was finished."""
-        return _read(self._cells)
+        return _read(self._cells, "method")
+
+    def decided(self) -> list[dict[str, Any]]:
+        """The verdicts, as `claims.write_verdicts` wrote them."""
+        return _read(self.verdicts, "claim")
+
+    def notes(self) -> list[dict[str, Any]]:
+        """What was looked into after a verdict: ``{"claim": ..., "verdict": ..., "note": ...}``."""
+        return _read(self._notes, "claim")
 
     def add_records(self, records: Iterable[Record]) -> None:
         """Adds the records of jobs that are not there yet."""
@@ -93,13 +101,29 @@ def _names_path(value: Any) -> bool:
     return isinstance(value, str) and Path(value).is_absolute()
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
+def _read(path: Path, key: str) -> list[dict[str, Any]]:
+    """The objects of a file, each of which must have a key; none if there is no file.
+
+    Raises:
+        ValueError: if a line is none; names it.
+    """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines if line.strip()]
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
+        if not isinstance(row, dict) or key not in row:
+            raise ValueError(f"{path}, line {number}: no JSON object with {key!r}: {line[:100]}")
+        rows.append(row)
+    return rows
 
 
 def _append(path: Path, entry: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock")), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry) + "\n")

@@ -11,13 +11,15 @@ from .conftest import PRESET
 def arguments(preset, data, folder, *more):
     return [
         *(str(preset), "--data-root", str(data), "--out", str(folder / "out")),
-        *("--records", str(folder / "records"), "--device", "cpu", *more),
+        *("--records", str(folder / "records"), "--device", "cpu"),
+        *("--page", str(folder / "page.md"), *more),
     ]
 
 
 def test_a_piece_at_a_time(preset_file, study_data, tmp_path, capsys):
-    assert main(arguments(preset_file, study_data, tmp_path, "--most", "1")) == 0
+    assert main(arguments(preset_file, study_data, tmp_path, "--most", "1", "--no-page")) == 0
     assert "moco-rate-0.01: " in capsys.readouterr().out
+    assert not (tmp_path / "page.md").exists()
     assert [trial["method"] for trial in Store(tmp_path / "records", "tiny").trials()] == ["moco"]
 
 
@@ -27,4 +29,8 @@ def test_what_is_missing_shows_in_the_exit_status(study_data, tmp_path, capsys):
     path = tmp_path / "tiny.yaml"
     path.write_text(yaml.safe_dump({**PRESET, "methods": random, "rounds": [lost]}))
     assert main(arguments(path, study_data, tmp_path)) == 1
-    assert "missing: knn on no_such_set with random" in capsys.readouterr().out
+    shown = capsys.readouterr().out.replace("\n", " ")
+    assert "missing: knn on no_such_set with random" in shown
+    # What cannot be decided is told, on the page, too.
+    assert "exemplar: undecided" in shown
+    assert "undecided" in (tmp_path / "page.md").read_text()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,8 +9,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from instdisc import checks
-from instdisc.records import read_records
 from instdisc.types import Record
+
+from ..store import Store
 
 _ROOM = Path(__file__).parents[1]
 
@@ -91,17 +91,17 @@ def read_study(folder: str | Path, preset: str | Path) -> Study:
     said = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(said, Mapping) or not {"source", "methods"} <= set(said):
         checks.refuse("preset", "a mapping with `source` and `methods`", str(path))
-    name = path.stem
+    store = Store(root, path.stem)
     return Study(
-        name=name,
+        name=path.stem,
         rules=_rules(said),
         preset=said,
-        records=_records(root / f"{name}.jsonl"),
-        differences=_records(root / f"{name}_differences.jsonl"),
-        cells=_lines(root / f"{name}_cells.jsonl", "method"),
-        rates=_lines(root / f"{name}_rates.jsonl", "method"),
-        verdicts=_lines(root / f"{name}_verdicts.jsonl", "claim"),
-        notes=_lines(root / f"{name}_notes.jsonl", "claim"),
+        records=store.records(),
+        differences=store.paired(),
+        cells=store.cells(),
+        rates=store.trials(),
+        verdicts=store.decided(),
+        notes=store.notes(),
     )
 
 
@@ -109,25 +109,3 @@ def _rules(preset: Mapping[str, Any]) -> dict[str, Any]:
     """The rules with the measures in which a preset differs: another source has other targets."""
     rules = yaml.safe_load((_ROOM / "rules.yaml").read_text(encoding="utf-8"))
     return {**rules, "measures": {**rules["measures"], **preset.get("measures", {})}}
-
-
-def _records(path: Path) -> list[Record]:
-    return read_records(path) if path.exists() else []
-
-
-def _lines(path: Path, key: str) -> list[dict[str, Any]]:
-    """The objects of a file, each of which must have a key."""
-    if not path.exists():
-        return []
-    rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"{path}, line {number}: {error}") from error
-        if not isinstance(row, dict) or key not in row:
-            raise ValueError(f"{path}, line {number}: no JSON object with {key!r}: {line[:100]}")
-        rows.append(row)
-    return rows

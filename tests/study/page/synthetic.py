@@ -10,7 +10,7 @@ import yaml
 from instdisc.records import append_records
 from instdisc.types import Record
 
-TARGETS = ("eurosat", "cropdisease15", "omniglot", "brain_mri4", "flowers17", "tiny_imagenet100")
+TARGETS = ("eurosat", "cropdisease15", "omniglot_background", "brain_mri4", "flowers17", "tiny_imagenet100")
 SOURCE = "cifar10_mini"
 FACTORS = ("position", "size", "aspect", "orientation", "object colour", "background colour")
 # Of each method, how good it is.
@@ -176,7 +176,7 @@ def records(method: str, seed: int, dense: bool = True) -> list[Record]:
         ]
     for name in TARGETS[:5]:
         ways = 4 if name == "brain_mri4" else 5
-        for shots in (1, 5) if name == "omniglot" else (1, 5, 20):
+        for shots in (1, 5) if name == "omniglot_background" else (1, 5, 20):
             metric = f"{ways}-way {shots}-shot logistic"
             rows.append(make("few_shot", name, metric, 50 + shots, 1.0, settings={"shots": shots}))
         rows += [
