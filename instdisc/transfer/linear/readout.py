@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from instdisc.checks import checked_call, positive
+from instdisc.checks import checked_call, positive, whole
 from instdisc.records import Run
 from instdisc.types import About, Record
 
@@ -20,12 +20,13 @@ from .regression import PENALTIES, fit_readout
 
 
 @former_keywords
-@checked_call(filled=["penalties"], penalties=positive)
+@checked_call(filled=["penalties"], penalties=positive, folds=whole)
 def evaluate_readout(
     train: Features,
     test: Features,
     *,
     validation: Features | None = None,
+    folds: int = 1,
     seed: int = 0,
     penalties: Sequence[float] = PENALTIES,
     tol: float = 1e-6,
@@ -39,13 +40,16 @@ def evaluate_readout(
 
     Every penalty is solved on the training features, the one of the best validation top-1 is
     chosen (of equals the strongest), and the regression is solved once more on training and
-    validation features together.
+    validation features together, along the same penalties down to the chosen one.
 
     Args:
         train: labelled features to fit; those of unknown class are left out, here and below.
         test: what is classified.
-        validation: what the choice is made on; ``None`` for a random fifth of `train`.
-        seed: of the random fifth and of the intervals.
+        validation: what the choice is made on; ``None`` for random images of `train`.
+        folds: 1 for a random fifth; more for so many parts, each of which is left out once. A fifth
+            of a few hundred images chooses by chance: of 630 images of 15 classes, 1e-5 or 0.1,
+            and 43 or 49 % on the test set.
+        seed: of the random images and of the intervals.
         penalties: weights of half the squared norm beside the sum of the losses; ``1 / C`` of
             scikit-learn.
         tol: largest value of the gradient of the mean objective at which a solution ends.
@@ -59,12 +63,13 @@ def evaluate_readout(
     Returns:
         The records of `score_records`; their settings hold validation top-1, iterations and final
         gradient of every penalty. The temperature is fitted on the validation images with the
-        chosen penalty's first solution, which has not seen them.
+        chosen penalty's first solutions, which have not seen them.
 
     Raises:
         ValueError: if fewer than two classes are known in `train`, a set has no image of known
             class, a label is outside the classes of `train`, a feature is not finite, or a
-            penalty, `tol` or `max_iter` is not positive.
+            penalty, `tol`, `max_iter` or `folds` is not positive, or `folds` is above 1 beside a
+            validation set.
 
     Source:
         Ericsson et al., "How Well Do Self-Supervised Models Transfer?" (2021): features as they
@@ -90,6 +95,7 @@ def evaluate_readout(
         train,
         num_classes=num_classes,
         validation=validation,
+        folds=folds,
         seed=seed,
         penalties=penalties,
         tol=tol,

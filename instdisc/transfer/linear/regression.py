@@ -6,12 +6,13 @@ Legend: N images, D width, C classes, S classes that were seen.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from instdisc.checks import checked_call, positive
+from instdisc.checks import checked_call, positive, refuse, whole
 from instdisc.metrics import accuracy
 
 from ..features.extract import Features
@@ -32,8 +33,8 @@ class Readout(NamedTuple):
         bias: ``(S,)`` float64.
         seen: ``(S,)`` int64 the classes that were trained on.
         num_classes: C.
-        validation: logits ``(M, C)`` and labels ``(M,)`` of the validation images by the
-            classifier that was not trained on them: what a temperature is fitted on.
+        validation: logits ``(M, C)`` and labels ``(M,)`` of the validation images by classifiers
+            that were not trained on them: what a temperature is fitted on.
         settings: how it was fitted; JSON values.
     """
 
@@ -50,12 +51,13 @@ class Readout(NamedTuple):
         return spread_logits(logits, self.seen, self.num_classes)
 
 
-@checked_call(filled=["penalties"], penalties=positive)
+@checked_call(filled=["penalties"], penalties=positive, folds=whole)
 def fit_readout(
     train: Features,
     *,
     num_classes: int | None = None,
     validation: Features | None = None,
+    folds: int = 1,
     seed: int = 0,
     penalties: Sequence[float] = PENALTIES,
     tol: float = 1e-6,
@@ -68,8 +70,9 @@ def fit_readout(
     Args:
         train: labelled features; those of unknown class are left out.
         num_classes: C; ``None`` for those seen.
-        validation: what the penalty is chosen on; ``None`` for a random fifth of `train`.
-        seed: of the random fifth.
+        validation: what the penalty is chosen on; ``None`` for random images of `train`.
+        folds: how many times; see `evaluate_readout`.
+        seed: of the random images.
         penalties: strengths of regularisation to choose from; see `evaluate_readout`.
         tol: where a solution ends.
         max_iter: iterations for each penalty.
@@ -94,9 +97,12 @@ def fit_readout(
         num_classes = count_classes(train.labels, (), "train")
     train = labelled_features(train, num_classes, "train")
     if validation is None:
-        train, validation = _split(train, seed)
+        splits, both = _splits(train, folds, seed), train
+    elif folds > 1:
+        refuse("folds", "1 where `validation` is given", folds)
     else:
         validation = labelled_features(validation, num_classes, "validation")
+        splits, both = [(train, validation)], Features.join([train, validation])
 
     def fit(images: Features, chosen: Sequence[float]) -> tuple[SoftmaxPath, Tensor]:
         seen, labels = images.labels.unique(return_inverse=True)
@@ -112,36 +118,58 @@ def fit_readout(
         return path, seen
 
     penalties = sorted(penalties, reverse=True)
-    path, seen = fit(train, penalties)
-    asked = validation.features.to(device).double()
-    scores = []
-    for weight, bias in zip(path.weight, path.bias, strict=True):
-        guesses = seen[(asked @ weight.T + bias).argmax(1).cpu()]
-        scores.append(100 * float(accuracy(guesses, validation.labels)))
+    tried = [_Tried(*fit(kept, penalties), left, device) for kept, left in splits]
+    labels = torch.cat([split.validation.labels for split in tried])
+    scores = [
+        100 * float(accuracy(torch.cat([split.guesses(row) for split in tried]), labels))
+        for row in range(len(penalties))
+    ]
     best = scores.index(max(scores))  # of equals the strongest
-    unseen = asked @ path.weight[best].T + path.bias[best]
-    both = Features.join([train, validation])
-    final, all_seen = fit(both, [penalties[best]])
-    table = zip(penalties, scores, path.iterations, path.gradients, strict=True)
+    # One after another from the strongest on, as they were tried: each starts from the one before,
+    # and a weak penalty alone, from zero, would end elsewhere within `tol`.
+    final, all_seen = fit(both, penalties[best:][:1] if together else penalties[: best + 1])
+    unseen = [spread_logits(split.logits(best), split.seen, num_classes) for split in tried]
+    iterations = torch.stack([split.path.iterations for split in tried]).sum(0)
+    gradients = torch.stack([split.path.gradients for split in tried]).amax(0)
+    table = zip(penalties, scores, iterations, gradients, strict=True)
     return Readout(
-        final.weight[0],
-        final.bias[0],
+        final.weight[-1],
+        final.bias[-1],
         all_seen,
         num_classes,
-        (spread_logits(unseen, seen, num_classes), validation.labels),
+        (torch.cat(unseen), labels),
         {
             "penalty": penalties[best],
-            "gradient": float(final.gradients[0]),
+            "gradient": float(final.gradients[-1]),
             "tol": tol,
             "max_iter": max_iter,
+            "folds": folds,
             "penalties": [
                 {"penalty": p, "validation": s, "iterations": int(i), "gradient": float(g)}
                 for p, s, i, g in table
             ],
             "train": len(both.labels),
-            "validation": len(validation.labels),
+            "validation": len(labels),
         },
     )
+
+
+class _Tried(NamedTuple):
+    """Every penalty on a part of the images, to be judged on another."""
+
+    path: SoftmaxPath
+    seen: Tensor
+    validation: Features
+    device: str | torch.device
+
+    def logits(self, row: int) -> Tensor:
+        """``(M, S)`` of the validation images by a penalty."""
+        asked = self.validation.features.to(self.device).double()
+        return asked @ self.path.weight[row].T + self.path.bias[row]
+
+    def guesses(self, row: int) -> Tensor:
+        """``(M,)`` classes."""
+        return self.seen[self.logits(row).argmax(1).cpu()]
 
 
 def spread_logits(logits: Tensor, seen: Tensor, num_classes: int) -> Tensor:
@@ -152,11 +180,22 @@ def spread_logits(logits: Tensor, seen: Tensor, num_classes: int) -> Tensor:
     return spread
 
 
-def _split(images: Features, seed: int) -> tuple[Features, Features]:
-    """Four fifths and one fifth, at random."""
+def _splits(images: Features, folds: int, seed: int) -> list[tuple[Features, Features]]:
+    """A random fifth beside the others, or each of several parts of equal size beside the others.
+
+    In the order of a random permutation the last fifth, or the parts from the last on.
+    """
     count = len(images.labels)
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    cut = count - max(1, round(_VALIDATED_ON * count))
-    kept, left = order[:cut], order[cut:]
-    count_classes(images.labels[kept], (), "train")
-    return images.rows(kept), images.rows(left)
+    if folds == 1:
+        ends = [count - max(1, round(_VALIDATED_ON * count)), count]
+    else:
+        if folds > count:
+            refuse("folds", f"at most the {count} images", folds)
+        ends = [round(part * count / folds) for part in range(folds + 1)]
+    splits = []
+    for begin, end in reversed(list(pairwise(ends))):
+        kept = torch.cat([order[:begin], order[end:]])
+        count_classes(images.labels[kept], (), "train")
+        splits.append((images.rows(kept), images.rows(order[begin:end])))
+    return splits

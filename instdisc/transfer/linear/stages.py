@@ -35,6 +35,7 @@ def evaluate_stages(
     penalties: Sequence[float] = PENALTIES,
     tol: float = 1e-6,
     max_iter: int = 1000,
+    folds: int = 1,
     image_size: ImageSize | None = None,
     batch_size: int = 256,
     num_workers: int = 0,
@@ -53,6 +54,7 @@ def evaluate_stages(
         penalties: of the readouts, see `evaluate_readout`; likewise the two below.
         tol: where a solution ends.
         max_iter: iterations for each penalty.
+        folds: see `evaluate_readout`.
         image_size: see `extract_features`.
         batch_size: images at once.
         num_workers: processes that read.
@@ -67,7 +69,7 @@ def evaluate_stages(
     Raises:
         ValueError: if a probe has no such name, a label is outside the classes, `train` shows
             fewer than two classes, `test` no image of known class, a feature is not finite, or a
-            penalty, `tol` or `max_iter` is not positive.
+            penalty, `tol`, `max_iter` or `folds` is not positive.
         RuntimeError: if the backbone changed.
 
     Source:
@@ -117,6 +119,7 @@ def evaluate_stages(
                 penalties=penalties,
                 tol=tol,
                 max_iter=max_iter,
+                folds=folds,
                 device=device,
                 predictions=kept,
             )

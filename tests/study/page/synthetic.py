@@ -10,7 +10,14 @@ import yaml
 from instdisc.records import append_records
 from instdisc.types import Record
 
-TARGETS = ("eurosat", "cropdisease15", "omniglot_background", "brain_mri4", "flowers17", "tiny_imagenet100")
+TARGETS = (
+    "eurosat",
+    "cropdisease15",
+    "omniglot_background",
+    "brain_mri4",
+    "flowers17",
+    "tiny_imagenet100",
+)
 SOURCE = "cifar10_mini"
 FACTORS = ("position", "size", "aspect", "orientation", "object colour", "background colour")
 # Of each method, how good it is.

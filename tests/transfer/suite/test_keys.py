@@ -12,10 +12,10 @@ from instdisc.types import About, InputSpec
 KEYS = {
     "knn": ["0721124feab25ff0"],
     "linear": ["45223d7fac96972f"],
-    "readout": ["badac1fcd03ea5f7"],
+    "readout": ["8394e6c8bc752c56"],
     "linear_grid": ["277a7bc24dff8636"],
     "moco_linear": ["f30a64d80feea4d2"],
-    "stages": ["24e252a352c34f55"],
+    "stages": ["4a84e3165e8c225b"],
     "few_shot": ["5e0c7ada06603c3a", "4410b0163893aca2", "88832fceab39720b"],
     "few_shot_finetune": ["64b0864d551dc5aa"],
     "finetune": ["8426e9bba403237e"],
