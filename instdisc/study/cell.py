@@ -66,7 +66,7 @@ def run_cell(
                     {cell.method: run.path},
                     sets,
                     tasks=[task],
-                    options=_options_of(task, suite),
+                    options=options_of(task, suite),
                     data_root=data_root,
                     results=out / "results.jsonl",
                     cache=out / "features" / cell.name,
@@ -98,7 +98,7 @@ def run_cell(
     return missing
 
 
-def _options_of(task: str, suite: Suite) -> dict[str, dict[str, Any]]:
+def options_of(task: str, suite: Suite) -> dict[str, dict[str, Any]]:
     """Of the task, and of that whose predictions it takes."""
     names = {task, TASKS[task].after}
     return {name: dict(chosen) for name, chosen in suite.options.items() if name in names}

@@ -8,10 +8,11 @@ import yaml
 import instdisc
 from instdisc.data import view_policy
 from instdisc.study import read_preset
+from instdisc.study.cell import options_of
 from instdisc.study.preset import FOLDER
 from instdisc.study.rates import chosen_rate
 from instdisc.study.work import cells_left
-from instdisc.transfer import TASKS
+from instdisc.transfer.suite.checking import check_options
 
 from .conftest import PRESET
 
@@ -34,10 +35,7 @@ def test_presets_name_what_there_is(name):
     for entry in preset.rounds:
         for suite in entry.suites:
             for task in suite.tasks:
-                assert set(suite.options.get(task, {})) <= {
-                    *TASKS[task].options,
-                    *TASKS[task].suite_options,
-                }
+                check_options([task], options_of(task, suite), image_size=64, precision="32-true")
 
 
 @pytest.mark.parametrize(
