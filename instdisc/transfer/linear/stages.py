@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from instdisc.checks import checked_call, positive
+from instdisc.checks import checked_call, positive, whole
 from instdisc.data import ImageSource
 from instdisc.models import Backbone
 from instdisc.types import About, ImageSize, Record
@@ -24,7 +24,7 @@ PROBES = ("knn", "readout")
 
 
 @former_keywords
-@checked_call(filled=["penalties"], penalties=positive)
+@checked_call(filled=["penalties"], penalties=positive, folds=whole)
 def evaluate_stages(
     backbone: Backbone,
     train: ImageSource,

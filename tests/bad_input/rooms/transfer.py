@@ -75,6 +75,7 @@ CALLS: list[Call] = [
         validation=optional(OBJECT),
         penalties=sequence(POSITIVE),
         num_classes=optional(whole(1)),
+        folds=whole(1).also(too_many=10**6),
     ),
     *documented(
         HERE,
@@ -118,6 +119,7 @@ CALLS: list[Call] = [
         *("evaluate_moco_linear", "evaluate_stages"),
         probes=sequence(sorts.choice()),
         penalties=sequence(POSITIVE),
+        folds=whole(1),
     ),
     *documented(
         HERE,
