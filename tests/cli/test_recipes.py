@@ -52,12 +52,15 @@ NAMES = {*COMMANDS, "a"}
 OTHERWISE_RUN = "python3 -m venv "
 
 
+ELSEWHERE = ("recipes", "study")  # tests/study runs the latter
+
+
 def commands(text: str) -> list[list[str]]:
     """The commands of instdisc in `text`, as words; lines that end in \\ go on."""
     joined = re.sub(r"\s*\\\n\s*", " ", re.sub(r"^# ?", "", text, flags=re.MULTILINE))
     lines = re.findall(r"^\s*(?:\.venv/bin/)?instdisc (.*)$", joined, re.MULTILINE)
     words = [shlex.split(line, comments=True) for line in lines if line.split()[0] in NAMES]
-    return [command for command in words if command[0] != "recipes"]
+    return [command for command in words if command[0] not in ELSEWHERE]
 
 
 def head(path: Path) -> str:
@@ -426,5 +429,7 @@ def test_commands_are_found():
     assert commands(text) == [["a", "--x", "1"]]
     given = options(["a", "--x", "1", "--x", "2", "--y", "3", "4"])
     assert given == {"--x": ["1", "2"], "--y": ["3", "4"]}
-    named = len(re.findall(r"^(?:\.venv/bin/)?instdisc [a-z]+ (?!implements)[-pr]", README, re.M))
+    named = len(
+        re.findall(r"^(?:\.venv/bin/)?instdisc (?!study)[a-z]+ (?!implements)[-pr]", README, re.M)
+    )
     assert named == len(commands(README)) > 0

@@ -26,7 +26,7 @@ def kill_one():
 
 
 def test_the_error_names_the_worker_and_the_next_epoch_is_whole():
-    loader = make_loader()
+    loader = make_loader(count=256)  # more than a worker makes before it is killed
     batches = iter(loader)
     next(batches)
     pid = kill_one()
@@ -34,7 +34,7 @@ def test_the_error_names_the_worker_and_the_next_epoch_is_whole():
     with pytest.raises(RuntimeError, match=rf"[Ww]orker.*\b{pid}\b"):
         list(batches)
     indices = torch.cat([batch[2] for batch in loader])
-    assert sorted(indices.tolist()) == list(range(64))
+    assert sorted(indices.tolist()) == list(range(256))
     assert all(worker.pid != pid for worker in multiprocessing.active_children())
 
 
