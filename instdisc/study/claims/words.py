@@ -54,10 +54,11 @@ def beside(estimate: Estimate, margin: Margin, unit: str) -> str:
 def with_interval(estimate: Estimate, unit: str) -> str:
     """``"2.00 points [1.50, 2.50]"``; differences of percentages are points."""
     named = {"%": " points", "": ""}.get(unit, f" {unit}")
+    digits = 2 if unit == "%" else 3  # margins of shares and correlations are small
     ends = ""
     if estimate.low is not None and estimate.high is not None:
-        ends = f" [{estimate.low:.2f}, {estimate.high:.2f}]"
-    return f"{estimate.value:.2f}{named}{ends}"
+        ends = f" [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
+    return f"{estimate.value:.{digits}f}{named}{ends}"
 
 
 def list_missing(missing: Sequence[Missing]) -> list[str]:
