@@ -231,9 +231,9 @@ def frozen(
         )
 
 
-def first_record(function: Callable[..., list[instdisc.Record]], *given: Any, **named: Any) -> Any:
+def first_record(function: Callable[..., list[instdisc.Record]], *inputs: Any, **named: Any) -> Any:
     """The head record of a task."""
-    return function(*given, **named)[0]
+    return function(*inputs, **named)[0]
 
 
 def files_of(images: ImageSource) -> list[Path]:

@@ -30,9 +30,9 @@ class Budget:
         """Whether so many seconds are left."""
         return self._end is None or time.monotonic() + seconds <= self._end
 
-    def check(self, seconds: float = 0.0) -> None:
-        """Raises `BudgetSpent` if fewer seconds are left."""
-        if not self.allows(seconds):
+    def check(self) -> None:
+        """Raises `BudgetSpent` if it is spent."""
+        if not self.allows():
             raise BudgetSpent
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def run_cell(
     weights = load_backbone(run.path).about().weights
     _check_same(store, cell, weights)
     seconds: dict[str, float] = {}
+    resumed: set[str] = set()
     missing: list[Missing] = []
     with all_threads(preset.threads):
         for suite in cell.round.suites:
@@ -62,6 +64,7 @@ def run_cell(
             for task in suite.tasks:
                 budget.check()
                 start = time.perf_counter()
+                began = datetime.now(timezone.utc).replace(microsecond=0)
                 result = run_suite(
                     {cell.method: run.path},
                     sets,
@@ -79,6 +82,8 @@ def run_cell(
                 )
                 took = time.perf_counter() - start
                 seconds[task] = round(seconds.get(task, 0.0) + took, 1)
+                if any(datetime.fromisoformat(row.date) < began for row in result):
+                    resumed.add(task)  # some of it was there already
                 missing += result.missing
                 kept = (committed(row, cell=cell.name, metrics=suite.metrics) for row in result)
                 store.add_records([row for row in kept if row is not None])
@@ -92,7 +97,8 @@ def run_cell(
             "steps": run.steps,
             "loss": run.loss,
             "pretraining_seconds": round(run.seconds, 1),
-            "seconds": seconds,
+            "seconds": {task: took for task, took in seconds.items() if task not in resumed},
+            "resumed": sorted(resumed),
         }
         store.add_cell({**made, **stamp(preset.name)})
     return missing

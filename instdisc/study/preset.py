@@ -154,9 +154,7 @@ def read_preset(name: str | Path) -> Preset:
         >>> read_preset("cpu").source.name
         'cifar10_mini'
     """
-    path = FOLDER / f"{name}.yaml"
-    if not path.is_file():
-        path = checks.input_file("name", name)
+    path = preset_file(name)
     said = yaml.safe_load(path.read_text(encoding="utf-8"))
     preset = _fields(Preset, {"name": path.stem, **_mapping(path.name, said)}, path.name)
     preset = preset._replace(
@@ -174,6 +172,16 @@ def read_preset(name: str | Path) -> Preset:
         for method in entry.methods or ():
             checks.choice(f"rounds.{entry.name}.methods", method, list(preset.methods))
     return preset
+
+
+def preset_file(name: str | Path) -> Path:
+    """The file of a preset: of the package, or a YAML file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+    """
+    path = FOLDER / f"{name}.yaml"
+    return path if path.is_file() else checks.input_file("preset", name)
 
 
 def _round(said: Any, place: int) -> Round:

@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from instdisc.records import append_job, read_records
 from instdisc.types import Record
+from instdisc.writing import write_atomically
 
 _LONGEST = 200  # characters of a setting that is committed
 
@@ -66,6 +67,12 @@ class Store:
         for job, rows in groupby(sorted(records, key=lambda row: row.job), lambda row: row.job):
             append_job(list(rows), self.results, job)
 
+    def put_differences(self, records: Iterable[Record]) -> None:
+        """Adds differences; each takes the place of an earlier one of the same networks."""
+        kept = {_difference(record): record for record in [*self.paired(), *records]}
+        text = "".join(record.to_json() + "\n" for record in kept.values())
+        write_atomically(self.differences, lambda file: file.write_text(text, encoding="utf-8"))
+
     def add_trial(self, trial: Mapping[str, Any]) -> None:
         """Adds a trial of a learning rate."""
         _append(self._trials, trial)
@@ -91,6 +98,13 @@ def committed(record: Record, *, cell: str, metrics: Sequence[str] | None) -> Re
         if len(json.dumps(value)) <= _LONGEST and not _names_path(value)
     }
     return record._replace(checkpoint=f"{cell}.safetensors", settings=settings)
+
+
+def _difference(record: Record) -> tuple[str, ...]:
+    """What tells a difference from all others."""
+    settings = {name: value for name, value in record.settings.items() if name != "p"}
+    place = (record.method, str(record.seed), record.dataset, record.task, record.metric)
+    return (*place, json.dumps(settings, sort_keys=True))
 
 
 def _names_path(value: Any) -> bool:

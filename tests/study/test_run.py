@@ -1,6 +1,8 @@
 """A study, from its preset to its records."""
 
 import json
+import shutil
+import time
 
 import pytest
 
@@ -8,6 +10,7 @@ from instdisc.records import read_records
 from instdisc.study import read_preset, run_study
 from instdisc.study.budget import BudgetSpent
 from instdisc.study.store import Store
+from instdisc.types import Record
 
 
 def run(preset, data, folder, **options):
@@ -35,20 +38,20 @@ def numbers(folder):
 
 
 @pytest.fixture(scope="module")
-def whole(study_data, tmp_path_factory):
+def finished(study_data, tmp_path_factory):
     import yaml
 
     from .conftest import PRESET
 
-    folder = tmp_path_factory.mktemp("whole")
+    folder = tmp_path_factory.mktemp("finished")
     path = folder / "tiny.yaml"
     path.write_text(yaml.safe_dump(PRESET, sort_keys=False))
     lines = run(read_preset(path), study_data, folder)
     return folder, lines
 
 
-def test_all_is_there(whole, study_data):
-    folder, lines = whole
+def test_all_is_there(finished, study_data):
+    folder, lines = finished
     store = Store(folder / "records", "tiny")
     # Rates first, one after another; then seed after seed, and the second round at the end.
     assert [line.split(":")[0] for line in lines] == [
@@ -81,14 +84,14 @@ def test_all_is_there(whole, study_data):
     assert {r.settings["bank"] for r in records if (r.task, r.dataset) == ("knn", "birds")} == {8}
 
 
-def test_nothing_is_run_twice(whole, study_data):
-    folder, _ = whole
+def test_nothing_is_run_twice(finished, study_data):
+    folder, _ = finished
     before = numbers(folder)
     assert run(read_preset(folder / "tiny.yaml"), study_data, folder) == []
     assert numbers(folder) == before
 
 
-def test_in_pieces_it_is_the_same(whole, preset_file, study_data, tmp_path, monkeypatch):
+def test_in_pieces_it_is_the_same(finished, preset_file, study_data, tmp_path):
     preset = read_preset(preset_file)
     run(preset, study_data, tmp_path, most=3)
     # A budget that is spent at once: every call ends behind an epoch or before a task.
@@ -96,11 +99,37 @@ def test_in_pieces_it_is_the_same(whole, preset_file, study_data, tmp_path, monk
     for _ in range(3):
         run(preset, study_data, tmp_path, budget=1e-6, most=1)
     run(preset, study_data, tmp_path)
-    assert numbers(tmp_path) == numbers(whole[0])
+    assert numbers(tmp_path) == numbers(finished[0])
+    for cell in Store(finished[0] / "records", "tiny").cells():
+        assert cell["resumed"] == []
+        assert cell["seconds"]
 
 
-def test_a_checkpoint_that_is_another_is_told(whole, study_data, tmp_path):
-    folder, _ = whole
+def test_tasks_that_were_there_tell_no_seconds(finished, study_data, tmp_path):
+    folder, _ = finished
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "records" / "tiny_cells.jsonl").unlink()
+    time.sleep(1.1)  # dates have whole seconds
+    run(read_preset(folder / "tiny.yaml"), study_data, tmp_path, most=1)
+    (cell,) = Store(tmp_path / "records", "tiny").cells()
+    assert (cell["seconds"], cell["resumed"]) == ({}, ["knn", "linear"])
+
+
+def test_a_difference_takes_the_place_of_an_earlier_one(tmp_path):
+    store = Store(tmp_path, "tiny")
+    settings = {"a": "moco", "b": "random"}
+    old = Record(
+        "knn", "birds", "top-1", 1.0, method="moco - random", settings={**settings, "p": 1}
+    )
+    other = old._replace(seed=1)
+    store.put_differences([old, other])
+    new = old._replace(value=2.0, settings={**settings, "p": 0.5})
+    store.put_differences([new])
+    assert store.paired() == [new, other]
+
+
+def test_a_checkpoint_that_is_another_is_told(finished, study_data, tmp_path):
+    folder, _ = finished
     records = tmp_path / "records"
     records.mkdir()
     for path in (folder / "records").glob("*.jsonl"):
@@ -148,4 +177,4 @@ def test_budget_is_checked():
     from instdisc.study.budget import Budget
 
     with pytest.raises(BudgetSpent):
-        Budget(0.0).check(1.0)
+        Budget(-1.0).check()

@@ -47,7 +47,7 @@ def linear_of(part: DifferencePart | GainPart | KeptSharePart) -> Linear:
 
         difference   a - b, a group being the mean of its methods
         gain         (a[0] - a[1]) - (b[0] - b[1])
-        kept_share   mean(kept) - base - share (mean(whole) - base), which is above 0 where more
+        kept_share   mean(kept) - base - share (mean(full) - base), which is above 0 where more
                      than this share of the gain is kept
 
     Args:
@@ -69,12 +69,12 @@ def linear_of(part: DifferencePart | GainPart | KeptSharePart) -> Linear:
         terms = _merged([*first.terms, *_times(-1, second.terms)])
         return Linear(f"({first.name}) - ({second.name})", first.name, second.name, terms)
     left = 1 - part.share
-    less = f"{part.share:g} {part.whole.name} + {left:g} {part.base}"
+    less = f"{part.share:g} {part.full.name} + {left:g} {part.base}"
     terms = _merged(
         [
             *_mean(part.kept, part.over),
-            *_times(-part.share, _mean(part.whole, part.over)),
-            Term(-left, part.base, part.whole),
+            *_times(-part.share, _mean(part.full, part.over)),
+            Term(-left, part.base, part.full),
         ]
     )
     name = f"{part.over.name}: {part.kept.name} - ({less})"
@@ -82,8 +82,8 @@ def linear_of(part: DifferencePart | GainPart | KeptSharePart) -> Linear:
 
 
 def gain_of(part: KeptSharePart) -> Linear:
-    """The gain of which a share is to be kept: ``mean(whole) - base``."""
-    return _difference(part.whole, part.over, Side(part.base, (part.base,)))
+    """The gain of which a share is to be kept: ``mean(full) - base``."""
+    return _difference(part.full, part.over, Side(part.base, (part.base,)))
 
 
 def _difference(measure: Measure, a: Side, b: Side) -> Linear:

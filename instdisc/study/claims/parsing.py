@@ -43,7 +43,7 @@ def parse_rules(content: Any) -> Rules:
         TypeError: if an entry is of the wrong type.
     """
     keys = ("level", "fewest_seeds", "fewest_methods", "measures", "groups", "claims")
-    content = _entries("rules", content, keys, ("pool",))
+    content = _entries("rules", content, keys, ("pool", "amendments"))
     names = Names(
         {
             name: _measure(f"measures.{name}", name, entry)
@@ -116,19 +116,19 @@ def _gain(where: str, entry: Any, names: Names) -> GainPart:
 
 
 def _kept_share(where: str, entry: Any, names: Names) -> KeptSharePart:
-    keys = ("kind", "kept", "whole", "over", "base", "share", "least_gain")
+    keys = ("kind", "kept", "full", "over", "base", "share", "least_gain")
     entry = _entries(where, entry, keys)
-    kept, whole = (_linear(where, key, entry, names) for key in ("kept", "whole"))
-    if kept[1:4] != whole[1:4] or (kept.of, kept.sign) != (whole.of, whole.sign):
+    kept, full = (_linear(where, key, entry, names) for key in ("kept", "full"))
+    if kept[1:4] != full[1:4] or (kept.of, kept.sign) != (full.of, full.sign):
         checks.refuse(
             f"{where}.kept",
-            f"measured on the sets, tasks and metric of {whole.name!r}",
+            f"measured on the sets, tasks and metric of {full.name!r}",
             kept.name,
             "The two may differ in `settings` alone.",
         )
     return KeptSharePart(
         kept,
-        whole,
+        full,
         _side(f"{where}.over", entry["over"], names),
         checks.text(f"{where}.base", entry["base"]),
         checks.finite(f"{where}.share", entry["share"], above=0, at_most=1),

@@ -86,10 +86,10 @@ class GainPart(NamedTuple):
 
 
 class KeptSharePart(NamedTuple):
-    """Whether `kept` holds at least `share` of the gain of `whole` over the method `base`."""
+    """Whether `kept` holds at least `share` of the gain of `full` over the method `base`."""
 
     kept: Measure
-    whole: Measure
+    full: Measure
     over: Side
     base: str
     share: float
@@ -190,6 +190,18 @@ def read_rules(
     """
     from .parsing import parse_rules  # needs the types of this file
 
+    return parse_rules(rules_content(path, measures=measures))
+
+
+def rules_content(
+    path: str | Path | None = None, *, measures: Mapping[str, Any] | None = None
+) -> Any:
+    """What a file of rules holds, not yet checked.
+
+    Args:
+        path: see `read_rules`.
+        measures: likewise.
+    """
     path = RULES_FILE if path is None else input_file("path", path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -197,4 +209,4 @@ def read_rules(
         refuse("path", f"a YAML file ({error})", str(path))
     if measures and isinstance(content, Mapping) and isinstance(content.get("measures"), Mapping):
         content = {**content, "measures": {**content["measures"], **measures}}
-    return parse_rules(content)
+    return content

@@ -8,7 +8,7 @@ from typing import Any
 
 from .material import Study
 from .tables import plain_table
-from .words import NOTHING, counted, label, listed, without_paths
+from .words import NOTHING, counted, label, listed
 
 
 def cost_table(study: Study) -> str:
@@ -38,7 +38,12 @@ def cost_note(study: Study) -> str:
     text += f" Together {_hours(cells)} for {counted(len(study.cells), 'cell')}"
     if study.rates:
         text += f", and {_hours(rates)} for {counted(len(study.rates), 'trial')} of learning rates"
-    return f"{text}, by the clock, with whatever else ran on the machine."
+    text += ", by the clock, with whatever else ran on the machine."
+    resumed = sum(bool(row.get("resumed")) for row in study.cells)
+    if resumed:
+        cells_resumed = counted(resumed, "cell")
+        text += f" {cells_resumed} went on from finished tasks, whose seconds are not told."
+    return text
 
 
 def reproduction(study: Study) -> list[str]:
@@ -90,10 +95,10 @@ def _place(study: Study) -> Any:
 
 
 def _uses(texts: Any) -> str:
-    """Different texts in the order in which they appear, without paths of a machine."""
+    """Different texts in the order in which they appear."""
     counts: dict[str, int] = defaultdict(int)
     for text in texts:
-        counts[" ".join(without_paths(text).split())] += 1
+        counts[text] += 1
     there = [f"`{text}`" for text in counts if text]
     return listed(there) if there else "not recorded"
 

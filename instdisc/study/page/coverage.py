@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from ..preset import FOLDER
 from .material import Study
 from .tables import plain_table
 from .values import Column, Values
 from .words import NOTHING, counted, label, listed
-
-_PRESETS = Path(__file__).parents[1] / "presets"
 
 
 def progress(study: Study) -> str:
@@ -98,7 +96,7 @@ def _missing_cells(study: Study) -> list[str]:
         ]
         if told:
             lines.append(f"Not run in round {entry['name']}: {'; '.join(told)}.")
-    others = sorted(path.stem for path in _PRESETS.glob("*.yaml") if path.stem != study.name)
+    others = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != study.name)
     if others:
         lines.append(f"This page is of preset {study.name}; it says nothing of {listed(others)}.")
     return lines

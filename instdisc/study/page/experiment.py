@@ -21,7 +21,7 @@ def question(study: Study) -> str:
         f"Do the findings of {listed(cited)} on what transfers hold in an experiment that anyone "
         "can run again? Networks that differ in nothing but their pretraining are measured on the "
         "same targets, and each finding is a claim whose quantity, margin and test were written "
-        "down before any run was looked at. A verdict holds at the scale of this study: the papers "
+        "down beforehand. A verdict holds at the scale of this study: the papers "
         "train other networks, on other images, for longer."
     )
 

@@ -11,9 +11,9 @@ import yaml
 from instdisc import checks
 from instdisc.types import Record
 
+from ..claims.rules import rules_content
+from ..preset import preset_file
 from ..store import Store
-
-_ROOM = Path(__file__).parents[1]
 
 
 class Study(NamedTuple):
@@ -85,16 +85,14 @@ def read_study(folder: str | Path, preset: str | Path) -> Study:
         ValueError: if a line of a file cannot be read; names it.
     """
     root = checks.input_folder("folder", folder)
-    path = _ROOM / "presets" / f"{preset}.yaml"
-    if not path.is_file():
-        path = checks.input_file("preset", preset)
+    path = preset_file(preset)
     said = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(said, Mapping) or not {"source", "methods"} <= set(said):
         checks.refuse("preset", "a mapping with `source` and `methods`", str(path))
     store = Store(root, path.stem)
     return Study(
         name=path.stem,
-        rules=_rules(said),
+        rules=rules_content(measures=said.get("measures")),
         preset=said,
         records=store.records(),
         differences=store.paired(),
@@ -103,9 +101,3 @@ def read_study(folder: str | Path, preset: str | Path) -> Study:
         verdicts=store.decided(),
         notes=store.notes(),
     )
-
-
-def _rules(preset: Mapping[str, Any]) -> dict[str, Any]:
-    """The rules with the measures in which a preset differs: another source has other targets."""
-    rules = yaml.safe_load((_ROOM / "rules.yaml").read_text(encoding="utf-8"))
-    return {**rules, "measures": {**rules["measures"], **preset.get("measures", {})}}

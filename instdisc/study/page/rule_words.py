@@ -118,7 +118,7 @@ def _correlation(study: Study, part: Mapping[str, Any]) -> str:
 def _kept_share(study: Study, part: Mapping[str, Any]) -> str:
     return (
         f"{measure_words(part['kept'])} keeps at least {part['share']:g} of what "
-        f"{measure_words(part['whole'])} gains over {label(part['base'])}, over "
+        f"{measure_words(part['full'])} gains over {label(part['base'])}, over "
         f"{_over(study, part)} (undecided unless that gain is surely above {part['least_gain']:g})"
     )
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from instdisc import checks
 
 from .material import Study
-from .words import decimals_of, without_paths
+from .words import decimals_of
 
 VERDICTS = ("supported", "contradicted", "undecided")
 NO_VERDICT = "no verdict"
@@ -119,9 +119,9 @@ def read_claims(study: Study) -> list[Claim]:
                 verdict=row["verdict"],
                 p=row.get("p"),
                 p_adjusted=row.get("p_adjusted"),
-                why=without_paths(row.get("why", "")),
+                why=row.get("why", ""),
                 parts=[_part(part) for part in row.get("parts", [])],
-                note=without_paths(notes[-1]) if notes else "",
+                note=notes[-1] if notes else "",
             )
         )
     return claims
@@ -142,6 +142,6 @@ def _part(said: Mapping[str, Any]) -> Part:
         verdict=said["verdict"],
         seeds=seeds if isinstance(seeds, int) else len(seeds),
         per_seed={str(seed): per_seed[seed] for seed in sorted(per_seed, key=str)},
-        why=without_paths(said.get("why") or ""),
+        why=said.get("why") or "",
         details=said.get("details") or {},
     )

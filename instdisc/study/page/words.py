@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from instdisc.report.grid import number
@@ -19,7 +18,6 @@ _LABELS = {
     "supcon_moco": "SupCon+MoCo",
     "simclr": "SimCLR",
 }
-_PATH = re.compile(r"(?<![\w/.:])(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\",;]+[/\\])*([^\s/\\'\",;]*)")
 NOTHING = "–"
 
 
@@ -31,16 +29,6 @@ def label(method: str) -> str:
         ('MoCo', 'one_of_mine')
     """
     return _LABELS.get(method, method)
-
-
-def without_paths(text: str) -> str:
-    """Text in which a path of a machine is its last part.
-
-    Example:
-        >>> without_paths("instdisc study --data-root /home/me/data --out=/scratch/runs/ a/b")
-        'instdisc study --data-root data --out= a/b'
-    """
-    return _PATH.sub(r"\1", text)
 
 
 def listed(words: Iterable[str]) -> str:

@@ -146,7 +146,7 @@ def _rule(study: Study) -> str:
     apart = f" This preset has measures of its own: {listed(changed)}." if changed else ""
     return (
         "Measures, margins and tests stand in `instdisc/study/rules.yaml`, committed before the "
-        f"first run.{apart} "
+        f"first run{_amendments(study)}.{apart} "
         "A claim is supported if the 95 % interval of each of its quantities lies on the claimed "
         f"side of the margin and p after Holm's correction over all claims is below {level:g}; "
         "contradicted if that of one lies on the other side, likewise; and undecided otherwise, "
@@ -154,6 +154,15 @@ def _rule(study: Study) -> str:
         "images and views, so that differences are taken seed by seed; intervals are over seeds "
         "and test images."
     )
+
+
+def _amendments(study: Study) -> str:
+    """What was changed since, and how much had been seen by then."""
+    told = [
+        f"{entry['when']} (`{entry['commit']}`), {entry['change']}"
+        for entry in study.rules.get("amendments", [])
+    ]
+    return f", and amended: {'; '.join(told)}" if told else ""
 
 
 def _put(text: str, path: Path) -> None:

@@ -83,13 +83,13 @@ def test_a_gain_is_resampled_as_it_is(network, rules_of, tmp_path):
 def test_settings_tell_results_apart(network, rules_of, tmp_path):
     """Both numbers of stages of one method are in one quantity."""
     part = {
-        "kind": "kept_share", "kept": "reset", "whole": "finetuned", "over": "contrastive",
+        "kind": "kept_share", "kept": "reset", "full": "finetuned", "over": "contrastive",
         "base": "random", "share": 0.5, "least_gain": 1.0,
     }  # fmt: skip
-    one = {"sets": ["source"], "tasks": ["finetune"], "metric": "top-1"}
+    finetuned = {"sets": ["source"], "tasks": ["finetune"], "metric": "top-1"}
     measures = {
-        "finetuned": {**one, "settings": {"reset_stages": 0}},
-        "reset": {**one, "settings": {"reset_stages": 1}},
+        "finetuned": {**finetuned, "settings": {"reset_stages": 0}},
+        "reset": {**finetuned, "settings": {"reset_stages": 1}},
     }
     rules = rules_of([part], measures=measures, groups={"contrastive": ["moco", "supcon"]})
     places = [("random", 0), ("moco", 0), ("moco", 1), ("supcon", 0), ("supcon", 1)]
@@ -100,8 +100,8 @@ def test_settings_tell_results_apart(network, rules_of, tmp_path):
         records.append(network(method, hits[method, stages], task="finetune", settings=settings))
     kept, gain = paired_differences(records, tmp_path, pairs_of(rules, source="pets"))
     assert kept.method == "contrastive: reset - (0.5 finetuned + 0.5 random)"
-    reset, whole = ((1.0 * hits["moco", n] + hits["supcon", n]) / 2 for n in (1, 0))
-    each = 100 * (reset - 0.5 * whole - 0.5 * hits["random", 0])
+    reset, full = ((1.0 * hits["moco", n] + hits["supcon", n]) / 2 for n in (1, 0))
+    each = 100 * (reset - 0.5 * full - 0.5 * hits["random", 0])
     assert math.isclose(kept.value, each.mean(), abs_tol=1e-9)
     assert math.isclose(kept.ci / 1.96, each.std() / math.sqrt(200), rel_tol=0.05)
     assert (gain.method, gain.settings["reset_stages"]) == ("contrastive - random", 0)

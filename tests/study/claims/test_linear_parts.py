@@ -131,7 +131,7 @@ def test_gain(rules_of, record):
 KEPT = {
     "kind": "kept_share",
     "kept": "reset",
-    "whole": "finetuned",
+    "full": "finetuned",
     "over": "contrastive",
     "base": "random",
     "share": 0.75,
@@ -139,14 +139,14 @@ KEPT = {
 }
 
 
-def finetuned(record, base, whole, kept):
-    """Base, and for both methods together whole and kept, one value for each seed."""
+def finetuned(record, base, full, kept):
+    """Base, and for both methods together full and kept, one value for each seed."""
     rows = []
     for seed in range(len(base)):
         for method, stages, value in (
             ("random", 0, base[seed]),
-            ("moco", 0, whole[seed] + 1),
-            ("supcon", 0, whole[seed] - 1),
+            ("moco", 0, full[seed] + 1),
+            ("supcon", 0, full[seed] - 1),
             ("moco", 1, kept[seed] - 2),
             ("supcon", 1, kept[seed] + 2),
         ):
@@ -160,12 +160,12 @@ def finetuned(record, base, whole, kept):
     [([69, 69, 68], "supported"), ([62, 64, 63], "undecided"), ([60, 60.5, 59], "contradicted")],
 )
 def test_kept_share(rules_of, record, kept, verdict):
-    base, whole = [40, 41, 39], [70, 70, 69]
-    answer, row = only(finetuned(record, base, whole, kept), rules_of([KEPT]))
-    each = [k - b - 0.75 * (w - b) for k, b, w in zip(kept, base, whole, strict=True)]
+    base, full = [40, 41, 39], [70, 70, 69]
+    answer, row = only(finetuned(record, base, full, kept), rules_of([KEPT]))
+    each = [k - b - 0.75 * (w - b) for k, b, w in zip(kept, base, full, strict=True)]
     assert np.allclose(list(row.per_seed.values()), each)
     assert math.isclose(row.p, stats.ttest_1samp(each, 0).pvalue)
-    share = (sum(kept) - sum(base)) / (sum(whole) - sum(base))
+    share = (sum(kept) - sum(base)) / (sum(full) - sum(base))
     assert math.isclose(row.details["kept"], share)
     assert math.isclose(row.details["gain"]["value"], (209 - 120) / 3)
     assert answer.verdict == verdict

@@ -23,7 +23,7 @@ def test_rules_of_the_package():
     assert "random" not in tau.over.methods
     (kept,) = rules.claims[1].parts
     assert (kept.share, kept.least_gain, kept.base) == (0.75, 1.0, "random")
-    assert (kept.kept.settings, kept.whole.settings) == ({"reset_stages": 1}, {"reset_stages": 0})
+    assert (kept.kept.settings, kept.full.settings) == ({"reset_stages": 1}, {"reset_stages": 0})
     (predictor,) = rules.claims[9].parts
     assert isinstance(predictor, PredictorPart)
     assert len(predictor.predictors) == 10

@@ -127,7 +127,7 @@ def cell(method: str, seed: int) -> dict[str, Any]:
         "pretraining_seconds": 0.0 if method == "random" else 120.5,
         "seconds": {"readout": 40.0, "factors": 25.5},
         "commit": "2c1220d4aaaa",
-        "command": "instdisc study tiny --data-root /tmp/data --out=/home/me/runs",
+        "command": "instdisc study tiny",
         "machine": "Linux x86_64, no GPU",
         "versions": {"instdisc": "0.2.0", "torch": "2.14.1"},
         "date": f"2026-11-2{seed}T10:00:00+00:00",

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from instdisc.records import append_records, read_records
+from instdisc.study.claims.rules import rules_content
 from instdisc.study.page import write_study_page
 from instdisc.study.page.claims_text import effect, margin
 from instdisc.study.page.figures.forest import draw_forest
@@ -76,11 +77,13 @@ def is_drawn(row: Record) -> bool:
     return not row.task.endswith("_factors") or row.metric == "R2 position"
 
 
-def test_the_whole_page(study: tuple[Path, Path], tmp_path: Path):
-    whole, preset = study
+def test_the_page_of_all_records(study: tuple[Path, Path], tmp_path: Path):
+    folder_of_all, preset = study
     folder = tmp_path / "study"
-    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("tiny.jsonl"))
-    append_records(filter(is_drawn, read_records(whole / "tiny.jsonl")), folder / "tiny.jsonl")
+    shutil.copytree(folder_of_all, folder, ignore=shutil.ignore_patterns("tiny.jsonl"))
+    append_records(
+        filter(is_drawn, read_records(folder_of_all / "tiny.jsonl")), folder / "tiny.jsonl"
+    )
     page_file = write_study_page(folder, tmp_path / "a" / "study.md", preset=preset)
     files = sorted(page_file.with_suffix("").iterdir())
     names = ("factors", "forest", "spread", "stages", "transfer")
@@ -93,7 +96,10 @@ def test_the_whole_page(study: tuple[Path, Path], tmp_path: Path):
         assert not PATH.search(drawn)
         assert f"](study/{file.name})" in page
     assert not PATH.search(page)
-    assert "--data-root data --out=runs" in page  # the command, without the machine's folders
+    assert "Command: `instdisc study tiny`" in page
+    for amendment in rules_content()["amendments"]:  # what was changed after results were seen
+        assert f"amended: {amendment['when']}" in page or f"; {amendment['when']}" in page
+        assert amendment["commit"] in page
     # The same records, read again, are the same bytes.
     said = read_study(folder, preset)
     claims, values = read_claims(said), Values(said.records)
