@@ -11,6 +11,12 @@ VERSION = re.search(
 )
 assert VERSION is not None, "instdisc/version.py has no line of the form __version__ = ..."
 
+# What a suite may run on, and what images may lie in: asked for by who uses it.
+EXTRAS = {
+    "executors": ["dask[distributed]>=2025.1", "submitit>=1.5"],
+    "sources": ["datasets>=3.2", "pyarrow>=18", "lmdb>=1.5"],
+}
+
 setup(
     name="instdisc",
     version=VERSION.group(1),
@@ -55,7 +61,9 @@ setup(
         "pyyaml",
     ],
     extras_require={
+        **EXTRAS,
         "dev": [
+            *(package for packages in EXTRAS.values() for package in packages),
             "lightly>=1.6,<2",
             "pytest>=8",
             "pytest-xdist>=3.6",
