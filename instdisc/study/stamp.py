@@ -20,10 +20,12 @@ def stamp(name: str) -> dict[str, Any]:
         name: of the preset.
     """
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    # Kernels of another instruction set add up in another order: other bits, so other weights.
+    processor = f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}"
     return {
         "commit": _commit(),
         "command": f"instdisc study {name}",
-        "machine": f"{platform.system()} {platform.machine()}, {gpu}",
+        "machine": f"{platform.system()} {processor}, {gpu}",
         "versions": {"instdisc": __version__, "torch": str(torch.__version__)},
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }

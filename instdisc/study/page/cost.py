@@ -51,7 +51,7 @@ def reproduction(study: Study) -> list[str]:
     texts = [
         f"```bash\ninstdisc study {study.name} --data-root data\n```",
         "runs what the folder of records does not hold yet, cell by cell. On the processor a cell "
-        "gives the same numbers bit for bit, if versions and machine are the same.",
+        "gives the same numbers bit for bit, if versions and the kind of processor are the same.",
     ]
     if not study.cells:
         return texts
