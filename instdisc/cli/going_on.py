@@ -30,8 +30,8 @@ def find_start(trainer: Trainer, ckpt_path: str | None) -> str | None:
     Args:
         trainer: of the run.
         ckpt_path: a path, which stays as it is; ``"last"`` for the newest whole one in the folders
-            of the Trainer's keepers, or of those that were written for SLURM; ``None`` for a run that
-            begins.
+            of the Trainer's keepers, or of those that were written for SLURM; ``None`` for a run
+            that begins.
 
     Returns:
         For ``Trainer.fit``.

@@ -220,7 +220,7 @@ class RunModule(LentBackboneModule):
         self.backbone.origin = trained_from(type(self).__name__, self.start)
 
     def _take_stored_apart(self) -> None:
-        # ``ddp_spawn`` hands all processes one memory; Lightning copies what `buffers` has for each.
+        # ``ddp_spawn`` hands all processes one memory, from which Lightning takes `buffers` alone.
         for name, buffer in self.named_buffers():
             if is_stored(name) and buffer.device.type == "cpu" and buffer.is_shared():
                 buffer.data = buffer.clone()
