@@ -128,9 +128,7 @@ def test_computed_is_what_two_processes_hand_over(methods, communication, tmp_pa
     counted, other = run_on_processes(functools.partial(count, methods), tmp_path)
     assert counted == other
     for name, module in methods().items():
-        messages = communication.step_messages(
-            module, VIEWS, images=IMAGES, processes=2, gpu=False
-        )
+        messages = communication.step_messages(module, VIEWS, images=IMAGES, processes=2, gpu=False)
         computed = Counter()
         for message in messages:
             computed[message.kind] += message.num_bytes
