@@ -38,7 +38,7 @@ METHODS = {
     "DINO": instdisc.DINOModule,
 }
 COLUMNS = ("gradients", "buffers", "images", "statistics", "keys", "slopes", "labels", "centre")
-# Rates that all-reduces reach, of the nominal: NVLink 4 has 450 GB/s, and a network 80 % of its own.
+# Rates that all-reduces reach: NVLink 4 has 450 GB/s by name, and of a network it is 80 %.
 NVLINK = Link(rate=300e9, delay=3e-6)
 NETWORKS = {gigabits: Link(0.8 * gigabits * 1e9 / 8, 10e-6) for gigabits in (100, 200, 400)}
 GPUS = (1, 2, 4, 8, 16, 32, 64)

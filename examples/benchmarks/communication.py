@@ -26,7 +26,7 @@ from instdisc.methods import (
 from instdisc.methods.objectives import Objective, is_stored
 from instdisc.methods.objectives.memory_bank import MemoryBankObjective
 
-Kind = Literal["all_reduce", "all_gather", "broadcast"]
+Kind = Literal["all_reduce", "all_gather", "all_to_all", "broadcast"]
 _FLOAT, _LONG = 4, 8  # bytes of a number and of a label
 
 
@@ -50,6 +50,8 @@ class Message(NamedTuple):
         """Bytes that a process sends, if rings carry them and a broadcast is passed on."""
         if self.kind == "all_reduce":
             return 2 * (processes - 1) / processes * self.num_bytes
+        if self.kind == "all_to_all":  # but for what stays
+            return (processes - 1) / processes * self.num_bytes
         return self.num_bytes * (processes - 1 if self.kind == "all_gather" else 1)
 
 
@@ -117,8 +119,8 @@ def _shuffled(
         return
     for view in _views(module, "keys"):
         pixels = 3 * view_sizes[view] ** 2
-        yield Message("images", "all_gather", images * pixels * view_bytes)
-        yield Message("features", "all_gather", images * module.backbone.dim * feature_bytes)
+        yield Message("images", "all_to_all", images * pixels * view_bytes)
+        yield Message("features", "all_to_all", images * module.backbone.dim * feature_bytes)
 
 
 def _passes(

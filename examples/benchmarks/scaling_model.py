@@ -7,6 +7,9 @@ rate r and a delay d of a link,
     all-gather    (W - 1) (n / r + d)
     broadcast              n / r + (W - 1) d, as parts that are passed on follow each other
 
+but for an all-to-all, of which each GPU of a node sends its share to other nodes, all of them over
+the link that they share, at the same time as the rest inside the node.
+
 Gradients are sent while the backward pass goes on, in buckets of 25 MiB as DDP makes them, as far
 as it lasts; the last bucket has nothing to hide behind, and neither has any other message.
 
@@ -58,6 +61,10 @@ class Cluster(NamedTuple):
         rate = self.inside.rate if nodes == 1 else min(self.inside.rate, self.between.rate)
         crossing = nodes - 1  # of the hops
         delay = (hops - crossing) * self.inside.delay + crossing * self.between.delay
+        if message.kind == "all_to_all":
+            leaving = self.node * message.num_bytes * crossing / nodes
+            staying = message.num_bytes / nodes * (1 - nodes / processes)
+            return max(leaving / self.between.rate, staying / self.inside.rate) + delay
         if message.kind == "broadcast":
             return message.num_bytes / rate + delay
         sent = message.sent(processes) / rate

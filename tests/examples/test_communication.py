@@ -78,7 +78,9 @@ class Collectives(TorchDispatchMode):
         if func.namespace == "c10d":
             name = func.__name__.partition(".")[0]
             kind = {"allreduce_": "all_reduce", "allgather_": "all_gather"}
-            tensors = args[1] if name == "allgather_" else args[0]  # else the first is the output
+            kind["alltoall_base_"] = "all_to_all"
+            tensors = args[name in ("allgather_", "alltoall_base_")]  # whose first is the output
+            tensors = [tensors] if isinstance(tensors, torch.Tensor) else tensors
             self.counted[kind.get(name, name.rstrip("_"))] += sum(
                 tensor.numel() * tensor.element_size() for tensor in tensors
             )
@@ -141,6 +143,7 @@ def test_what_a_process_sends(communication):
 
     assert [sent("all_reduce", n) for n in (1, 2, 3)] == [0, 12, 16]
     assert [sent("all_gather", n) for n in (1, 2, 3)] == [0, 12, 24]
+    assert [sent("all_to_all", n) for n in (1, 2, 3)] == [0, 6, 8]
     assert sent("broadcast", 3) == 12
     alone = communication.step_messages(main_methods()["moco"], VIEWS, images=4, processes=1)
     assert alone == []
