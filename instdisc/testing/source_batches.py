@@ -58,9 +58,7 @@ def check_unreadable(source: ImageSource, images: Images, broken: Sequence[int])
         _check_policy(source, position, set(broken), names[position])
 
 
-def check_resumed_loader(
-    source: ImageSource, again: ImageSource, positions: Sequence[int]
-) -> None:
+def check_resumed_loader(source: ImageSource, again: ImageSource, positions: Sequence[int]) -> None:
     """A loader that goes on within an epoch, on a set made again, gives the rest of it.
 
     Args:

@@ -116,12 +116,18 @@ class HuggingFaceImages(EncodedImages):
         return f"{self._rows_of_files._fingerprint} {index}"
 
 
+def is_saved_dataset(path: Path) -> bool:
+    """Whether ``save_to_disk`` made a folder, of one split or of several."""
+    return any((path / name).is_file() for name in ("state.json", "dataset_dict.json"))
+
+
 def _load(datasets: Any, folder: Path) -> Any:
     if not folder.is_dir():
         raise FileNotFoundError(f"`dataset` must be a folder of save_to_disk, got {str(folder)!r}")
-    try:
-        return datasets.load_from_disk(str(folder))
-    except FileNotFoundError as error:
-        raise ValueError(
-            f"`dataset` must be a folder that datasets' save_to_disk made, got {str(folder)!r}"
-        ) from error
+    if not is_saved_dataset(folder):
+        checks.refuse("dataset", "a folder that save_to_disk made", str(folder))
+    dataset = datasets.load_from_disk(str(folder))
+    if isinstance(dataset, datasets.DatasetDict):
+        remedy = f"Give {str(folder / next(iter(dataset), ''))!r}."
+        checks.refuse("dataset", "one split of a data set", list(dataset), remedy)
+    return dataset

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -119,6 +118,13 @@ class LMDBImages(EncodedImages):
         # Kept, too: the table of what is open does not keep it.
         self._environment = open_environment(self._file)
         return self._environment
+
+
+def is_lmdb(path: Path) -> bool:
+    """Whether a folder or file is an LMDB, by the names of its files."""
+    if path.is_dir():
+        return (path / "data.mdb").is_file()
+    return path.is_file() and path.suffix.lower() in (".lmdb", ".mdb")
 
 
 # A process may open an LMDB once, however many sources read it.

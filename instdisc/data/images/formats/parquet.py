@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,8 @@ from .encoded import EncodedImages
 from .labels import read_labels
 from .packages import import_package
 from .row_groups import RowGroups
+
+_PARTS = ("train", "training", "test", "testing", "val", "valid", "validation")
 
 
 class ParquetImages(EncodedImages):
@@ -111,6 +114,13 @@ class ParquetImages(EncodedImages):
         return f"{file.name} {self._sizes[self._cells.files.index(file)]} {row}"
 
 
+def is_parquet(path: Path) -> bool:
+    """Whether a file, or at least one in a folder, is Parquet by its name."""
+    if path.is_dir():
+        return any(path.glob("*.parquet"))
+    return path.is_file() and path.suffix.lower() == ".parquet"
+
+
 def find_parquet(files: str | Path | Sequence[str | Path]) -> list[Path]:
     """The files that a user means.
 
@@ -119,9 +129,15 @@ def find_parquet(files: str | Path | Sequence[str | Path]) -> list[Path]:
 
     Raises:
         FileNotFoundError: if one is missing, or a folder has none.
+        ValueError: if those in a folder are parts of a set, such as ``train`` and ``test``.
     """
     if isinstance(files, str | Path) and Path(files).is_dir():
         paths = sorted(Path(files).glob("*.parquet"))
+        words = {re.split(r"[-_.]", path.name.lower())[0] for path in paths}
+        if len(words) > 1 and not words.isdisjoint(_PARTS):
+            shown = ", ".join(sorted(words))
+            remedy = "Give the files of one."
+            checks.refuse("files", "of one part of a set", f"{files} with {shown}", remedy)
     else:
         paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
     missing = next((str(path) for path in paths if not path.is_file()), None)
