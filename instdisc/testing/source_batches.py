@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from instdisc.data import ImageSource, ViewDataset, ViewLoader, view_policy
+from instdisc.data.views.dataset import RawViews, UncutViews
 from instdisc.types import Views
 
 from .source_contents import Images
@@ -22,6 +23,26 @@ from .watching import check
 
 BATCH = 4
 _PLANTED = "an image that the battery made unreadable"
+
+
+def check_broken(source: ImageSource, broken: Sequence[int]) -> None:
+    """Images that cannot be read are refused by a ValueError that names them.
+
+    Args:
+        source: what is checked.
+        broken: their positions.
+
+    Raises:
+        AssertionError: if one is not.
+    """
+    names = source.image_names()
+    for position in broken:
+        reason = _reason(source, position)
+        check(
+            names[position] in reason,
+            f"the error of `read({position})` must name the image {names[position]!r}, got "
+            f"{reason!r}",
+        )
 
 
 def check_unreadable(source: ImageSource, images: Images, broken: Sequence[int]) -> None:
@@ -36,9 +57,6 @@ def check_unreadable(source: ImageSource, images: Images, broken: Sequence[int])
         AssertionError: if something else is done.
     """
     *_, planted = images
-    first = next(iter(images))
-    if first == (planted + 1) % len(source):  # what is taken in its place must be readable
-        planted = first
     read = source.read
 
     def refuse(index: int) -> Tensor:
@@ -47,15 +65,8 @@ def check_unreadable(source: ImageSource, images: Images, broken: Sequence[int])
         return read(index)
 
     _check_policy(source, planted, {planted, *broken}, _PLANTED, refuse)
-    names = source.image_names() if broken else []
     for position in broken:
-        reason = _reason(source, position)
-        check(
-            names[position] in reason,
-            f"the error of `read({position})` must name the image {names[position]!r}, got "
-            f"{reason!r}",
-        )
-        _check_policy(source, position, set(broken), names[position])
+        _check_policy(source, position, set(broken), _reason(source, position))
 
 
 def check_resumed_loader(source: ImageSource, again: ImageSource, positions: Sequence[int]) -> None:
@@ -123,13 +134,26 @@ def other_batches(got: Sequence[Views], expected: Sequence[Views]) -> str:
     return ""
 
 
+class _SomeViews(ViewDataset):
+    """Views of some images of a source, which is asked for them itself, not a subset of it."""
+
+    def __init__(self, source: ImageSource, positions: Sequence[int]) -> None:
+        super().__init__(source, [view_policy("moco_v2", 32)] * 2, seed=1)
+        self.positions = list(positions)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def batch(self, keys: Sequence[tuple[int, int]]) -> RawViews | UncutViews:
+        return super().batch([(epoch, self.positions[row]) for epoch, row in keys])
+
+
 def _loader(
     source: ImageSource, positions: Sequence[int], *, workers: int, size: int = BATCH
 ) -> ViewLoader:
-    few = source.subset(torch.tensor(positions))
-    views = ViewDataset(few, [view_policy("moco_v2", 32)] * 2, seed=1)
     with warnings.catch_warnings():  # of torch, on a machine of one core
         warnings.simplefilter("ignore")
+        views = _SomeViews(source, positions)
         return ViewLoader(views, size, num_workers=workers, drop_last=False)
 
 

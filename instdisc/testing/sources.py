@@ -12,7 +12,7 @@ import torch
 from instdisc import checks
 from instdisc.data import ImageSource
 
-from .source_batches import check_resumed_loader, check_unreadable, check_workers
+from .source_batches import check_broken, check_resumed_loader, check_unreadable, check_workers
 from .source_contents import check_encoded, check_labels, check_names, check_reading
 from .source_copies import check_forks, check_pickles, check_threads
 from .source_keys import check_fingerprint, check_keys
@@ -70,9 +70,10 @@ def check_source(
         images = check_reading(source, again, positions)
         check_encoded(source, images)
         check_names(source, again)
+        check_broken(source, broken)
+        check_subset(source, images)
         check_keys(source, images)
         check_fingerprint(source, again)
-        check_subset(source, images)
         check_unreadable(source, images, broken)
         check_threads(again, images)
         check_pickles(source, images)
