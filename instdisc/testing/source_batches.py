@@ -80,10 +80,11 @@ def check_resumed_loader(source: ImageSource, again: ImageSource, positions: Seq
     Raises:
         AssertionError: if it gives something else.
     """
-    _, *rest = batches(source, positions)
-    stopped = _loader(source, positions, workers=0)
+    size = BATCH // 2  # more than one batch, however small the set is
+    _, *rest = batches(source, positions, size=size)
+    stopped = _loader(source, positions, workers=0, size=size)
     next(iter(stopped))
-    resumed = _loader(again, positions, workers=0)
+    resumed = _loader(again, positions, workers=0, size=size)
     resumed.load_state_dict(stopped.state_dict())
     fault = other_batches(list(resumed), rest)
     check(not fault, f"{fault} when a loader goes on within an epoch, on the same set made again")
