@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from instdisc import checks
+
 from .images.folders import ImageFolder
 from .images.formats.hugging_face import HuggingFaceImages, is_saved_dataset
 from .images.formats.lmdb import LMDBImages, is_lmdb
@@ -59,6 +61,7 @@ def open_path(
         Traceback (most recent call last):
         FileNotFoundError: `images` must be a folder of images, got 'no/such/folder'
     """
+    checks.arguments(open_path, locals())
     path = Path(path)
     form = next((form for form in FORMATS if form.matches(path)), None)
     if form is None and not path.is_dir():

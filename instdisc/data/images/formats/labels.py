@@ -58,7 +58,9 @@ def read_labels(
         )
     labels = _filled(column, UNKNOWN_LABEL)
     high = int(labels.max(initial=-1))
-    wanted = list(classes or names or map(str, range(high + 1)))
+    if classes is None:
+        classes = [str(number) for number in range(high + 1)] if names is None else names
+    wanted = list(classes)
     if high >= len(wanted) or int(labels.min(initial=-1)) < UNKNOWN_LABEL:
         odd_number = high if high >= len(wanted) else int(labels.min())
         raise ValueError(_outside(label, odd_number, wanted))
