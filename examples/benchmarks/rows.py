@@ -67,6 +67,11 @@ def _cpu_views() -> dict[str, Row]:
         "views_224": Row(
             "whole views, 224 px from JPEG, per core", "benchmarks.views.whole_224", **few
         ),
+        "sources": Row(
+            "worker part, two views of 64 px JPEGs in random order, by where they lie, per core",
+            "benchmarks.sources.sources",
+            **many,
+        ),
         **{
             f"decode_{form}_{size[0]}": Row(
                 f"decoding a {form.upper()} of {size[0]} x {size[1]} pixels, per core",

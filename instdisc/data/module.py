@@ -16,7 +16,6 @@ from instdisc import checks
 from instdisc.types import ImageSize, Views
 
 from .batches.coded import CodedDataset
-from .images.folders import ImageFolder
 from .images.memory import ImagesInMemory, check_memory
 from .images.source import ImageSource, ImageSubset
 from .loader import ViewLoader
@@ -27,6 +26,7 @@ from .views.published_policies import POLICIES, VIEW_SETS
 from .views.resample import cut_boxes
 from .views.sizes import plain
 from .views.view_sets import view_policies
+from .written import open_path
 
 Keep = Literal["nothing", "memory", "device"]
 
@@ -44,8 +44,9 @@ class ViewData(LightningDataModule):
     then.
 
     Args:
-        images: a folder (see `ImageFolder`) or any `ImageSource`.
-        test_images: a folder or `ImageSource` of labelled images to watch the run with.
+        images: a folder (see `ImageFolder`), a path of another format (see `open_path`), or any
+            `ImageSource`.
+        test_images: a path or `ImageSource` of labelled images to watch the run with.
         policy: a name for `view_policies`, such as ``"moco_v2"``, ``"byol"`` or ``"dino"``; a
             `ViewPolicy` of your own; or one of these for each view (see `multi_crop`).
         image_size: side of a view in pixels, or its height and width; for a policy by name, and
@@ -285,9 +286,4 @@ def _as_source(
 ) -> ImageSource:
     if isinstance(images, ImageSource):
         return images
-    if not Path(images).is_dir():
-        raise FileNotFoundError(f"`{name}` must be a folder of images, got {str(images)!r}")
-    try:
-        return ImageFolder(images, on_unreadable=on_unreadable)
-    except ValueError as error:  # there the folder has another name
-        raise ValueError(str(error).replace("`root`", f"`{name}`")) from None
+    return open_path(images, argument=name, on_unreadable=on_unreadable)

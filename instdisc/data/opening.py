@@ -16,7 +16,7 @@ from .catalog import CATALOG, CatalogImages
 from .images.columns import column_names
 from .images.files import SUFFIXES
 from .images.folders import ImageFolder
-from .images.joined import join_folders
+from .images.joined import JoinedImages, join_folders
 from .images.listing import is_clutter, list_folder, matching, walk_folder
 from .images.source import ImageSource, ImageSubset
 from .images.splits import say_drawn, split_per_class
@@ -25,6 +25,7 @@ from .layout import TEST_FOLDERS, TRAIN_FOLDERS, Layout, open_by_layout
 from .left_out import say_left_out
 from .parts import split_value
 from .scenes import Scenes
+from .written import FORMATS, Format, part_places
 
 Part = Literal["all", "train", "test"]
 
@@ -41,6 +42,8 @@ def open_images(name: str | Path, root: str | Path | None = None, *, part: Part)
     ``my_images``                 a folder with class folders (`ImageFolder`), or with such folders
                                   in ``train`` and ``test`` (or ``val``)
     ``mine=/data/my_images``      a table or folder that records call ``mine``
+    ``my_arrow``, ``x.parquet``,  a folder of Hugging Face's ``save_to_disk``, Parquet, an LMDB (see
+    ``x.lmdb``                    `FORMATS`), or a folder with such for ``train`` and ``test``
     ``scenes``                    `Scenes` of 64 px: 2,000 generated images to train, 600 to test
     ============================  ================================================================
 
@@ -132,6 +135,31 @@ def _open_folder(path: Path, part: Part) -> ImageSource:
     return ImageSubset(both, torch.tensor(chosen))
 
 
+def _open_format(form: Format, path: Path, part: Part) -> ImageSource:
+    parts = _parts_in(form, path)
+    if parts is None:
+        return _part_of(form.open(path), part, path)
+    opened = {
+        name: form.open(places[0] if len(places) == 1 else places)
+        for name, places in parts.items()
+        if part in (name, "all")
+    }
+    return JoinedImages(opened) if part == "all" else opened[part]
+
+
+def _is_format(form: Format, path: Path) -> bool:
+    return form.matches(path) or _parts_in(form, path) is not None
+
+
+def _parts_in(form: Format, path: Path) -> dict[str, list[Path]] | None:
+    """What lies in a folder to train on and to test on; ``None`` if it has not both."""
+    parts = {
+        name: [place for place in part_places(path, names) if form.matches(place)]
+        for name, names in (("train", TRAIN_FOLDERS), ("test", TEST_FOLDERS))
+    }
+    return parts if all(parts.values()) else None
+
+
 def _part_of(images: ImageSource, part: Part, path: Path) -> ImageSource:
     _check_labels(images)
     if part == "all":
@@ -183,5 +211,9 @@ LAYOUTS: list[Layout] = [
     ),
     Layout("images", "scenes", _open_scenes),
     Layout("images", "a table (.csv, .tsv) with a column 'label'", _open_table, _is_table),
+    *(
+        Layout("images", form.name, partial(_open_format, form), partial(_is_format, form))
+        for form in FORMATS
+    ),
     Layout("images", "a folder with class folders of images", _open_folder, _is_folder),
 ]

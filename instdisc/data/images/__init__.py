@@ -3,6 +3,11 @@
 from .arrays import ImageArray as ImageArray
 from .files import ImageFiles as ImageFiles
 from .folders import ImageFolder as ImageFolder
+from .formats import EncodedImages as EncodedImages
+from .formats import HuggingFaceImages as HuggingFaceImages
+from .formats import LMDBImages as LMDBImages
+from .formats import ParquetImages as ParquetImages
+from .joined import JoinedImages as JoinedImages
 from .joined import join_folders as join_folders
 from .memory import ImagesInMemory as ImagesInMemory
 from .resized import resize_copy as resize_copy

@@ -11,6 +11,7 @@ from instdisc.data import (
     LAYOUTS,
     ImagesInMemory,
     ImageSource,
+    JoinedImages,
     kinds_of,
     locate,
     open_set,
@@ -20,7 +21,7 @@ from instdisc.data.images.source import Fingerprint
 from instdisc.data.layout import Part
 
 from .asked import Asked, DataSet, Images, read_asked, shown_name
-from .fitting import JoinedImages, number_alike
+from .fitting import number_alike
 from .tasks import TaskPart
 
 DataSets = Sequence[DataSet] | Mapping[str, DataSet]

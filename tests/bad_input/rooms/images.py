@@ -111,6 +111,18 @@ CALLS = [
             "names": optional(sequence(TEXT)).also(one=["a"]),
         },
     ),
+    Call(
+        "instdisc.data.JoinedImages",
+        lambda: {"sources": {"train": array(), "test": array()}},
+        {"sources": OBJECT.also(none={}, text={"train": "a"}, classes={"a": array(), "b": SCENES})},
+    ),
+    Call(
+        "instdisc.data.open_path",
+        lambda: {"path": ROOT / "first"},
+        {"path": PATH.also(**MISSING)},
+        says={"path": "images"},  # what `argument` calls it
+        raises={"path": FileNotFoundError},
+    ),
     Call("instdisc.data.ImagesInMemory", lambda: {"images": array()}),
     Call(
         "instdisc.data.ImageSubset",
@@ -263,7 +275,9 @@ CALLS = [
 EXEMPT = {
     "instdisc.data.CatalogEntry": "a record of what is in the package; users read it",
     "instdisc.data.EpisodeProtocol": "a plain tuple of published numbers",
+    "instdisc.data.EncodedImages": "an abstract class without arguments",
     "instdisc.data.Episodes": "a plain tuple that draw_episodes makes",
+    "instdisc.data.Format": "a row of a table in the package",
     "instdisc.data.ImageSource": "an abstract class without arguments",
     "instdisc.data.ImageSplit": "a plain tuple that splits are handed out in",
     "instdisc.data.Layout": "a row of a table in the package",
