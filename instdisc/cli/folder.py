@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from instdisc.data import HeldOut, ImageFolder
+from instdisc.data import HeldOut, ImageFolder, ImageShards
+from instdisc.data.images.any_folder import open_folder
 from instdisc.data.layout import TEST_FOLDERS, TRAIN_FOLDERS
 
 from .recipes import recipe_path
@@ -71,7 +72,7 @@ def folder_run(arguments: Sequence[str]) -> FolderRun:
     return FolderRun([*options, *others], lines)
 
 
-def _data(folder: Path) -> tuple[dict[str, Any], ImageFolder, list[str]]:
+def _data(folder: Path) -> tuple[dict[str, Any], ImageFolder | ImageShards, list[str]]:
     """Options of the data, the images to train on, and a line that says which are watched."""
     if not folder.is_dir():
         raise ValueError(f"there is no folder {str(folder)!r}: `images` must be one of images")
@@ -79,8 +80,8 @@ def _data(folder: Path) -> tuple[dict[str, Any], ImageFolder, list[str]]:
     test = next((folder / name for name in TEST_FOLDERS if (folder / name).is_dir()), None)
     if train is not None and test is not None:
         line = f"kNN is measured on {test}, at the end of each epoch"
-        return {"images": str(train), "test_images": str(test)}, ImageFolder(train), [line]
-    images = ImageFolder(folder if train is None else train)
+        return {"images": str(train), "test_images": str(test)}, open_folder(train), [line]
+    images = open_folder(folder if train is None else train)
     root = str(images.root)
     if len(images.classes) < 2 or bool((images.labels < 0).any()):
         return {"images": root}, images, ["one class or none: kNN cannot be measured"]
@@ -102,7 +103,7 @@ def _data(folder: Path) -> tuple[dict[str, Any], ImageFolder, list[str]]:
     return parts, images, [line]
 
 
-def _short_side(images: ImageFolder) -> int:
+def _short_side(images: ImageFolder | ImageShards) -> int:
     """The median short side of some images spread over the set."""
     step = max(1, len(images) // _LOOKED_AT)
     sides = sorted(min(images.read(i).shape[-2:]) for i in range(0, len(images), step))

@@ -16,7 +16,7 @@ from instdisc import checks
 from instdisc.types import ImageSize, Views
 
 from .batches.coded import CodedDataset
-from .images.folders import ImageFolder
+from .images.any_folder import open_folder
 from .images.memory import ImagesInMemory, check_memory
 from .images.source import ImageSource, ImageSubset
 from .loader import ViewLoader
@@ -44,7 +44,7 @@ class ViewData(LightningDataModule):
     then.
 
     Args:
-        images: a folder (see `ImageFolder`) or any `ImageSource`.
+        images: a folder (see `ImageFolder`; one of tars: `ImageShards`) or any `ImageSource`.
         test_images: a folder or `ImageSource` of labelled images to watch the run with.
         policy: a name for `view_policies`, such as ``"moco_v2"``, ``"byol"`` or ``"dino"``; a
             `ViewPolicy` of your own; or one of these for each view (see `multi_crop`).
@@ -288,6 +288,7 @@ def _as_source(
     if not Path(images).is_dir():
         raise FileNotFoundError(f"`{name}` must be a folder of images, got {str(images)!r}")
     try:
-        return ImageFolder(images, on_unreadable=on_unreadable)
+        return open_folder(images, on_unreadable=on_unreadable)
     except ValueError as error:  # there the folder has another name
-        raise ValueError(str(error).replace("`root`", f"`{name}`")) from None
+        message = str(error).replace("`root`", f"`{name}`").replace("`shards`", f"`{name}`")
+        raise ValueError(message) from None

@@ -13,11 +13,12 @@ from instdisc import checks
 from instdisc.checks import choice, refuse
 
 from .catalog import CATALOG, CatalogImages
+from .images.any_folder import holds_image, is_shard_folder
 from .images.columns import column_names
-from .images.files import SUFFIXES
 from .images.folders import ImageFolder
 from .images.joined import join_folders
-from .images.listing import is_clutter, list_folder, matching, walk_folder
+from .images.listing import list_folder, matching
+from .images.shards.source import ImageShards
 from .images.source import ImageSource, ImageSubset
 from .images.splits import say_drawn, split_per_class
 from .images.tables import ImageTable
@@ -25,6 +26,7 @@ from .layout import TEST_FOLDERS, TRAIN_FOLDERS, Layout, open_by_layout
 from .left_out import say_left_out
 from .parts import split_value
 from .scenes import Scenes
+from .shard_parts import holds_shard_parts, open_shard_part
 
 Part = Literal["all", "train", "test"]
 
@@ -38,8 +40,9 @@ def open_images(name: str | Path, root: str | Path | None = None, *, part: Part)
     ``eurosat``                   a set of the catalog, in the folder of that name below `root`
     ``eurosat=/data/EuroSAT``     the same in the folder that is named
     ``flowers.csv``, ``.tsv``     a table with the columns ``image`` and ``label`` (`ImageTable`)
-    ``my_images``                 a folder with class folders (`ImageFolder`), or with such folders
-                                  in ``train`` and ``test`` (or ``val``)
+    ``my_images``                 a folder with class folders (`ImageFolder`) or tar shards
+                                  (`ImageShards`), or with such folders in ``train`` and ``test``
+                                  (or ``val``)
     ``mine=/data/my_images``      a table or folder that records call ``mine``
     ``scenes``                    `Scenes` of 64 px: 2,000 generated images to train, 600 to test
     ============================  ================================================================
@@ -132,6 +135,12 @@ def _open_folder(path: Path, part: Part) -> ImageSource:
     return ImageSubset(both, torch.tensor(chosen))
 
 
+def _open_shards(path: Path, part: Part) -> ImageSource:
+    if is_shard_folder(path):
+        return _part_of(ImageShards(path), part, path)
+    return open_shard_part(path, part)
+
+
 def _part_of(images: ImageSource, part: Part, path: Path) -> ImageSource:
     _check_labels(images)
     if part == "all":
@@ -162,17 +171,12 @@ def _is_table(path: Path) -> bool:
     return "label" in column_names(path)
 
 
+def _is_shards(path: Path) -> bool:
+    return path.is_dir() and (is_shard_folder(path) or holds_shard_parts(path))
+
+
 def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not has_other_signs(path) and _holds_image(path)
-
-
-def _holds_image(folder: Path) -> bool:
-    """Whether an image lies in a folder or below it."""
-    return any(
-        Path(name).suffix.lower() in SUFFIXES and not is_clutter(name)
-        for _, files in walk_folder(folder)
-        for name in files
-    )
+    return path.is_dir() and not has_other_signs(path) and holds_image(path)
 
 
 LAYOUTS: list[Layout] = [
@@ -184,4 +188,5 @@ LAYOUTS: list[Layout] = [
     Layout("images", "scenes", _open_scenes),
     Layout("images", "a table (.csv, .tsv) with a column 'label'", _open_table, _is_table),
     Layout("images", "a folder with class folders of images", _open_folder, _is_folder),
+    Layout("images", "a folder of tar shards", _open_shards, _is_shards),
 ]

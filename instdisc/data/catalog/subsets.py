@@ -13,7 +13,7 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.checks import whole
 
-from ..images.folders import ImageFolder
+from ..images.any_folder import open_folder
 from ..images.source import ImageSource, ImageSubset
 from ..images.splits import split_per_class
 
@@ -206,4 +206,4 @@ def _as_source(images: ImageSource | str | Path) -> ImageSource:
         return images
     if not Path(images).is_dir():
         raise FileNotFoundError(f"`images` must be a folder of images, got {str(images)!r}")
-    return ImageFolder(images)
+    return open_folder(images)
