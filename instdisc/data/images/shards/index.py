@@ -23,7 +23,7 @@ from .parts import Part, Shard, find_parts, forget_parts, part_file, settled, st
 from .samples import LeftOut, Rules, Samples
 
 _FORMAT = 1
-_DTYPES = {"labels": "<i8", "blocks": "<u4", "sizes": "<u4"}  # 16 bytes of an image
+DTYPES = {"labels": "<i8", "blocks": "<u4", "sizes": "<u4"}  # 16 bytes of an image
 _log = logging.getLogger(__name__)
 
 
@@ -139,17 +139,7 @@ def _build(
         if samples.left_out:
             left_out[number] = samples.left_out
     classes = names.finish()
-    about = {
-        "format": _FORMAT,
-        "root": str(wanted.root),
-        "rules": wanted.rules,
-        "shards": wanted.names,
-        "stamps": [settled(stamp) for stamp in stamps],
-        "ends": [0, *np.cumsum(counts).tolist()],
-        "classes": classes,
-        "named": names.named,
-        "left_out": left_out,
-    }
+    about = describe_index(wanted, stamps, counts, classes, named=names.named, left_out=left_out)
 
     def columns() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         for part in parts:
@@ -158,7 +148,7 @@ def _build(
 
     if file is not None and folder is not None and sum(counts):
         try:
-            write_mapped(file, about, sum(counts), _DTYPES, columns())
+            write_mapped(file, about, sum(counts), DTYPES, columns())
         except OSError as error:
             _log.warning(
                 "cannot keep the index of the shards in %s in %s (%s), so that each start scans "
@@ -170,10 +160,42 @@ def _build(
             return _read(file)[1]
     arrays = [
         np.concatenate(column).astype(dtype)
-        for column, dtype in zip(zip(*columns(), strict=True), _DTYPES.values(), strict=True)
+        for column, dtype in zip(zip(*columns(), strict=True), DTYPES.values(), strict=True)
     ]
     sums = [zlib.crc32(array.tobytes()) for array in arrays]
     return _index(about, arrays, _token(about, sums), None)
+
+
+def describe_index(
+    wanted: Wanted,
+    stamps: list[tuple[int, int]],
+    counts: list[int],
+    classes: list[str],
+    *,
+    named: bool = False,
+    left_out: dict[int, dict[str, LeftOut]] | None = None,
+) -> dict[str, Any]:
+    """What is said of an index in its file; JSON values.
+
+    Args:
+        wanted: of what it is.
+        stamps: of each shard size and time of change in ns.
+        counts: of the images in each shard.
+        classes: their names.
+        named: whether labels are written as names.
+        left_out: by number of the shard and kind.
+    """
+    return {
+        "format": _FORMAT,
+        "root": str(wanted.root),
+        "rules": wanted.rules,
+        "shards": wanted.names,
+        "stamps": [settled(stamp) for stamp in stamps],
+        "ends": [0, *np.cumsum(counts).tolist()],
+        "classes": classes,
+        "named": named,
+        "left_out": left_out or {},
+    }
 
 
 def _joined(
@@ -225,7 +247,7 @@ def _read(file: Path) -> tuple[dict[str, Any], ShardIndex]:
     about, columns = open_mapped(file)
     if about["format"] != _FORMAT:
         raise ValueError("it is of another release")
-    arrays = [columns[name] for name in _DTYPES]
+    arrays = [columns[name] for name in DTYPES]
     return about, _index(about, arrays, _token(about, about["sums"]), file)
 
 
