@@ -157,11 +157,10 @@ def _check_labels(images: ImageSource) -> None:
             "have no label, which a transfer task needs. Sort them into class folders or list "
             "them in a .csv file."
         )
-    present = images.labels.unique().tolist()
-    if len(present) < 2:
+    if bool((images.labels == images.labels[:1]).all()):
         raise ValueError(
             f"all {len(images)} images of {images.name!r} are of one class, "
-            f"{images.classes[present[0]]!r}; a transfer task needs two"
+            f"{images.classes[int(images.labels[0])]!r}; a transfer task needs two"
         )
 
 
