@@ -93,6 +93,22 @@ def _cpu_views() -> dict[str, Row]:
     }
 
 
+def _shards() -> dict[str, Row]:
+    pairs: dict[str, Any] = {"threads": 1, "pairs": "small_images", "device": "cpu"}
+    apart: dict[str, Any] = {"threads": 1, "device": "cpu", "in_turns": False}
+    first = "from an index of shards to the first batch of 256 at 64 px by 2 workers"
+    return {
+        "shards": Row("views at 64 px, worker part, per core", "benchmarks.shards.views", **pairs),
+        "shard_scan": Row(
+            "what lies in the shards of a set, per core",
+            "benchmarks.shards.scans",
+            threads=1,
+            device="cpu",
+        ),
+        "index_100m": Row(first, "benchmarks.shards.index_100m", **apart),
+    }
+
+
 def _gpu() -> dict[str, Row]:
     there: dict[str, Any] = {"device": "cuda", "in_turns": False, "pairs": "batch"}
     large = {**there, "memory": True, "beside": ("step_50_cuda", "limit: bare network, compiled")}
@@ -256,6 +272,7 @@ _METHOD_ROWS = _methods()
 ROWS = {
     **GPU,
     **_cpu_views(),
+    **_shards(),
     **_losses(),
     **_steps(),
     **_METHOD_ROWS,

@@ -20,6 +20,7 @@ from .images import HuggingFaceImages as HuggingFaceImages
 from .images import ImageArray as ImageArray
 from .images import ImageFiles as ImageFiles
 from .images import ImageFolder as ImageFolder
+from .images import ImageShards as ImageShards
 from .images import ImagesInMemory as ImagesInMemory
 from .images import ImageSource as ImageSource
 from .images import ImageSplit as ImageSplit
@@ -33,6 +34,7 @@ from .images import join_folders as join_folders
 from .images import read_split as read_split
 from .images import resize_copy as resize_copy
 from .images import split_per_class as split_per_class
+from .images import write_shards as write_shards
 from .images import write_split as write_split
 from .landmarks import FACE_5 as FACE_5
 from .landmarks import FACE_68 as FACE_68

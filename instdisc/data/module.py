@@ -19,6 +19,7 @@ from .batches.coded import CodedDataset
 from .images.memory import ImagesInMemory, check_memory
 from .images.source import ImageSource, ImageSubset
 from .loader import ViewLoader
+from .sampling import draw_order
 from .views.dataset import RawViews, UncutViews, ViewDataset, ViewPolicy
 from .views.finish import ViewFinisher
 from .views.policies import evaluation_policy, view_policy
@@ -224,9 +225,8 @@ class ViewData(LightningDataModule):
     def _bank(self) -> ImageSource:
         if self.max_bank is None or self.max_bank >= len(self.images):
             return self.images
-        generator = torch.Generator().manual_seed(self.seed)
-        chosen = torch.randperm(len(self.images), generator=generator)[: self.max_bank]
-        return ImageSubset(self.images, chosen.sort().values)
+        chosen = draw_order(len(self.images), self.seed)[: self.max_bank]
+        return ImageSubset(self.images, chosen.sort().values.long())
 
     def _loader(self, views: ViewDataset, *, training: bool) -> ViewLoader:
         device, finish = torch.device("cpu"), None

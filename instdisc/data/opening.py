@@ -13,11 +13,12 @@ from instdisc import checks
 from instdisc.checks import choice, refuse
 
 from .catalog import CATALOG, CatalogImages
+from .format_parts import has_parts, open_part
 from .images.columns import column_names
-from .images.files import SUFFIXES
 from .images.folders import ImageFolder
-from .images.joined import JoinedImages, join_folders
-from .images.listing import is_clutter, list_folder, matching, walk_folder
+from .images.holding import holds_image
+from .images.joined import join_folders
+from .images.listing import list_folder, matching
 from .images.source import ImageSource, ImageSubset
 from .images.splits import say_drawn, split_per_class
 from .images.tables import ImageTable
@@ -25,7 +26,7 @@ from .layout import TEST_FOLDERS, TRAIN_FOLDERS, Layout, open_by_layout
 from .left_out import say_left_out
 from .parts import split_value
 from .scenes import Scenes
-from .written import FORMATS, Format, part_places
+from .written import FORMATS, Format
 
 Part = Literal["all", "train", "test"]
 
@@ -42,8 +43,9 @@ def open_images(name: str | Path, root: str | Path | None = None, *, part: Part)
     ``my_images``                 a folder with class folders (`ImageFolder`), or with such folders
                                   in ``train`` and ``test`` (or ``val``)
     ``mine=/data/my_images``      a table or folder that records call ``mine``
-    ``my_arrow``, ``x.parquet``,  a folder of Hugging Face's ``save_to_disk``, Parquet, an LMDB (see
-    ``x.lmdb``                    `FORMATS`), or a folder with such for ``train`` and ``test``
+    ``my_shards``, ``my_arrow``,  a folder of tar shards or of Hugging Face's ``save_to_disk``,
+    ``x.parquet``, ``x.lmdb``     Parquet, an LMDB (see `FORMATS`), or a folder with such for
+                                  ``train`` and ``test``
     ``scenes``                    `Scenes` of 64 px: 2,000 generated images to train, 600 to test
     ============================  ================================================================
 
@@ -136,28 +138,13 @@ def _open_folder(path: Path, part: Part) -> ImageSource:
 
 
 def _open_format(form: Format, path: Path, part: Part) -> ImageSource:
-    parts = _parts_in(form, path)
-    if parts is None:
+    if form.matches(path):
         return _part_of(form.open(path), part, path)
-    opened = {
-        name: form.open(places[0] if len(places) == 1 else places)
-        for name, places in parts.items()
-        if part in (name, "all")
-    }
-    return JoinedImages(opened) if part == "all" else opened[part]
+    return open_part(form, path, part)
 
 
 def _is_format(form: Format, path: Path) -> bool:
-    return form.matches(path) or _parts_in(form, path) is not None
-
-
-def _parts_in(form: Format, path: Path) -> dict[str, list[Path]] | None:
-    """What lies in a folder to train on and to test on; ``None`` if it has not both."""
-    parts = {
-        name: [place for place in part_places(path, names) if form.matches(place)]
-        for name, names in (("train", TRAIN_FOLDERS), ("test", TEST_FOLDERS))
-    }
-    return parts if all(parts.values()) else None
+    return form.matches(path) or has_parts(form, path)
 
 
 def _part_of(images: ImageSource, part: Part, path: Path) -> ImageSource:
@@ -176,11 +163,10 @@ def _check_labels(images: ImageSource) -> None:
             "have no label, which a transfer task needs. Sort them into class folders or list "
             "them in a .csv file."
         )
-    present = images.labels.unique().tolist()
-    if len(present) < 2:
+    if bool((images.labels == images.labels[:1]).all()):
         raise ValueError(
             f"all {len(images)} images of {images.name!r} are of one class, "
-            f"{images.classes[present[0]]!r}; a transfer task needs two"
+            f"{images.classes[int(images.labels[0])]!r}; a transfer task needs two"
         )
 
 
@@ -191,16 +177,7 @@ def _is_table(path: Path) -> bool:
 
 
 def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not has_other_signs(path) and _holds_image(path)
-
-
-def _holds_image(folder: Path) -> bool:
-    """Whether an image lies in a folder or below it."""
-    return any(
-        Path(name).suffix.lower() in SUFFIXES and not is_clutter(name)
-        for _, files in walk_folder(folder)
-        for name in files
-    )
+    return path.is_dir() and not has_other_signs(path) and holds_image(path)
 
 
 LAYOUTS: list[Layout] = [

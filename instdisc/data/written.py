@@ -13,6 +13,8 @@ from .images.folders import ImageFolder
 from .images.formats.hugging_face import HuggingFaceImages, is_saved_dataset
 from .images.formats.lmdb import LMDBImages, is_lmdb
 from .images.formats.parquet import ParquetImages, is_parquet
+from .images.holding import is_shard_folder
+from .images.shards.source import ImageShards
 from .images.source import ImageSource
 
 
@@ -33,6 +35,7 @@ class Format(NamedTuple):
 
 
 FORMATS: list[Format] = [
+    Format("a folder of tar shards", is_shard_folder, ImageShards, "shards"),
     Format("a folder of datasets' save_to_disk", is_saved_dataset, HuggingFaceImages, "dataset"),
     Format("a .parquet file or a folder of them", is_parquet, ParquetImages, "files"),
     Format("an LMDB", is_lmdb, LMDBImages, "path"),

@@ -5,7 +5,7 @@ Legend: H x W size of an image.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -52,12 +52,12 @@ def decode_file(path: Path) -> Tensor:
         return _decode(_read(path))
 
 
-def decode_bytes(file: bytes, name: str) -> Tensor:
+def decode_bytes(file: bytes, name: str | Callable[[], str]) -> Tensor:
     """The image in the bytes of a file as uint8 RGB, ``(3, H, W)``, as `decode_file` gives it.
 
     Args:
         file: what it holds, wherever it lies.
-        name: what messages call it.
+        name: what messages call it, or a function that finds out, if that takes longer.
 
     Raises:
         ValueError, MemoryError: as `decode_file`.
@@ -155,15 +155,17 @@ def _eight_bits(opened: Image.Image) -> np.ndarray:
 
 
 @contextmanager
-def _named(what: str, path: Path | str) -> Iterator[None]:
+def _named(what: str, name: Path | str | Callable[[], str]) -> Iterator[None]:
     """Says of which file an error is, whatever a decoder raises at broken bytes."""
     try:
         yield
     except MemoryError as error:
-        raise MemoryError(f"not enough memory is free to read the {what} {path}") from error
+        name = name() if callable(name) else name
+        raise MemoryError(f"not enough memory is free to read the {what} {name}") from error
     except Exception as error:
+        name = name() if callable(name) else name
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"cannot read the {what} {path} ({reason}). Repair or remove it, or pass "
+            f"cannot read the {what} {name} ({reason}). Repair or remove it, or pass "
             "on_unreadable='skip'."
         ) from error
