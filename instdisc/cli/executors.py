@@ -83,7 +83,7 @@ def read_options(texts: Sequence[str]) -> dict[str, Any]:
     """
     options: dict[str, Any] = {}
     for text in texts:
-        name, equals, value = text.partition("=")
+        name, _, value = text.partition("=")
         try:
             read = yaml.safe_load(text if text.startswith("{") else value)
         except yaml.YAMLError:

@@ -18,7 +18,7 @@ from .units import Unit
 from .work import Outcome, reason_of
 
 _PAUSE = 0.2  # seconds between two looks at what is no future of Python's
-_GUARD = "a script that starts processes begins its work below `if __name__ == \"__main__\":`"
+_GUARD = 'a script that starts processes begins its work below `if __name__ == "__main__":`'
 
 
 class Executor(Protocol):
@@ -70,6 +70,7 @@ class Dispatch:
         """What became of each job, in the order in which units end."""
         self._waiting = list(units)
         try:
+            self._current()  # what cannot be made at all is an error
             while self._waiting or self._again or self._sent:
                 yield from self._submit(self._ready())
                 for future in self._ended():

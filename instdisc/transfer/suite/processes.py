@@ -72,7 +72,7 @@ class _Context(SpawnContext):
         self._processes = processes
         self._numbers = itertools.count()
 
-    def Process(self, *values: Any, **named: Any) -> SpawnProcess:  # noqa: N802
+    def Process(self, *values: Any, **named: Any) -> SpawnProcess:
         """A process that is not started yet."""
         process = _Process(*values, **named)
         process.environment = self._processes.environment(next(self._numbers))

@@ -74,9 +74,7 @@ class Outcome(NamedTuple):
     why: str = ""
 
 
-def run_jobs(
-    work: Work, begin: Callable[[Job], Callable[[int, int], None]]
-) -> Iterator[Outcome]:
+def run_jobs(work: Work, begin: Callable[[Job], Callable[[int, int], None]]) -> Iterator[Outcome]:
     """Runs jobs; each is told as soon as it is done.
 
     Args:
