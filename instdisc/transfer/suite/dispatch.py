@@ -54,8 +54,9 @@ class Dispatch:
         pack: Callable[[Unit], Parcel],
         results: Path,
     ) -> None:
-        self._make = None if hasattr(executor, "submit") else executor
-        self._executor: Any = executor if self._make is None else None
+        made = is_made(executor)
+        self._make: Any = None if made else executor
+        self._executor: Any = executor if made else None
         self._pack = pack
         self._results = results
         self._waiting: list[Unit] = []
@@ -114,7 +115,6 @@ class Dispatch:
 
     def _current(self) -> Any:
         if self._executor is None:
-            assert self._make is not None
             self._executor, self._progress = self._make(), False
         return self._executor
 
@@ -208,6 +208,11 @@ class Dispatch:
                 future.cancel()
         if self._make is not None and self._executor is not None:
             _shut_down(self._executor, wait=not self._sent)
+
+
+def is_made(executor: object) -> bool:
+    """Whether it is an executor, not a function or a class that makes one."""
+    return hasattr(executor, "submit") and not isinstance(executor, type)
 
 
 def _is_done(future: Any) -> bool:

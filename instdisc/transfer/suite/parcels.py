@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import pickle
 import platform
@@ -27,7 +28,7 @@ from .work import Outcome, Settings, Work, reason_of, run_jobs
 try:  # what a script or a notebook defines itself travels, too
     import cloudpickle
 except ImportError:
-    cloudpickle = None
+    cloudpickle: Any = None  # type: ignore[no-redef]
 
 _log = logging.getLogger(__name__)
 # Jobs draw from the random numbers of their process: two threads of one would mix them.
@@ -97,6 +98,22 @@ def run_parcel(parcel: Parcel) -> list[Outcome]:
             why = f"{platform.node()} cannot run it: {reason_of(error)}"
             return [Outcome(key, [], why) for key in parcel.keys]
         return [_kept(parcel, outcome) for outcome in run_jobs(work, _begin(parcel))]
+
+
+def leave_with_driver() -> None:
+    """Has this process of a pool end when the one that started it has died, and its unit is done.
+
+    Else it would wait for work for ever: it holds both ends of the pipe that it waits at.
+    """
+    driver = multiprocessing.parent_process()
+    if driver is not None:
+        threading.Thread(target=_leave_after, args=(driver,), daemon=True).start()
+
+
+def _leave_after(driver: Any) -> None:
+    driver.join()
+    with _one_at_a_time:
+        os._exit(1)
 
 
 def _unpack(parcel: Parcel) -> Work:

@@ -15,6 +15,8 @@ import torch
 from instdisc import checks
 from instdisc.checks import checked_call
 
+from .parcels import leave_with_driver
+
 _environment_lock = threading.Lock()
 
 
@@ -49,7 +51,10 @@ class Processes:
 
     def __call__(self) -> ProcessPoolExecutor:
         """A new executor; its processes begin when work comes."""
-        return ProcessPoolExecutor(self.num_workers, mp_context=_Context(self))
+        context = _Context(self)
+        return ProcessPoolExecutor(
+            self.num_workers, mp_context=context, initializer=leave_with_driver
+        )
 
     def environment(self, number: int) -> Mapping[str, str]:
         """What is set in the environment of a process.
@@ -72,7 +77,9 @@ class _Context(SpawnContext):
         self._processes = processes
         self._numbers = itertools.count()
 
-    def Process(self, *values: Any, **named: Any) -> SpawnProcess:
+    def Process(  # type: ignore[override]  # there it is a class
+        self, *values: Any, **named: Any
+    ) -> SpawnProcess:
         """A process that is not started yet."""
         process = _Process(*values, **named)
         process.environment = self._processes.environment(next(self._numbers))

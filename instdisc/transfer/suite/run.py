@@ -19,7 +19,7 @@ from instdisc.types import Record
 from instdisc.worker_files import take_over
 
 from .checking import check_options, without_thumbnails
-from .dispatch import Dispatch, Executor
+from .dispatch import Dispatch, Executor, is_made
 from .parcels import check_parts, pack
 from .plan import Job, plan_jobs
 from .progress import suite_progress, tell_job
@@ -195,10 +195,10 @@ def _check_place(device: object, executor: object) -> None:
     checks.instance("device", device, (str, torch.device), "a device of torch, or 'auto'")
     if device != AUTO:
         try:
-            torch.device(device)  # type: ignore[arg-type]
+            torch.device(device)  # type: ignore[call-overload]
         except RuntimeError:
             checks.refuse("device", "a device of torch such as 'cpu' or 'cuda:0'", device)
-    if not (hasattr(executor, "submit") or callable(executor)):
+    if not (is_made(executor) or callable(executor)):
         rule = "an executor, or a function that makes one"
         checks.refuse("executor", rule, executor, kind=TypeError)
 
