@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from instdisc import checks
 from instdisc.data import (
@@ -92,6 +92,10 @@ class SuiteSet:
     def forget(self) -> None:
         """Lets go of what is kept in memory."""
         self._kept.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, which opens the parts itself and compares them by `fingerprint`."""
+        return {**self.__dict__, "_parts": {}, "_kept": {}}
 
     def _open(self, kind: str, part: TaskPart) -> ImageSource:
         if len(self._asked.images) == 1:
