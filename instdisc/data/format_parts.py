@@ -33,10 +33,9 @@ def open_part(form: Format, folder: Path, part: Part) -> ImageSource:
     places = _places(form, folder)
     _say_others(folder, [place for part in places.values() for place in part])
     parts = {name: _open(form, paths) for name, paths in places.items()}
-    classes = _joined_classes(folder, parts["train"], parts["test"])
-    for name, images in parts.items():
-        if list(images.classes) != classes:
-            parts[name] = _open(form, places[name], classes=classes)
+    if list(parts["train"].classes) != list(parts["test"].classes):
+        classes = _joined_classes(form, folder, parts["train"], parts["test"])
+        parts = {name: _open(form, paths, classes=classes) for name, paths in places.items()}
     return JoinedImages(parts) if part == "all" else parts[part]
 
 
@@ -60,12 +59,13 @@ def _say_others(folder: Path, places: Sequence[Path]) -> None:
     )
 
 
-def _joined_classes(folder: Path, train: ImageSource, test: ImageSource) -> list[str]:
-    """The classes of both; numbers that nobody named may be fewer in one."""
-    if list(train.classes) == list(test.classes):
-        return list(train.classes)
+def _joined_classes(
+    form: Format, folder: Path, train: ImageSource, test: ImageSource
+) -> list[str]:
+    """The classes of both, where they are numbers that nobody named, fewer of them in one."""
     shorter, longer = sorted((list(train.classes), list(test.classes)), key=len)
-    if longer[: len(shorter)] == shorter and longer == [str(i) for i in range(len(longer))]:
+    numbers = [str(number) for number in range(len(longer))]
+    if form.takes_classes and longer == numbers and longer[: len(shorter)] == shorter:
         return longer
     odd = sorted(set(shorter) ^ set(longer)) or shorter
     raise ValueError(

@@ -138,9 +138,9 @@ def _open_folder(path: Path, part: Part) -> ImageSource:
 
 
 def _open_format(form: Format, path: Path, part: Part) -> ImageSource:
-    if form.matches(path):
-        return _part_of(form.open(path), part, path)
-    return open_part(form, path, part)
+    if has_parts(form, path):
+        return open_part(form, path, part)
+    return _part_of(form.open(path), part, path)
 
 
 def _is_format(form: Format, path: Path) -> bool:

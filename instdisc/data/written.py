@@ -26,19 +26,21 @@ class Format(NamedTuple):
         matches: whether a path lies so.
         open: makes the source; gets the path, or several of one set, and ``on_unreadable``.
         argument: what `open` calls the path in its messages.
+        takes_classes: whether `open` takes ``classes``, the names of labels that are numbers.
     """
 
     name: str
     matches: Callable[[Path], bool]
     open: Callable[..., ImageSource]
     argument: str
+    takes_classes: bool = True
 
 
 FORMATS: list[Format] = [
     Format("a folder of tar shards", is_shard_folder, ImageShards, "shards"),
     Format("a folder of datasets' save_to_disk", is_saved_dataset, HuggingFaceImages, "dataset"),
     Format("a .parquet file or a folder of them", is_parquet, ParquetImages, "files"),
-    Format("an LMDB", is_lmdb, LMDBImages, "path"),
+    Format("an LMDB", is_lmdb, LMDBImages, "path", takes_classes=False),
 ]
 
 
