@@ -69,9 +69,7 @@ def by_job(path):
 
 def test_a_file_made_by_three_executors_in_turn_is_that_of_none(suite, dask, submitit, tmp_path):
     names = ["knn", "count", "weights", "errors", "gap"]
-    submitit_debug = pytest.importorskip("submitit").AutoExecutor(
-        tmp_path / "logs", cluster="debug"
-    )
+    debug = pytest.importorskip("submitit").AutoExecutor(tmp_path / "logs", cluster="debug")
     assert not suite(["knn"], dask).missing
     assert not suite(["knn", "count"], submitit).missing
     together = suite(names, debug)
