@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .lines import PATIENCE, append_lines, format_lines, hold_file, parse_lines, whole_jobs
@@ -31,11 +31,11 @@ def keep_job(results: Path, unit: str, records: Sequence[Record]) -> None:
         unit: the name of the unit of work.
         records: all of the job, with its key.
     """
-    path = _path(results, unit, _RECORDS)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = format_lines(records)
+    results.parent.mkdir(parents=True, exist_ok=True)
     # The lock of the results file, so that `take_over` removes no file that is being written.
     with hold_lock(results, patience=PATIENCE):
-        append_lines(path, format_lines(records))
+        _write(_path(results, unit, _RECORDS), lambda path: append_lines(path, lines))
 
 
 def kept_jobs(results: Path, unit: str = "*") -> dict[str, list[Record]]:
@@ -88,10 +88,12 @@ def take_over(results: Path) -> None:
 
 def note_begun(results: Path, unit: str, key: str) -> None:
     """Notes that a job begins; called by the worker. See `begun_jobs`."""
-    path = _path(results, unit, _BEGUN)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(f"{key}\n")
+
+    def add(path: Path) -> None:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{key}\n")
+
+    _write(_path(results, unit, _BEGUN), add)
 
 
 def begun_jobs(results: Path, unit: str) -> list[str]:
@@ -113,6 +115,16 @@ def _folder(results: Path) -> Path:
 
 def _path(results: Path, unit: str, ending: str) -> Path:
     return _folder(results) / f"{unit}{ending}"
+
+
+def _write(path: Path, write: Callable[[Path], None]) -> None:
+    """Writes in a folder that another process may find empty, and remove, at any moment."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return write(path)
+        except FileNotFoundError:
+            continue
 
 
 def _remove_empty(folder: Path) -> None:
