@@ -26,7 +26,7 @@ from instdisc.data import (
     view_policy,
     write_shards,
 )
-from instdisc.data.images.shards.index import DTYPES, Wanted, describe_index
+from instdisc.data.images.shards.index_file import DTYPES, Wanted, describe_index
 from instdisc.data.images.shards.mapped import write_mapped
 from instdisc.data.images.shards.parts import stamp_of
 from instdisc.data.images.shards.samples import Rules

@@ -26,7 +26,8 @@ from ..remembered import cache_folder
 from ..source import ImageSource
 from ..text import read_lines
 from .finding import find_shards
-from .index import ShardIndex, Wanted, find_index, open_index
+from .index import find_index, open_index
+from .index_file import ShardIndex, Wanted
 from .members import BLOCK
 from .opened import OpenShards
 from .parallel import map_files
