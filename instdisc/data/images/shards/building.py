@@ -13,7 +13,7 @@ from .classes import ClassNames
 from .index_file import DTYPES, ShardIndex, Wanted, describe_index, make_index, read_index
 from .mapped import write_mapped
 from .parts import Part, Shard, find_parts, forget_parts, part_file
-from .samples import Samples
+from .samples import LeftOut, Samples
 
 _log = logging.getLogger(__name__)
 
@@ -38,10 +38,12 @@ def build_index(
     folder = None if file is None else file.with_suffix(".parts")
     shards = []
     for name, stamp in zip(wanted.names, stamps, strict=True):
-        part = None if folder is None else part_file(folder, name)
-        shards.append(Shard(wanted.root / name, wanted.rules, stamp, part))
+        kept = None if folder is None else part_file(folder, name)
+        shards.append(Shard(wanted.root / name, wanted.rules, stamp, kept))
     parts = _joined(shards, wanted.names, stored)
-    names, counts, left_out = ClassNames(wanted.classes, wanted.root), [], {}
+    names = ClassNames(wanted.classes, wanted.root)
+    counts: list[int] = []
+    left_out: dict[int, dict[str, LeftOut]] = {}
     for number, (name, part) in enumerate(zip(wanted.names, parts, strict=True)):
         samples = part.load()
         counts.append(len(samples.labels))
