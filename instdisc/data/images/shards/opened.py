@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
@@ -10,11 +12,8 @@ from typing import Any
 
 from .members import read_at
 
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
-
+# Windows has none.
+resource: Any = None if sys.platform == "win32" else importlib.import_module("resource")
 _MOST = 1024  # open at once, and a quarter of what the system allows this process
 UNSETTLED = -1  # a time that says nothing
 
@@ -94,5 +93,5 @@ class _File:
 def _most_open() -> int:
     if resource is None:
         return _MOST // 8
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return _MOST if soft == resource.RLIM_INFINITY else max(1, min(_MOST, soft // 4))

@@ -39,11 +39,11 @@ class LeftOut(NamedTuple):
     """Something that is left out of a shard.
 
     Attributes:
-        count: how many there are.
+        number: how many there are.
         first: the name of the first.
     """
 
-    count: int
+    number: int
     first: str
 
 
@@ -113,7 +113,7 @@ class _Rows:
         ending = ending.lower()
         is_image = self._is_image(ending)
         if not is_image and (ending != self.ending or not ending):
-            self.beside = LeftOut(self.beside.count + 1, self.beside.first or member.name)
+            self.beside = LeftOut(self.beside.number + 1, self.beside.first or member.name)
             return
         key = f"{folder}/{stem}" if folder else stem
         row = self.rows.setdefault(key, len(self.rows))
@@ -155,7 +155,7 @@ class _Rows:
             (starts[chosen] // BLOCK).astype(np.uint32),
             np.array(self.sizes, np.uint64)[chosen].astype(np.uint32),
             None if self.first["number"] else list(self.names),
-            {kind: what for kind, what in left_out.items() if what.count},
+            {kind: what for kind, what in left_out.items() if what.number},
             [all_keys[row] for row in chosen.tolist()] if keys else None,
         )
 

@@ -26,7 +26,8 @@ from ..remembered import cache_folder
 from ..source import ImageSource
 from ..text import read_lines
 from .finding import find_shards
-from .index import ShardIndex, Wanted, find_index, open_index
+from .index import find_index, open_index
+from .index_file import ShardIndex, Wanted
 from .members import BLOCK
 from .opened import OpenShards
 from .parallel import map_files
@@ -216,7 +217,7 @@ class ImageShards(ImageSource):
             ]
             if found:
                 shard, what = found[0]
-                count = sum(left.count for _, left in found)
+                count = sum(left.number for _, left in found)
                 text = message.format(self.root).replace("%d", str(count), 1)
                 say_once(f"{text} {what.first} in {self.shards[shard]}")
 
@@ -229,7 +230,7 @@ class ImageShards(ImageSource):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        index = self._index
+        index: Any = self._index
         if not isinstance(index, ShardIndex):
             file, token = index
             try:

@@ -11,6 +11,7 @@ import json
 import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -97,7 +98,7 @@ def write_shards(
             file = folder / f"{number:06}.tar"
             if not file.exists():
                 content = _files(images, rows, threads, unreadable)
-                write_atomically(file, lambda path, content=content: _write_tar(path, content))
+                write_atomically(file, partial(_write_tar, files=content))
             if progress is not None:
                 progress(rows.stop, len(images))
     say_left_out(
@@ -176,4 +177,4 @@ def _write_tar(path: Path, files: Iterator[tuple[str, bytes]]) -> None:
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-            tar.members.clear()  # else it remembers all of them
+            tar.members.clear()  # type: ignore[attr-defined]  # else it remembers all of them
