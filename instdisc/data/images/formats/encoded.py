@@ -40,8 +40,8 @@ class EncodedImages(ImageSource):
         """The file of the image at a position; ``None`` if there is none."""
 
     def place(self, index: int) -> str:
-        """Where the image at a position lies, for messages."""
-        return f"number {self.image_names()[index]} of {self.name!r}"
+        """What messages call the image at a position; it is asked for whenever one is read."""
+        return f"{index} of {self.name!r}"
 
     def volume(self) -> int:
         """Bytes of all images, about: above 2 GiB, `stamp` stands for what an image is."""

@@ -105,9 +105,6 @@ class HuggingFaceImages(EncodedImages):
         except (OSError, TypeError):  # gone, or no path either
             return None
 
-    def place(self, index: int) -> str:
-        return f"{index} of {self.name!r}"
-
     def volume(self) -> int:
         files = [Path(file["filename"]) for file in self._rows_of_files.cache_files]
         return sum(file.stat().st_size for file in files if file.is_file())
