@@ -58,7 +58,7 @@ def build_index(
             samples = part.load()
             yield names.number(samples), samples.blocks, samples.sizes
 
-    if file is not None and folder is not None and sum(counts):
+    if file is not None and folder is not None and sum(counts) > 0:
         try:
             write_mapped(file, about, sum(counts), DTYPES, columns())
         except OSError as error:
