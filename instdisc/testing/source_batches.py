@@ -170,7 +170,7 @@ def _check_policy(
     raising.on_unreadable, skipping.on_unreadable = "raise", "skip"
     for each in (raising, skipping):
         if read is not None:
-            each.read = read  # type: ignore[method-assign]
+            vars(each)["read"] = read  # of this copy alone
     try:
         raising.fetch(position)
     except ValueError:

@@ -57,7 +57,8 @@ def check_source(
         >>> from instdisc.data import Scenes
         >>> check_source(lambda: Scenes(8, image_size=32), two_processes=False)
     """
-    if isinstance(make, ImageSource):
+    maker: object = make
+    if isinstance(maker, ImageSource):
         remedy = "Write `lambda: ...` around the line that makes it."
         checks.refuse("make", "a function that makes the source", make, remedy, kind=TypeError)
     checks.arguments(check_source, locals(), broken=checks.count)

@@ -468,7 +468,7 @@ class KnownHereAlone(Noise):
         (SharesAFile, "in processes that were forked after images had been read"),
         (WaitsForAThread, "`read` does not return within 1 s in processes that were forked"),
         (EndsTheProcess, "`read` ends the process in processes that were forked"),
-        (DarkensFromFetchToFetch, "the views of batch 0 are others when a loader goes on within"),
+        (DarkensFromFetchToFetch, "the views of batch 1 are others when a loader goes on within"),
         (SharesImagesAmongWorkers, "the views of batch 0 are others from 1 workers"),
     ],
 )
