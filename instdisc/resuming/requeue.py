@@ -54,7 +54,7 @@ class _Requeue(Callback):
         self._noted = False
         # Of its own: its messages pass those of the step, and are in the memory of the host.
         several = world_size() > 1
-        self._group = torch.distributed.new_group(backend="gloo") if several else None
+        self._group: Any = torch.distributed.new_group(backend="gloo") if several else None
         self._sent: tuple[torch.Tensor, Any] | None = None
 
     def note(self, number: int, frame: Any) -> None:
