@@ -59,9 +59,7 @@ def _say_others(folder: Path, places: Sequence[Path]) -> None:
     )
 
 
-def _joined_classes(
-    form: Format, folder: Path, train: ImageSource, test: ImageSource
-) -> list[str]:
+def _joined_classes(form: Format, folder: Path, train: ImageSource, test: ImageSource) -> list[str]:
     """The classes of both, where they are numbers that nobody named, fewer of them in one."""
     shorter, longer = sorted((list(train.classes), list(test.classes)), key=len)
     numbers = [str(number) for number in range(len(longer))]
