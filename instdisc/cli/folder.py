@@ -78,9 +78,13 @@ def _data(folder: Path) -> tuple[dict[str, Any], ImageSource, list[str]]:
     train, test = (_inner(folder, names) for names in (TRAIN_FOLDERS, TEST_FOLDERS))
     if train is not None and test is not None:
         line = f"kNN is measured on {test}, at the end of each epoch"
-        return {"images": str(train), "test_images": str(test)}, open_path(train), [line]
+        return (
+            {"images": str(train), "test_images": str(test)},
+            open_path(train, argument="images"),
+            [line],
+        )
     root = str(_place(folder))
-    images = open_path(root)
+    images = open_path(root, argument="images")
     if len(images.classes) < 2 or bool((images.labels < 0).any()):
         return {"images": root}, images, ["one class or none: kNN cannot be measured"]
     try:

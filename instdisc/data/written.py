@@ -47,7 +47,7 @@ FORMATS: list[Format] = [
 def open_path(
     path: str | Path,
     *,
-    argument: str = "images",
+    argument: str = "path",
     on_unreadable: Literal["raise", "skip"] = "raise",
 ) -> ImageSource:
     """The images at a path: in one of `FORMATS`, or else in an `ImageFolder`.
@@ -64,7 +64,7 @@ def open_path(
     Example:
         >>> open_path("no/such/folder")
         Traceback (most recent call last):
-        FileNotFoundError: `images` must be a folder of images, got 'no/such/folder'
+        FileNotFoundError: `path` must be a folder of images, got 'no/such/folder'
     """
     checks.arguments(open_path, locals())
     path = Path(path)

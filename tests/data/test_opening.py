@@ -305,9 +305,9 @@ def test_other_formats(tmp_path):
         assert {part.name for part in parts} == {name}
         assert kinds_of(name, tmp_path, LAYOUTS) == ["images"]
     for path, message in (
-        ("parquet_parts", "`images` must be of one part of a set"),
-        ("arrow_parts", "`images` must be one split .* Give '.*train'"),
-        ("lmdb_parts", "`images` must be a folder of images"),
+        ("parquet_parts", "`path` must be of one part of a set"),
+        ("arrow_parts", "`path` must be one split .* Give '.*train'"),
+        ("lmdb_parts", "`path` must be a folder of images"),
     ):
         with pytest.raises(ValueError, match=message):
             open_path(tmp_path / path)

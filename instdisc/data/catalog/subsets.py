@@ -202,4 +202,4 @@ def _draw(labels: Tensor, share: float | None, per_class: int | None, seed: int)
 
 
 def _as_source(images: ImageSource | str | Path) -> ImageSource:
-    return images if isinstance(images, ImageSource) else open_path(images)
+    return images if isinstance(images, ImageSource) else open_path(images, argument="images")

@@ -120,7 +120,6 @@ CALLS = [
         "instdisc.data.open_path",
         lambda: {"path": ROOT / "first"},
         {"path": PATH.also(**MISSING)},
-        says={"path": "images"},  # what `argument` calls it
         raises={"path": FileNotFoundError},
     ),
     Call("instdisc.data.ImagesInMemory", lambda: {"images": array()}),
