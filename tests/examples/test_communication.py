@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import logging
 import os
+import subprocess
 import sys
 import warnings
 from collections import Counter
@@ -22,6 +24,7 @@ from instdisc.testing.runs import fit, make_batches
 from ..processes import run_on_processes
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+SCRIPT = EXAMPLES / "communication.py"
 SMALL = {"hidden_dim": 32, "projection_dim": 16}
 QUEUE = {"queue_size": 16, "batch_norm_groups": 2}
 LABELLED = {"num_classes": 4}
@@ -147,3 +150,72 @@ def test_what_a_process_sends(communication):
     assert sent("broadcast", 3) == 12
     alone = communication.step_messages(main_methods()["moco"], VIEWS, images=4, processes=1)
     assert alone == []
+
+
+@pytest.fixture
+def script(monkeypatch, communication):
+    spec = importlib.util.spec_from_file_location("communication_script", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_seconds_of_a_message(script, communication):
+    inside, between = script.Link(100.0, 0.1), script.Link(20.0, 0.5)
+    cluster = script.Cluster(inside, between, node=4)
+
+    def seconds(kind, processes):
+        return cluster.seconds(communication.Message("", kind, 400), processes)
+
+    assert seconds("all_reduce", 1) == 0
+    # Within a node: 2 (W - 1) (n / (W r) + d), (W - 1) (n / r + d).
+    assert seconds("all_reduce", 4) == pytest.approx(2 * 3 * (400 / 4 / 100 + 0.1))
+    assert seconds("all_gather", 4) == pytest.approx(3 * (400 / 100 + 0.1))
+    assert seconds("all_to_all", 4) == pytest.approx(400 * 3 / 4 / 100 + 3 * 0.1)
+    # Between two: at the rate of the slower link, of 7 hops one by it.
+    assert seconds("all_reduce", 8) == pytest.approx(2 * (7 * 400 / 8 / 20 + 6 * 0.1 + 0.5))
+    assert seconds("all_to_all", 8) == pytest.approx(4 * 400 / 2 / 20 + 6 * 0.1 + 0.5)
+
+
+def test_gradients_hide_behind_the_backward_pass(script, communication):
+    link = script.Link(2**20, 0.0)  # a MiB a second
+    cluster = script.Cluster(link, link)
+    message = communication.Message("gradients", "all_reduce", 100 * 2**20)  # 25 of them last
+    for computed, hidden in ((1000.0, 75.0), (100.0, 50.0)):
+        step = script.model_step([message], cluster, 2, computed=computed)
+        assert (step.hidden, step.waited) == pytest.approx((hidden, 100 - hidden))
+        assert step.efficiency == pytest.approx(computed / (computed + 100 - hidden))
+    assert script.model_step([message], cluster, 2, computed=9.0, backward=0).waited == 100
+
+
+def test_the_script_lists_each_method_and_the_model(script, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    script.main(["--backbone", "test_resnet", "--images", "4"])
+    shown = capsys.readouterr().out
+    assert all(method in shown for method in script.METHODS)
+    script.main(["--backbone", "test_resnet", "--efficiency", "75.7"])
+    shown = capsys.readouterr().out
+    assert "100%  (75.7 ms)" in shown
+    assert "400 Gb/s" in shown
+
+
+@pytest.mark.slow
+def test_the_script_times_two_processes():
+    words = [
+        "--check",
+        "--backbone",
+        "test_resnet",
+        "--size",
+        "32",
+        "--images",
+        "4",
+        "--steps",
+        "3",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent), "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", str(SCRIPT), *words],
+        env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert "ms on paper and" in ended.stdout
