@@ -94,11 +94,9 @@ def _cpu_views() -> dict[str, Row]:
 
 
 def _shards() -> dict[str, Row]:
-    pairs: dict[str, Any] = {"threads": 1, "pairs": "small_images", "device": "cpu"}
     apart: dict[str, Any] = {"threads": 1, "device": "cpu", "in_turns": False}
     first = "from an index of shards to the first batch of 256 at 64 px by 2 workers"
     return {
-        "shards": Row("views at 64 px, worker part, per core", "benchmarks.shards.views", **pairs),
         "shard_scan": Row(
             "what lies in the shards of a set, per core",
             "benchmarks.shards.scans",

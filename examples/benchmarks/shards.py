@@ -1,4 +1,4 @@
-"""Rows of the benchmark: images in tar shards, and an index of a hundred million of them."""
+"""Rows of the benchmark: what lies in tar shards, and an index of a hundred million images."""
 
 import argparse
 import atexit
@@ -20,10 +20,7 @@ from benchmarks.views import jpeg_folder
 from instdisc.data import (
     ImageFolder,
     ImageShards,
-    ImageSource,
     ViewData,
-    ViewDataset,
-    view_policy,
     write_shards,
 )
 from instdisc.data.images.shards.index_file import DTYPES, Wanted, describe_index
@@ -35,27 +32,6 @@ Contenders = dict[str, Callable[[], Any]]
 _PER_SHARD = 10_000  # images of a shard in an index that is made up
 _SAMPLES = 512  # real images that it points to
 _AGE = 3600  # seconds
-
-
-def views(options: argparse.Namespace) -> Contenders:
-    """Views of the same images from a folder and from shards, drawn anew from all in each call."""
-    folder = _images(options)
-    shards = write_shards(
-        folder, _new_folder() / "shards", index=False, images_per_shard=options.shard_images
-    )
-    for index in range(0, len(folder), max(1, len(folder) // 100)):
-        if folder.encoded(index) != shards.encoded(index):
-            raise AssertionError(f"image {index} is another one in the shards")
-    count = min(len(folder), options.small_images)
-    first = [_views(images, count, 0)() for images in (folder, shards)]
-    for one, other in zip(*(raw.views for raw in first), strict=True):
-        if not torch.equal(one, other):
-            raise AssertionError("the views of both are not equal")
-    return {
-        "files in a folder": _views(folder, count, 1),
-        "tar shards": _views(shards, count, 1),
-        "limit: decode only, from shards": lambda: [shards.read(i) for i in range(count)],
-    }
 
 
 def scans(options: argparse.Namespace) -> Contenders:
@@ -170,19 +146,6 @@ def _images(options: argparse.Namespace) -> ImageFolder:
     """The images of a real set where one is at hand, else generated ones."""
     real = Path(os.environ.get("INSTDISC_DATA", "data")) / "tiny_imagenet100" / "train"
     return ImageFolder(real if real.is_dir() and not options.tiny else jpeg_folder(options.images))
-
-
-def _views(images: ImageSource, count: int, epoch: int) -> Callable[[], Any]:
-    """Two views of some images, others in each call and the same for every source."""
-    dataset = ViewDataset(images, [view_policy("moco_v2", 64)] * 2)
-    epochs = iter(range(epoch, 10**9))
-
-    def call() -> Any:
-        number = next(epochs)
-        rows = np.random.default_rng(number).integers(0, len(images), count)
-        return dataset.batch([(number, row) for row in rows.tolist()])
-
-    return call
 
 
 def _new_folder() -> Path:

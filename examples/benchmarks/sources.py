@@ -25,6 +25,7 @@ from instdisc.data import (
     Scenes,
     ViewDataset,
     view_policy,
+    write_shards,
 )
 
 Contenders = dict[str, Callable[[], Any]]
@@ -106,6 +107,10 @@ class _InMemory(EncodedImages):
         return self._files[index]
 
 
+def _shards(images: ImageFolder, place: Path) -> ImageSource:
+    return write_shards(images, place, index=False)
+
+
 def _hugging_face(images: ImageFolder, place: Path) -> ImageSource:
     import datasets
 
@@ -141,6 +146,7 @@ def _lmdb(images: ImageFolder, place: Path) -> ImageSource:
 
 KINDS: dict[str, Kind] = {
     "limit: bytes in memory": Kind("", _InMemory),
+    "tar shards": Kind("", _shards),
     "Hugging Face (Arrow)": Kind("datasets", _hugging_face),
     "LMDB": Kind("lmdb", _lmdb),
     "Parquet, groups of 10 rows": Kind("pyarrow", partial(_parquet, rows=10)),

@@ -1,6 +1,7 @@
 """Every source of the library passes the battery that users run over theirs."""
 
 import io
+import tarfile
 from functools import partial
 
 import numpy as np
@@ -16,6 +17,7 @@ from instdisc.data import (
     ImageArray,
     ImageFiles,
     ImageFolder,
+    ImageShards,
     ImagesInMemory,
     ImageSubset,
     ImageTable,
@@ -177,6 +179,21 @@ def lmdb(root, broken=False):
     return partial(LMDBImages, root)
 
 
+def shards(root, broken=False):
+    members = [
+        (f"{number:03}.{ending}", content)
+        for number, (path, image) in enumerate(files(broken=broken).items())
+        for ending, content in (("png", image), ("cls", path.partition("/")[0].encode()))
+    ]
+    for number, part in enumerate((members[:14], members[14:])):
+        with tarfile.open(root / f"{number}.tar", "w") as tar:
+            for name, content in part:
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+    return partial(ImageShards, root, index=root / "index")
+
+
 SOURCES = {
     "scenes": lambda root: scenes,
     "folder": folder,
@@ -204,6 +221,7 @@ SOURCES = {
     "parquet": parquet,
     "parquet of structs": parquet_of_structs,
     "lmdb": lmdb,
+    "shards": shards,
 }
 
 
@@ -212,7 +230,7 @@ def test_source(name, tmp_path):
     check_source(SOURCES[name](tmp_path), two_processes=False)
 
 
-@pytest.mark.parametrize("make", [folder, hugging_face, parquet, lmdb])
+@pytest.mark.parametrize("make", [folder, hugging_face, parquet, lmdb, shards])
 def test_source_with_an_image_that_cannot_be_read(make, tmp_path):
     source = make(tmp_path, broken=True)
     (broken,) = (row for row, content in enumerate(keys_of(source())) if content == b"broken")
