@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from instdisc import checks
+from instdisc.data import LAYOUTS
+from instdisc.data.layout import Layout
 from instdisc.lines import mark_job
 from instdisc.version import __version__
 from instdisc.worker_files import keep_job, note_begun
@@ -44,7 +46,7 @@ class Parcel(NamedTuple):
         results: the results file.
         folder: where the driver works; relative paths are from there.
         version: of instdisc.
-        content: jobs, settings, and the tasks of `TASKS` that a user made; pickled.
+        content: jobs, settings, and what a user added to `TASKS` and `LAYOUTS`; pickled.
     """
 
     name: str
@@ -64,7 +66,7 @@ def pack(unit: Unit, settings: Settings, results: Path) -> Parcel:
         results: the results file.
     """
     keys = tuple(job.key for job in unit.jobs)
-    content = _dumps((unit.jobs, settings, _own_tasks(unit.jobs)))
+    content = _dumps((unit.jobs, settings, _own_tasks(unit.jobs), _own_layouts()))
     return Parcel(uuid.uuid4().hex, keys, results, os.getcwd(), __version__, content)
 
 
@@ -72,10 +74,11 @@ def check_parts(jobs: Iterable[Job]) -> None:
     """Refuses, before anything runs, what cannot travel to another process.
 
     Raises:
-        TypeError: names the task, the checkpoint or the data set.
+        TypeError: names the task, the layout, the checkpoint or the data set.
     """
     jobs = list(jobs)
     parts: dict[str, Any] = {f"TASKS[{name!r}]": task for name, task in _own_tasks(jobs).items()}
+    parts |= {f"LAYOUTS: {layout.name}": layout for layout in _own_layouts()}
     parts |= {f"checkpoint {s.name!r}": s for job in jobs for s in job.subjects}
     parts |= {f"data set {job.data.name!r}": job.data for job in jobs}
     for name, part in parts.items():
@@ -131,12 +134,14 @@ def _unpack(parcel: Parcel) -> Work:
     if os.getcwd() != parcel.folder:
         os.chdir(parcel.folder)
     try:
-        jobs, settings, tasks = pickle.loads(parcel.content)
+        jobs, settings, tasks, layouts = pickle.loads(parcel.content)
     except (ImportError, AttributeError) as error:
         raise ValueError(
             f"{reason_of(error)}. Your tasks, sources and backbones must be in a module that can "
             "be imported there."
         ) from error
+    known = {(layout.kind, layout.name) for layout in LAYOUTS}
+    LAYOUTS.extend(layout for layout in layouts if (layout.kind, layout.name) not in known)
     return Work(jobs, settings, ChainMap(tasks, TASKS))
 
 
@@ -166,6 +171,15 @@ def _own_tasks(jobs: Iterable[Job]) -> dict[str, Task]:
         for job in jobs
         if TASKS.is_added(job.task)
     }
+
+
+def _own_layouts() -> list[Layout]:
+    """The layouts of sets that another process may not know."""
+    return [
+        layout
+        for layout in LAYOUTS
+        if not str(getattr(layout.open, "__module__", "")).startswith("instdisc.")
+    ]
 
 
 def _dumps(part: object) -> bytes:

@@ -12,6 +12,7 @@ import torch
 
 from instdisc import Backbone, Scenes
 from instdisc.checkpoint import export_backbone
+from instdisc.data import LAYOUTS, Layout
 from instdisc.records import read_records
 from instdisc.transfer import TASKS, Processes, Task, run_suite
 
@@ -138,6 +139,22 @@ def test_a_task_that_cannot_travel_is_refused_before_anything_runs(suite, monkey
         suite(["knn", "held"], thread)
     lock.close()
     assert not (tmp_path / "out" / "features").exists()
+
+
+def test_a_layout_of_a_users_own(pool, nets, tmp_path, monkeypatch):
+    before = list(LAYOUTS)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "drawn.txt").touch()
+    LAYOUTS.insert(0, Layout("images", "drawn", tasks.open_drawn, tasks.lies_so))
+    try:
+        records = run_suite(
+            nets, ["mine"], tasks=["count"], data_root=tmp_path, image_size=32, progress=False,
+            results=tmp_path / "out" / "results.jsonl", executor=pool,
+        )  # fmt: skip
+    finally:
+        LAYOUTS[:] = before
+    assert [(record.dataset, record.value) for record in records] == [("mine", 30.0)] * 3
+    assert records.missing == []
 
 
 def test_a_local_function_needs_cloudpickle(suite, monkeypatch, pool):
