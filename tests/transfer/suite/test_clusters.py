@@ -82,6 +82,7 @@ def test_a_file_made_by_three_executors_in_turn_is_that_of_none(suite, dask, sub
     assert len(files[0].read_text().splitlines()) == 5
 
 
+@pytest.mark.slow
 def test_a_worker_of_dask_that_is_killed(suite, dask, tmp_path):
     records = suite(["die", "knn"], dask, die={"marks": str(tmp_path)})
     assert [record.task for record in records] == ["die", "knn"]
