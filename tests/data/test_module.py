@@ -169,8 +169,8 @@ def test_device_cuts_what_memory_cuts():
 
 
 def test_views_in_bfloat16():
-    # Not of 16 px: on maps of one pixel a convolution's backward pass in bfloat16 leaves parts of the
-    # gradient unwritten on processors with AVX-512 (torch 2.14).
+    # Not of 16 px: on maps of one pixel the backward pass of a convolution in bfloat16 leaves parts
+    # of the gradient unwritten on processors with AVX-512 (torch 2.14).
     data = ViewData(scenes(), scenes(5, "test"), image_size=32, batch_size=8, dtype="bfloat16")
     watch = fitted(data, precision="bf16-mixed")
     assert {view.dtype for view in watch.train[0].images} == {torch.bfloat16}
