@@ -81,7 +81,8 @@ def shuffle(images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     The permutation depends on `seed` and the global batch size alone: every process computes the
     same one without communication, and a resumed run repeats it. On one process it permutes the
     rows of the batch, which is what a split batch norm needs. It is drawn on the CPU, so it is the
-    same for every device, and sent without waiting for the device.
+    same for every device, and sent without waiting for the device. A process sends each of its rows
+    once, to the one that needs it.
 
     Args:
         images: ``(B, ...)``, the same shape on every process.
@@ -89,11 +90,11 @@ def shuffle(images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
 
     Returns:
         The rows ``(B, ...)`` that this process now holds, and the permutation ``(W * B,)`` for
-        `unshuffle`.
+        `unshuffle`; of several processes on the CPU.
 
     Source:
         Shuffling BN of He et al., "Momentum Contrast" (2020), section 3.3. Differs from it: the
-        permutation is drawn from a seed instead of broadcast.
+        permutation is drawn from a seed instead of broadcast, so no process needs all images.
 
     Example:
         >>> images = torch.arange(4.0)
@@ -103,13 +104,12 @@ def shuffle(images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """
     _check_rows("images", images)
     count("seed", seed)
-    rows = len(images)
     generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(rows * world_size(), generator=generator)
-    if images.device.type == "cuda":
-        order = order.pin_memory()  # from other memory the host waits until the copy is made
-    order = order.to(images.device, non_blocking=True)
-    return gather(images)[order[_rank_rows(rows)]], order
+    order = torch.randperm(len(images) * world_size(), generator=generator)
+    if world_size() > 1:
+        return _exchange(images, order), order
+    order = _sent_to(images.device, order)
+    return images[order], order
 
 
 @torch.no_grad()
@@ -126,7 +126,8 @@ def unshuffle(features: Tensor, order: Tensor) -> Tensor:
     _check_rows("features", features)
     dtype("order", order, INTEGERS)
     shape("order", order, (len(features) * world_size(),))
-    return gather(features)[torch.argsort(order)[_rank_rows(len(features))]]
+    order = torch.argsort(order)
+    return features[order] if world_size() == 1 else _exchange(features, order.cpu())
 
 
 def from_first(compute: Callable[[], _Value]) -> _Value:
@@ -186,6 +187,32 @@ def gather_uneven(tensor: Tensor) -> Tensor:
     padded[: len(tensor)] = tensor
     parts = gather(padded).split(max(counts))
     return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+
+
+def _exchange(rows: Tensor, order: Tensor) -> Tensor:
+    """``gather(rows)[order]``, of that the part of this process; `order` is on the CPU."""
+    count = len(rows)
+    places = order.view(world_size(), count)  # row [r] names the rows that process r is to have
+    leaving = places // count == rank()
+    chosen = _sent_to(rows.device, places[leaving] - rank() * count)
+    sources = places[rank()] // count  # (B,)
+    received = torch.empty_like(rows, memory_format=torch.contiguous_format)
+    torch.distributed.all_to_all_single(
+        received,
+        rows[chosen].contiguous(),
+        torch.bincount(sources, minlength=world_size()).tolist(),
+        leaving.sum(1).tolist(),
+    )
+    # They come by their sources; of one source in the order in which they are wanted.
+    by_source = torch.argsort(sources, stable=True)
+    return received[_sent_to(rows.device, torch.argsort(by_source))]
+
+
+def _sent_to(device: torch.device, indices: Tensor) -> Tensor:
+    """Numbers from the CPU, without waiting for the device."""
+    if device.type == "cuda":
+        indices = indices.pin_memory()  # from other memory the host waits until the copy is made
+    return indices.to(device, non_blocking=True)
 
 
 class _Gather(torch.autograd.Function):

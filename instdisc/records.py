@@ -1,39 +1,31 @@
 """Records on disk, one JSON line each: the one way to write and to read them.
 
-Several processes may write to one file: each takes its lock, so that lines never mix. What a
-killed process left half written is cut off by the next one that writes, under that lock, and is
-skipped when the file is read.
+Several processes may write to one file: each takes its lock, so that lines never mix. Where workers
+of a suite write to files of their own, see `instdisc.worker_files`, reading joins them.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import platform
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from filelock import FileLock, Timeout
 
 from .checks import (
     checked_call,
     finite,
     input_file,
-    instance,
     output_file,
-    refuse,
     text,
 )
+from .lines import append_lines, format_lines, hold_file, mark_job, parse_lines, whole_jobs
 from .types import About, Record
 from .version import __version__
-
-_PATIENCE = 60.0  # seconds to wait for another process's lines
-_log = logging.getLogger(__name__)
+from .worker_files import kept_jobs
 
 
 @checked_call()
@@ -141,10 +133,10 @@ def append_records(records: Iterable[Record], path: str | Path) -> None:
         OSError: if the file cannot be written.
         ValueError: if a number of a record is not finite; then nothing is written.
     """
-    lines = "".join(_line(record) for record in records)
+    lines = format_lines(records)
     path = Path(path)
-    with _locked(path):
-        _append(path, lines)
+    with hold_file(path):
+        append_lines(path, lines)
 
 
 @checked_call(key=text)
@@ -165,13 +157,13 @@ def append_job(records: Sequence[Record], path: str | Path, key: str) -> list[Re
             record.
     """
     path = Path(path)
-    marked = [record._replace(job=key, job_records=len(records)) for record in records]
-    lines = "".join(record.to_json() + "\n" for record in marked)
-    with _locked(path):
-        stored = _jobs(_parse(path)).get(key)
+    marked = mark_job(records, key)
+    lines = format_lines(marked)
+    with hold_file(path):
+        stored = whole_jobs(parse_lines(path)).get(key)
         if stored is not None:
             return stored
-        _append(path, lines)
+        append_lines(path, lines)
     return marked
 
 
@@ -181,7 +173,8 @@ def read_records(path: str | Path) -> list[Record]:
 
     A last line without an end is passed over with a line in the log: a process is writing it, or
     was killed while it wrote. So are records of a run that was broken off while it wrote them, if
-    the run was done again.
+    the run was done again. What workers of a suite have finished stands behind the rest, see
+    `instdisc.worker_files`.
 
     Args:
         path: a file that `append_records` or `append_job` wrote.
@@ -190,8 +183,8 @@ def read_records(path: str | Path) -> list[Record]:
         FileNotFoundError: if there is no such file.
         ValueError: if a line is not a record; names the line.
     """
-    records = _parse(Path(path))
-    lengths = {key: len(job) for key, job in _jobs(records).items()}
+    records = _joined(Path(path))
+    lengths = {key: len(job) for key, job in whole_jobs(records).items()}
     written = Counter(record.job for record in records)
     kept = []
     # What a run wrote that was broken off and done again later stands before the whole.
@@ -204,7 +197,7 @@ def read_records(path: str | Path) -> list[Record]:
 
 @checked_call(path=output_file)
 def read_jobs(path: str | Path) -> dict[str, list[Record]]:
-    """The records of every run that was written whole, by its key.
+    """The records of every run that was written whole, by its key; also those in workers' files.
 
     Args:
         path: a ``.jsonl`` file; it need not be there.
@@ -212,80 +205,12 @@ def read_jobs(path: str | Path) -> dict[str, list[Record]]:
     Raises:
         ValueError: if a line is no record; names it.
     """
-    return _jobs(_parse(Path(path))) if Path(path).exists() else {}
+    return whole_jobs(_joined(Path(path)))
 
 
-def _line(record: Record) -> str:
-    return instance("records", record, Record, "records").to_json() + "\n"
-
-
-def _jobs(records: Iterable[Record]) -> dict[str, list[Record]]:
-    jobs: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        if record.job:
-            jobs[record.job].append(record)
-    # A run that was broken off while it wrote was done again: its last records count.
-    counts = {key: job[-1].job_records for key, job in jobs.items()}
-    return {key: job[-counts[key] :] for key, job in jobs.items() if len(job) >= counts[key]}
-
-
-def _parse(path: Path) -> list[Record]:
-    content = path.read_bytes()
-    end = content.rfind(b"\n") + 1
-    if end < len(content):
-        _log.warning("%s: its last line has no end and is passed over", path)
-    records = []
-    # Not `splitlines`, which also divides at what may stand within a text.
-    for number, line in enumerate(content[:end].split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            records.append(Record.from_json(line.decode("utf-8")))
-        except ValueError as error:
-            raise ValueError(f"{path}, line {number}: {error}") from error
-    return records
-
-
-def _append(path: Path, lines: str) -> None:
-    """Adds whole lines; the caller holds the lock."""
-    with path.open("ab+") as file:
-        size = file.seek(0, os.SEEK_END)
-        if size:
-            file.seek(size - 1)
-            if file.read(1) != b"\n":
-                file.seek(0)
-                end = file.read().rfind(b"\n") + 1
-                _log.warning("%s: its last line is cut short and is removed", path)
-                file.truncate(end)
-        file.write(lines.encode("utf-8"))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Holds the lock of a file, which is there afterwards and can be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.open("ab").close()
-    except OSError as error:
-        refuse(
-            "path",
-            f"a file that can be written ({error.strerror or error})",
-            str(path),
-            "Choose another folder.",
-            kind=type(error),
-        )
-    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=_PATIENCE)
-    try:
-        held: Any = lock.acquire()
-    except Timeout as error:
-        raise TimeoutError(
-            f"another process has held {lock.lock_file} for {_PATIENCE:g} s. If none is writing "
-            f"to {path}, remove it."
-        ) from error
-    except (OSError, NotImplementedError) as error:  # a file system without locks
-        _log.warning("%s cannot be locked (%s): let one process alone write to it", path, error)
-        held = nullcontext()
-    with held:
-        yield
+def _joined(path: Path) -> list[Record]:
+    """The records of a file, and behind them those of runs that are in workers' files alone."""
+    kept = kept_jobs(path)  # first: a driver adds to the file before it removes one of these
+    records = parse_lines(path) if path.exists() else []
+    stored = whole_jobs(records)
+    return [*records, *(row for key, job in kept.items() if key not in stored for row in job)]

@@ -40,6 +40,20 @@ def test_unshuffle_undoes_shuffle(count):
     assert torch.equal(distributed.unshuffle(features, order), images.flatten(1).sum(1))
 
 
+def _shuffle_on(rank):
+    rows = torch.arange(12.0).view(3, 4, 1)[rank]  # 4 of each of 3 processes
+    mixed, order = distributed.shuffle(rows, seed=5)
+    return rows, mixed, order, distributed.unshuffle(10 * mixed, order)
+
+
+def test_shuffle_of_three_processes_is_that_of_all_their_rows(tmp_path):
+    whole = torch.arange(12.0).view(12, 1)
+    for rank, (rows, mixed, order, back) in enumerate(run_on_processes(_shuffle_on, tmp_path, 3)):
+        assert torch.equal(mixed, whole[order[4 * rank : 4 * rank + 4]])
+        assert torch.equal(order, distributed.shuffle(whole, seed=5)[1])  # as of one process
+        assert torch.equal(back, 10 * rows)
+
+
 def test_shuffle_depends_on_the_seed_alone():
     images = torch.arange(32.0)
     orders = []

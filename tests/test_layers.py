@@ -13,8 +13,9 @@ PACKAGE = ROOT / "instdisc"
 LEVELS = [
     {"version"},
     {"checks"},
-    {"types", "distributed", "heap", "gpu", "writing", "loggers"},
-    {"resuming"},
+    {"types", "distributed", "heap", "gpu", "writing", "loggers", "locking"},
+    {"resuming", "lines"},
+    {"worker_files"},
     {"records", "predictions", "runs"},
     {"data", "models", "losses", "metrics"},
     {"checkpoint"},

@@ -6,7 +6,9 @@ The pages of docs/ and CONTRIBUTING.md are held to the same where they name file
 import pkgutil
 import re
 import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -70,9 +72,10 @@ def test_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_python_blocks_of_the_docs_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(TASKS, "data", dict(TASKS.data))  # tasks that a page adds go again
-    names: dict[str, object] = {"__name__": "docs"}
+    module = ModuleType("docs_page")  # a class is pickled by the name of its module
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     for i, block in enumerate(blocks((ROOT / "docs" / page).read_text("utf-8"), "python")):
-        exec(compile(block, f"docs/{page}, Python block {i + 1}", "exec"), names)
+        exec(compile(block, f"docs/{page}, Python block {i + 1}", "exec"), vars(module))
 
 
 def test_the_step_of_ones_own_in_the_docs_runs():

@@ -158,9 +158,9 @@ def test_the_half_line_of_a_killed_writer_is_removed_by_the_next(tmp_path, caplo
 
 
 def die_with_the_lock(path, ready):
-    from instdisc.records import _locked
+    from instdisc.lines import hold_file
 
-    with _locked(path):
+    with hold_file(path):
         ready.set()
         time.sleep(60)
 

@@ -67,6 +67,11 @@ def _cpu_views() -> dict[str, Row]:
         "views_224": Row(
             "whole views, 224 px from JPEG, per core", "benchmarks.views.whole_224", **few
         ),
+        "sources": Row(
+            "worker part, two views of 64 px JPEGs in random order, by where they lie, per core",
+            "benchmarks.sources.sources",
+            **many,
+        ),
         **{
             f"decode_{form}_{size[0]}": Row(
                 f"decoding a {form.upper()} of {size[0]} x {size[1]} pixels, per core",
@@ -85,6 +90,20 @@ def _cpu_views() -> dict[str, Row]:
             )
             for size in (64, 32)
         },
+    }
+
+
+def _shards() -> dict[str, Row]:
+    apart: dict[str, Any] = {"threads": 1, "device": "cpu", "in_turns": False}
+    first = "from an index of shards to the first batch of 256 at 64 px by 2 workers"
+    return {
+        "shard_scan": Row(
+            "what lies in the shards of a set, per core",
+            "benchmarks.shards.scans",
+            threads=1,
+            device="cpu",
+        ),
+        "index_100m": Row(first, "benchmarks.shards.index_100m", **apart),
     }
 
 
@@ -251,6 +270,7 @@ _METHOD_ROWS = _methods()
 ROWS = {
     **GPU,
     **_cpu_views(),
+    **_shards(),
     **_losses(),
     **_steps(),
     **_METHOD_ROWS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from instdisc.transfer import (
     TASKS,
     Checkpoints,
     DataSets,
+    Executor,
     Kept,
     Missing,
     SuiteRecords,
@@ -33,7 +34,7 @@ _log = logging.getLogger(__name__)
 _LONGEST = 200  # bytes of a file's name, of the 255 that most file systems take
 
 
-@checked_call()
+@checked_call(free=["device", "executor"])  # see `run_suite`
 def analyse(
     checkpoints: Checkpoints,
     data_sets: DataSets,
@@ -51,6 +52,7 @@ def analyse(
     figures: bool = True,
     seed: int = 0,
     progress: bool = True,
+    executor: Executor | Callable[[], Executor] | None = None,
 ) -> SuiteRecords:
     """Runs analyses of checkpoints and draws their figures.
 
@@ -69,12 +71,13 @@ def analyse(
         image_size: side of the views in pixels; ``None``: at which each backbone was trained.
         batch_size: images at once.
         num_workers: processes that read.
-        device: where to compute.
+        device: where to compute; ``"auto"`` is a GPU if there is one where the analyses run.
         precision: Lightning's, of what trains.
         thumbnails: whether arrays and figures may show images.
         figures: whether to draw.
         seed: of the analyses, and of random weights.
         progress: show a bar.
+        executor: runs the analyses on other processes or machines, see `run_suite`.
 
     Returns:
         The records, with what is `missing` and the arrays that were `kept`.
@@ -116,6 +119,7 @@ def analyse(
         thumbnails=thumbnails,
         seed=seed,
         progress=progress,
+        executor=executor,
     )
     if figures:
         for missing in draw_figures(records.kept, out / "figures"):

@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins import TorchCheckpointIO
 
 from instdisc import checks
+from instdisc.checkpoint.newest import requeued_checkpoints
 from instdisc.checkpoint.saving import WholeCheckpointIO
 from instdisc.writing import link_atomically, remove_leftovers
 
@@ -26,7 +27,8 @@ class NewestCheckpoint(ModelCheckpoint):
     its last step is kept too, whatever the interval. The next run removes what a killed one left:
     old checkpoints that this callback wrote, and files that were not finished.
 
-    Only files that this callback wrote are removed, that from which the run went on included;
+    Only files that this callback wrote are removed, that from which the run went on included, also
+    where Lightning wrote it for SLURM (``hpc_ckpt_1.ckpt`` in the Trainer's ``default_root_dir``);
     those of other callbacks in the same folder stay.
 
     Args:
@@ -74,6 +76,7 @@ class NewestCheckpoint(ModelCheckpoint):
         self._written: list[str] = []  # names of files, the newest last
         self._linked = ""  # the path that the link points to
         self._kept_step = 0  # when that was
+        self._requeued = ""  # the name of what SLURM's run went on from
 
     @property
     def state_key(self) -> str:
@@ -98,13 +101,17 @@ class NewestCheckpoint(ModelCheckpoint):
         super().on_fit_start(trainer, pl_module)
         # Also of a run that had ended, which no training follows.
         start = None if trainer.ckpt_path is None else Path(trainer.ckpt_path).resolve()
-        if start is None or start.parent != self._folder.resolve():
+        if start in [path.resolve() for path in requeued_checkpoints(trainer.default_root_dir)]:
+            self._requeued = start.name
+        elif start is None or start.parent != self._folder.resolve():
             self._written = []  # in another folder
         elif start.name in self._written:
             self.best_model_path = str(self._folder / start.name)
             self._keep_newest(trainer)
         if trainer.is_global_zero:
             remove_leftovers(self._folder)
+            if requeued_checkpoints(trainer.default_root_dir):
+                remove_leftovers(Path(trainer.default_root_dir))
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
         super().on_train_batch_end(trainer, *args, **kwargs)
@@ -143,6 +150,10 @@ class NewestCheckpoint(ModelCheckpoint):
         for name in self._without(newest):
             trainer.strategy.remove_checkpoint(self._folder / name)
         self._written = [newest]
+        if self._requeued:
+            for path in requeued_checkpoints(trainer.default_root_dir, self._requeued):
+                trainer.strategy.remove_checkpoint(path)
+            self._requeued = ""
 
     def _without(self, newest: str) -> list[str]:
         return [name for name in self._written if name != newest]

@@ -14,13 +14,14 @@ from instdisc.distributed import from_first
 from .wholeness import check_numbers, read_plain
 
 _LAST = re.compile(r"last(-v\d+)?\.ckpt")
+_REQUEUED = re.compile(r"hpc_ckpt_(\d+)\.ckpt")
 _NEEDED = ("global_step", "epoch", "loops")  # to go on from, beside the weights
 # Of the checkpoints that are folders: what is written when all else is there.
 _SHARDED = "meta.pt"  # FSDP and model parallel
 _DEEPSPEED = "latest"  # the name of the folder beneath
 
 
-def newest_checkpoint(folder: str | Path) -> Path | None:
+def newest_checkpoint(folder: str | Path, *, root: str | Path | None = None) -> Path | None:
     """The newest checkpoint of a run that is whole.
 
     For ``trainer.fit(..., ckpt_path=newest_checkpoint(folder))``, which goes on where Lightning's
@@ -39,12 +40,14 @@ def newest_checkpoint(folder: str | Path) -> Path | None:
 
     Args:
         folder: of the ``.ckpt`` files.
+        root: the Trainer's ``default_root_dir``, where Lightning writes ``hpc_ckpt_1.ckpt`` for a
+            run that SLURM begins again: these count, too. ``None``: they do not.
 
     Returns:
-        Its path in `folder`; ``None`` if there is no folder or no ``.ckpt`` file in it.
+        Its path; ``None`` if there is no folder or no ``.ckpt`` file in it.
 
     Raises:
-        TypeError: if `folder` is no path.
+        TypeError: if `folder` or `root` is no path.
         ValueError: if none of the files is whole; names them. A run must not begin anew by itself
             where there was one.
 
@@ -58,7 +61,25 @@ def newest_checkpoint(folder: str | Path) -> Path | None:
         'epoch=1-step=8.ckpt'
     """
     checks.instance("folder", folder, (str, Path), "the path of a folder")
-    return from_first(lambda: _choose(Path(folder)))
+    if root is not None:
+        checks.instance("root", root, (str, Path), "the path of a folder")
+    return from_first(lambda: _choose(Path(folder), requeued_checkpoints(root)))
+
+
+def requeued_checkpoints(root: str | Path | None, until: str | None = None) -> list[Path]:
+    """What Lightning wrote for a run that SLURM begins again, the newest last.
+
+    Args:
+        root: the Trainer's ``default_root_dir``; ``None``, or an address as ``s3://``: nothing.
+        until: the name of one; those after it are left out. One of another form: all are.
+    """
+    if root is None or "://" in str(root):
+        return []
+    numbers = {path: _requeue_number(path.name) for path in Path(root).glob("hpc_ckpt_*.ckpt")}
+    last = max(numbers.values(), default=0) if until is None else _requeue_number(until)
+    return sorted(
+        (path for path, number in numbers.items() if 0 < number <= last), key=numbers.__getitem__
+    )
 
 
 def remove_broken_last(folder: str | Path) -> list[Path]:
@@ -93,10 +114,16 @@ class _Candidate(NamedTuple):
     path: Path
 
 
-def _choose(folder: Path) -> Path | None:
+def _requeue_number(name: str) -> int:
+    """0 of a file that Lightning did not write for SLURM."""
+    match = _REQUEUED.fullmatch(name)
+    return int(match[1]) if match else 0
+
+
+def _choose(folder: Path, requeued: list[Path]) -> Path | None:
     candidates: list[_Candidate] = []
     left_out: dict[str, str] = {}  # why, by name
-    for path in sorted(folder.glob("*.ckpt")):
+    for path in sorted({*folder.glob("*.ckpt"), *requeued}):
         try:
             candidates.append(_look_at(path))
         except (ValueError, OSError) as error:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from instdisc.data import HeldOut, ImageFolder
+from instdisc.data import FORMATS, HeldOut, ImageSource, open_path
 from instdisc.data.layout import TEST_FOLDERS, TRAIN_FOLDERS
 
 from .recipes import recipe_path
@@ -51,7 +51,7 @@ def folder_run(arguments: Sequence[str]) -> FolderRun:
     folder, *others = _joined(arguments)
     data, images, lines = _data(Path(folder))
     if _has_option(others, "data.test_images"):
-        data, images, lines = {"images": str(images.root)}, images, []
+        data, lines = {"images": str(_place(Path(folder)))}, []
     options = [f"--config={json.dumps({'data': data})}"]
     if not any(_has_option(others, name) for name in ("config", "model", "data.images")):
         settings = scaled_settings(
@@ -71,17 +71,20 @@ def folder_run(arguments: Sequence[str]) -> FolderRun:
     return FolderRun([*options, *others], lines)
 
 
-def _data(folder: Path) -> tuple[dict[str, Any], ImageFolder, list[str]]:
+def _data(folder: Path) -> tuple[dict[str, Any], ImageSource, list[str]]:
     """Options of the data, the images to train on, and a line that says which are watched."""
-    if not folder.is_dir():
+    if not folder.is_dir() and not any(form.matches(folder) for form in FORMATS):
         raise ValueError(f"there is no folder {str(folder)!r}: `images` must be one of images")
-    train = next((folder / name for name in TRAIN_FOLDERS if (folder / name).is_dir()), None)
-    test = next((folder / name for name in TEST_FOLDERS if (folder / name).is_dir()), None)
+    train, test = (_inner(folder, names) for names in (TRAIN_FOLDERS, TEST_FOLDERS))
     if train is not None and test is not None:
         line = f"kNN is measured on {test}, at the end of each epoch"
-        return {"images": str(train), "test_images": str(test)}, ImageFolder(train), [line]
-    images = ImageFolder(folder if train is None else train)
-    root = str(images.root)
+        return (
+            {"images": str(train), "test_images": str(test)},
+            open_path(train, argument="images"),
+            [line],
+        )
+    root = str(_place(folder))
+    images = open_path(root, argument="images")
     if len(images.classes) < 2 or bool((images.labels < 0).any()):
         return {"images": root}, images, ["one class or none: kNN cannot be measured"]
     try:
@@ -102,7 +105,16 @@ def _data(folder: Path) -> tuple[dict[str, Any], ImageFolder, list[str]]:
     return parts, images, [line]
 
 
-def _short_side(images: ImageFolder) -> int:
+def _place(folder: Path) -> Path:
+    """Where the images to train on lie."""
+    return _inner(folder, TRAIN_FOLDERS) or folder
+
+
+def _inner(folder: Path, names: Sequence[str]) -> Path | None:
+    return next((folder / name for name in names if (folder / name).is_dir()), None)
+
+
+def _short_side(images: ImageSource) -> int:
     """The median short side of some images spread over the set."""
     step = max(1, len(images) // _LOOKED_AT)
     sides = sorted(min(images.read(i).shape[-2:]) for i in range(0, len(images), step))

@@ -30,7 +30,8 @@ def find_start(trainer: Trainer, ckpt_path: str | None) -> str | None:
     Args:
         trainer: of the run.
         ckpt_path: a path, which stays as it is; ``"last"`` for the newest whole one in the folders
-            of the Trainer's keepers; ``None`` for a run that begins.
+            of the Trainer's keepers, or of those that were written for SLURM; ``None`` for a run
+            that begins.
 
     Returns:
         For ``Trainer.fit``.
@@ -46,7 +47,7 @@ def find_start(trainer: Trainer, ckpt_path: str | None) -> str | None:
         if isinstance(callback, ModelCheckpoint) and callback.dirpath
     }
     for folder in sorted(folders) or [checkpoints_folder(trainer.default_root_dir)]:
-        path = newest_checkpoint(folder)
+        path = newest_checkpoint(folder, root=trainer.default_root_dir)
         if path is not None:
             if trainer.is_global_zero:
                 remove_broken_last(folder)

@@ -30,6 +30,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from instdisc.callbacks import NewestCheckpoint
 from instdisc.callbacks.keeper import save_atomically
+from instdisc.checkpoint.newest import requeued_checkpoints
 
 from .going_on import changed_settings, checkpoints_folder, find_start
 from .parsing import RunParser, help_texts
@@ -155,10 +156,12 @@ class RunCLI(LightningCLI):
         if self._batch_size is None:
             arguments = inspect.signature(self._datamodule_class).parameters
             self.config.data.batch_size = arguments["batch_size"].default
-        folder = checkpoints_folder(self.config.trainer.default_root_dir)
-        if self.config.ckpt_path is None and any(folder.glob("*.ckpt")):
+        root = self.config.trainer.default_root_dir
+        folder = checkpoints_folder(root)
+        written = [*folder.glob("*.ckpt"), *requeued_checkpoints(root or ".")]
+        if self.config.ckpt_path is None and written:
             self.parser.error(
-                f"{folder} holds the checkpoints of a run already. Go on with it by "
+                f"{written[0].parent} holds the checkpoints of a run already. Go on with it by "
                 "--ckpt_path last, or choose another --trainer.default_root_dir."
             )
 

@@ -13,7 +13,10 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 from rich.markup import escape
 
+from instdisc import checks
 from instdisc.transfer import SuiteRecords
+
+from .executors import FORMS, executor_option, named_executor, read_options
 
 
 def add_suite_arguments(parser: ArgumentParser, out: str) -> None:
@@ -57,12 +60,26 @@ def add_suite_arguments(parser: ArgumentParser, out: str) -> None:
     parser.add_argument(
         "--device",
         type=str | None,
-        help="cpu, cuda, cuda:1, mps; default: cuda if there is a GPU for it, else cpu",
+        help="cpu, cuda, cuda:1, mps; default: cuda if there is a GPU where jobs run, else cpu",
     )
     parser.add_argument("--precision", default="32-true", help="of fine-tuning")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--allow-missing", action="store_true", help="exit with 0 although results are missing"
+    )
+    parser.add_argument(
+        "--executor",
+        type=str | None,
+        metavar="EXECUTOR",
+        help=f"runs jobs on other processes or machines: {FORMS} that makes one",
+    )
+    parser.add_argument(
+        "--executor-options",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        type=executor_option,
+        help="of the executor, e.g. partition=gpu gpus_per_node=1 timeout_min=240",
     )
     parser.add_argument("--out", type=Path, default=Path(out))
 
@@ -98,15 +115,22 @@ def suite_keywords(options: Namespace) -> dict[str, Any]:
     settings: dict[str, dict[str, Any]] = {}
     for task, key, value in map(option, options.set):
         settings.setdefault(task, {})[key] = value
+    executor = None
+    if options.executor:
+        executor = named_executor(options.executor, read_options(options.executor_options))
+    elif options.executor_options:
+        checks.refuse("--executor-options", "given with --executor", options.executor_options)
+    here = "cuda" if torch.cuda.is_available() else "cpu"
     return {
         "options": settings,
         "data_root": options.data_root,
         "image_size": options.image_size,
         "batch_size": options.batch_size,
         "num_workers": options.workers,
-        "device": options.device or ("cuda" if torch.cuda.is_available() else "cpu"),
+        "device": options.device or (here if executor is None else "auto"),
         "precision": options.precision,
         "seed": options.seed,
+        "executor": executor,
     }
 
 

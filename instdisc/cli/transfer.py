@@ -23,6 +23,12 @@ Data sets with parts in places of their own, or with classes that pretraining di
     --data mine=photos/2024:photos/2025 --tasks linear_grid finetune
     --data bscd_fsl --tasks few_shot few_shot_finetune
     --data mini_imagenet new=base/train:base/test:novel --tasks base_and_novel
+
+On several processes or machines that see the same files, with the same records:
+
+    --executor processes:2                        one for each GPU without a number
+    --executor slurm:logs/ --executor-options partition=gpu gpus_per_node=1 timeout_min=240
+    --executor dask:tcp://HOST:8786
 """
 
 from __future__ import annotations

@@ -15,19 +15,26 @@ from .episodes import ISLAM_EPISODES as ISLAM_EPISODES
 from .episodes import EpisodeProtocol as EpisodeProtocol
 from .episodes import Episodes as Episodes
 from .episodes import draw_episodes as draw_episodes
+from .images import EncodedImages as EncodedImages
+from .images import HuggingFaceImages as HuggingFaceImages
 from .images import ImageArray as ImageArray
 from .images import ImageFiles as ImageFiles
 from .images import ImageFolder as ImageFolder
+from .images import ImageShards as ImageShards
 from .images import ImagesInMemory as ImagesInMemory
 from .images import ImageSource as ImageSource
 from .images import ImageSplit as ImageSplit
 from .images import ImageSubset as ImageSubset
 from .images import ImageTable as ImageTable
+from .images import JoinedImages as JoinedImages
+from .images import LMDBImages as LMDBImages
+from .images import ParquetImages as ParquetImages
 from .images import image_names as image_names
 from .images import join_folders as join_folders
 from .images import read_split as read_split
 from .images import resize_copy as resize_copy
 from .images import split_per_class as split_per_class
+from .images import write_shards as write_shards
 from .images import write_split as write_split
 from .landmarks import FACE_5 as FACE_5
 from .landmarks import FACE_68 as FACE_68
@@ -108,6 +115,9 @@ from .views import evaluation_policy as evaluation_policy
 from .views import multi_crop as multi_crop
 from .views import view_policies as view_policies
 from .views import view_policy as view_policy
+from .written import FORMATS as FORMATS
+from .written import Format as Format
+from .written import open_path as open_path
 
 _RENAMED = {
     "PointDataset": "LandmarkDataset",

@@ -20,6 +20,7 @@ from .batches.coded import CodedDataset, CodedForm
 from .batches.delivery import Delivery
 from .batches.orders import Keys
 from .batches.pieces import PieceLoader, SharedBatch
+from .batches.signals import leave_requeue_to_the_run
 from .sampling import EpochSampler, OrderedSampler, is_made_again
 from .views.dataset import ViewDataset
 from .views.finish import ViewFinisher
@@ -58,6 +59,7 @@ class ResumableLoader(DataLoader):
             collate_fn=_as_it_is,
             pin_memory=pin_memory,
             persistent_workers=num_workers > 0,
+            worker_init_fn=leave_requeue_to_the_run,
             # Its own, so that beginning an epoch draws nothing from the network's dropout.
             generator=torch.Generator().manual_seed(seed),
         )

@@ -16,10 +16,10 @@ from instdisc import checks
 from instdisc.types import ImageSize, Views
 
 from .batches.coded import CodedDataset
-from .images.folders import ImageFolder
 from .images.memory import ImagesInMemory, check_memory
 from .images.source import ImageSource, ImageSubset
 from .loader import ViewLoader
+from .sampling import draw_order
 from .views.dataset import RawViews, UncutViews, ViewDataset, ViewPolicy
 from .views.finish import ViewFinisher
 from .views.policies import evaluation_policy, view_policy
@@ -27,6 +27,7 @@ from .views.published_policies import POLICIES, VIEW_SETS
 from .views.resample import cut_boxes
 from .views.sizes import plain
 from .views.view_sets import view_policies
+from .written import open_path
 
 Keep = Literal["nothing", "memory", "device"]
 
@@ -44,8 +45,9 @@ class ViewData(LightningDataModule):
     then.
 
     Args:
-        images: a folder (see `ImageFolder`) or any `ImageSource`.
-        test_images: a folder or `ImageSource` of labelled images to watch the run with.
+        images: a folder (see `ImageFolder`), a path of another format (see `open_path`), or any
+            `ImageSource`.
+        test_images: a path or `ImageSource` of labelled images to watch the run with.
         policy: a name for `view_policies`, such as ``"moco_v2"``, ``"byol"`` or ``"dino"``; a
             `ViewPolicy` of your own; or one of these for each view (see `multi_crop`).
         image_size: side of a view in pixels, or its height and width; for a policy by name, and
@@ -223,9 +225,8 @@ class ViewData(LightningDataModule):
     def _bank(self) -> ImageSource:
         if self.max_bank is None or self.max_bank >= len(self.images):
             return self.images
-        generator = torch.Generator().manual_seed(self.seed)
-        chosen = torch.randperm(len(self.images), generator=generator)[: self.max_bank]
-        return ImageSubset(self.images, chosen.sort().values)
+        chosen = draw_order(len(self.images), self.seed)[: self.max_bank]
+        return ImageSubset(self.images, chosen.sort().values.long())
 
     def _loader(self, views: ViewDataset, *, training: bool) -> ViewLoader:
         device, finish = torch.device("cpu"), None
@@ -285,9 +286,4 @@ def _as_source(
 ) -> ImageSource:
     if isinstance(images, ImageSource):
         return images
-    if not Path(images).is_dir():
-        raise FileNotFoundError(f"`{name}` must be a folder of images, got {str(images)!r}")
-    try:
-        return ImageFolder(images, on_unreadable=on_unreadable)
-    except ValueError as error:  # there the folder has another name
-        raise ValueError(str(error).replace("`root`", f"`{name}`")) from None
+    return open_path(images, argument=name, on_unreadable=on_unreadable)

@@ -13,11 +13,12 @@ from instdisc import checks
 from instdisc.checks import choice, refuse
 
 from .catalog import CATALOG, CatalogImages
+from .format_parts import has_parts, open_part
 from .images.columns import column_names
-from .images.files import SUFFIXES
 from .images.folders import ImageFolder
+from .images.holding import holds_image
 from .images.joined import join_folders
-from .images.listing import is_clutter, list_folder, matching, walk_folder
+from .images.listing import list_folder, matching
 from .images.source import ImageSource, ImageSubset
 from .images.splits import say_drawn, split_per_class
 from .images.tables import ImageTable
@@ -25,6 +26,7 @@ from .layout import TEST_FOLDERS, TRAIN_FOLDERS, Layout, open_by_layout
 from .left_out import say_left_out
 from .parts import split_value
 from .scenes import Scenes
+from .written import FORMATS, Format
 
 Part = Literal["all", "train", "test"]
 
@@ -41,6 +43,9 @@ def open_images(name: str | Path, root: str | Path | None = None, *, part: Part)
     ``my_images``                 a folder with class folders (`ImageFolder`), or with such folders
                                   in ``train`` and ``test`` (or ``val``)
     ``mine=/data/my_images``      a table or folder that records call ``mine``
+    ``my_shards``, ``my_arrow``,  a folder of tar shards or of Hugging Face's ``save_to_disk``,
+    ``x.parquet``, ``x.lmdb``     Parquet, an LMDB (see `FORMATS`), or a folder with such for
+                                  ``train`` and ``test``
     ``scenes``                    `Scenes` of 64 px: 2,000 generated images to train, 600 to test
     ============================  ================================================================
 
@@ -132,6 +137,16 @@ def _open_folder(path: Path, part: Part) -> ImageSource:
     return ImageSubset(both, torch.tensor(chosen))
 
 
+def _open_format(form: Format, path: Path, part: Part) -> ImageSource:
+    if has_parts(form, path):
+        return open_part(form, path, part)
+    return _part_of(form.open(path), part, path)
+
+
+def _is_format(form: Format, path: Path) -> bool:
+    return form.matches(path) or has_parts(form, path)
+
+
 def _part_of(images: ImageSource, part: Part, path: Path) -> ImageSource:
     _check_labels(images)
     if part == "all":
@@ -148,11 +163,10 @@ def _check_labels(images: ImageSource) -> None:
             "have no label, which a transfer task needs. Sort them into class folders or list "
             "them in a .csv file."
         )
-    present = images.labels.unique().tolist()
-    if len(present) < 2:
+    if bool((images.labels == images.labels[:1]).all()):
         raise ValueError(
             f"all {len(images)} images of {images.name!r} are of one class, "
-            f"{images.classes[present[0]]!r}; a transfer task needs two"
+            f"{images.classes[int(images.labels[0])]!r}; a transfer task needs two"
         )
 
 
@@ -163,16 +177,7 @@ def _is_table(path: Path) -> bool:
 
 
 def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not has_other_signs(path) and _holds_image(path)
-
-
-def _holds_image(folder: Path) -> bool:
-    """Whether an image lies in a folder or below it."""
-    return any(
-        Path(name).suffix.lower() in SUFFIXES and not is_clutter(name)
-        for _, files in walk_folder(folder)
-        for name in files
-    )
+    return path.is_dir() and not has_other_signs(path) and holds_image(path)
 
 
 LAYOUTS: list[Layout] = [
@@ -183,5 +188,9 @@ LAYOUTS: list[Layout] = [
     ),
     Layout("images", "scenes", _open_scenes),
     Layout("images", "a table (.csv, .tsv) with a column 'label'", _open_table, _is_table),
+    *(
+        Layout("images", form.name, partial(_open_format, form), partial(_is_format, form))
+        for form in FORMATS
+    ),
     Layout("images", "a folder with class folders of images", _open_folder, _is_folder),
 ]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import DistributedSampler, Sampler, SequentialSampler
 
 from instdisc.checks import refuse
@@ -16,6 +17,7 @@ from instdisc.distributed import rank, world_size
 
 from .batches.orders import Keys
 
+_LARGEST = 2**31 - 1
 _REMEDY = "The loader has an order of its own: set `shuffle`."
 
 
@@ -61,14 +63,13 @@ class EpochSampler(DistributedSampler):
             epoch: of the order.
             start: images of the epoch that were handed out to all processes before.
         """
-        if self.shuffle:
-            # Not seed + epoch: then run 1 would repeat run 0 one epoch later.
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-            order = torch.randperm(self.num_images, generator=generator)
-        else:
-            order = torch.arange(self.num_images)
-        for part in order[start:].split(self.batch_size * world_size()):
-            if keys := [(epoch, index) for index in self._share(part.tolist())]:
+        count, size = self.num_images, self.batch_size * world_size()
+        # Not seed + epoch: then run 1 would repeat run 0 one epoch later.
+        order = draw_order(count, self.seed * 1_000_003 + epoch) if self.shuffle else None
+        for first in range(start, count, size):
+            part = range(first, min(first + size, count))
+            rows = list(part) if order is None else order[part.start : part.stop].tolist()
+            if keys := [(epoch, index) for index in self._share(rows)]:
                 yield keys
 
     def starts(self, start: int, *, drop_last: bool) -> range:
@@ -92,6 +93,23 @@ class EpochSampler(DistributedSampler):
         if self.shuffle:
             return share_of(part[: len(part) // world_size() * world_size()])
         return part[rank() :: world_size()]
+
+
+def draw_order(count: int, seed: int) -> Tensor:
+    """A random order of N images, ``(N,)``: 4 bytes of an image, 8 of more than 2**31.
+
+    Args:
+        count: of images, N.
+        seed: another one has another order.
+
+    Example:
+        >>> draw_order(5, seed=1)
+        tensor([0, 4, 2, 3, 1], dtype=torch.int32)
+    """
+    generator = torch.Generator().manual_seed(seed)
+    # torch draws the same numbers for both types.
+    dtype = torch.int32 if count <= _LARGEST else torch.int64
+    return torch.randperm(count, generator=generator, dtype=dtype)
 
 
 class OrderedSampler(EpochSampler, SequentialSampler):

@@ -12,6 +12,7 @@ from .gradients import read_gradients, set_gradients
 from .overriding import refuse_override
 from .plan import Pace, Plan, count_steps, count_steps_left, read_pace
 from .progress import Progress, read_progress, set_progress
+from .requeue import requeue_between_steps
 
 _KEY = "instdisc_position"
 
@@ -53,6 +54,7 @@ class RunPosition:
             TypeError: if a class of the user's kept `load` from being called.
         """
         trainer: Any = module.trainer
+        requeue_between_steps(trainer)
         pace, before, plan = read_pace(trainer), self._loaded, self._plan
         self.num_steps = count_steps(trainer, pace)
         self._loaded, self.changes = None, []

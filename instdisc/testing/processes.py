@@ -72,7 +72,7 @@ def faults_on_two_processes(
     batches, modules = list(batches)[:_STEPS], [_comparable(module) for module in modules]
     with tempfile.TemporaryDirectory() as folder:
         torch.save({"modules": modules, "batches": batches}, Path(folder) / "job.pt")
-        multiprocessing.spawn(_run_rank, args=(folder, _free_port()), nprocs=2)
+        multiprocessing.spawn(_run_rank, args=(folder, free_port()), nprocs=2)
         faults = []
         for number, module in enumerate(modules):
             expected = _train(module, batches)
@@ -179,7 +179,8 @@ def _half(batch: Views, rank: int) -> Views:
     return Views([view[rows] for view in batch.images], batch.labels[rows], batch.indices[rows])
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine where two processes can meet."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -80,8 +80,10 @@ from .segmentation import sliding_logits as sliding_logits
 from .suite import TASKS as TASKS
 from .suite import Checkpoints as Checkpoints
 from .suite import DataSets as DataSets
+from .suite import Executor as Executor
 from .suite import Kept as Kept
 from .suite import Missing as Missing
+from .suite import Processes as Processes
 from .suite import SuiteRecords as SuiteRecords
 from .suite import Task as Task
 from .suite import run_suite as run_suite

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from instdisc.checkpoint import newest_checkpoint
+from instdisc.checkpoint.newest import requeued_checkpoints
 from instdisc.checkpoint.wholeness import check_numbers, read_plain
 
 NOW = 1_700_000_000
@@ -196,9 +197,38 @@ def test_sharded_folders(tmp_path):
     assert newest_checkpoint(tmp_path) == deep
 
 
-def test_a_path_is_needed():
-    with pytest.raises(TypeError, match="`folder` must be the path of a folder, got 3"):
-        newest_checkpoint(3)
+def test_what_was_written_for_slurm_counts(tmp_path):
+    folder = tmp_path / "checkpoints"
+    save(tmp_path / "hpc_ckpt_1.ckpt", 9)
+    save(tmp_path / "hpc_ckpt_2.ckpt", 11)
+    save(tmp_path / "other.ckpt", 99)
+    assert newest_checkpoint(folder) is None
+    assert newest_checkpoint(folder, root=tmp_path).name == "hpc_ckpt_2.ckpt"
+    folder.mkdir()
+    save(folder / "last.ckpt", 10, age=5)
+    assert newest_checkpoint(folder, root=tmp_path).name == "hpc_ckpt_2.ckpt"
+    save(folder / "last.ckpt", 12)
+    assert newest_checkpoint(folder, root=tmp_path).name == "last.ckpt"
+    save(tmp_path / "hpc_ckpt_3.ckpt", 30, age=5)  # the run was taken up before it since
+    assert newest_checkpoint(folder, root=tmp_path).name == "last.ckpt"
+
+
+def test_the_order_of_what_was_written_for_slurm(tmp_path):
+    for number in (2, 10, 9):
+        save(tmp_path / f"hpc_ckpt_{number}.ckpt", 1)
+    (tmp_path / "hpc_ckpt_mine.ckpt").write_bytes(b"")
+    names = [path.name for path in requeued_checkpoints(tmp_path)]
+    assert names == [f"hpc_ckpt_{number}.ckpt" for number in (2, 9, 10)]
+    assert len(requeued_checkpoints(tmp_path, "hpc_ckpt_9.ckpt")) == 2
+    for nothing in (None, "s3://bucket/run", tmp_path / "no"):
+        assert requeued_checkpoints(nothing) == []
+    assert requeued_checkpoints(tmp_path, "last.ckpt") == []
+
+
+@pytest.mark.parametrize("name", ["folder", "root"])
+def test_a_path_is_needed(name, tmp_path):
+    with pytest.raises(TypeError, match=f"`{name}` must be the path of a folder, got 3"):
+        newest_checkpoint(**{"folder": tmp_path, name: 3})
 
 
 def _each_its_folder(rank, root, outcome):

@@ -10,6 +10,7 @@ from instdisc.checkpoint import load_backbone
 from instdisc.cli import main, pretrain
 from instdisc.cli.folder import folder_run
 from instdisc.cli.scaling import Machine, describe, scaled_settings
+from instdisc.data import ImageFolder, ImageShards, write_shards
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning"),
@@ -132,3 +133,13 @@ def test_options_that_are_given_count(folder):
         folder_run(["none"])
     with pytest.raises(ValueError, match="at least 16 images"):
         scaled_settings(10, 32, CPU)
+
+
+def test_a_folder_of_tar_shards(folder):
+    write_shards(ImageFolder(folder), folder.parent / "shards", images_per_shard=30)
+    options, lines, scaled = folder_run([str(folder.parent / "shards")])
+    assert scaled == 80
+    assert lines[-1].startswith("kNN is measured on 8 images")
+    data = pretrain.make_cli([*options, "--model.backbone=test_resnet"]).datamodule
+    assert isinstance(data.images.images, ImageShards)
+    assert (len(data.images), len(data.test_images)) == (72, 8)

@@ -169,7 +169,9 @@ def test_device_cuts_what_memory_cuts():
 
 
 def test_views_in_bfloat16():
-    data = ViewData(scenes(), scenes(5, "test"), image_size=16, batch_size=8, dtype="bfloat16")
+    # Not of 16 px: on maps of one pixel the backward pass of a convolution in bfloat16 leaves parts
+    # of the gradient unwritten on processors with AVX-512 (torch 2.14).
+    data = ViewData(scenes(), scenes(5, "test"), image_size=32, batch_size=8, dtype="bfloat16")
     watch = fitted(data, precision="bf16-mixed")
     assert {view.dtype for view in watch.train[0].images} == {torch.bfloat16}
     assert watch.validation[0][1].images[0].dtype == torch.bfloat16

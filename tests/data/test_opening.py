@@ -7,10 +7,13 @@ from PIL import Image
 from instdisc.data import (
     CATALOG,
     CatalogImages,
+    HeldOut,
     ImageFolder,
+    ViewData,
     image_names,
     join_folders,
     open_images,
+    open_path,
     split_per_class,
 )
 from instdisc.data.layout import kinds_of, locate
@@ -243,3 +246,75 @@ def test_parts_by_other_words(names, tmp_path):
     (tmp_path / "table.csv").write_text("\n".join(["image,label,split", *rows[1:4]]))
     with pytest.raises(ValueError, match="the column 'split' of .* must name 'test'"):
         open_images("table.csv", tmp_path, part="test")
+
+
+def write_formats(root):
+    """The same 20 images in each format, in parts and as a whole."""
+    datasets = pytest.importorskip("datasets")
+    database = pytest.importorskip("lmdb")
+    datasets.disable_progress_bars()
+    make(root / "files", ["cat", "dog"])
+    images = ImageFolder(root / "files", index=False)
+    rows = {
+        "image": [{"bytes": images.encoded(row), "path": None} for row in range(20)],
+        "label": images.labels.tolist(),
+    }
+    columns = {"image": datasets.Image(), "label": datasets.ClassLabel(names=images.classes)}
+    whole = datasets.Dataset.from_dict(rows, datasets.Features(columns))
+    test = [0, 1, 2, 10, 11]
+    train = [row for row in range(20) if row not in test]
+    parts = {"train": whole.select(train), "test": whole.select(test)}
+    whole.save_to_disk(root / "arrow")
+    datasets.DatasetDict(parts).save_to_disk(root / "arrow_parts")
+    (root / "parquet_parts").mkdir()
+    whole.to_parquet(root / "whole.parquet")
+    for name in ("train", "test"):
+        parts[name].to_parquet(root / "parquet_parts" / f"{name}-00000-of-00001.parquet")
+    names = list(images.paths)
+    for place, chosen in (
+        ("images.lmdb", range(20)),
+        ("lmdb_parts/train.lmdb", train),
+        ("lmdb_parts/val.lmdb", [0, 1, 10]),
+    ):
+        (root / place).mkdir(parents=True)
+        with (
+            database.open(str(root / place)) as environment,
+            environment.begin(write=True) as writing,
+        ):
+            for row in chosen:
+                writing.put(names[row].encode(), images.encoded(row))
+    return images
+
+
+def test_other_formats(tmp_path):
+    images = write_formats(tmp_path)
+    expected = [part.fingerprint() for part in opened("files", tmp_path)]
+    for name in ("arrow", "whole.parquet", "images.lmdb"):
+        assert [part.fingerprint() for part in opened(name, tmp_path)] == expected
+        assert open_path(tmp_path / name).fingerprint() == images.fingerprint()
+        (every, *_) = opened(f"mine={name}", tmp_path)
+        assert every.name == "mine"
+    for name, sizes in (
+        ("arrow_parts", (20, 15, 5)),
+        ("parquet_parts", (20, 15, 5)),
+        ("lmdb_parts", (18, 15, 3)),
+    ):
+        every, *_ = parts = opened(name, tmp_path)
+        assert tuple(map(len, parts)) == sizes
+        assert image_names(every)[0].startswith("train/")
+        assert {part.name for part in parts} == {name}
+        assert kinds_of(name, tmp_path, LAYOUTS) == ["images"]
+    for path, message in (
+        ("parquet_parts", "`path` must be of one part of a set"),
+        ("arrow_parts", "`path` must be one split .* Give '.*train'"),
+        ("lmdb_parts", "`path` must be a folder of images"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            open_path(tmp_path / path)
+
+
+def test_the_data_module_and_subsets_open_them(tmp_path):
+    images = write_formats(tmp_path)
+    data = ViewData(tmp_path / "arrow", tmp_path / "whole.parquet", image_size=32, batch_size=4)
+    assert data.images.fingerprint() == data.test_images.fingerprint() == images.fingerprint()
+    assert len(HeldOut(tmp_path / "images.lmdb", "test", share=0.2)) == 4

@@ -15,7 +15,7 @@ from instdisc import Backbone, InstanceDiscriminationLoss, PretrainModule
 from instdisc.analysis import ANALYSES
 from instdisc.methods import Contrast, InBatchContrast, Prediction, SelfDistillation
 from instdisc.records import read_records
-from instdisc.testing import check_loss, check_method, check_two_processes
+from instdisc.testing import check_loss, check_method, check_source, check_two_processes
 from instdisc.testing.runs import make_batches
 from instdisc.transfer import TASKS, Features, read_predictions
 
@@ -59,6 +59,16 @@ def test_quickstart(tmp_path):
 
 def test_custom_loss():
     check_loss(load("custom_loss").CautiousExemplarLoss(0.2))
+
+
+def test_custom_source(tmp_path):
+    pixels = np.random.RandomState(0).randint(0, 256, (8, 12, 10, 3), dtype=np.uint8)
+    np.savez(tmp_path / "images.npz", images=pixels, labels=np.arange(8) % 3 - 1)
+    source = importlib.import_module("custom_source").ArchiveImages  # pickled by its name
+    check_source(lambda: source(tmp_path / "images.npz"), two_processes=False)
+    assert torch.equal(
+        source(tmp_path / "images.npz").read(3).permute(1, 2, 0), torch.from_numpy(pixels[3])
+    )
 
 
 def test_custom_method():

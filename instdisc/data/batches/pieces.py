@@ -23,6 +23,7 @@ from instdisc.types import Views
 from ..views.dataset import RawViews, UncutViews
 from .blocks import BlockForm
 from .orders import Keys, Order, Orders, Piece
+from .signals import leave_requeue_to_the_run
 from .slots import SharedSlots
 
 _PIECE = 8 * 2**20  # bytes: takes much longer to make than to ask for
@@ -221,6 +222,7 @@ def _misses_workers(loader: Any) -> bool:
 
 
 def _prepare(worker: int) -> None:
+    leave_requeue_to_the_run(worker)
     keep_freed_blocks()
 
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.checks import whole
 
-from ..images.folders import ImageFolder
 from ..images.source import ImageSource, ImageSubset
 from ..images.splits import split_per_class
+from ..written import open_path
 
 
 class StratifiedSubset(ImageSubset):
@@ -202,8 +202,4 @@ def _draw(labels: Tensor, share: float | None, per_class: int | None, seed: int)
 
 
 def _as_source(images: ImageSource | str | Path) -> ImageSource:
-    if isinstance(images, ImageSource):
-        return images
-    if not Path(images).is_dir():
-        raise FileNotFoundError(f"`images` must be a folder of images, got {str(images)!r}")
-    return ImageFolder(images)
+    return images if isinstance(images, ImageSource) else open_path(images, argument="images")

@@ -1,11 +1,11 @@
-"""The one place where files of images are decoded: whatever a file holds, the process goes on.
+"""The one place where images are decoded: whatever a file or its bytes hold, the process goes on.
 
 Legend: H x W size of an image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -49,21 +49,27 @@ def decode_file(path: Path) -> Tensor:
         MemoryError: if there is not enough memory for it; names the file.
     """
     with _named("image", path):
-        file = _read(path)
-        if decode_jpeg is not None and file.startswith(_JPEG):
-            header = read_header(file)
-            if header is not None:  # else libjpeg might read another size there than PIL
-                check_size(header.height, header.width)
-                try:
-                    image: Tensor = decode_jpeg(
-                        torch.frombuffer(bytearray(file), dtype=torch.uint8), ImageReadMode.RGB
-                    )
-                except RuntimeError:
-                    pass  # PIL knows more kinds, and says more plainly what is wrong
-                else:
-                    return image
-        with _open(file) as opened:
-            return torch.from_numpy(_eight_bits(opened).transpose(2, 0, 1).copy())
+        return _decode(_read(path))
+
+
+def decode_bytes(file: bytes, name: str | Callable[[], str]) -> Tensor:
+    """The image in the bytes of a file as uint8 RGB, ``(3, H, W)``, as `decode_file` gives it.
+
+    Args:
+        file: what it holds, wherever it lies.
+        name: what messages call it, or a function that finds out, if that takes longer.
+
+    Raises:
+        ValueError, MemoryError: as `decode_file`.
+
+    Example:
+        >>> decode_bytes(b"P6 2 1 255 abcdef", "shard-0/7")[:, 0]
+        tensor([[ 97, 100],
+                [ 98, 101],
+                [ 99, 102]], dtype=torch.uint8)
+    """
+    with _named("image", name):
+        return _decode(file)
 
 
 @contextmanager
@@ -89,6 +95,23 @@ def read_size(path: Path) -> tuple[int, int]:
     """
     with _named("image", path), _by_pil(path) as opened:
         return opened.height, opened.width
+
+
+def _decode(file: bytes) -> Tensor:
+    if decode_jpeg is not None and file.startswith(_JPEG):
+        header = read_header(file)
+        if header is not None:  # else libjpeg might read another size there than PIL
+            check_size(header.height, header.width)
+            try:
+                image: Tensor = decode_jpeg(
+                    torch.frombuffer(bytearray(file), dtype=torch.uint8), ImageReadMode.RGB
+                )
+            except RuntimeError:
+                pass  # PIL knows more kinds, and says more plainly what is wrong
+            else:
+                return image
+    with _open(file) as opened:
+        return torch.from_numpy(_eight_bits(opened).transpose(2, 0, 1).copy())
 
 
 def _read(path: Path) -> bytes:
@@ -132,15 +155,17 @@ def _eight_bits(opened: Image.Image) -> np.ndarray:
 
 
 @contextmanager
-def _named(what: str, path: Path) -> Iterator[None]:
+def _named(what: str, name: Path | str | Callable[[], str]) -> Iterator[None]:
     """Says of which file an error is, whatever a decoder raises at broken bytes."""
     try:
         yield
     except MemoryError as error:
-        raise MemoryError(f"not enough memory is free to read the {what} {path}") from error
+        name = name() if callable(name) else name
+        raise MemoryError(f"not enough memory is free to read the {what} {name}") from error
     except Exception as error:
+        name = name() if callable(name) else name
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"cannot read the {what} {path} ({reason}). Repair or remove it, or pass "
+            f"cannot read the {what} {name} ({reason}). Repair or remove it, or pass "
             "on_unreadable='skip'."
         ) from error

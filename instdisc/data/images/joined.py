@@ -1,17 +1,21 @@
-"""Several folders of class folders as one set."""
+"""Several folders, or sources of any kind, as one set."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from instdisc import checks
 
+from .contents import Keys, join_keys
 from .files import ImageFiles
 from .folders import ImageFolder
+from .source import ImageSource
 
 
 def join_folders(root: str | Path, names: Sequence[str]) -> ImageFiles:
@@ -57,3 +61,64 @@ def join_folders(root: str | Path, names: Sequence[str]) -> ImageFiles:
         torch.cat([folder.labels for folder in folders]),
         classes=folders[0].classes,
     )
+
+
+class JoinedImages(ImageSource):
+    """Images of sources of the same classes, one source after the other.
+
+    Args:
+        sources: by a name, with which the names of their images begin.
+
+    Raises:
+        ValueError: if there are none, or their classes are not the same.
+
+    Example:
+        >>> from instdisc.data import Scenes
+        >>> scenes = Scenes(4, image_size=32)
+        >>> both = JoinedImages({"train": scenes, "test": scenes})
+        >>> len(both), torch.equal(both.read(5), scenes.read(1)), both.image_names()[5]
+        (8, True, 'test/1')
+    """
+
+    def __init__(self, sources: Mapping[str, ImageSource]) -> None:
+        checks.arguments(JoinedImages.__init__, locals())
+        if not sources:
+            checks.refuse("sources", "at least one source by its name", sources)
+        for part, source in sources.items():
+            checks.instance(f"sources[{part!r}]", source, ImageSource, "an ImageSource")
+        self.sources = dict(sources)
+        self._sources = [*self.sources.values()]
+        first = self._sources[0]
+        for part, source in sources.items():
+            if list(source.classes) != list(first.classes):
+                both = f"{list(first.classes)[:5]}, {list(source.classes)[:5]} in {part!r}"
+                checks.refuse("sources", "of the same classes", both)
+        self.name = first.name
+        self.classes = first.classes
+        self.labels = torch.cat([source.labels for source in self._sources])
+        self.on_unreadable = first.on_unreadable
+        lengths = [len(source) for source in self._sources]
+        self._starts = [sum(lengths[:row]) for row in range(len(lengths))]
+
+    def read(self, index: int) -> Tensor:
+        source, position = self._place(index)
+        return source.read(position)
+
+    def encoded(self, index: int) -> bytes | None:
+        source, position = self._place(index)
+        return source.encoded(position)
+
+    def image_names(self) -> list[str]:
+        return [
+            f"{part}/{name}"
+            for part, source in self.sources.items()
+            for name in source.image_names()
+        ]
+
+    def image_keys(self, positions: Tensor | None = None) -> Keys:
+        keys = join_keys([source.image_keys() for source in self._sources])
+        return keys if positions is None else keys._replace(keys=keys.keys[positions.numpy()])
+
+    def _place(self, index: int) -> tuple[ImageSource, int]:
+        row = bisect_right(self._starts, index) - 1
+        return self._sources[row], index - self._starts[row]

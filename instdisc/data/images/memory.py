@@ -68,10 +68,13 @@ class ImagesInMemory(ImageSource):
         names = images.image_names()
         self._names = [names[position] for position in positions.tolist()]
         self.stack = None if others else stack
-        self._images = [others.get(i, stack[i].transpose(0, 1)) for i in range(len(images))]
+        # Not a tensor for each image: a copy by pickle would hold all of them for each.
+        self._stack, self._others = stack, others
 
     def read(self, index: int) -> Tensor:
-        return self._images[index]
+        index = range(len(self))[index]
+        other = self._others.get(index)
+        return self._stack[index].transpose(0, 1) if other is None else other
 
     def image_names(self) -> list[str]:
         return list(self._names)

@@ -79,7 +79,7 @@ class ImageTable(ImageFiles):
                     f"line {row.line} of {table} has no {image if not row.image else label}"
                 )
             listed.add(row.line, row.image)  # of the other parts too: none may be in two
-        classes = _sorted_classes({row.label for row in rows}) if classes is None else list(classes)
+        classes = sorted_classes({row.label for row in rows}) if classes is None else list(classes)
         if len(set(classes)) < len(classes):
             raise ValueError(f"`classes` must be different names, got {classes}")
         number = {name: index for index, name in enumerate(classes)}
@@ -117,7 +117,13 @@ class _Row(NamedTuple):
     value: str  # of the column that `only` names
 
 
-def _sorted_classes(names: set[str]) -> list[str]:
+def sorted_classes(names: set[str]) -> list[str]:
+    """Different labels in order: as numbers if all are whole numbers.
+
+    Example:
+        >>> sorted_classes({"10", "9"}), sorted_classes({"10", "9", "a"})
+        (['9', '10'], ['10', '9', 'a'])
+    """
     if all(name.isascii() and name.isdigit() for name in names):
         return sorted(names, key=lambda name: (int(name), name))
     return sorted(names)

@@ -44,7 +44,7 @@ def check_classes(method: str, loader: Any, objectives: Collection[Objective]) -
             f"{method} needs a class for every image, but {unknown} of {len(labels)} training "
             f"images have none (label -1, unknown). {remedy}"
         )
-    if len(labels.unique()) < 2:
+    if bool((labels == labels[:1]).all()):  # not unique(), which sorts them
         raise ValueError(
             f"{method} needs images of at least 2 classes, but all {len(labels)} training images "
             f"are of one, label {int(labels[0])}. {remedy}"

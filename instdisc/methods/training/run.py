@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from pytorch_lightning import Callback
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ from .recipe import fixed_settings, free_settings, keep_queue, made_by, recipe_o
 from .schedule import Schedule
 from .size_search import BatchSizeSearch
 from .start import trained_from
+from .strategy import check_strategy
 
 
 class RunModule(LentBackboneModule):
@@ -140,10 +142,18 @@ class RunModule(LentBackboneModule):
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
 
+    def configure_callbacks(self) -> list[Callback]:
+        # Before Lightning sets up anything: processes, data, the parts of a strategy.
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            check_strategy(self.trainer.strategy)
+        return super().configure_callbacks()
+
     def setup(self, stage: str) -> None:
         super().setup(stage)
         self._settle()
+        self._take_stored_apart()
         if stage == "fit":
+            check_strategy(self.trainer.strategy)  # a subclass may configure callbacks of its own
             self._size_search.begin_fit(self)
 
     def on_fit_start(self) -> None:
@@ -208,6 +218,12 @@ class RunModule(LentBackboneModule):
         self._losses.load_state_dict(made.get("losses", {}))
         self.start = made.get("recipe", {}).get("start", {})
         self.backbone.origin = trained_from(type(self).__name__, self.start)
+
+    def _take_stored_apart(self) -> None:
+        # ``ddp_spawn`` hands all processes one memory, from which Lightning takes `buffers` alone.
+        for name, buffer in self.named_buffers():
+            if is_stored(name) and buffer.device.type == "cpu" and buffer.is_shared():
+                buffer.data = buffer.clone()
 
     def _refuse_schedules(self) -> None:
         names = [

@@ -22,6 +22,7 @@ from instdisc.data import (
     evaluation_policy,
     image_names,
 )
+from instdisc.locking import hold_lock
 from instdisc.models import Backbone
 from instdisc.types import About, ImageSize
 from instdisc.writing import write_atomically
@@ -50,7 +51,8 @@ def cached_features(
     The file is named by a hash of the weights and the architecture, of the images with their
     labels (`ImageSource.fingerprint`) and of the view. If any of these changes, the features are
     computed anew. The file is written beside its place and renamed; one that is damaged is computed
-    again, with a line in the log.
+    again, with a line in the log. Of several processes that ask at once, one computes and the
+    others wait for it.
 
     Args:
         backbone: that computes them; frozen, in eval mode.
@@ -90,18 +92,30 @@ def cached_features(
     name = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
     path = Path(folder) / f"{name}.safetensors"
     stored = _read(path, images, about)
-    if stored is None:
-        stored = extract_features(
-            backbone,
-            images,
-            batch_size=batch_size,
-            num_workers=num_workers,
-            device=device,
-            policy=policy,
-            precision=precision,
-        )
-        _write(path, stored, images, {**parts, "set": f"{images.name}, {len(images)} images"})
+    if stored is not None:
+        return stored
+    path.parent.mkdir(parents=True, exist_ok=True)
+    seen = _time_of(path)
+    with hold_lock(path, tidy=True):
+        if _time_of(path) != seen:  # another process wrote it meanwhile
+            stored = _read(path, images, about)
+        if stored is None:
+            stored = extract_features(
+                backbone,
+                images,
+                batch_size=batch_size,
+                num_workers=num_workers,
+                device=device,
+                policy=policy,
+                precision=precision,
+            )
+            _write(path, stored, images, {**parts, "set": f"{images.name}, {len(images)} images"})
     return stored
+
+
+def _time_of(path: Path) -> int:
+    """When it was written; 0 if it is not there."""
+    return path.stat().st_mtime_ns if path.is_file() else 0
 
 
 def _checksum(tensors: dict[str, Tensor]) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from rich.progress import Progress
@@ -16,71 +16,25 @@ from instdisc.checks import checked_call
 from instdisc.records import append_job, read_jobs
 from instdisc.runs import append_run
 from instdisc.types import Record
+from instdisc.worker_files import take_over
 
-from ..features.cache import cached_features
 from .checking import check_options, without_thumbnails
+from .dispatch import Dispatch, Executor, is_made
+from .parcels import check_parts, pack
 from .plan import Job, plan_jobs
 from .progress import suite_progress, tell_job
 from .registry import TASKS
-from .runner import Runner
 from .sets import DataSets, Keep, find_sets
 from .subjects import Checkpoints, find_subjects
+from .suite_records import Kept, Missing, SuiteRecords
 from .thumbnails import keep_pictures
+from .units import group_jobs
+from .work import AUTO, Outcome, Settings, Work, find_device, run_jobs
 
 _log = logging.getLogger(__name__)
 
 
-@checked_call()
-class Missing(NamedTuple):
-    """Something that was asked for and has no result.
-
-    Attributes:
-        what: e.g. ``"knn on pets with MoCo"``.
-        why: the reason.
-    """
-
-    what: str
-    why: str
-
-
-@checked_call()
-class Kept(NamedTuple):
-    """The arrays that a job of a suite wrote.
-
-    Attributes:
-        task: its name in `TASKS`.
-        dataset: on what.
-        methods: the backbones that it looked at, by their names in the table.
-        path: the ``.npz`` file, see `read_predictions`; it is not there if the job kept nothing.
-    """
-
-    task: str
-    dataset: str
-    methods: tuple[str, ...]
-    path: Path
-
-
-class SuiteRecords(list[Record]):
-    """The records of a suite, and what has none.
-
-    Attributes:
-        missing: what was asked for and has no result.
-        kept: the arrays of every job that has a result, in the order of the records.
-    """
-
-    @checked_call()
-    def __init__(
-        self,
-        records: Iterable[Record] = (),
-        missing: Sequence[Missing] = (),
-        kept: Sequence[Kept] = (),
-    ) -> None:
-        super().__init__(records)
-        self.missing = list(missing)
-        self.kept = list(kept)
-
-
-@checked_call()
+@checked_call(free=["device", "executor"])  # a device of the machine where jobs run
 def run_suite(
     checkpoints: Checkpoints,
     data_sets: DataSets,
@@ -100,6 +54,7 @@ def run_suite(
     thumbnails: bool = True,
     seed: int = 0,
     progress: bool = True,
+    executor: Executor | Callable[[], Executor] | None = None,
 ) -> SuiteRecords:
     """Runs every task on every data set with every checkpoint, and writes each result at once.
 
@@ -134,7 +89,7 @@ def run_suite(
         image_size: side of the views in pixels; ``None``: at which each backbone was trained.
         batch_size: images at once for features.
         num_workers: processes that read.
-        device: where to compute.
+        device: where to compute; ``"auto"`` is a GPU if there is one where the jobs run.
         precision: Lightning's, of the tasks that train the backbone.
         keep: ``"memory"`` decodes a set once for the tasks that train on it.
         predictions: whether to keep the predictions of each job, in ``predictions/JOB.npz`` beside
@@ -144,6 +99,10 @@ def run_suite(
             and in the arrays of a task or analysis that has the option ``thumbnail``.
         seed: of the tasks, and of random weights.
         progress: show a bar.
+        executor: runs the jobs on other processes or machines, which see the same files; ``None``:
+            this process does. Whatever has ``submit`` as `concurrent.futures.Executor` does:
+            of dask, mpi4py or submitit. Or a function that makes one, such as `Processes`, so that
+            another is made where a process that died broke it.
 
     Returns:
         The records of what was asked for, data set by data set, with what is `missing`.
@@ -152,7 +111,8 @@ def run_suite(
         ValueError: before anything runs: if a task or an option is unknown or out of range, a file
             is no checkpoint or its weights are not finite, or `results` holds a line that is no
             record.
-        TypeError: if an option is no JSON value, or a checkpoint or data set is of another kind.
+        TypeError: if an option is no JSON value, a checkpoint or data set is of another kind, or
+            something cannot be given to the processes of the executor.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -171,10 +131,11 @@ def run_suite(
     check_options(tasks, options, image_size=image_size, precision=precision)
     if not thumbnails:
         options = without_thumbnails(options, tasks)
-    device = checks.device("device", device)
+    _check_place(device, executor)
     results = Path(checks.instance("results", results, (str, Path), "a path"))
     if results.is_dir():
         checks.refuse("results", "a file", str(results), "Name one in it: results.jsonl.")
+    take_over(results)
     stored = read_jobs(results)
     missing: list[Missing] = []
 
@@ -183,44 +144,36 @@ def run_suite(
             missing.append(Missing(what, why))
             _log.warning("skipped %s: %s", what, why)
 
-    extract = functools.partial(
-        cached_features,
-        folder=results.parent / "features" if cache is None else cache,
+    settings = Settings(
+        cache=results.parent / "features" if cache is None else Path(cache),
+        kept=results.parent / "predictions" if predictions else None,
+        image_size=image_size,
         batch_size=batch_size,
         num_workers=num_workers,
         device=device,
+        precision=precision,
+        seed=seed,
     )
-    offered = {
-        "image_size": image_size,
-        "num_workers": num_workers,
-        "device": device,
-        "precision": precision,
-        "seed": seed,
-        **trainer_options(device),
-    }
     subjects = find_subjects(checkpoints, seed, miss)
     sets = find_sets(data_sets, data_root, keep)
-    jobs = plan_jobs(subjects, sets, tasks, options, offered, miss)
-    kept = results.parent / "predictions" if predictions else None
-    todo = _to_run(jobs, stored, kept)
+    jobs = plan_jobs(subjects, sets, tasks, options, settings._asdict(), miss)
+    todo = {job.key: job for job in _to_run(jobs, stored, settings.kept)}
+    failed: dict[str, str] = {}
     with suite_progress(shown=progress) as bar:
         overall = bar.add_task("all", total=len(todo))
-        current = bar.add_task("", total=None)
-        run = Runner(extract, offered, kept)
-        for job in todo:
-            bar.reset(current, description=job.title, total=None)
-            try:
-                records = run(job, functools.partial(_show, bar, current))
-            except Exception as error:  # of whatever kind: a user's own task may raise any
-                miss(job.title, _reason(error))
-                _log.debug("%s", job.title, exc_info=error)
+        for key, records, why in _outcomes(list(todo.values()), settings, results, executor, bar):
+            title = todo[key].title
+            if why:
+                failed[key] = why
+                _log.warning("skipped %s: %s", title, why)
             else:
-                stored[job.key] = append_job(records, results, job.key)
-                tell_job(bar, job.title, stored[job.key])
+                stored[key] = append_job(records, results, key)
+                tell_job(bar, title, stored[key])
             bar.advance(overall)
-        bar.remove_task(current)
+    lost = [Missing(job.title, failed[key]) for key, job in todo.items() if key in failed]
+    missing += [entry for entry in dict.fromkeys(lost) if entry not in missing]
     if predictions and thumbnails:
-        keep_pictures(jobs, todo, stored, results.parent)
+        keep_pictures(jobs, list(todo.values()), stored, results.parent)
     append_run(results, missing)
     folder = results.parent / "predictions"
     return SuiteRecords(
@@ -232,6 +185,45 @@ def run_suite(
             if job.key in stored
         ],
     )
+
+
+def _check_place(device: object, executor: object) -> None:
+    """Refuses what cannot compute; a device of other machines they know themselves."""
+    if executor is None:
+        find_device(device)  # type: ignore[arg-type]
+        return
+    checks.instance("device", device, (str, torch.device), "a device of torch, or 'auto'")
+    if device != AUTO:
+        try:
+            torch.device(device)  # type: ignore[call-overload]
+        except RuntimeError:
+            checks.refuse("device", "a device of torch such as 'cpu' or 'cuda:0'", device)
+    if not (is_made(executor) or callable(executor)):
+        rule = "an executor, or a function that makes one"
+        checks.refuse("executor", rule, executor, kind=TypeError)
+
+
+def _outcomes(
+    jobs: Sequence[Job],
+    settings: Settings,
+    results: Path,
+    executor: Executor | Callable[[], Executor] | None,
+    bar: Progress,
+) -> Iterator[Outcome]:
+    """Runs the jobs, here or elsewhere."""
+    if executor is None:
+        current = bar.add_task("", total=None)
+
+        def begin(job: Job) -> Callable[[int, int], None]:
+            bar.reset(current, description=job.title, total=None)
+            return functools.partial(_show, bar, current)
+
+        yield from run_jobs(Work(tuple(jobs), settings, TASKS), begin)
+        bar.remove_task(current)
+    elif jobs:
+        check_parts(jobs)
+        pack_unit = functools.partial(pack, settings=settings, results=results.absolute())
+        yield from Dispatch(executor, pack_unit, results.absolute())(group_jobs(jobs))
 
 
 def _named(record: Record, job: Job) -> Record:
@@ -265,25 +257,5 @@ def _to_run(jobs: Sequence[Job], stored: Collection[str], kept: Path | None) -> 
     return list(todo.values())
 
 
-def _reason(error: Exception) -> str:
-    kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-    return f"{kind}{error}"
-
-
 def _show(bar: Progress, task: Any, done: int, total: int) -> None:
     bar.update(task, completed=done, total=total)
-
-
-def trainer_options(device: str | torch.device) -> dict[str, Any]:
-    """A device as Lightning's Trainer names it.
-
-    Example:
-        >>> trainer_options("cuda:1")
-        {'accelerator': 'gpu', 'devices': [1]}
-    """
-    device = torch.device(device)
-    accelerator = "gpu" if device.type == "cuda" else device.type
-    return {
-        "accelerator": accelerator,
-        "devices": 1 if device.index is None or accelerator == "cpu" else [device.index],
-    }

@@ -15,27 +15,31 @@ from instdisc.types import About, Record
 
 from ..features.extract import Features
 from .plan import Job, view_of
-from .registry import TASKS
 from .sets import SuiteSet
 from .subjects import Subject
-from .tasks import FEATURES
+from .tasks import FEATURES, Task
 
 
 class Runner:
     """Runs jobs; keeps the backbone and the features from one job to the next."""
 
     def __init__(
-        self, extract: Callable[..., Features], offered: Mapping[str, Any], kept: Path | None
+        self,
+        extract: Callable[..., Features],
+        offered: Mapping[str, Any],
+        kept: Path | None,
+        tasks: Mapping[str, Task],
     ) -> None:
         self._extract = extract
         self._offered = offered
         self._kept = kept
+        self._tasks = tasks
         self._last: tuple[SuiteSet, Subject] | None = None
         self._backbone: Backbone | None = None
         self._features: dict[tuple[str, str], Features] = {}
 
     def __call__(self, job: Job, show: Callable[[int, int], None]) -> list[Record]:
-        task = TASKS[job.task]
+        task = self._tasks[job.task]
         inputs = self._inputs(job)
         said = {
             "about": self._about(job),
@@ -53,7 +57,10 @@ class Runner:
             job.data.images(task.kind, part).fingerprint() != fingerprint
             for part, fingerprint in zip(task.parts, prints, strict=True)
         ):
-            raise ValueError("the images changed while it ran: run it again")
+            raise ValueError(
+                "the images changed after the suite had begun, or are others where it ran: run it "
+                "again"
+            )
         data = {
             "data": [fingerprint.digest for fingerprint in prints],
             "data_hashed": "content" if all(p.by_content for p in prints) else "paths and sizes",
@@ -63,13 +70,13 @@ class Runner:
 
     def _about(self, job: Job) -> About:
         """Whose result it is; of several backbones the function itself says which."""
-        about = About() if TASKS[job.task].together else job.subject.about
-        method = "" if TASKS[job.task].together else job.subject.name
+        about = About() if self._tasks[job.task].together else job.subject.about
+        method = "" if self._tasks[job.task].together else job.subject.name
         return about._replace(method=method, dataset=job.data.name)
 
     def _inputs(self, job: Job) -> list[Any]:
         """What the task takes: features of its parts, or backbone or predictions and the parts."""
-        task = TASKS[job.task]
+        task = self._tasks[job.task]
         if task.on == FEATURES:
             of_each = [
                 {subject.name: self._features_of(job, subject, part) for subject in job.subjects}
@@ -93,10 +100,15 @@ class Runner:
         # A task may have trained it; what comes next is of the weights that were asked for.
         if self._backbone is None or self._backbone.about().weights != subject.about.weights:
             self._backbone = subject.load()
+            if self._backbone.about().weights != subject.about.weights:
+                raise ValueError(
+                    f"the weights of {subject.name!r} changed after the suite had begun, or are "
+                    "others where it ran: run it again"
+                )
         return self._backbone
 
     def _features_of(self, job: Job, subject: Subject, part: Any) -> Features:
-        task = TASKS[job.task]
+        task = self._tasks[job.task]
         backbone = self._backbone_of(job, subject)
         policy = view_of(task, subject.input, self._offered["image_size"])
         key = part, repr(describe_view(policy))

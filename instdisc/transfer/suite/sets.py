@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from instdisc import checks
 from instdisc.data import (
     LAYOUTS,
     ImagesInMemory,
     ImageSource,
+    JoinedImages,
     kinds_of,
     locate,
     open_set,
@@ -20,7 +21,7 @@ from instdisc.data.images.source import Fingerprint
 from instdisc.data.layout import Part
 
 from .asked import Asked, DataSet, Images, read_asked, shown_name
-from .fitting import JoinedImages, number_alike
+from .fitting import number_alike
 from .tasks import TaskPart
 
 DataSets = Sequence[DataSet] | Mapping[str, DataSet]
@@ -91,6 +92,10 @@ class SuiteSet:
     def forget(self) -> None:
         """Lets go of what is kept in memory."""
         self._kept.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, which opens the parts itself and compares them by `fingerprint`."""
+        return {**self.__dict__, "_parts": {}, "_kept": {}}
 
     def _open(self, kind: str, part: TaskPart) -> ImageSource:
         if len(self._asked.images) == 1:

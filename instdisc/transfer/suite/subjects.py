@@ -182,14 +182,31 @@ def _random(name: str, source: str, present: Sequence[Subject], seed: int) -> li
 
 
 def _drawn(name: str, spec: Mapping[str, object], seen: InputSpec | None, seed: int) -> Subject:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        backbone = Backbone(**spec)  # type: ignore[arg-type]
-    backbone.input = backbone.input if seen is None else seen
-    backbone.origin = About(method=RANDOM, pretraining=RANDOM)
+    load = _Drawn(spec, seen, seed)
+    backbone = load()
     shown = name or f"{RANDOM} ({backbone.name})"
-    load = functools.partial(copy.deepcopy, backbone)
     return Subject(shown, backbone.about(), backbone.input, load)
+
+
+class _Drawn:
+    """Gives new backbones with the same random weights; another process draws them again."""
+
+    def __init__(self, spec: Mapping[str, object], seen: InputSpec | None, seed: int) -> None:
+        self._arguments = dict(spec), seen, seed
+        self._backbone: Backbone | None = None
+
+    def __call__(self) -> Backbone:
+        if self._backbone is None:
+            spec, seen, seed = self._arguments
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                self._backbone = Backbone(**spec)  # type: ignore[arg-type]
+            self._backbone.input = self._backbone.input if seen is None else seen
+            self._backbone.origin = About(method=RANDOM, pretraining=RANDOM)
+        return copy.deepcopy(self._backbone)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_backbone": None}
 
 
 def _told_apart(subjects: list[Subject], names: set[str]) -> list[Subject]:

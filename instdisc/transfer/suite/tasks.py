@@ -23,6 +23,10 @@ TaskPart = Literal[Part, "base_train", "base_test", "novel"]
 _SAID = {"about", "seed", "classes", "progress", "predictions", "arrays"}
 
 
+def accept_options(options: Options) -> None:
+    """Refuses none."""
+
+
 @checked_call()
 class Task(NamedTuple):
     """How a suite calls a task; add your own by ``TASKS["name"] = Task(...)``.
@@ -59,7 +63,7 @@ class Task(NamedTuple):
     one_by_one: str | tuple[str, ...] = ()
     view: Callable[..., ViewPolicy] = evaluation_policy
     has_image_size: bool = True
-    check: Callable[[Options], object] = lambda options: None
+    check: Callable[[Options], object] = accept_options
     version: int = 1
     together: bool = False
     after: str = ""
@@ -147,6 +151,7 @@ class TaskTable(UserDict[str, Task]):
 
     def __init__(self, tasks: Mapping[str, Task | str]) -> None:
         super().__init__()
+        self._first: dict[str, Task | str] = {**tasks}
         self.data = {**tasks}  # type: ignore[dict-item]  # texts become tasks when asked for
 
     def __getitem__(self, name: str) -> Task:
@@ -154,4 +159,10 @@ class TaskTable(UserDict[str, Task]):
         if isinstance(task, str):
             module, _, attribute = task.rpartition(".")
             self.data[name] = getattr(import_module(module), attribute)
+            if self._first.get(name) is task:
+                self._first[name] = self.data[name]
         return self.data[name]
+
+    def is_added(self, name: str) -> bool:
+        """Whether a user put the task there, so that another process may not know it."""
+        return self[name] is not self._first.get(name)

@@ -34,6 +34,7 @@ CALLS: list[Call] = [
         out=sorts.PATH,
         data_root=sorts.PATH,
         precision=sorts.choice(),
+        executor=optional(OBJECT),
     ),
     *documented(HERE, "calibrate", "location_similarity", "stage_components", "stage_maps"),
 ]

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from instdisc import ImageFolder, Scenes
-from instdisc.data import ImageArray, split_per_class, write_split
+from instdisc.data import ImageArray, split_per_class, write_shards, write_split
 from instdisc.data.opening import LAYOUTS
 
 from ..calls import Call
@@ -61,6 +61,8 @@ def array() -> ImageArray:
 
 
 write_split(split_per_class(array()), ROOT / "split.json")
+SHARDS = ROOT / "shards"
+write_shards(array(), SHARDS, index=False)
 
 CALLS = [
     Call(
@@ -111,6 +113,17 @@ CALLS = [
             "names": optional(sequence(TEXT)).also(one=["a"]),
         },
     ),
+    Call(
+        "instdisc.data.JoinedImages",
+        lambda: {"sources": {"train": array(), "test": array()}},
+        {"sources": OBJECT.also(none={}, text={"train": "a"}, classes={"a": array(), "b": SCENES})},
+    ),
+    Call(
+        "instdisc.data.open_path",
+        lambda: {"path": ROOT / "first"},
+        {"path": PATH.also(**MISSING)},
+        raises={"path": FileNotFoundError},
+    ),
     Call("instdisc.data.ImagesInMemory", lambda: {"images": array()}),
     Call(
         "instdisc.data.ImageSubset",
@@ -147,6 +160,28 @@ CALLS = [
         "instdisc.data.resize_copy",
         lambda: {"images": folder(), "target": tempfile.mkdtemp(dir=ROOT), "num_threads": 1},
         {"quality": whole(1, 100)},
+    ),
+    Call(
+        "instdisc.data.ImageShards",
+        lambda: {"shards": SHARDS, "index": False},
+        {
+            "shards": PATH.also(**MISSING),
+            "label": optional(TEXT).also(no_field="json"),
+            "image": optional(TEXT),
+            "classes": optional(sequence(TEXT)).also(few=["a"]),
+            "index": TEXT.without("flag"),
+        },
+        raises={"shards": FileNotFoundError},
+    ),
+    Call(
+        "instdisc.data.write_shards",
+        lambda: {
+            "images": array(),
+            "folder": tempfile.mkdtemp(dir=ROOT),
+            "num_threads": 1,
+            "index": False,
+        },
+        {"index": TEXT.without("flag")},
     ),
     Call(
         "instdisc.data.CatalogImages",
@@ -263,7 +298,9 @@ CALLS = [
 EXEMPT = {
     "instdisc.data.CatalogEntry": "a record of what is in the package; users read it",
     "instdisc.data.EpisodeProtocol": "a plain tuple of published numbers",
+    "instdisc.data.EncodedImages": "an abstract class without arguments",
     "instdisc.data.Episodes": "a plain tuple that draw_episodes makes",
+    "instdisc.data.Format": "a row of a table in the package",
     "instdisc.data.ImageSource": "an abstract class without arguments",
     "instdisc.data.ImageSplit": "a plain tuple that splits are handed out in",
     "instdisc.data.Layout": "a row of a table in the package",

@@ -2,7 +2,7 @@
 
 import torch
 
-from instdisc import Backbone, MoCoModule, SupConLoss
+from instdisc import Backbone, MoCoModule, Scenes, SupConLoss
 from instdisc.testing.runs import make_batches
 
 from ..calls import Call
@@ -51,6 +51,15 @@ CALLS = [
         lambda: {"module": moco(), "two_processes": False, "image_size": 16, "batch_size": 4},
         {"batch_size": optional(whole(2).also(odd=5))},
         seconds=120,
+    ),
+    Call(
+        "instdisc.testing.check_source",
+        lambda: {"make": lambda: Scenes(6, image_size=32), "two_processes": False},
+        {
+            "make": OBJECT.also(source=Scenes(6, image_size=32), text="scenes"),
+            "broken": sequence(whole(0, 5), empty=True),
+        },
+        seconds=60,
     ),
     Call(
         "instdisc.testing.check_two_processes",

@@ -215,5 +215,4 @@ EXEMPT = {
     "instdisc.report.Comparison": "a result that `compare` gives back",
     "instdisc.report.Published": "a row of our own table of published numbers",
     "instdisc.records.finite": "a check of `instdisc.checks`, imported here",
-    "instdisc.records.refuse": "a check of `instdisc.checks`, imported here",
 }

@@ -54,6 +54,7 @@ GRID = sequence(OBJECT.without("list")).also(
 SHARES = sequence(number(above=0, below=1), empty=True).also(falling=[0.75, 0.5])
 DEVICES = whole(1).without("text", "list").also(none=[], text="two")
 RECIPE = OBJECT.without("list")
+GPUS = OBJECT.without("list")
 SCENES = Scenes(12, image_size=32, num_categories=2)
 
 
@@ -190,7 +191,9 @@ CALLS: list[Call] = [
         data_root=sorts.PATH,
         cache=optional(sorts.PATH),
         results=sorts.PATH.also(folder="/"),
+        executor=optional(OBJECT),
     ),
+    *documented(HERE, "Processes", num_workers=optional(whole(1)), devices=optional(GPUS)),
 ]
 
 
@@ -213,5 +216,6 @@ EXEMPT = {
         ],
         "a result that the tasks give back",
     ),
+    f"{HERE}.Executor": "what others make, which `run_suite` asks for its `submit`",
     f"{HERE}.store_run": "writes what `run_key` and `save_predictions` take",
 }

@@ -15,7 +15,7 @@ from PIL import Image
 
 from instdisc.data import ImageFolder, ViewData
 from instdisc.data.images import decoding
-from instdisc.data.images.decoding import decode_file, open_image, read_size
+from instdisc.data.images.decoding import decode_bytes, decode_file, open_image, read_size
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (48, 64, 3), dtype=np.uint8)
@@ -348,3 +348,31 @@ def test_pipes_and_links_in_a_circle_are_files_that_cannot_be_read(tmp_path):
         folder.read(1)
     with pytest.raises(ValueError, match=r"3\.png"):
         folder.read(2)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM"])
+def test_bytes_are_decoded_as_files_are(tmp_path, form):
+    content = encoded(form)
+    expected = decode_file(written(tmp_path, content))
+    assert torch.equal(decode_bytes(content, "x"), expected)
+
+
+def test_bytes_are_named(monkeypatch):
+    asked = []
+
+    def name():
+        asked.append(True)
+        return "shard-0/7"
+
+    decode_bytes(encoded("PNG"), name)
+    assert asked == []  # finding out may take long
+    for given in ("shard-0/7", name):
+        with pytest.raises(ValueError, match="cannot read the image shard-0/7 .*on_unreadable"):
+            decode_bytes(encoded("PNG")[:-20], given)
+
+    def fails(file):
+        raise MemoryError
+
+    monkeypatch.setattr(decoding, "_decode", fails)
+    with pytest.raises(MemoryError, match="not enough memory is free to read the image shard-0/7"):
+        decode_bytes(b"", name)

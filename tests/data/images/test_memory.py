@@ -1,5 +1,7 @@
 """Images that are kept: the same images, and no more than fits."""
 
+import pickle
+
 import pytest
 import torch
 
@@ -65,3 +67,12 @@ def test_the_size_needed_is_in_the_message():
 
 def test_free_memory_is_plausible():
     assert 2**27 < memory_file._free_memory() < 2**46
+
+
+def test_a_pickled_copy_holds_the_images_once():
+    kept = ImagesInMemory(Mixed(odd=(5,)))
+    copied = pickle.dumps(kept)
+    assert len(copied) < 2 * 12 * 3 * 7 * 11 + 4096
+    assert all(torch.equal(pickle.loads(copied).read(row), kept.read(row)) for row in range(12))
+    with pytest.raises(IndexError):
+        kept.read(12)

@@ -196,7 +196,7 @@ def test_images_that_change_while_a_task_runs(suite, own, tmp_path):
     own(task)
     records = suite(["own"])
     assert list(records) == []
-    assert "changed while it ran" in records.missing[0].why
+    assert "the images changed" in records.missing[0].why
     assert not (tmp_path / "out" / "results.jsonl").exists() or not read_records(
         tmp_path / "out" / "results.jsonl"
     )

@@ -8,10 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from instdisc.data import ClassSubset, Scenes
+from instdisc.data import ClassSubset, JoinedImages, Scenes
 from instdisc.models import Backbone
 from instdisc.transfer import evaluate_base_and_novel, extract_features, run_suite
-from instdisc.transfer.suite.fitting import JoinedImages
 from instdisc.transfer.suite.sets import find_sets
 
 EPISODES = {"ways": 2, "queries": 2, "episodes": 3, "shots": [1, 2]}

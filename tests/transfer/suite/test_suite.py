@@ -13,8 +13,8 @@ from instdisc.checkpoint import export_backbone
 from instdisc.models import Backbone
 from instdisc.report.pooling import split_results
 from instdisc.transfer import TASKS, run_suite
-from instdisc.transfer.suite.run import trainer_options
 from instdisc.transfer.suite.subjects import find_subjects
+from instdisc.transfer.suite.work import trainer_options
 
 QUICK = {"finetune": {"epochs": 1, "grid": [[0.01, 4, 0.0]]}}
 
