@@ -190,6 +190,7 @@ def test_gradients_hide_behind_the_backward_pass(script, communication):
 
 def test_the_script_lists_each_method_and_the_model(script, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("rich._console", None)  # one that was made before has its width already
     script.main(["--backbone", "test_resnet", "--images", "4"])
     shown = capsys.readouterr().out
     assert all(method in shown for method in script.METHODS)
