@@ -23,6 +23,8 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
 ]
+# Records of the study and what is made of them; its page is study.md.
+exclude_patterns = ["study/*"]
 html_theme = "furo"
 html_title = f"instdisc {version}"
 myst_enable_extensions = ["dollarmath"]

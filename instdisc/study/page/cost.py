@@ -52,6 +52,9 @@ def reproduction(study: Study) -> list[str]:
         f"```bash\ninstdisc study {study.name} --data-root data\n```",
         "runs what the folder of records does not hold yet, cell by cell. On the processor a cell "
         "gives the same numbers bit for bit, if versions and the kind of processor are the same.",
+        "All records on one page beside them, with tables, figures and paired comparisons:",
+        f"```bash\ninstdisc report docs/study/{study.name}.jsonl --no-images "
+        f"--out docs/study/{study.name}_report.html\n```",
     ]
     if not study.cells:
         return texts
