@@ -181,7 +181,7 @@ CALLS = [
             "num_threads": 1,
             "index": False,
         },
-        {"index": TEXT.without("flag")},
+        {"images_per_shard": whole(1), "index": TEXT.without("flag")},
     ),
     Call(
         "instdisc.data.CatalogImages",
