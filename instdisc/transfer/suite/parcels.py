@@ -140,8 +140,8 @@ def _unpack(parcel: Parcel) -> Work:
             f"{reason_of(error)}. Your tasks, sources and backbones must be in a module that can "
             "be imported there."
         ) from error
-    known = {(layout.kind, layout.name) for layout in LAYOUTS}
-    LAYOUTS.extend(layout for layout in layouts if (layout.kind, layout.name) not in known)
+    present = {(layout.kind, layout.name) for layout in LAYOUTS}
+    LAYOUTS.extend(layout for layout in layouts if (layout.kind, layout.name) not in present)
     return Work(jobs, settings, ChainMap(tasks, TASKS))
 
 

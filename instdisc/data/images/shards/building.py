@@ -82,17 +82,17 @@ def _joined(
     shards: list[Shard], names: list[str], stored: tuple[list[str], ShardIndex] | None
 ) -> list[Part]:
     """The samples of all shards: those that have not changed as they are known."""
-    known: dict[str, Samples] = {}
+    unchanged: dict[str, Samples] = {}
     if stored is not None:
         places = {name: number for number, name in enumerate(stored[0])}
         for name, shard in zip(names, shards, strict=True):
             number = places.get(name)
             if number is not None and stored[1].stamps[number] == shard.stamp:
-                known[name] = _rows(stored[1], number)
-    others = [shard for name, shard in zip(names, shards, strict=True) if name not in known]
+                unchanged[name] = _rows(stored[1], number)
+    others = [shard for name, shard in zip(names, shards, strict=True) if name not in unchanged]
     scanned = iter(find_parts(others))
     return [
-        Part(shard, known[name]) if name in known else next(scanned)
+        Part(shard, unchanged[name]) if name in unchanged else next(scanned)
         for name, shard in zip(names, shards, strict=True)
     ]
 

@@ -29,10 +29,10 @@ def find_shards(shards: str | Path | Sequence[str | Path]) -> tuple[Path, list[s
         root = Path(os.path.realpath(shards))
         names = [path.name for path in list_folder(root) if path.is_file()]
         _refuse_compressed(names)
-        found = [name for name in names if is_shard(name)]
-        if not found:
+        tars = [name for name in names if is_shard(name)]
+        if not tars:
             raise ValueError(f"`shards` must be a folder with .tar files, got {str(shards)!r}")
-        return root, found
+        return root, tars
     files = [Path(shards)] if isinstance(shards, str | Path) else [Path(file) for file in shards]
     if not files:
         raise ValueError("`shards` must be a folder or at least one .tar file, got none")
@@ -43,11 +43,11 @@ def find_shards(shards: str | Path | Sequence[str | Path]) -> tuple[Path, list[s
     # Of each the folder alone: the name may be a link to a file elsewhere.
     paths = [os.path.join(os.path.realpath(file.parent), file.name) for file in files]
     root = Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
-    found = sorted(Path(path).relative_to(root).as_posix() for path in paths)
-    for name, following in itertools.pairwise(found):
+    tars = sorted(Path(path).relative_to(root).as_posix() for path in paths)
+    for name, following in itertools.pairwise(tars):
         if name == following:
             raise ValueError(f"`shards` must be different files, got {name!r} twice")
-    return root, found
+    return root, tars
 
 
 def holds_shards(folder: Path) -> bool:
