@@ -98,8 +98,9 @@ def cell_note(cells: Sequence[Summary], bold: bool) -> str:
 
 
 def _best(cells: Sequence[Summary | None]) -> float | None:
+    """Of a column; ``None`` where all are equal."""
     there = [cell for cell in cells if cell is not None]
-    if not there:
-        return None
     means = [cell.mean for cell in there]
+    if len(set(means)) < 2:
+        return None
     return max(means) if there[0].higher_is_better else min(means)

@@ -187,6 +187,21 @@ def test_a_cell_of_a_table_is_the_mean_over_seeds_and_its_t_interval(study: tupl
     assert row[2].strip("*") == f"{mean:.1f} ± {half:.1f}"
 
 
+def test_the_best_of_a_column_is_bold_unless_all_are_equal(study: tuple[Path, Path]):
+    said = read_study(*study)
+    kept = [
+        row
+        for seed in (0, 1, 2)
+        for method in ("random", "moco")
+        for row in records(method, seed)
+        if (row.task, row.dataset) == ("readout", "eurosat")
+    ]
+    apart = section(text_of(said._replace(records=kept)), "Source and transfer")
+    assert apart.count("| **") == 1
+    equal = [row._replace(value=0.0) for row in kept]
+    assert "**" not in section(text_of(said._replace(records=equal)), "Source and transfer")
+
+
 def test_two_records_of_one_seed(study: tuple[Path, Path]):
     said = read_study(*study)
     (old,) = [r for r in records("moco", 0) if (r.task, r.dataset) == ("readout", "eurosat")]
