@@ -65,6 +65,8 @@ setup(
         "dev": [
             *(package for packages in EXTRAS.values() for package in packages),
             "lightly>=1.6,<2",
+            "mpi4py>=4",
+            "mpich; sys_platform == 'linux'",  # clusters have their own
             "pytest>=8",
             "pytest-xdist>=3.6",
             "ruff>=0.12",

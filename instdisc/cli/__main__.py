@@ -4,4 +4,5 @@ import sys
 
 from .main import main
 
-sys.exit(main())
+if __name__ == "__main__":  # processes of MPI import the file of the command that made them
+    sys.exit(main())
