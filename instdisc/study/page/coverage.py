@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from statistics import median
 from typing import Any
 
 from ..preset import FOLDER
@@ -10,6 +11,9 @@ from .material import Study
 from .tables import plain_table
 from .values import Column, Values
 from .words import NOTHING, counted, label, listed
+
+_NORMAL = 1.96  # half of a 95 % interval in standard errors, of many seeds
+_OVER_METHODS = ("tau", "correlation", "predictor")  # kinds of parts
 
 
 def progress(study: Study) -> str:
@@ -25,7 +29,10 @@ def progress(study: Study) -> str:
 
 def limits(study: Study, values: Values) -> list[str]:
     """Sentences on scale, seeds and what is missing, as a list, and the table of seeds."""
-    lines = [_scale(study), _seeds(study), *_missing_cells(study), *_unrun(study, values)]
+    lines = [
+        *(_scale(study), _seeds(study), *_precision(study)),
+        *(*_missing_cells(study), *_unrun(study, values)),
+    ]
     texts = ["\n".join(f"- {line}" for line in lines if line)]
     table = coverage_table(study, values)
     if table:
@@ -77,6 +84,32 @@ def _seeds(study: Study) -> str:
     few = sum(len(of_method) < fewest for of_method in seeds.values())
     reached = f"{few} of {counted(len(seeds), 'method')} have fewer" if few else "all have as many"
     return f"Seeds: {'; '.join(told)}. A verdict asks for {fewest}; {reached}."
+
+
+def _precision(study: Study) -> list[str]:
+    """What more seeds would not mend: few test images, few methods."""
+    parts = [part for row in study.verdicts for part in row["parts"] if part["low"] is not None]
+    shares = sorted(
+        _NORMAL * part["image_error"] / ((part["high"] - part["low"]) / 2)
+        for part in parts
+        if part.get("image_error") and part["high"] > part["low"]
+    )
+    lines = []
+    if shares:
+        lines.append(
+            "Test images: their error alone, which more seeds do not lessen, makes "
+            f"{shares[0]:.0%} to {shares[-1]:.0%} of the half widths of the intervals of "
+            f"{counted(len(shares), 'quantity', 'quantities')} of the claims, "
+            f"{median(shares):.0%} in the median.".replace("%", " %")
+        )
+    over = [len(part["methods"]) for part in parts if part["kind"] in _OVER_METHODS]
+    if over:
+        lines.append(
+            f"Methods: {counted(len(over), 'quantity', 'quantities')} of the claims "
+            f"{'is' if len(over) == 1 else 'are'} resampled over {min(over)} methods, which is "
+            "few: the intervals are rough."
+        )
+    return lines
 
 
 def _missing_cells(study: Study) -> list[str]:

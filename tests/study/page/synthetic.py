@@ -248,6 +248,9 @@ def part(value: float, half: float, margin: float, **more: Any) -> dict[str, Any
     """A part of a verdict."""
     return {
         "quantity": "transfer of A minus B",
+        "kind": "difference",
+        "methods": ["A", "B"],
+        "image_error": 0.25 * half,
         "value": value,
         "low": value - half,
         "high": value + half,
@@ -273,9 +276,11 @@ def missing_part(quantity: str, **more: Any) -> dict[str, Any]:
 def verdicts() -> list[dict[str, Any]]:
     """Of nine of the ten claims."""
     return [
-        verdict("source-is-no-guide", "undecided", _bare(0.24, 0.61, 0.5, direction="below")),
+        verdict("source-is-no-guide", "undecided",
+                _over_methods(0.24, 0.61, 0.5, kind="tau", direction="below")),
         verdict("low-and-middle-stages", "supported", part(2.31, 0.82, 0.0, details=KEPT)),
-        verdict("spread-goes-with-transfer", "supported", _bare(0.71, 0.22, 0.0)),
+        verdict("spread-goes-with-transfer", "supported",
+                _over_methods(0.71, 0.22, 0.0, kind="correlation")),
         verdict(
             "exemplar",
             "contradicted",
@@ -306,6 +311,12 @@ def verdicts() -> list[dict[str, Any]]:
 def _bare(value: float, half: float, margin: float, **more: Any) -> dict[str, Any]:
     """A part without a unit and without values of single seeds."""
     return part(value, half, margin, unit="", per_seed={}, **more)
+
+
+def _over_methods(value: float, half: float, margin: float, **more: Any) -> dict[str, Any]:
+    """A part over seven methods."""
+    methods = [f"method {number}" for number in range(7)]
+    return _bare(value, half, margin, methods=methods, image_error=None, **more)
 
 
 def verdict(claim: str, verdict: str, *parts: dict[str, Any]) -> dict[str, Any]:

@@ -202,6 +202,26 @@ def test_the_best_of_a_column_is_bold_unless_all_are_equal(study: tuple[Path, Pa
     assert "**" not in section(text_of(said._replace(records=equal)), "Source and transfer")
 
 
+def test_what_more_seeds_would_not_mend(study: tuple[Path, Path]):
+    said = read_study(*study)
+    errors = iter([0.02, 0.01, 0.04])  # of half widths of 0.1
+    given = [
+        verdict(
+            "joint-objectives",
+            "undecided",
+            *(part(0.3, 0.1, 0.0, image_error=error) for error in errors),
+            part(0.3, 0.1, 0.0, kind="tau", methods=list("abcdefg"), image_error=None),
+        )
+    ]
+    told = section(text_of(said._replace(verdicts=given)), "Limits")
+    assert "makes 20 % to 78 % of the half widths" in told
+    assert "of 3 quantities of the claims, 39 % in the median" in told
+    assert "1 quantity of the claims is resampled over 7 methods" in told
+    nothing = section(text_of(said._replace(verdicts=[])), "Limits")
+    assert "Test images:" not in nothing
+    assert "Methods:" not in nothing
+
+
 def test_two_records_of_one_seed(study: tuple[Path, Path]):
     said = read_study(*study)
     (old,) = [r for r in records("moco", 0) if (r.task, r.dataset) == ("readout", "eurosat")]
