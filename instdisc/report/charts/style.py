@@ -16,6 +16,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..kinds import is_called_random
+
 NARROW, WIDE = 6.4, 9.0  # inches; a page scales wider ones down
 TEXT, SMALL = 10, 9  # points
 GREY, DARK = "#767676", "#1a1a1a"
@@ -56,8 +58,8 @@ def make_styles(methods: Iterable[str]) -> dict[str, Style]:
     styles: dict[str, Style] = {}
     numbers = itertools.count()
     for method in dict.fromkeys(methods):
-        if is_random(method):
-            count = sum(map(is_random, styles))
+        if is_called_random(method):
+            count = sum(map(is_called_random, styles))
             styles[method] = Style(GREY, MARKERS[(6 + count) % len(MARKERS)], (0, (1, 1.5)))
         else:
             number = next(numbers)
@@ -66,11 +68,6 @@ def make_styles(methods: Iterable[str]) -> dict[str, Style]:
                 COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)], line
             )
     return styles
-
-
-def is_random(method: str) -> bool:
-    """Whether a label is that of random weights."""
-    return method.lower().split(" ")[0] == "random"
 
 
 def new_figure(
