@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from instdisc.data import FORMATS, HeldOut, ImageSource, open_path
+from instdisc.data import HeldOut, ImageSource, open_path
+from instdisc.data.format_parts import find_format, has_parts
 from instdisc.data.layout import TEST_FOLDERS, TRAIN_FOLDERS
 
 from .recipes import recipe_path
@@ -51,7 +52,7 @@ def folder_run(arguments: Sequence[str]) -> FolderRun:
     folder, *others = _joined(arguments)
     data, images, lines = _data(Path(folder))
     if _has_option(others, "data.test_images"):
-        data, lines = {"images": str(_place(Path(folder)))}, []
+        data, lines = {"images": _place(Path(folder))}, []
     options = [f"--config={json.dumps({'data': data})}"]
     if not any(_has_option(others, name) for name in ("config", "model", "data.images")):
         settings = scaled_settings(
@@ -73,17 +74,17 @@ def folder_run(arguments: Sequence[str]) -> FolderRun:
 
 def _data(folder: Path) -> tuple[dict[str, Any], ImageSource, list[str]]:
     """Options of the data, the images to train on, and a line that says which are watched."""
-    if not folder.is_dir() and not any(form.matches(folder) for form in FORMATS):
+    if not folder.is_dir() and find_format(folder) is None:
         raise ValueError(f"there is no folder {str(folder)!r}: `images` must be one of images")
-    train, test = (_inner(folder, names) for names in (TRAIN_FOLDERS, TEST_FOLDERS))
-    if train is not None and test is not None:
-        line = f"kNN is measured on {test}, at the end of each epoch"
+    parts = _parts(folder)
+    if parts is not None:
+        line = f"kNN is measured on {parts[1]}, at the end of each epoch"
         return (
-            {"images": str(train), "test_images": str(test)},
-            open_path(train, argument="images"),
+            {"images": parts[0], "test_images": parts[1]},
+            open_path(parts[0], argument="images"),
             [line],
         )
-    root = str(_place(folder))
+    root = _place(folder)
     images = open_path(root, argument="images")
     if len(images.classes) < 2 or bool((images.labels < 0).any()):
         return {"images": root}, images, ["one class or none: kNN cannot be measured"]
@@ -91,7 +92,7 @@ def _data(folder: Path) -> tuple[dict[str, Any], ImageSource, list[str]]:
         watched = HeldOut(images, "test", share=_SHARE)
     except ValueError:
         return {"images": root}, images, ["some classes are too small to hold images out for kNN"]
-    parts = {
+    halves = {
         name: {
             "class_path": "instdisc.data.HeldOut",
             "init_args": {"images": root, "part": part, "share": _SHARE},
@@ -102,12 +103,24 @@ def _data(folder: Path) -> tuple[dict[str, Any], ImageSource, list[str]]:
         f"kNN is measured on {len(watched)} images, a tenth of each class, which are not trained "
         "on; to train on all: --data.images FOLDER in place of FOLDER"
     )
-    return parts, images, [line]
+    return halves, images, [line]
 
 
-def _place(folder: Path) -> Path:
-    """Where the images to train on lie."""
-    return _inner(folder, TRAIN_FOLDERS) or folder
+def _parts(folder: Path) -> tuple[str, str] | None:
+    """The images to train on and those to test on, as `open_path` takes them, if they lie apart."""
+    train, test = (_inner(folder, names) for names in (TRAIN_FOLDERS, TEST_FOLDERS))
+    if train is not None and test is not None:
+        return str(train), str(test)
+    lies = find_format(folder)
+    if lies is not None and has_parts(*lies):
+        return f"{folder}@train", f"{folder}@test"
+    return None
+
+
+def _place(folder: Path) -> str:
+    """The images to train on."""
+    parts = _parts(folder)
+    return parts[0] if parts is not None else str(_inner(folder, TRAIN_FOLDERS) or folder)
 
 
 def _inner(folder: Path, names: Sequence[str]) -> Path | None:

@@ -15,6 +15,8 @@ from .episodes import ISLAM_EPISODES as ISLAM_EPISODES
 from .episodes import EpisodeProtocol as EpisodeProtocol
 from .episodes import Episodes as Episodes
 from .episodes import draw_episodes as draw_episodes
+from .file_formats import FORMATS as FORMATS
+from .file_formats import Format as Format
 from .images import EncodedImages as EncodedImages
 from .images import HuggingFaceImages as HuggingFaceImages
 from .images import ImageArray as ImageArray
@@ -115,8 +117,6 @@ from .views import evaluation_policy as evaluation_policy
 from .views import multi_crop as multi_crop
 from .views import view_policies as view_policies
 from .views import view_policy as view_policy
-from .written import FORMATS as FORMATS
-from .written import Format as Format
 from .written import open_path as open_path
 
 _RENAMED = {

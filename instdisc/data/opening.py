@@ -13,7 +13,8 @@ from instdisc import checks
 from instdisc.checks import choice, refuse
 
 from .catalog import CATALOG, CatalogImages
-from .format_parts import has_parts, open_part
+from .file_formats import FORMATS, Format
+from .format_parts import format_place, has_parts, open_part
 from .images.columns import column_names
 from .images.folders import ImageFolder
 from .images.holding import holds_image
@@ -26,7 +27,6 @@ from .layout import TEST_FOLDERS, TRAIN_FOLDERS, Layout, open_by_layout
 from .left_out import say_left_out
 from .parts import split_value
 from .scenes import Scenes
-from .written import FORMATS, Format
 
 Part = Literal["all", "train", "test"]
 
@@ -45,7 +45,7 @@ def open_images(name: str | Path, root: str | Path | None = None, *, part: Part)
     ``mine=/data/my_images``      a table or folder that records call ``mine``
     ``my_shards``, ``my_arrow``,  a folder of tar shards or of Hugging Face's ``save_to_disk``,
     ``x.parquet``, ``x.lmdb``     Parquet, an LMDB (see `FORMATS`), or a folder with such for
-                                  ``train`` and ``test``
+                                  ``train`` and ``test``, also in ``data`` below it
     ``scenes``                    `Scenes` of 64 px: 2,000 generated images to train, 600 to test
     ============================  ================================================================
 
@@ -138,13 +138,14 @@ def _open_folder(path: Path, part: Part) -> ImageSource:
 
 
 def _open_format(form: Format, path: Path, part: Part) -> ImageSource:
-    if has_parts(form, path):
-        return open_part(form, path, part)
-    return _part_of(form.open(path), part, path)
+    place = format_place(form, path) or path
+    if has_parts(form, place):
+        return open_part(form, place, part)
+    return _part_of(form.open(place), part, path)
 
 
 def _is_format(form: Format, path: Path) -> bool:
-    return form.matches(path) or has_parts(form, path)
+    return format_place(form, path) is not None
 
 
 def _part_of(images: ImageSource, part: Part, path: Path) -> ImageSource:

@@ -12,12 +12,13 @@ import torch
 from instdisc import checks
 from instdisc.data import ImageSource
 
-from .source_batches import check_broken, check_resumed_loader, check_unreadable, check_workers
+from .source_batches import check_resumed_loader, check_workers
 from .source_contents import check_encoded, check_labels, check_names, check_reading
 from .source_copies import check_forks, check_pickles, check_threads
 from .source_keys import check_fingerprint, check_keys
 from .source_processes import faults_of_processes
 from .source_subsets import check_subset
+from .source_unreadable import check_broken, check_unreadable
 
 _LEAST, _MOST = 4, 12  # images that are read
 
