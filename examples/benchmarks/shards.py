@@ -25,7 +25,7 @@ from instdisc.data import (
 )
 from instdisc.data.images.shards.index_file import DTYPES, Wanted, describe_index
 from instdisc.data.images.shards.mapped import write_mapped
-from instdisc.data.images.shards.parts import stamp_of
+from instdisc.data.images.shards.stamps import stamp_of
 from instdisc.data.images.shards.samples import Rules
 
 Contenders = dict[str, Callable[[], Any]]

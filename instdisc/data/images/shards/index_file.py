@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .mapped import open_mapped
-from .parts import settled
 from .samples import LeftOut, Rules
+from .stamps import Stamp, settled
 
 _FORMAT = 1
 DTYPES = {"labels": "<i8", "blocks": "<u4", "sizes": "<u4"}  # 16 bytes of an image
@@ -24,14 +24,14 @@ class Wanted(NamedTuple):
     """Of what an index is.
 
     Attributes:
-        root: the folder, absolute.
+        root: the folder, absolute; or an address.
         names: S shards relative to it, sorted.
         listed: whether these were asked for by name; else they are all in the folder.
         rules: which files of a sample count.
         classes: names of the classes; ``None`` for those of the labels.
     """
 
-    root: Path
+    root: Any
     names: list[str]
     listed: bool
     rules: Rules
@@ -64,7 +64,7 @@ class ShardIndex(NamedTuple):
     blocks: np.ndarray
     sizes: np.ndarray
     ends: list[int]
-    stamps: list[tuple[int, int]]
+    stamps: list[Stamp]
     classes: list[str]
     named: bool
     left_out: dict[int, dict[str, LeftOut]]
@@ -74,7 +74,7 @@ class ShardIndex(NamedTuple):
 
 def describe_index(
     wanted: Wanted,
-    stamps: list[tuple[int, int]],
+    stamps: list[Stamp],
     counts: list[int],
     classes: list[str],
     *,

@@ -11,11 +11,11 @@ from threading import Lock
 from typing import Any
 
 from .members import read_at
+from .stamps import UNSETTLED, Stamp
 
 # Windows has none.
 resource: Any = None if sys.platform == "win32" else importlib.import_module("resource")
 _MOST = 1024  # open at once, and a quarter of what the system allows this process
-UNSETTLED = -1  # a time that says nothing
 
 
 class OpenShards:
@@ -27,7 +27,7 @@ class OpenShards:
         stamps: of each size and time of change in ns; `UNSETTLED` = not known.
     """
 
-    def __init__(self, root: Path, names: list[str], stamps: list[tuple[int, int]]) -> None:
+    def __init__(self, root: Path, names: list[str], stamps: list[Stamp]) -> None:
         self.root, self.names, self.stamps = root, names, stamps
         self._begin()
 
