@@ -17,6 +17,7 @@ from .samples import LeftOut, Rules
 from .stamps import Stamp, settled
 
 _FORMAT = 1
+INDEX_BESIDE = "index.shards"  # of shards that are to be copied elsewhere
 DTYPES = {"labels": "<i8", "blocks": "<u4", "sizes": "<u4"}  # 16 bytes of an image
 
 
