@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .mapped import open_mapped
+from .mapped import open_mapped, write_mapped
 from .samples import LeftOut, Rules
-from .stamps import Stamp, settled
+from .stamps import UNSETTLED, Stamp, settled
 
 _FORMAT = 1
 INDEX_BESIDE = "index.shards"  # of shards that are to be copied elsewhere
@@ -117,6 +117,31 @@ def read_index(file: Path) -> tuple[dict[str, Any], ShardIndex]:
         raise ValueError("it is of another release")
     arrays = [columns[name] for name in DTYPES]
     return about, make_index(about, arrays, about["sums"], file)
+
+
+def write_beside(file: Path, wanted: Wanted, index: ShardIndex) -> None:
+    """Writes an index that is to go with its shards, which have the same sizes elsewhere.
+
+    Args:
+        file: where to.
+        wanted: of what it is.
+        index: what it is.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    stamps = [(size, UNSETTLED) for size, _ in index.stamps]
+    counts = np.diff(index.ends).tolist()
+    about = describe_index(
+        wanted._replace(root=""),
+        stamps,
+        counts,
+        index.classes,
+        named=index.named,
+        left_out=index.left_out,
+    )
+    columns = (index.labels, index.blocks, index.sizes)
+    write_mapped(file, about, len(index.labels), DTYPES, [columns])
 
 
 def make_index(

@@ -26,7 +26,7 @@ from ..remembered import cache_folder
 from ..source import ImageSource
 from .finding import find_shards
 from .index import find_index, open_index
-from .index_file import ShardIndex, Wanted
+from .index_file import INDEX_BESIDE, ShardIndex, Wanted, write_beside
 from .members import BLOCK
 from .places import LocalPlace, Place
 from .samples import Rules
@@ -98,8 +98,7 @@ class ImageShards(ImageSource):
         index: str | Path | bool = True,
     ) -> None:
         checks.arguments(ImageShards.__init__, locals())
-        if label is not None and (label.lower() == "json" or label.endswith(":")):
-            checks.refuse("label", "of the form 'json:FIELD' for labels in .json files", label)
+        check_label(label)
         root, names = find_shards(shards)
         listed = not isinstance(shards, str | Path) or not Path(shards).is_dir()
         self.on_unreadable = on_unreadable
@@ -151,6 +150,28 @@ class ImageShards(ImageSource):
     def image_names(self) -> list[str]:
         """``"SHARD/KEY"`` of each image, read from the shards."""
         return [name for names in self._all_names(range(len(self.shards))) for name in names]
+
+    def write_index(self, folder: str | Path | None = None) -> Path:
+        """Writes the index as ``index.shards``, for copies of the shards in an object store.
+
+        `StreamedShards` reads it there, and so need not read all shards to know what they hold.
+
+        Args:
+            folder: where to; ``None`` for that of the shards.
+
+        Returns:
+            The file.
+
+        Raises:
+            ValueError: if `folder` is ``None`` and the shards lie in a store.
+            OSError: if it cannot be written.
+        """
+        checks.arguments(ImageShards.write_index, locals())
+        if folder is None and not isinstance(self.root, Path):
+            checks.refuse("folder", "a folder of this machine for shards in a store", folder)
+        file = Path(self.root if folder is None else folder) / INDEX_BESIDE
+        write_beside(file, self._wanted, self._index)
+        return file
 
     @property
     def shards(self) -> list[str]:
@@ -253,6 +274,16 @@ class ImageShards(ImageSource):
                         "set again."
                     ) from None
         self._use(index)
+
+
+def check_label(label: str | None) -> None:
+    """Refuses the name of a label that lacks its field.
+
+    Raises:
+        ValueError: if it does.
+    """
+    if label is not None and (label.lower() == "json" or label.endswith(":")):
+        checks.refuse("label", "of the form 'json:FIELD' for labels in .json files", label)
 
 
 def _names(place: Place, rules: Rules, item: tuple[str, Stamp]) -> list[str]:

@@ -6,8 +6,9 @@ import errno
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -118,8 +119,11 @@ class Store:
 
         def copy() -> None:
             files, path = self._open(address)
-            (now, changed), _ = _entry(files.info(path))
-            if now not in (-1, size) or (mark != UNSETTLED and changed not in (UNSETTLED, mark)):
+            info = files.info(path)
+            marks = _marks(info)  # a listing may tell less, or another
+            if _entry(info).stamp[0] not in (-1, size) or (
+                marks and mark != UNSETTLED and mark not in marks
+            ):
                 raise RuntimeError(
                     f"the shard {address} has changed since its index was read. Open the set again."
                 )
@@ -188,21 +192,23 @@ def check_protocol(address: Address) -> None:
 def _entry(info: Mapping[str, Any]) -> Entry:
     size = info.get("size")
     folder = info.get("type") == "directory"
-    return Entry((-1 if size is None else int(size), _mark(info)), folder)
+    mark = next(iter(_marks(info)), UNSETTLED)
+    return Entry(settled((-1 if size is None else int(size), mark)), folder)
 
 
-def _mark(info: Mapping[str, Any]) -> int:
-    """A number that changes when the file does; a time in ns where the store tells that."""
-    for name in _MARKS:
-        value = info.get(name)
-        if value is None or value == "":
-            continue
-        if name == "mtime" and isinstance(value, int | float):
-            return settled((0, int(value * 1e9)))[1]
-        text = json.dumps([name, str(value)])
-        # 60 bits are less than the time now, of which `settled` would think.
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 4
-    return UNSETTLED
+def _marks(info: Mapping[str, Any]) -> list[int]:
+    """Numbers that change when the file does; a time in ns where the store tells that."""
+    return [_mark(name, info[name]) for name in _MARKS if info.get(name) not in (None, "")]
+
+
+def _mark(name: str, value: Any) -> int:
+    if isinstance(value, datetime):
+        value = value.timestamp()
+    if isinstance(value, float) or (name == "mtime" and isinstance(value, int)):
+        return int(value * 1e6) * 1000
+    text = json.dumps([name, str(value)])
+    # 60 bits are less than the time now, of which `settled` would think.
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 4
 
 
 def _package(address: Address) -> str:
