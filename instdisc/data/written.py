@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from instdisc import checks
 
+from .images.address import as_address
 from .images.folders import ImageFolder
 from .images.formats.hugging_face import HuggingFaceImages, is_saved_dataset
 from .images.formats.lmdb import LMDBImages, is_lmdb
@@ -16,6 +17,7 @@ from .images.formats.parquet import ParquetImages, is_parquet
 from .images.holding import is_shard_folder
 from .images.shards.source import ImageShards
 from .images.source import ImageSource
+from .images.stores.source import StreamedShards
 
 
 class Format(NamedTuple):
@@ -53,7 +55,7 @@ def open_path(
     """The images at a path: in one of `FORMATS`, or else in an `ImageFolder`.
 
     Args:
-        path: of a file or folder.
+        path: of a file or folder; or the address of tar shards, see `StreamedShards`.
         argument: what the user calls it, for messages.
         on_unreadable: see `ImageFiles`.
 
@@ -67,6 +69,12 @@ def open_path(
         FileNotFoundError: `path` must be a folder of images, got 'no/such/folder'
     """
     checks.arguments(open_path, locals())
+    address = as_address(path)
+    if address is not None:
+        try:
+            return StreamedShards(address, on_unreadable=on_unreadable)
+        except ValueError as error:
+            raise ValueError(str(error).replace("`shards`", f"`{argument}`")) from None
     path = Path(path)
     form = next((form for form in FORMATS if form.matches(path)), None)
     if form is None and not path.is_dir():

@@ -7,6 +7,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from instdisc import checks
+
+from ..address import as_address, without_secrets
 from ..listing import list_folder
 
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tar.lz4")
@@ -36,6 +39,10 @@ def find_shards(shards: str | Path | Sequence[str | Path]) -> tuple[Path, list[s
     files = [Path(shards)] if isinstance(shards, str | Path) else [Path(file) for file in shards]
     if not files:
         raise ValueError("`shards` must be a folder or at least one .tar file, got none")
+    for file in [shards] if isinstance(shards, str | Path) else shards:
+        if (address := as_address(file)) is not None:
+            rule = "paths of this machine (`StreamedShards` reads addresses)"
+            checks.refuse("shards", rule, without_secrets(address))
     for file in files:
         if not file.is_file():
             raise FileNotFoundError(f"`shards` must be .tar files or a folder, got {str(file)!r}")

@@ -38,9 +38,7 @@ class Member(NamedTuple):
     size: int
 
 
-def read_members(
-    path: object, file: int | None = None
-) -> Iterator[tuple[Member, ReadAt]]:
+def read_members(path: object, file: int | None = None) -> Iterator[tuple[Member, ReadAt]]:
     """The plain files in a tar in their order, and what reads a few bytes of it.
 
     The forms of POSIX (ustar, pax) and of GNU. Each header's checksum is compared, each content

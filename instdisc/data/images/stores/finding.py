@@ -8,8 +8,8 @@ from pathlib import Path
 
 from instdisc import checks
 
+from ..address import Address, as_address, expand_braces
 from ..shards.finding import is_shard, refuse_compressed
-from .address import Address, as_address, expand_braces
 from .place import StoredShards
 from .room import Room
 from .store import Entry, Store, check_protocol
@@ -51,8 +51,17 @@ def find_stored(
     return place, sorted(by_name), True
 
 
+def stored_folders(address: str, store: Store) -> list[str]:
+    """The folders in the folder at an address; none in a tar, or what a pattern stands for."""
+    if "{" in address or is_shard(Address(address).name):
+        return []
+    check_protocol(Address(address))
+    inside = store.inside(Address(address))
+    return sorted(name for name, entry in inside.items() if entry.is_folder)
+
+
 def _in_folder(folder: Address, store: Store, room: Room) -> tuple[StoredShards, list[str], bool]:
-    inside = store.list(folder)
+    inside = store.inside(folder)
     files = {name: entry for name, entry in inside.items() if not entry.is_folder}
     refuse_compressed(sorted(files))
     tars = {name: entry for name, entry in files.items() if is_shard(name)}
@@ -70,7 +79,7 @@ def _told(addresses: dict[str, Address], store: Store) -> dict[str, Entry]:
         return entries
     for folder in folders:
         try:
-            inside = store.list(folder)
+            inside = store.inside(folder)
         except (OSError, NotImplementedError):  # a folder that may not be listed
             continue
         entries |= {

@@ -17,13 +17,13 @@ from typing import TypeVar
 
 from instdisc import checks
 
+from ..address import Address
 from ..shards.index_file import INDEX_BESIDE, ShardIndex, Wanted, read_index
 from ..shards.opened import OpenFile, OpenShards
 from ..shards.places import Place
 from ..shards.samples import Rules, Samples, read_samples
 from ..shards.stamps import Stamp
 from ..text import read_lines
-from .address import Address
 from .room import Room, touch
 from .store import Entry, Store
 

@@ -17,8 +17,8 @@ from fsspec.registry import known_implementations
 
 from instdisc import checks
 
+from ..address import Address, without_secrets
 from ..shards.stamps import UNSETTLED, Stamp, settled
-from .address import Address, without_secrets
 
 _Result = TypeVar("_Result")
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -56,7 +56,7 @@ class Store:
         self.options = dict(options or {})
         self.tries, self.pause = tries, pause
 
-    def list(self, folder: Address) -> dict[str, Entry]:
+    def inside(self, folder: Address) -> dict[str, Entry]:
         """What lies in a folder, by its name there; nothing if it is a file.
 
         Raises:
@@ -185,8 +185,6 @@ def check_protocol(address: Address) -> None:
         checks.refuse(
             "shards", "at an address that fsspec knows, such as s3:// or https://", str(address)
         )
-
-
 
 
 def _entry(info: Mapping[str, Any]) -> Entry:

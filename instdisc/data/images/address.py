@@ -89,11 +89,25 @@ def as_address(path: object) -> str | None:
     """
     if isinstance(path, str):
         return path if _ADDRESS.match(path) else None
-    match = _PATH.match(str(path)) if isinstance(path, Path) else None
-    if match is None or Path(str(path)).exists():
+    if not isinstance(path, Path):
+        return None
+    text = str(path).replace("\\", "/")
+    match = _PATH.match(text)
+    if match is None or path.exists():
         return None
     begin = "file:///" if match[1] == "file" else f"{match[1]}://"
-    return begin + str(path)[match.end() :].replace("\\", "/")
+    return begin + text[match.end() :]
+
+
+def split_name(text: str) -> tuple[str, str]:
+    """``NAME`` and what it names, of ``NAME=PLACE``; ``""`` and the text where there is none.
+
+    Example:
+        >>> split_name("pets=s3://bucket/x"), split_name("s3://bucket/split=train")
+        (('pets', 's3://bucket/x'), ('', 's3://bucket/split=train'))
+    """
+    name, equals, place = text.partition("=")
+    return (name, place) if equals and as_address(text) is None else ("", text)
 
 
 def expand_braces(text: str) -> list[str]:
