@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 
 _THREADS = 4
@@ -18,6 +18,7 @@ class ReadAhead:
         batches: the parts that each batch of an epoch needs.
         fetch: fetches one; what it raises is left to who reads.
         ahead: so many parts at most that no batch has needed yet.
+        keep: called, before a part is fetched, with each that is there and needed further.
 
     Example:
         >>> fetched = []
@@ -27,13 +28,20 @@ class ReadAhead:
     """
 
     def __init__(
-        self, batches: Iterator[Sequence[int]], fetch: Callable[[int], None], ahead: int
+        self,
+        batches: Iterator[Sequence[int]],
+        fetch: Callable[[int], None],
+        ahead: int,
+        *,
+        keep: Callable[[int], None] | None = None,
     ) -> None:
-        self._batches, self._fetch, self._ahead = batches, fetch, ahead
+        self._batches, self._fetch, self._ahead, self._keep = batches, fetch, ahead, keep
         self._changed = threading.Condition()
         self._turn = -1  # the batch that is read now
         self._looked = -1  # the last batch whose parts are known
         self._seen: set[int] = set()
+        self._coming: deque[Sequence[int]] = deque()  # parts of each batch that is not read yet
+        self._needed: Counter[int] = Counter()  # in how many of these
         self._due: deque[int] = deque()  # parts to fetch
         self._early: deque[int] = deque()  # of each part that is fetched before its turn, the batch
         self._closed = False
@@ -45,6 +53,8 @@ class ReadAhead:
         """The next batch is read now."""
         with self._changed:
             self._turn += 1
+            if self._turn and self._coming:  # what was read until now
+                self._needed -= Counter(self._coming.popleft())
             while self._early and self._early[0] <= self._turn:
                 self._early.popleft()
             self._changed.notify_all()
@@ -64,6 +74,8 @@ class ReadAhead:
     def _run(self) -> None:
         while (part := self._next()) is not None:
             try:
+                for other in self._others() if self._keep is not None else ():
+                    self._keep(other)
                 self._fetch(part)
             except Exception as error:
                 _log.debug("not fetched ahead: %s", error)
@@ -84,8 +96,14 @@ class ReadAhead:
                 else:
                     self._changed.wait()
 
+    def _others(self) -> list[int]:
+        with self._changed:
+            return [part for part in self._needed if part not in self._due]
+
     def _look(self, parts: Sequence[int]) -> None:
         self._looked += 1
+        self._coming.append(parts)
+        self._needed.update(parts)
         for part in parts:
             if part not in self._seen:
                 self._seen.add(part)

@@ -82,10 +82,9 @@ class StoredShards(Place):
         copy = partial(self._copy, address, stamp)
         return self.room.open(self._key(address, stamp), stamp[0], copy)
 
-    def fetch(self, name: str, stamp: Stamp) -> None:
-        """Copies a shard if there is no copy."""
-        if not self.room.holds(self._key(self.address(name), stamp)):
-            self.open(name, stamp)
+    def keep(self, name: str, stamp: Stamp) -> None:
+        """Notes that the copy of a shard is needed, if there is one."""
+        self.room.touch(self._key(self.address(name), stamp))
 
     def samples(self, name: str, stamp: Stamp, rules: Rules, *, keys: bool = False) -> Samples:
         opened = self.open(name, stamp)
@@ -153,6 +152,14 @@ class CopiedShards(OpenShards):
             self._touched[shard] = now
             touch(self._files[shard].path)
         return super().read(shard, start, size)
+
+    def fetch(self, shard: int) -> None:
+        """Copies a shard if there is no copy."""
+        self.place.open(self.names[shard], self.stamps[shard])
+
+    def keep(self, shard: int) -> None:
+        """Notes that the copy of a shard is needed."""
+        self.place.keep(self.names[shard], self.stamps[shard])
 
     def __getstate__(self) -> dict[str, object]:
         return {"place": self.place, "names": self.names, "stamps": self.stamps}

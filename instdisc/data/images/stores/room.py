@@ -63,9 +63,9 @@ class Room:
             opened = _opened(path, size)  # perhaps made by who had the lock
             return self._copy(path, size, copy) if opened is None else opened
 
-    def holds(self, key: str) -> bool:
-        """Whether a copy is there."""
-        return (self.folder / f"{key}{_COPY}").exists()
+    def touch(self, key: str) -> None:
+        """Notes that a copy is used now, if it is there."""
+        touch(self.folder / f"{key}{_COPY}")
 
     def _copy(self, path: Path, size: int, copy: Callable[[Path], None]) -> OpenFile:
         name = f"{uuid.uuid4().hex}-{size}"

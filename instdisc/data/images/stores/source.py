@@ -6,7 +6,6 @@ Legend: N images, S shards.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +22,7 @@ from ..remembered import cache_folder
 from ..shards.samples import Rules
 from ..shards.source import ImageShards, check_label
 from .finding import find_stored
+from .place import CopiedShards
 from .room import Room, read_size
 from .store import Store
 
@@ -82,6 +82,8 @@ class StreamedShards(ImageShards):
         (6, ['000000.tar'], torch.Size([3, 32, 32]))
     """
 
+    _opened: CopiedShards
+
     def __init__(
         self,
         shards: str | Path | Sequence[str | Path],
@@ -140,8 +142,7 @@ class StreamedShards(ImageShards):
 
     def read_ahead(self, batches: Iterator[Tensor]) -> ReadAhead:
         parts = (np.unique(self._shards_of(rows)).tolist() for rows in batches)
-        fetch = partial(_fetch, self._place, self.shards, self._index.stamps)
-        return ReadAhead(parts, fetch, self.ahead)
+        return ReadAhead(parts, self._opened.fetch, self.ahead, keep=self._opened.keep)
 
     def _draw(self, counts: np.ndarray, seed: int) -> EpochOrder:
         return draw_by_shards(counts, seed=seed, window=self.window, lanes=self.lanes)
@@ -152,10 +153,6 @@ class StreamedShards(ImageShards):
     @property
     def _ends(self) -> np.ndarray:
         return np.asarray(self._index.ends[1:])
-
-
-def _fetch(place: Any, names: Sequence[str], stamps: Sequence[tuple[int, int]], shard: int) -> None:
-    place.fetch(names[shard], stamps[shard])
 
 
 def _copies_folder() -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import fsspec
-from fsspec.registry import known_implementations
+from fsspec.registry import known_implementations, registry
 
 from instdisc import checks
 
@@ -181,7 +181,7 @@ def check_protocol(address: Address) -> None:
         ValueError: if it is such.
     """
     protocol = address.full.partition("://")[0].rpartition("::")[2].lower()
-    if protocol not in {*fsspec.available_protocols(), *known_implementations}:
+    if protocol not in {*registry, *known_implementations}:
         checks.refuse(
             "shards", "at an address that fsspec knows, such as s3:// or https://", str(address)
         )

