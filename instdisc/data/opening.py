@@ -202,8 +202,8 @@ LAYOUTS: list[Layout] = [
         if entry.transfer
     ),
     Layout("images", "scenes", _open_scenes),
-    Layout("images", "tar shards at an address, as s3://", _open_address, _is_address),
     Layout("images", "a table (.csv, .tsv) with a column 'label'", _open_table, _is_table),
+    Layout("images", "tar shards at an address, as s3://", _open_address, _is_address),
     *(
         Layout("images", form.name, partial(_open_format, form), partial(_is_format, form))
         for form in FORMATS

@@ -73,8 +73,9 @@ def open_path(
     if address is not None:
         try:
             return StreamedShards(address, on_unreadable=on_unreadable)
-        except ValueError as error:
-            raise ValueError(str(error).replace("`shards`", f"`{argument}`")) from None
+        except (ValueError, FileNotFoundError) as error:
+            text = str(error).replace("`shards`", f"`{argument}`")
+            raise type(error)(text) from None
     path = Path(path)
     form = next((form for form in FORMATS if form.matches(path)), None)
     if form is None and not path.is_dir():

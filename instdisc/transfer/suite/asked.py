@@ -9,7 +9,7 @@ from typing import NamedTuple, cast, get_args
 
 from instdisc import checks
 from instdisc.data import CATALOG, LAYOUTS, CatalogImages, ImageSource, locate, open_set
-from instdisc.data.layout import Part, split_name
+from instdisc.data.layout import Part, split_name, without_secrets
 
 Written = str | Path | ImageSource
 DataSet = Written | tuple[Written, Written] | tuple[Written, Written, Written]
@@ -145,7 +145,7 @@ def _checked(asked: Asked, root: str | Path) -> Asked:
             checks.refuse(
                 "data_sets",
                 f"of different images for each part of {asked.name!r}",
-                str(written[row].source),
+                without_secrets(written[row].source),
                 "A set that has parts of its own is named once, alone.",
             )
     return asked

@@ -115,10 +115,14 @@ class StreamedShards(ImageShards):
         check_label(label)
         folder = _copies_folder() if copies is None else Path(copies)
         store = Store(storage_options, tries=tries, pause=pause)
-        place, names, listed = find_stored(shards, store, Room(folder, read_size("room", room)))
+        kept = Room(folder, read_size("room", room))
         self.on_unreadable = on_unreadable
         self.window, self.lanes, self.ahead = window, lanes, ahead
-        self._find(place, names, listed, Rules(label, image), classes, name, index)
+        try:
+            place, names, listed = find_stored(shards, store, kept)
+            self._find(place, names, listed, Rules(label, image), classes, name, index)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"`shards` must be files in a store, and {error}") from None
         sizes = sorted((size for size, _ in self._index.stamps), reverse=True)
         needed = sum(sizes[: max(window, lanes) + ahead])
         if needed > place.room.limit:

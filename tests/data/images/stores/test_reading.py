@@ -1,5 +1,6 @@
 """Batches of a set in a store: their order, what is copied for them, several processes."""
 
+import itertools
 import threading
 from functools import partial
 
@@ -35,6 +36,10 @@ def orders(batches):
     return [batch.indices.tolist() for batch in batches]
 
 
+def flat(lists):
+    return [*itertools.chain.from_iterable(lists)]
+
+
 def equal(one, other):
     pairs = zip(one, other, strict=True)
     return all(
@@ -47,7 +52,7 @@ def equal(one, other):
 def test_an_epoch_copies_each_shard_once(stored, workers):
     images = stored.open(room=4 + 2 + 1, window=4, lanes=2, ahead=2)
     batches = list(loader(images, num_workers=workers))
-    assert sorted(sum(orders(batches), [])) == list(range(COUNT))
+    assert sorted(flat(orders(batches))) == list(range(COUNT))
     copied = stored.copied()
     assert sorted(set(copied)) == images.shards
     if not workers:  # two, that make ten batches in advance, need more room
@@ -69,8 +74,8 @@ def test_batches_are_the_same_from_workers_and_after_a_resume(stored):
     # In batches of another size the rest of the images comes, each once.
     other = loader(images, size=8)
     other.load_state_dict(stopped.state_dict())
-    rest = sum(orders(list(other)), [])
-    assert sorted(rest) == sorted(sum(orders(expected[3:]), []))
+    rest = flat(orders(list(other)))
+    assert sorted(rest) == sorted(flat(orders(expected[3:])))
 
 
 def _on_a_process(_, stored, size):
@@ -126,6 +131,15 @@ def some_of(stored):
     }
 
 
+def most_at_a_time(shards):
+    """The most shards that are between their first and last image at any place."""
+    last = {shard: place for place, shard in enumerate(shards)}
+    first = {shard: len(shards) - place for place, shard in enumerate(shards[::-1], 1)}
+    return max(
+        sum(first[shard] <= place <= last[shard] for shard in last) for place in range(len(shards))
+    )
+
+
 def test_subsets_are_ordered_by_shards_too(stored):
     for subset in some_of(stored).values():
         order = subset.epoch_order(5)
@@ -134,20 +148,9 @@ def test_subsets_are_ordered_by_shards_too(stored):
         greys = torch.stack([subset.read(row)[0, 0, 0] for row in order.rows.tolist()])
         shards = greys.long() // PER_SHARD
         for lane in range(2):
-            # The shards of a lane are those between their first and last image: w = 2 at a time.
-            here = shards[lane::2].tolist()
-            spans = {
-                shard: (here.index(shard), len(here) - here[::-1].index(shard)) for shard in here
-            }
-            assert (
-                max(
-                    sum(start <= place < end for start, end in spans.values())
-                    for place in range(len(here))
-                )
-                <= 2
-            )
+            assert most_at_a_time(shards[lane::2].tolist()) <= 2
         batches = list(loader(subset))
-        assert sorted(sum(orders(batches), [])) == list(range(len(subset)))
+        assert sorted(flat(orders(batches))) == list(range(len(subset)))
 
 
 def test_images_in_order_are_read_shard_by_shard(stored):

@@ -128,7 +128,7 @@ def test_patterns_and_lists(stored):
     [
         ([], ValueError, "`shards` must be an address of a folder, or of at least one"),
         (["a/b"], ValueError, "must be addresses such as s3://bucket/shards, .*got 'a/b'"),
-        ("file:///no/such/folder", FileNotFoundError, "there is no file:///no/such/folder"),
+        ("file:///no/such/folder", FileNotFoundError, "`shards` must .* no file:///no/such/folder"),
         ("file:///no/such.tar", FileNotFoundError, "there is no file:///no/such.tar"),
         ("file://{folder}", ValueError, "must be the address of a folder with .tar files"),
         ("file:///a.tar.gz", ValueError, "`shards` must be plain .tar files"),
