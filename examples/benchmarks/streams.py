@@ -16,7 +16,7 @@ from instdisc.data.sampling import EpochSampler
 
 Contenders = dict[str, Callable[[], Any]]
 _BATCH = 256
-_SHARDS = 40
+_SHARDS = 16
 
 
 def streams(options: argparse.Namespace) -> Contenders:

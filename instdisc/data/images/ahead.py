@@ -74,8 +74,7 @@ class ReadAhead:
     def _run(self) -> None:
         while (part := self._next()) is not None:
             try:
-                for other in self._others() if self._keep is not None else ():
-                    self._keep(other)
+                self._keep_others()
                 self._fetch(part)
             except Exception as error:
                 _log.debug("not fetched ahead: %s", error)
@@ -96,9 +95,13 @@ class ReadAhead:
                 else:
                     self._changed.wait()
 
-    def _others(self) -> list[int]:
+    def _keep_others(self) -> None:
+        if self._keep is None:
+            return
         with self._changed:
-            return [part for part in self._needed if part not in self._due]
+            others = [part for part in self._needed if part not in self._due]
+        for part in others:
+            self._keep(part)
 
     def _look(self, parts: Sequence[int]) -> None:
         self._looked += 1
