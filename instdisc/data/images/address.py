@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -123,7 +124,7 @@ def expand_braces(text: str) -> list[str]:
         >>> expand_braces("{a,b}-{08..10}.tar")
         ['a-08.tar', 'a-09.tar', 'a-10.tar', 'b-08.tar', 'b-09.tar', 'b-10.tar']
     """
-    texts = list(_expanded(text))
+    texts = list(itertools.islice(_expanded(text), _MOST + 1))
     if len(texts) > _MOST:
         checks.refuse("shards", f"a pattern of at most {_MOST:,} shards", without_secrets(text))
     return texts

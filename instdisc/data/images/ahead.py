@@ -40,7 +40,7 @@ class ReadAhead:
         self._turn = -1  # the batch that is read now
         self._looked = -1  # the last batch whose parts are known
         self._seen: set[int] = set()
-        self._coming: deque[Sequence[int]] = deque()  # parts of each batch that is not read yet
+        self._coming: deque[Sequence[int]] = deque()  # parts of this batch and those looked at
         self._needed: Counter[int] = Counter()  # in how many of these
         self._due: deque[int] = deque()  # parts to fetch
         self._early: deque[int] = deque()  # of each part that is fetched before its turn, the batch
@@ -53,10 +53,15 @@ class ReadAhead:
         """The next batch is read now."""
         with self._changed:
             self._turn += 1
-            if self._turn and self._coming:  # what was read until now
-                self._needed -= Counter(self._coming.popleft())
+            if self._turn and self._coming:
+                self._needed -= Counter(self._coming.popleft())  # what was read until now
             while self._early and self._early[0] <= self._turn:
                 self._early.popleft()
+            while self._looked < self._turn or len(self._early) < self._ahead:
+                parts = next(self._batches, None)
+                if parts is None:
+                    break
+                self._look(parts)
             self._changed.notify_all()
 
     def close(self, *, wait: bool = False) -> None:
@@ -87,13 +92,7 @@ class ReadAhead:
                     return None
                 if self._due:
                     return self._due.popleft()
-                if self._looked < self._turn or len(self._early) < self._ahead:
-                    parts = next(self._batches, None)
-                    if parts is None:
-                        return None
-                    self._look(parts)
-                else:
-                    self._changed.wait()
+                self._changed.wait()
 
     def _keep_others(self) -> None:
         if self._keep is None:

@@ -62,7 +62,7 @@ def draw_by_shards(counts: np.ndarray, *, seed: int, window: int, lanes: int) ->
 
     Example:
         >>> draw_by_shards(np.array([2, 2, 2, 2]), seed=1, window=2, lanes=2).rows.tolist()
-        [6, 0, 7, 1, 5, 2, 4, 3]
+        [3, 0, 2, 1, 6, 5, 7, 4]
     """
     generator = torch.Generator().manual_seed(seed)
     total = int(counts.sum())

@@ -30,7 +30,7 @@ from .store import Entry, Store
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _AT_ONCE = 4  # shards that are copied together where all are read
-_TOUCH = 1.0  # seconds after which the use of a copy is noted again
+_TOUCH = 0.1  # seconds after which the use of a copy is noted again
 
 
 class StoredShards(Place):

@@ -69,6 +69,7 @@ def test_what_a_suite_is_asked_for(text, name, sources, tmp_path):
     assert (asked.name, [images.source for images in asked.images]) == (name, sources)
 
 
+@pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
 def test_pretraining_from_an_address_alone(address, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     few = ["--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--data.num_workers=0"]

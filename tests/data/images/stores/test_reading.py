@@ -18,6 +18,7 @@ from instdisc.data import (
     split_per_class,
     view_policy,
 )
+from instdisc.data.images.stores import place
 from instdisc.data.sampling import EpochSampler
 from instdisc.distributed import rank
 
@@ -49,15 +50,16 @@ def equal(one, other):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_epoch_copies_each_shard_once(stored, workers):
-    images = stored.open(room=4 + 2 + 1, window=4, lanes=2, ahead=2)
+def test_an_epoch_copies_each_shard_once(stored, workers, monkeypatch):
+    monkeypatch.setattr(place, "_TOUCH", 0)  # here an epoch takes less
+    images = stored.open(room=4 + 2 + 2, window=4, lanes=2, ahead=2)
     batches = list(loader(images, num_workers=workers))
     assert sorted(flat(orders(batches))) == list(range(COUNT))
     copied = stored.copied()
     assert sorted(set(copied)) == images.shards
     if not workers:  # two, that make ten batches in advance, need more room
         assert len(copied) == SHARDS
-    assert len(list((stored.folder / "copies").glob("*.tar"))) <= 7
+    assert len(list((stored.folder / "copies").glob("*.tar"))) <= 8
 
 
 def test_batches_are_the_same_from_workers_and_after_a_resume(stored):
