@@ -18,6 +18,7 @@ from .episodes import draw_episodes as draw_episodes
 from .file_formats import FORMATS as FORMATS
 from .file_formats import Format as Format
 from .images import EncodedImages as EncodedImages
+from .images import EpochOrder as EpochOrder
 from .images import HuggingFaceImages as HuggingFaceImages
 from .images import ImageArray as ImageArray
 from .images import ImageFiles as ImageFiles
@@ -31,6 +32,8 @@ from .images import ImageTable as ImageTable
 from .images import JoinedImages as JoinedImages
 from .images import LMDBImages as LMDBImages
 from .images import ParquetImages as ParquetImages
+from .images import ReadAhead as ReadAhead
+from .images import StreamedShards as StreamedShards
 from .images import image_names as image_names
 from .images import join_folders as join_folders
 from .images import read_split as read_split

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .file_formats import FORMATS, Format
+from .images.address import Address, without_secrets
 from .images.holding import holds_image
 from .images.joined import JoinedImages
 from .images.listing import list_folder
 from .images.source import ImageSource
+from .images.stores.finding import stored_folders
+from .images.stores.source import StreamedShards
+from .images.stores.store import Store
 from .layout import TEST_FOLDERS, TRAIN_FOLDERS, Part
 from .left_out import say_left_out
 
 _BELOW = "data"  # of a data set of the Hugging Face Hub: its files lie beside README.md
+_TRIES, _PAUSE = 5, 1.0  # as `StreamedShards` has them
 _NAMES = {"train": TRAIN_FOLDERS, "test": TEST_FOLDERS}
 _FIRST_WORD = re.compile(rf"({'|'.join((*TRAIN_FOLDERS, *TEST_FOLDERS))})(?:[-_.]|$)", re.I)
 
@@ -65,10 +71,46 @@ def open_part(form: Format, folder: Path, part: Part, **options: Any) -> ImageSo
     """
     places = _places(form, folder)
     _say_others(folder, [place for part in places.values() for place in part])
-    parts = {name: _open(form, paths, **options) for name, paths in places.items()}
+    return _open_both(partial(_open, form, **options), places, part, folder, form.takes_classes)
+
+
+def open_stored_part(address: str, part: Part) -> ImageSource | None:
+    """A part of a set of shards in a store; ``None`` if it has no folders for the parts.
+
+    Args:
+        address: of the folder of both.
+        part: see `open_part`.
+
+    Raises:
+        ValueError: see `open_part`.
+    """
+    folders = stored_parts(address)
+    if len(folders) < 2:
+        return None
+    return _open_both(StreamedShards, folders, part, without_secrets(address), True)
+
+
+def stored_parts(address: str) -> dict[str, str]:
+    """The addresses of the folders in a store to train on and to test on, those that are there."""
+    inside = stored_folders(address, Store(None, tries=_TRIES, pause=_PAUSE))
+    return {
+        name: (Address(address) / next(filter(inside.__contains__, names))).full
+        for name, names in (("train", TRAIN_FOLDERS), ("test", TEST_FOLDERS))
+        if set(names) & set(inside)
+    }
+
+
+def _open_both(
+    open_place: Callable[..., ImageSource],
+    places: Mapping[str, Any],
+    part: Part,
+    whole: object,
+    takes_classes: bool,
+) -> ImageSource:
+    parts = {name: open_place(place) for name, place in places.items()}
     if list(parts["train"].classes) != list(parts["test"].classes):
-        options["classes"] = _joined_classes(form, folder, parts["train"], parts["test"])
-        parts = {name: _open(form, paths, **options) for name, paths in places.items()}
+        classes = _joined_classes(takes_classes, whole, parts["train"], parts["test"])
+        parts = {name: open_place(place, classes=classes) for name, place in places.items()}
     return JoinedImages(parts) if part == "all" else parts[part]
 
 
@@ -100,14 +142,16 @@ def _say_others(folder: Path, places: Sequence[Path]) -> None:
     )
 
 
-def _joined_classes(form: Format, folder: Path, train: ImageSource, test: ImageSource) -> list[str]:
+def _joined_classes(
+    takes_classes: bool, whole: object, train: ImageSource, test: ImageSource
+) -> list[str]:
     """The classes of both, where they are numbers that nobody named, fewer of them in one."""
     shorter, longer = sorted((list(train.classes), list(test.classes)), key=len)
     numbers = [str(number) for number in range(len(longer))]
-    if form.takes_classes and longer == numbers and longer[: len(shorter)] == shorter:
+    if takes_classes and longer == numbers and longer[: len(shorter)] == shorter:
         return longer
     odd = sorted(set(shorter) ^ set(longer)) or shorter
     raise ValueError(
-        f"what {folder} holds to train on and to test on must have the same classes in one order, "
+        f"what {whole} holds to train on and to test on must have the same classes in one order, "
         f"got {odd[0]!r} in one of them alone"
     )

@@ -14,7 +14,8 @@ from instdisc.checks import choice, refuse
 
 from .catalog import CATALOG, CatalogImages
 from .file_formats import FORMATS, Format
-from .format_parts import format_place, has_parts, open_part
+from .format_parts import format_place, has_parts, open_part, open_stored_part
+from .images.address import as_address, without_secrets
 from .images.columns import column_names
 from .images.folders import ImageFolder
 from .images.holding import holds_image
@@ -22,6 +23,7 @@ from .images.joined import join_folders
 from .images.listing import list_folder, matching
 from .images.source import ImageSource, ImageSubset
 from .images.splits import say_drawn, split_per_class
+from .images.stores.source import StreamedShards
 from .images.tables import ImageTable
 from .layout import TEST_FOLDERS, TRAIN_FOLDERS, Layout, open_by_layout
 from .left_out import say_left_out
@@ -46,6 +48,8 @@ def open_images(name: str | Path, root: str | Path | None = None, *, part: Part)
     ``my_shards``, ``my_arrow``,  a folder of tar shards or of Hugging Face's ``save_to_disk``,
     ``x.parquet``, ``x.lmdb``     Parquet, an LMDB (see `FORMATS`), or a folder with such for
                                   ``train`` and ``test``, also in ``data`` below it
+    ``s3://bucket/my_shards``     tar shards at an address (`StreamedShards`), or a folder with such
+                                  for ``train`` and ``test``
     ``scenes``                    `Scenes` of 64 px: 2,000 generated images to train, 600 to test
     ============================  ================================================================
 
@@ -144,6 +148,17 @@ def _open_format(form: Format, path: Path, part: Part) -> ImageSource:
     return _part_of(form.open(place), part, path)
 
 
+def _open_address(path: Path, part: Part) -> ImageSource:
+    address = as_address(path)
+    assert address is not None
+    images = open_stored_part(address, part)
+    return _part_of(StreamedShards(address), part, path) if images is None else images
+
+
+def _is_address(path: Path) -> bool:
+    return as_address(path) is not None
+
+
 def _is_format(form: Format, path: Path) -> bool:
     return format_place(form, path) is not None
 
@@ -153,7 +168,7 @@ def _part_of(images: ImageSource, part: Part, path: Path) -> ImageSource:
     if part == "all":
         return images
     split = split_per_class(images)
-    say_drawn(str(path), len(split.train), len(split.test))
+    say_drawn(without_secrets(as_address(path) or path), len(split.train), len(split.test))
     return split.train if part == "train" else split.test
 
 
@@ -189,6 +204,7 @@ LAYOUTS: list[Layout] = [
     ),
     Layout("images", "scenes", _open_scenes),
     Layout("images", "a table (.csv, .tsv) with a column 'label'", _open_table, _is_table),
+    Layout("images", "tar shards at an address, as s3://", _open_address, _is_address),
     *(
         Layout("images", form.name, partial(_open_format, form), partial(_is_format, form))
         for form in FORMATS

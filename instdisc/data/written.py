@@ -9,8 +9,10 @@ from typing import Literal, cast
 from instdisc import checks
 
 from .format_parts import find_format, has_parts, open_part
+from .images.address import as_address
 from .images.folders import ImageFolder
 from .images.source import ImageSource
+from .images.stores.source import StreamedShards
 from .layout import Part
 from .left_out import say_once
 
@@ -31,7 +33,7 @@ def open_path(
     the others, ``FOLDER@train`` the same without a word, ``FOLDER@all`` both.
 
     Args:
-        path: of a file or folder.
+        path: of a file or folder; or the address of tar shards, see `StreamedShards`.
         argument: what the user calls it, for messages.
         on_unreadable: see `ImageFiles`.
 
@@ -45,6 +47,13 @@ def open_path(
         FileNotFoundError: `path` must be a folder of images, got 'no/such/folder'
     """
     checks.arguments(open_path, locals())
+    address = as_address(path)
+    if address is not None:
+        try:
+            return StreamedShards(address, on_unreadable=on_unreadable)
+        except (ValueError, FileNotFoundError) as error:
+            text = str(error).replace("`shards`", f"`{argument}`")
+            raise type(error)(text) from None
     match = None if Path(path).exists() else _PART.fullmatch(str(path))
     folder = Path(path if match is None else match[1])
     lies = find_format(folder)

@@ -6,11 +6,19 @@ Legend: B batch.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor
 
-from instdisc.data import ImageSource, ViewDataset, ViewLoader, view_policy
+from instdisc.data import (
+    EpochOrder,
+    ImageSource,
+    ReadAhead,
+    ViewDataset,
+    ViewLoader,
+    view_policy,
+)
 from instdisc.data.views.dataset import RawViews, UncutViews
 from instdisc.types import Views
 
@@ -38,6 +46,28 @@ def check_resumed_loader(source: ImageSource, again: ImageSource, positions: Seq
     resumed.load_state_dict(stopped.state_dict())
     fault = other_batches(list(resumed), rest)
     check(not fault, f"{fault} when a loader goes on within an epoch, on the same set made again")
+
+
+def check_order(source: ImageSource, positions: Sequence[int]) -> None:
+    """An order of its own has each image once, and is the same each time.
+
+    Args:
+        source: what is checked.
+        positions: of some images.
+
+    Raises:
+        AssertionError: if it has not.
+    """
+    for some in (None, torch.tensor(positions)):
+        order, again = source.epoch_order(3, some), source.epoch_order(3, some)
+        if order is None:
+            check(again is None, "`epoch_order` gives an order at some times alone")
+            continue
+        count = len(source) if some is None else len(positions)
+        each_once = torch.equal(order.rows.sort().values.long(), torch.arange(count))
+        check(each_once, f"`epoch_order` does not give each of {count} places once")
+        same = again is not None and torch.equal(order.rows, again.rows)
+        check(same, "`epoch_order` gives another order for the same seed")
 
 
 def check_workers(source: ImageSource, positions: Sequence[int]) -> None:
@@ -94,6 +124,12 @@ class _SomeViews(ViewDataset):
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    def epoch_order(self, seed: int) -> EpochOrder | None:
+        return self.images.epoch_order(seed, torch.tensor(self.positions))
+
+    def read_ahead(self, batches: Iterator[Tensor]) -> ReadAhead | None:
+        return self.images.read_ahead(torch.tensor(self.positions)[rows] for rows in batches)
 
     def batch(self, keys: Sequence[tuple[int, int]]) -> RawViews | UncutViews:
         return super().batch([(epoch, self.positions[row]) for epoch, row in keys])
