@@ -14,7 +14,7 @@ assert VERSION is not None, "instdisc/version.py has no line of the form __versi
 # What a suite may run on, and what images may lie in: asked for by who uses it.
 EXTRAS = {
     "executors": ["dask[distributed]>=2025.1", "submitit>=1.5"],
-    "sources": ["datasets>=3.2", "pyarrow>=18", "lmdb>=1.5"],
+    "sources": ["datasets>=3.2", "pyarrow>=18", "lmdb>=1.5", "fsspec[http]"],
 }
 
 setup(

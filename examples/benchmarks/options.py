@@ -60,6 +60,7 @@ SIZES = {
     "cka_images": Size(64, 64, 4, "of a batch of CKA"),
     "cka_batches": Size(2, 2, 1, "of CKA"),
     "cka_size": Size(64, 64, 32, "side in pixels"),
+    "stream_images": Size(8000, 8000, 64, "of an epoch from shards in a store"),
     "index_images": Size(100_000_000, 100_000_000, 1000, "of an index that is made up"),
     "error_images": Size(5000, 5000, 20, "of the test set of detections; COCO's has 5,000"),
     "error_detections": Size(36, 36, 36, "of an image; up to 100 in COCO"),

@@ -97,6 +97,13 @@ def _shards() -> dict[str, Row]:
     apart: dict[str, Any] = {"threads": 1, "device": "cpu", "in_turns": False}
     first = "from an index of shards to the first batch of 256 at 64 px by 2 workers"
     return {
+        "streams": Row(
+            "worker part, an epoch of two views of 64 px JPEGs, per core",
+            "benchmarks.streams.streams",
+            threads=1,
+            pairs="stream_images",
+            device="cpu",
+        ),
         "shard_scan": Row(
             "what lies in the shards of a set, per core",
             "benchmarks.shards.scans",

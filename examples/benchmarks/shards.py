@@ -25,8 +25,8 @@ from instdisc.data import (
 )
 from instdisc.data.images.shards.index_file import DTYPES, Wanted, describe_index
 from instdisc.data.images.shards.mapped import write_mapped
-from instdisc.data.images.shards.parts import stamp_of
 from instdisc.data.images.shards.samples import Rules
+from instdisc.data.images.shards.stamps import stamp_of
 
 Contenders = dict[str, Callable[[], Any]]
 _PER_SHARD = 10_000  # images of a shard in an index that is made up

@@ -94,7 +94,6 @@ def _read_torch(path: Path) -> tuple[State, dict[str, Any]]:
     except (OSError, MemoryError):
         raise
     except Exception as error:  # torch.load raises almost anything for a file that is not its own
-        reason = str(error).partition("\n")[0]
         if isinstance(error, pickle.UnpicklingError) and "nsupported global" in str(error):
             raise ValueError(
                 f"{path} is a pickle with more than weights: it names {culprit(error)}, and to "
@@ -103,8 +102,8 @@ def _read_torch(path: Path) -> tuple[State, dict[str, Any]]:
                 "or instdisc.export_backbone(module, 'new.safetensors'); if not, ask its maker to."
             ) from error
         raise ValueError(
-            f"{path} cannot be read: it was truncated or damaged, or is no checkpoint ({reason}). "
-            f"{READABLE}"
+            f"{path} cannot be read: it was truncated or damaged, or is no checkpoint"
+            f"{_reason(error)}. {READABLE}"
         ) from error
     if not isinstance(content, dict):
         raise ValueError(
@@ -118,6 +117,13 @@ def _read_torch(path: Path) -> tuple[State, dict[str, Any]]:
     if odd:
         raise ValueError(f"{path} holds what are no weights: {some(odd)}. {READABLE}")
     return stored, {} if stored is content else content
+
+
+def _reason(error: Exception) -> str:
+    """What torch found, in brackets, without its advice to read the file unsafely."""
+    text = str(error)
+    reason = text.rpartition("WeightsUnpickler error:")[2].strip().partition("\n")[0]
+    return f" ({reason})" if reason else ""
 
 
 def culprit(error: Exception) -> str:

@@ -25,7 +25,7 @@ import rich
 from jsonargparse import Namespace
 
 from instdisc.analysis import ANALYSES, analyse, predict_transfer, predictors_figure
-from instdisc.report import read_records, results_table, write_table
+from instdisc.report import read_records, results_table, sort_records, write_table
 from instdisc.transfer import Missing, SuiteRecords, read_predictions
 
 from .parsing import command_parser
@@ -82,7 +82,7 @@ def predict(records: SuiteRecords, options: Namespace) -> None:
     """Adds which of the numbers goes with transfer, and draws it."""
     arrays = options.out / "predictions" / "predictors.npz"
     try:
-        measured = [*records, *read_records(options.transfer)]
+        measured = [*records, *sort_records(read_records(options.transfer))]
         records += predict_transfer(measured, source=options.source, arrays=arrays)
     except (OSError, ValueError) as error:
         records.missing.append(Missing("which number predicts transfer", str(error)))

@@ -9,7 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from instdisc.data import FORMATS, HeldOut, ImageSource, open_path
+import torch
+
+from instdisc.data import HeldOut, ImageSource, StreamedShards, open_path
+from instdisc.data.format_parts import find_format, has_parts, stored_parts
+from instdisc.data.images.address import Address, as_address
 from instdisc.data.layout import TEST_FOLDERS, TRAIN_FOLDERS
 
 from .recipes import recipe_path
@@ -37,8 +41,9 @@ def folder_run(arguments: Sequence[str]) -> FolderRun:
     """The options that stand for a folder in the first place.
 
     A folder with parts is trained on ``train``, and watched on ``test`` or ``val``. Of a folder of
-    classes, a tenth of each class is held out to watch the run. Without ``--config`` and
-    ``--model`` the recipe is MoCo v2, scaled: see `scaled_settings`. Options that are given count.
+    classes, a tenth of each class is held out to watch the run; at an address nothing is. Without
+    ``--config`` and ``--model`` the recipe is MoCo v2, scaled: see `scaled_settings`. Options that
+    are given count.
 
     Args:
         arguments: of ``instdisc pretrain``.
@@ -49,9 +54,10 @@ def folder_run(arguments: Sequence[str]) -> FolderRun:
     if not arguments or arguments[0].startswith("-"):
         return FolderRun(list(arguments), [])
     folder, *others = _joined(arguments)
-    data, images, lines = _data(Path(folder))
+    at = as_address(folder)
+    data, images, lines = _data(Path(folder)) if at is None else _data_at(at)
     if _has_option(others, "data.test_images"):
-        data, lines = {"images": str(_place(Path(folder)))}, []
+        data, lines = {"images": _place(Path(folder)) if at is None else data["images"]}, []
     options = [f"--config={json.dumps({'data': data})}"]
     if not any(_has_option(others, name) for name in ("config", "model", "data.images")):
         settings = scaled_settings(
@@ -61,11 +67,12 @@ def folder_run(arguments: Sequence[str]) -> FolderRun:
             batch=_number(others, "global_batch"),
             image_size=_number(others, "data.image_size"),
         )
+        name = Path(folder).resolve().name if at is None else Address(at).name
         options = [
             f"--config={recipe_path('pretrain/moco_v2')}",
             f"--config={json.dumps(settings)}",
             *options,
-            f"--trainer.default_root_dir=runs/{Path(folder).resolve().name}",
+            f"--trainer.default_root_dir=runs/{name}",
         ]
         return FolderRun([*options, *map(_keep_stem, others)], lines, len(images))
     return FolderRun([*options, *others], lines)
@@ -73,17 +80,17 @@ def folder_run(arguments: Sequence[str]) -> FolderRun:
 
 def _data(folder: Path) -> tuple[dict[str, Any], ImageSource, list[str]]:
     """Options of the data, the images to train on, and a line that says which are watched."""
-    if not folder.is_dir() and not any(form.matches(folder) for form in FORMATS):
+    if not folder.is_dir() and find_format(folder) is None:
         raise ValueError(f"there is no folder {str(folder)!r}: `images` must be one of images")
-    train, test = (_inner(folder, names) for names in (TRAIN_FOLDERS, TEST_FOLDERS))
-    if train is not None and test is not None:
-        line = f"kNN is measured on {test}, at the end of each epoch"
+    parts = _parts(folder)
+    if parts is not None:
+        line = f"kNN is measured on {parts[1]}, at the end of each epoch"
         return (
-            {"images": str(train), "test_images": str(test)},
-            open_path(train, argument="images"),
+            {"images": parts[0], "test_images": parts[1]},
+            open_path(parts[0], argument="images"),
             [line],
         )
-    root = str(_place(folder))
+    root = _place(folder)
     images = open_path(root, argument="images")
     if len(images.classes) < 2 or bool((images.labels < 0).any()):
         return {"images": root}, images, ["one class or none: kNN cannot be measured"]
@@ -91,7 +98,7 @@ def _data(folder: Path) -> tuple[dict[str, Any], ImageSource, list[str]]:
         watched = HeldOut(images, "test", share=_SHARE)
     except ValueError:
         return {"images": root}, images, ["some classes are too small to hold images out for kNN"]
-    parts = {
+    halves = {
         name: {
             "class_path": "instdisc.data.HeldOut",
             "init_args": {"images": root, "part": part, "share": _SHARE},
@@ -102,12 +109,34 @@ def _data(folder: Path) -> tuple[dict[str, Any], ImageSource, list[str]]:
         f"kNN is measured on {len(watched)} images, a tenth of each class, which are not trained "
         "on; to train on all: --data.images FOLDER in place of FOLDER"
     )
-    return parts, images, [line]
+    return halves, images, [line]
 
 
-def _place(folder: Path) -> Path:
-    """Where the images to train on lie."""
-    return _inner(folder, TRAIN_FOLDERS) or folder
+def _parts(folder: Path) -> tuple[str, str] | None:
+    """The images to train on and those to test on, as `open_path` takes them, if they lie apart."""
+    train, test = (_inner(folder, names) for names in (TRAIN_FOLDERS, TEST_FOLDERS))
+    if train is not None and test is not None:
+        return str(train), str(test)
+    lies = find_format(folder)
+    if lies is not None and has_parts(*lies):
+        return f"{folder}@train", f"{folder}@test"
+    return None
+
+
+def _place(folder: Path) -> str:
+    """The images to train on."""
+    parts = _parts(folder)
+    return parts[0] if parts is not None else str(_inner(folder, TRAIN_FOLDERS) or folder)
+
+
+def _data_at(address: str) -> tuple[dict[str, Any], ImageSource, list[str]]:
+    """The same of shards in a store."""
+    train = stored_parts(address).get("train", address)
+    line = (
+        "kNN is not measured: it would read all shards again at the end of each epoch. "
+        "--data.test_images ADDRESS measures it, --data.max_bank takes part of the training images"
+    )
+    return {"images": train}, open_path(train, argument="images"), [line]
 
 
 def _inner(folder: Path, names: Sequence[str]) -> Path | None:
@@ -115,8 +144,10 @@ def _inner(folder: Path, names: Sequence[str]) -> Path | None:
 
 
 def _short_side(images: ImageSource) -> int:
-    """The median short side of some images spread over the set."""
+    """The median short side of some images: spread over the set, or of shards the first."""
     step = max(1, len(images) // _LOOKED_AT)
+    if isinstance(images, StreamedShards):  # each of them would be another shard
+        images, step = images.subset(torch.arange(min(_LOOKED_AT, len(images)))), 1
     sides = sorted(min(images.read(i).shape[-2:]) for i in range(0, len(images), step))
     return sides[len(sides) // 2]
 

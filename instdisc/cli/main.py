@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from instdisc.version import __version__
 
+from .checkpoint_files import look_for_files
 from .suggestions import did_you_mean
 
 COMMANDS = {
@@ -23,6 +24,7 @@ COMMANDS = {
     "recipes": "list the published recipes, show or copy one",
     "resize": "copy a folder of large images with a short side of 256 pixels",
 }
+_OF_CHECKPOINTS = ("transfer", "analyse")
 _EPILOG = """\
 Options of a command: instdisc COMMAND --help
 Where an error comes from: instdisc --debug COMMAND ...
@@ -64,6 +66,8 @@ def _run(name: str, options: list[str], debug: bool) -> int:
         options.remove("--debug")
         debug = True
     try:
+        if name in _OF_CHECKPOINTS:
+            look_for_files(options)  # a misspelt name is told at once, not behind hours of work
         return int(importlib.import_module(f"instdisc.cli.{name}").main(options))
     except KeyboardInterrupt as interrupt:
         print(f"\ninstdisc {name}: stopped. {interrupt}".rstrip(), file=sys.stderr)

@@ -16,6 +16,7 @@ from rich.markup import escape
 from instdisc import checks
 from instdisc.transfer import SuiteRecords
 
+from .checkpoint_files import refuse_absent
 from .executors import FORMS, executor_option, named_executor, read_options
 
 
@@ -111,7 +112,13 @@ def option(text: str) -> tuple[str, str, Any]:
 
 
 def suite_keywords(options: Namespace) -> dict[str, Any]:
-    """The keywords that `run_suite` and `analyse` have in common."""
+    """The keywords that `run_suite` and `analyse` have in common.
+
+    Raises:
+        FileNotFoundError: if a checkpoint is not there, and nothing may be missing.
+    """
+    if not options.allow_missing:
+        refuse_absent(options.checkpoint)  # those of a YAML file, too
     settings: dict[str, dict[str, Any]] = {}
     for task, key, value in map(option, options.set):
         settings.setdefault(task, {})[key] = value

@@ -8,8 +8,10 @@ r"""Run transfer tasks on many data sets with many checkpoints, and print one ta
 Results go to OUT/results.jsonl at once, and their predictions to OUT/predictions. Run the same
 command again to go on after a stop, or with more checkpoints, sets or tasks: what is there is not
 run again, unless what it depends on has changed. What is missing or fails is left out and named in
-the log, and the exit status is 1, unless --allow-missing. The table also goes to OUT/table.md, .csv
-and .tex; below it are the numbers that papers report of the same task, set and metric.
+the log, and the exit status is 1, unless --allow-missing. Before anything is computed the command
+ends at a checkpoint that cannot be read or, unless --allow-missing, is not there. The table also
+goes to OUT/table.md, .csv and .tex; below it are the numbers that papers report of the same task,
+set and metric.
 
 Settings of a task are the options of its function in instdisc.transfer:
 

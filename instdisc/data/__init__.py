@@ -15,7 +15,10 @@ from .episodes import ISLAM_EPISODES as ISLAM_EPISODES
 from .episodes import EpisodeProtocol as EpisodeProtocol
 from .episodes import Episodes as Episodes
 from .episodes import draw_episodes as draw_episodes
+from .file_formats import FORMATS as FORMATS
+from .file_formats import Format as Format
 from .images import EncodedImages as EncodedImages
+from .images import EpochOrder as EpochOrder
 from .images import HuggingFaceImages as HuggingFaceImages
 from .images import ImageArray as ImageArray
 from .images import ImageFiles as ImageFiles
@@ -29,6 +32,8 @@ from .images import ImageTable as ImageTable
 from .images import JoinedImages as JoinedImages
 from .images import LMDBImages as LMDBImages
 from .images import ParquetImages as ParquetImages
+from .images import ReadAhead as ReadAhead
+from .images import StreamedShards as StreamedShards
 from .images import image_names as image_names
 from .images import join_folders as join_folders
 from .images import read_split as read_split
@@ -115,8 +120,6 @@ from .views import evaluation_policy as evaluation_policy
 from .views import multi_crop as multi_crop
 from .views import view_policies as view_policies
 from .views import view_policy as view_policy
-from .written import FORMATS as FORMATS
-from .written import Format as Format
 from .written import open_path as open_path
 
 _RENAMED = {

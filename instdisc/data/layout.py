@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 from instdisc import checks
 from instdisc.checks import choice
 
+from .images.address import Address, as_address, split_name, without_secrets
 from .images.source import ImageSource
 
 Part = Literal["all", "train", "val", "test"]
@@ -49,7 +50,8 @@ class Place(NamedTuple):
 
     Attributes:
         name: what tables call it.
-        path: where it lies; of a set by name its folder, whether it exists or not.
+        path: where it lies; of a set by name its folder, whether it exists or not. A `Path` that
+            is made of an address stands for it.
         layouts: of the set of that name, if it is one by name; else none.
     """
 
@@ -86,15 +88,18 @@ def locate(name: str | Path, root: str | Path | None, layouts: Sequence[Layout])
         ('pets', '/data/pets.v1', [])
     """
     checks.arguments(locate, locals())
-    text, base = str(name), Path() if root is None else Path(root)
+    text, base = as_address(name) or str(name), Path() if root is None else Path(root)
     exists = (base / text).exists() or Path(text).exists()
-    key, separator, folder = text.partition("=")
-    if exists or not separator:
+    key, folder = split_name(text)
+    if exists or not key:
         key, folder = text, ""
     named = [layout for layout in layouts if layout.matches is None and layout.name == key]
     if named:
         return Place(key, Path(folder) if folder else base / named[0].folder, named)
     written = folder or text
+    if as_address(written) is not None:
+        path, shown = Path(written), Address(written).name
+        return Place(key if folder else shown, path, [])
     path = base / written if (base / written).exists() else Path(written)
     # Not `stem`: of a folder "pets.v1" the suffix is part of the name.
     shown = path.resolve().stem if path.is_file() else path.resolve().name
@@ -123,7 +128,7 @@ def open_by_layout(
     if place.layouts:
         return place.layouts[0].open(place.path, part, **more)
     sets = ", ".join(layout.name for layout in layouts if layout.matches is None)
-    if not place.path.exists():
+    if not _is_there(place.path):
         raise FileNotFoundError(
             f"`name` must be a folder or a file{f' or one of {sets}' if sets else ''}, got "
             f"{str(name)!r}, which is not in {(Path() if root is None else Path(root)).resolve()}"
@@ -134,7 +139,13 @@ def open_by_layout(
             images.name = place.name
             return images
     ways = "; ".join(layout.name for layout in layouts if layout.matches is not None)
-    raise ValueError(f"{place.path} lies in no layout that is known here: {ways}")
+    shown = without_secrets(as_address(place.path) or place.path)
+    raise ValueError(f"{shown} lies in no layout that is known here: {ways}")
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a path exists; of an address the store says so when it is opened."""
+    return path.exists() or as_address(path) is not None
 
 
 def kinds_of(name: str | Path, root: str | Path | None, layouts: Sequence[Layout]) -> list[str]:
@@ -152,7 +163,7 @@ def kinds_of(name: str | Path, root: str | Path | None, layouts: Sequence[Layout
     place = locate(name, root, layouts)
     if place.layouts:
         return list(dict.fromkeys(layout.kind for layout in place.layouts))
-    if not place.path.exists():
+    if not _is_there(place.path):
         return list(dict.fromkeys(layout.kind for layout in layouts))
     fitting = [
         layout for layout in layouts if layout.matches is not None and layout.matches(place.path)

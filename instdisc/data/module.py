@@ -45,8 +45,8 @@ class ViewData(LightningDataModule):
     then.
 
     Args:
-        images: a folder (see `ImageFolder`), a path of another format (see `open_path`), or any
-            `ImageSource`.
+        images: a folder (see `ImageFolder`), a path of another format or of a part of it (see
+            `open_path`), or any `ImageSource`.
         test_images: a path or `ImageSource` of labelled images to watch the run with.
         policy: a name for `view_policies`, such as ``"moco_v2"``, ``"byol"`` or ``"dino"``; a
             `ViewPolicy` of your own; or one of these for each view (see `multi_crop`).

@@ -13,7 +13,9 @@ from instdisc import checks
 from instdisc.checks import choice, refuse
 
 from .catalog import CATALOG, CatalogImages
-from .format_parts import has_parts, open_part
+from .file_formats import FORMATS, Format
+from .format_parts import format_place, has_parts, open_part, open_stored_part
+from .images.address import as_address, without_secrets
 from .images.columns import column_names
 from .images.folders import ImageFolder
 from .images.holding import holds_image
@@ -21,12 +23,12 @@ from .images.joined import join_folders
 from .images.listing import list_folder, matching
 from .images.source import ImageSource, ImageSubset
 from .images.splits import say_drawn, split_per_class
+from .images.stores.source import StreamedShards
 from .images.tables import ImageTable
 from .layout import TEST_FOLDERS, TRAIN_FOLDERS, Layout, open_by_layout
 from .left_out import say_left_out
 from .parts import split_value
 from .scenes import Scenes
-from .written import FORMATS, Format
 
 Part = Literal["all", "train", "test"]
 
@@ -45,7 +47,9 @@ def open_images(name: str | Path, root: str | Path | None = None, *, part: Part)
     ``mine=/data/my_images``      a table or folder that records call ``mine``
     ``my_shards``, ``my_arrow``,  a folder of tar shards or of Hugging Face's ``save_to_disk``,
     ``x.parquet``, ``x.lmdb``     Parquet, an LMDB (see `FORMATS`), or a folder with such for
-                                  ``train`` and ``test``
+                                  ``train`` and ``test``, also in ``data`` below it
+    ``s3://bucket/my_shards``     tar shards at an address (`StreamedShards`), or a folder with such
+                                  for ``train`` and ``test``
     ``scenes``                    `Scenes` of 64 px: 2,000 generated images to train, 600 to test
     ============================  ================================================================
 
@@ -138,13 +142,25 @@ def _open_folder(path: Path, part: Part) -> ImageSource:
 
 
 def _open_format(form: Format, path: Path, part: Part) -> ImageSource:
-    if has_parts(form, path):
-        return open_part(form, path, part)
-    return _part_of(form.open(path), part, path)
+    place = format_place(form, path) or path
+    if has_parts(form, place):
+        return open_part(form, place, part)
+    return _part_of(form.open(place), part, path)
+
+
+def _open_address(path: Path, part: Part) -> ImageSource:
+    address = as_address(path)
+    assert address is not None
+    images = open_stored_part(address, part)
+    return _part_of(StreamedShards(address), part, path) if images is None else images
+
+
+def _is_address(path: Path) -> bool:
+    return as_address(path) is not None
 
 
 def _is_format(form: Format, path: Path) -> bool:
-    return form.matches(path) or has_parts(form, path)
+    return format_place(form, path) is not None
 
 
 def _part_of(images: ImageSource, part: Part, path: Path) -> ImageSource:
@@ -152,7 +168,7 @@ def _part_of(images: ImageSource, part: Part, path: Path) -> ImageSource:
     if part == "all":
         return images
     split = split_per_class(images)
-    say_drawn(str(path), len(split.train), len(split.test))
+    say_drawn(without_secrets(as_address(path) or path), len(split.train), len(split.test))
     return split.train if part == "train" else split.test
 
 
@@ -188,6 +204,7 @@ LAYOUTS: list[Layout] = [
     ),
     Layout("images", "scenes", _open_scenes),
     Layout("images", "a table (.csv, .tsv) with a column 'label'", _open_table, _is_table),
+    Layout("images", "tar shards at an address, as s3://", _open_address, _is_address),
     *(
         Layout("images", form.name, partial(_open_format, form), partial(_is_format, form))
         for form in FORMATS

@@ -16,6 +16,7 @@ from instdisc.checks import refuse
 from instdisc.distributed import rank, world_size
 
 from .batches.orders import Keys
+from .images.order import EpochOrder
 
 _LARGEST = 2**31 - 1
 _REMEDY = "The loader has an order of its own: set `shuffle`."
@@ -30,7 +31,8 @@ class EpochSampler(DistributedSampler):
     asked for when an epoch begins, since a loader may be made before the processes meet.
 
     Args:
-        dataset: whose length counts.
+        dataset: whose length counts, and its ``epoch_order`` and ``read_ahead`` if it has such, see
+            `ImageSource`.
         batch_size: B.
         seed: of the order.
         shuffle: whether the order is random. If it is, all processes have as many images, for
@@ -63,14 +65,18 @@ class EpochSampler(DistributedSampler):
             epoch: of the order.
             start: images of the epoch that were handed out to all processes before.
         """
-        count, size = self.num_images, self.batch_size * world_size()
-        # Not seed + epoch: then run 1 would repeat run 0 one epoch later.
-        order = draw_order(count, self.seed * 1_000_003 + epoch) if self.shuffle else None
-        for first in range(start, count, size):
-            part = range(first, min(first + size, count))
-            rows = list(part) if order is None else order[part.start : part.stop].tolist()
-            if keys := [(epoch, index) for index in self._share(rows)]:
-                yield keys
+        order = self._order(epoch)
+        read_ahead = getattr(self.dataset, "read_ahead", None)
+        ahead = read_ahead and read_ahead(map(_as_positions, self._shares(order, start)))
+        try:
+            for rows in self._shares(order, start):
+                if ahead is not None:
+                    ahead.step()
+                if keys := [(epoch, index) for index in rows]:
+                    yield keys
+        finally:
+            if ahead is not None:
+                ahead.close()
 
     def starts(self, start: int, *, drop_last: bool) -> range:
         """At which image of the epoch each batch of this process begins.
@@ -89,10 +95,41 @@ class EpochSampler(DistributedSampler):
         count, processes = self.num_images, world_size()
         return count // processes if self.shuffle else len(range(rank(), count, processes))
 
+    def _order(self, epoch: int) -> EpochOrder | None:
+        """Of an epoch; ``None`` for that of the data set."""
+        if not self.shuffle:
+            return None
+        # Not seed + epoch: then run 1 would repeat run 0 one epoch later.
+        seed = self.seed * 1_000_003 + epoch
+        epoch_order = getattr(self.dataset, "epoch_order", None)
+        order: EpochOrder | None = epoch_order and epoch_order(seed)
+        if order is None:
+            return EpochOrder(draw_order(self.num_images, seed))
+        if len(order.rows) != self.num_images:
+            raise ValueError(
+                f"`dataset` must order its {self.num_images} images itself where it has others "
+                f"than its source: {type(self.dataset).__name__}.epoch_order gives "
+                f"{len(order.rows)}"
+            )
+        return order
+
+    def _shares(self, order: EpochOrder | None, start: int) -> Iterator[list[int]]:
+        """What this process has of each global batch."""
+        count, size = self.num_images, self.batch_size * world_size()
+        for first in range(start, count, size):
+            if order is None:
+                yield self._share(list(range(first, min(first + size, count))))
+            else:
+                yield self._share(order.batch(first, size).tolist())
+
     def _share(self, part: list[int]) -> list[int]:
         if self.shuffle:
             return share_of(part[: len(part) // world_size() * world_size()])
         return part[rank() :: world_size()]
+
+
+def _as_positions(rows: list[int]) -> Tensor:
+    return torch.tensor(rows, dtype=torch.int64)
 
 
 def draw_order(count: int, seed: int) -> Tensor:

@@ -1,47 +1,22 @@
-"""What a user writes in the place of images: one table of the formats, one line for each."""
+"""What a user writes in the place of images: a path, or one part of what lies there."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, cast
 
 from instdisc import checks
 
+from .format_parts import find_format, has_parts, open_part
+from .images.address import as_address
 from .images.folders import ImageFolder
-from .images.formats.hugging_face import HuggingFaceImages, is_saved_dataset
-from .images.formats.lmdb import LMDBImages, is_lmdb
-from .images.formats.parquet import ParquetImages, is_parquet
-from .images.holding import is_shard_folder
-from .images.shards.source import ImageShards
 from .images.source import ImageSource
+from .images.stores.source import StreamedShards
+from .layout import Part
+from .left_out import say_once
 
-
-class Format(NamedTuple):
-    """A way in which a set of images lies in files that are larger than an image.
-
-    Attributes:
-        name: for messages.
-        matches: whether a path lies so.
-        open: makes the source; gets the path, or several of one set, and ``on_unreadable``.
-        argument: what `open` calls the path in its messages.
-        takes_classes: whether `open` takes ``classes``, the names of labels that are numbers.
-    """
-
-    name: str
-    matches: Callable[[Path], bool]
-    open: Callable[..., ImageSource]
-    argument: str
-    takes_classes: bool = True
-
-
-FORMATS: list[Format] = [
-    Format("a folder of tar shards", is_shard_folder, ImageShards, "shards"),
-    Format("a folder of datasets' save_to_disk", is_saved_dataset, HuggingFaceImages, "dataset"),
-    Format("a .parquet file or a folder of them", is_parquet, ParquetImages, "files"),
-    Format("an LMDB", is_lmdb, LMDBImages, "path", takes_classes=False),
-]
+_PART = re.compile(r"(.+)@(train|test|all)")
 
 
 def open_path(
@@ -52,14 +27,19 @@ def open_path(
 ) -> ImageSource:
     """The images at a path: in one of `FORMATS`, or else in an `ImageFolder`.
 
+    Files may also lie in ``data`` below it, as in a data set of the Hugging Face Hub. Where those
+    to train on and those to test on lie apart (``train-00000-of-00002.parquet`` beside
+    ``test-00000-of-00001.parquet``), the first are taken, and the log says so; ``FOLDER@test`` is
+    the others, ``FOLDER@train`` the same without a word, ``FOLDER@all`` both.
+
     Args:
-        path: of a file or folder.
+        path: of a file or folder; or the address of tar shards, see `StreamedShards`.
         argument: what the user calls it, for messages.
         on_unreadable: see `ImageFiles`.
 
     Raises:
         FileNotFoundError: if there is nothing of the kind.
-        ValueError: if it cannot be opened.
+        ValueError: if it cannot be opened, or has no parts of which one is asked for.
 
     Example:
         >>> open_path("no/such/folder")
@@ -67,33 +47,46 @@ def open_path(
         FileNotFoundError: `path` must be a folder of images, got 'no/such/folder'
     """
     checks.arguments(open_path, locals())
-    path = Path(path)
-    form = next((form for form in FORMATS if form.matches(path)), None)
-    if form is None and not path.is_dir():
+    address = as_address(path)
+    if address is not None:
+        try:
+            return StreamedShards(address, on_unreadable=on_unreadable)
+        except (ValueError, FileNotFoundError) as error:
+            text = str(error).replace("`shards`", f"`{argument}`")
+            raise type(error)(text) from None
+    match = None if Path(path).exists() else _PART.fullmatch(str(path))
+    folder = Path(path if match is None else match[1])
+    lies = find_format(folder)
+    if lies is None and not folder.is_dir():
         raise FileNotFoundError(f"`{argument}` must be a folder of images, got {str(path)!r}")
-    name = "root" if form is None else form.argument
+    apart = lies is not None and has_parts(*lies)
+    if match is not None and not apart:
+        checks.refuse(
+            argument,
+            f"a folder with files to train on and files to test on for '@{match[2]}'",
+            str(path),
+            "A folder in it is given by its path.",
+        )
+    name = "root" if lies is None else lies[0].argument
     try:
-        return (ImageFolder if form is None else form.open)(path, on_unreadable=on_unreadable)
+        if lies is None:
+            return ImageFolder(folder, on_unreadable=on_unreadable)
+        form, place = lies
+        if apart:
+            part = _part(folder) if match is None else match[2]
+            images = open_part(form, place, cast(Part, part), on_unreadable=on_unreadable)
+        else:
+            images = form.open(place, on_unreadable=on_unreadable)
     except ValueError as error:  # there the path has another name
         raise ValueError(str(error).replace(f"`{name}`", f"`{argument}`")) from None
+    if apart or place != folder:
+        images.name = folder.resolve().name
+    return images
 
 
-def part_places(folder: Path, names: Collection[str]) -> list[Path]:
-    """What a folder holds of a part, by the first word of its names: one folder or several files.
-
-    Args:
-        folder: the set's.
-        names: what the part may be called; the first that is there counts.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> for name in ("train-0.parquet", "train-1.parquet", "val-0.parquet"):
-        ...     (folder / name).touch()
-        >>> [place.name for place in part_places(folder, ("test", "val"))]
-        ['val-0.parquet']
-    """
-    places: dict[str, list[Path]] = {}
-    for place in sorted(folder.iterdir()) if folder.is_dir() else ():
-        places.setdefault(re.split(r"[-_.]", place.name.lower())[0], []).append(place)
-    return next((places[name] for name in names if name in places), [])
+def _part(folder: Path) -> str:
+    say_once(
+        f"{folder} holds images to train on and images to test on: the first are taken; "
+        f"{folder}@test names the others, {folder}@all both"
+    )
+    return "train"

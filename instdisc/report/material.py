@@ -14,12 +14,14 @@ from instdisc.predictions import read_predictions
 from instdisc.records import read_records
 from instdisc.types import Record
 
+from .order import sort_records
+
 
 class Material(NamedTuple):
     """Records of one or more results files, and the folders in which the files lie.
 
     Attributes:
-        records: of all files, in their order.
+        records: of all files in their order, of each in that of `sort_records`.
         folders: of the files; ``predictions/JOB.npz`` and ``figures/`` are looked for there.
     """
 
@@ -77,7 +79,7 @@ def read_material(results: Sequence[str | Path]) -> Material:
         ValueError: if a line is no record; names it.
     """
     paths = [input_file("results", path) for path in results]
-    records = [record for path in paths for record in read_records(path)]
+    records = [record for path in paths for record in sort_records(read_records(path))]
     return Material(records, list(dict.fromkeys(path.parent for path in paths)))
 
 

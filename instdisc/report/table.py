@@ -47,7 +47,7 @@ def results_table(
     the records tell.
 
     Args:
-        records: what to show, in the order of the rows.
+        records: what to show, in the order of the rows; `sort_records` gives those of a file one.
         title: above the table.
         rows: ``"methods"`` for a row per method and a column per task and data set;
             ``"results"`` for a row per data set and task and a column per method, when there are

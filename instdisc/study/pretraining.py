@@ -22,6 +22,7 @@ from instdisc.checkpoint import export_backbone
 from instdisc.data import ImageSource, ViewData
 from instdisc.methods import PretrainModule
 from instdisc.models import Backbone
+from instdisc.types import About
 from instdisc.writing import write_atomically
 
 from .budget import Budget, BudgetSpent, EpochBudget
@@ -80,6 +81,7 @@ def pretrain(
         pl.seed_everything(seed, verbose=False)
         backbone = Backbone(**preset.backbone)
         if not preset.methods[method].module:
+            backbone.origin = About(method="random", pretraining="random")
             return _written(backbone, path, note, Pretrained(path, 0.0, 0, None))
         data = ViewData(
             images,

@@ -12,12 +12,13 @@ import torch
 from instdisc import checks
 from instdisc.data import ImageSource
 
-from .source_batches import check_broken, check_resumed_loader, check_unreadable, check_workers
+from .source_batches import check_order, check_resumed_loader, check_workers
 from .source_contents import check_encoded, check_labels, check_names, check_reading
 from .source_copies import check_forks, check_pickles, check_threads
 from .source_keys import check_fingerprint, check_keys
 from .source_processes import faults_of_processes
 from .source_subsets import check_subset
+from .source_unreadable import check_broken, check_unreadable
 
 _LEAST, _MOST = 4, 12  # images that are read
 
@@ -36,6 +37,7 @@ def check_source(
       and another for another label or order. `subset` keeps all that is known of its images.
     - ``on_unreadable="raise"`` lets the error through, which names the image; ``"skip"`` takes the
       next image with that one's label, and logs it.
+    - `epoch_order`, if it is not ``None``, has each image once, and is a function of the seed.
     - A pickled copy, and a copy in a forked process that reads at the same time, read the same.
     - 0, 1 and 2 workers give the same views, bit for bit; a loader that goes on within an epoch
       gives the rest of it; two processes (gloo) have together what one has, in its order.
@@ -79,6 +81,7 @@ def check_source(
         check_threads(again, images)
         check_pickles(source, images)
         check_forks(source, images)
+        check_order(source, positions)
         check_resumed_loader(source, again, positions)
         check_workers(source, positions)
         if two_processes:

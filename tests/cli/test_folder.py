@@ -143,3 +143,27 @@ def test_a_folder_of_tar_shards(folder):
     data = pretrain.make_cli([*options, "--model.backbone=test_resnet"]).datamodule
     assert isinstance(data.images.images, ImageShards)
     assert (len(data.images), len(data.test_images)) == (72, 8)
+
+
+def test_parts_in_files_are_trained_on_and_watched(folder, tmp_path, monkeypatch, capsys):
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    images = ImageFolder(folder)
+    (tmp_path / "hub" / "data").mkdir(parents=True)
+    for name, rows in (("train", range(0, 80, 2)), ("test", range(1, 80, 4))):
+        columns = {
+            "image": [{"bytes": images.encoded(row), "path": None} for row in rows],
+            "label": [images.classes[images.labels[row]] for row in rows],
+        }
+        file = tmp_path / "hub" / "data" / f"{name}-00000-of-00001.parquet"
+        parquet.write_table(arrow.table(columns), file, row_group_size=10)
+    monkeypatch.chdir(tmp_path)
+    few = ["--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--data.num_workers=0"]
+    assert main(["pretrain", "hub", *few, "--model.backbone=test_resnet"]) == 0
+    shown = capsys.readouterr().out
+    assert "40 images" in shown
+    assert "kNN is measured on hub@test, at the end of each epoch" in shown
+    assert (tmp_path / "runs" / "hub" / "checkpoints" / "backbone.safetensors").is_file()
+    options, lines, _ = folder_run(["hub", "--config=mine.yaml", f"--data.test_images={folder}"])
+    assert options[0] == '--config={"data": {"images": "hub@train"}}'
+    assert lines == []

@@ -33,6 +33,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
         (["pretran"], 2, "Did you mean pretrain?"),
         (["recipes"], 0, "pretrain/moco_v2"),
         (["recipes", "copy", "moco_v4"], 1, "Did you mean"),
+        (["transfer", "--checkpoint=random", "--checkpoint", "b=none/x.pt"], 1, "got 'none/x.pt'"),
+        (["analyse", "--checkpoint=none/x.pt"], 1, "There is no folder 'none'"),
     ],
 )
 def test_these_answer_without_torch(arguments, status, shown):

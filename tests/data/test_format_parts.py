@@ -1,9 +1,11 @@
-"""Folders of tar shards, by what a user writes."""
+"""Sets in larger files, whole and in parts, by what a user writes."""
 
+import io
 import shutil
 
 import pytest
 import torch
+from PIL import Image
 
 from instdisc.data import (
     LAYOUTS,
@@ -107,3 +109,72 @@ def test_labels_are_needed(tmp_path):
 def test_images_are_held_out(tmp_path):
     write(tmp_path / "pets", [0, 1] * 10)
     assert len(HeldOut(str(tmp_path / "pets"), "test", share=0.1)) == 2
+
+
+def write_hub(folder, **parts):
+    """Parquet as the Hugging Face Hub has it: a file or several of each part."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    arrow = pytest.importorskip("pyarrow")
+    folder.mkdir(parents=True)
+    for name, labels in parts.items():
+        greys = [torch.full((3, 8, 8), row, dtype=torch.uint8) for row in range(len(labels))]
+        files = [{"bytes": encode(grey), "path": None} for grey in greys]
+        halves = [slice(0, 2), slice(2, None)]
+        for number, half in enumerate(halves):
+            table = arrow.table({"image": files[half], "label": [str(x) for x in labels[half]]})
+            file = folder / f"{name}-{number:05d}-of-{len(halves):05d}.parquet"
+            parquet.write_table(table, file, row_group_size=2)
+
+
+def encode(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("below", ["", "data"])
+def test_a_data_set_of_the_hub(tmp_path, caplog, below):
+    write_hub(tmp_path / "pets" / below, train=[0, 1, 0, 1, 1], validation=[1, 1, 0, 0])
+    (tmp_path / "pets" / "README.md").touch()
+    assert kinds_of("pets", tmp_path, LAYOUTS) == ["images"]
+    for part, labels in (("train", [0, 1, 0, 1, 1]), ("test", [1, 1, 0, 0])):
+        for images in (
+            open_images("pets", tmp_path, part=part),
+            open_path(f"{tmp_path / 'pets'}@{part}"),
+        ):
+            assert (images.labels.tolist(), images.name) == (labels, "pets")
+            assert [int(images.read(row)[0, 0, 0]) for row in range(len(images))] == [
+                *range(len(labels))
+            ]
+    assert not caplog.records
+    data = ViewData(
+        tmp_path / "pets", f"{tmp_path / 'pets'}@test", image_size=16, batch_size=2, seed=1
+    )
+    assert (len(data.images), len(data.test_images), data.images.name) == (5, 4, "pets")
+    assert f"{tmp_path / 'pets'}@test names the others" in caplog.text
+    assert len(HeldOut(f"{tmp_path / 'pets'}@all", "test", share=0.25)) == 3
+
+
+def test_one_part_alone_is_the_set(tmp_path, caplog):
+    write_hub(tmp_path / "pets" / "data", train=[0, 1, 0, 1, 1])
+    images = open_path(tmp_path / "pets")
+    assert (len(images), images.name) == (5, "pets")
+    assert not caplog.records
+    with pytest.raises(ValueError, match="`images` must be a folder with files to train on and"):
+        ViewData(f"{tmp_path / 'pets'}@train")
+    with pytest.raises(FileNotFoundError, match="a folder of images, got '.*none@train'"):
+        open_path(tmp_path / "none@train")
+
+
+def test_a_class_may_be_called_data(tmp_path):
+    write_hub(tmp_path / "pets" / "data", train=[0, 1, 0], test=[1, 0, 1])
+    (tmp_path / "pets" / "cat").mkdir()
+    for name in ("cat", "data"):
+        (tmp_path / "pets" / name / "1.png").write_bytes(encode(torch.zeros(3, 8, 8).byte()))
+    assert isinstance(open_path(tmp_path / "pets"), ImageFolder)
+
+
+def test_a_folder_may_have_an_at_sign(tmp_path):
+    write_hub(tmp_path / "pets@train", train=[0, 1, 0], test=[1, 0, 1, 1])
+    assert len(open_path(tmp_path / "pets@train")) == 3
+    assert len(open_path(f"{tmp_path / 'pets@train'}@test")) == 4

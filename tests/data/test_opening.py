@@ -304,13 +304,11 @@ def test_other_formats(tmp_path):
         assert image_names(every)[0].startswith("train/")
         assert {part.name for part in parts} == {name}
         assert kinds_of(name, tmp_path, LAYOUTS) == ["images"]
-    for path, message in (
-        ("parquet_parts", "`path` must be of one part of a set"),
-        ("arrow_parts", "`path` must be one split .* Give '.*train'"),
-        ("lmdb_parts", "`path` must be a folder of images"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            open_path(tmp_path / path)
+        sizes = dict(zip(("all", "train", "test"), sizes, strict=True))
+        for part, size in sizes.items():
+            images = open_path(f"{tmp_path / name}@{part}", on_unreadable="skip")
+            assert (len(images), images.name, images.on_unreadable) == (size, name, "skip")
+        assert len(open_path(tmp_path / name)) == sizes["train"]
 
 
 def test_the_data_module_and_subsets_open_them(tmp_path):

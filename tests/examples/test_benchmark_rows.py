@@ -48,6 +48,7 @@ def measured(benchmark, row, *arguments):
         ("worker", 3),
         ("copies", 4),
         ("sources", 7),
+        ("streams", 4),
         ("views_device", 5),
         ("views_device_64", 3),
         ("loss_64", 7),

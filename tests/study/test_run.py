@@ -70,6 +70,7 @@ def test_all_is_there(finished, study_data):
         assert cell["steps"] == 2 * 3  # epochs of 24 images, 8 in a step
         assert cell["loss"] > 0
     records = store.records()
+    assert {record.pretraining for record in records if record.method == "random"} == {"random"}
     assert {record.checkpoint for record in records if record.method == "moco"} == {
         "moco-0.safetensors",
         "moco-1.safetensors",

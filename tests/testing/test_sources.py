@@ -30,6 +30,7 @@ from instdisc.data import (
     Scenes,
     SceneSegments,
     StratifiedSubset,
+    StreamedShards,
     join_folders,
     open_set,
     resize_copy,
@@ -194,6 +195,13 @@ def shards(root, broken=False):
     return partial(ImageShards, root, index=root / "index")
 
 
+def streamed(root, broken=False):
+    (root / "shards").mkdir()
+    shards(root / "shards", broken=broken)
+    address, places = f"file://{root / 'shards'}", {"index": root / "index", "copies": root / "x"}
+    return partial(StreamedShards, address, window=2, lanes=2, **places)
+
+
 SOURCES = {
     "scenes": lambda root: scenes,
     "folder": folder,
@@ -222,6 +230,7 @@ SOURCES = {
     "parquet of structs": parquet_of_structs,
     "lmdb": lmdb,
     "shards": shards,
+    "streamed shards": streamed,
 }
 
 
@@ -230,7 +239,7 @@ def test_source(name, tmp_path):
     check_source(SOURCES[name](tmp_path), two_processes=False)
 
 
-@pytest.mark.parametrize("make", [folder, hugging_face, parquet, lmdb, shards])
+@pytest.mark.parametrize("make", [folder, hugging_face, parquet, lmdb, shards, streamed])
 def test_source_with_an_image_that_cannot_be_read(make, tmp_path):
     source = make(tmp_path, broken=True)
     (broken,) = (row for row, content in enumerate(keys_of(source())) if content == b"broken")

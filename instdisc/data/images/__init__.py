@@ -1,5 +1,6 @@
-"""Images and their labels: folders, tables, lists, tar shards, tensors."""
+"""Images and their labels: folders, tables, lists, tar shards, stores, tensors."""
 
+from .ahead import ReadAhead as ReadAhead
 from .arrays import ImageArray as ImageArray
 from .files import ImageFiles as ImageFiles
 from .folders import ImageFolder as ImageFolder
@@ -10,6 +11,7 @@ from .formats import ParquetImages as ParquetImages
 from .joined import JoinedImages as JoinedImages
 from .joined import join_folders as join_folders
 from .memory import ImagesInMemory as ImagesInMemory
+from .order import EpochOrder as EpochOrder
 from .resized import resize_copy as resize_copy
 from .shards import ImageShards as ImageShards
 from .shards import write_shards as write_shards
@@ -20,4 +22,5 @@ from .splits import image_names as image_names
 from .splits import read_split as read_split
 from .splits import split_per_class as split_per_class
 from .splits import write_split as write_split
+from .stores import StreamedShards as StreamedShards
 from .tables import ImageTable as ImageTable

@@ -15,6 +15,7 @@ from instdisc import checks
 from .contents import Keys, join_keys
 from .files import ImageFiles
 from .folders import ImageFolder
+from .order import EpochOrder
 from .source import ImageSource
 
 
@@ -107,6 +108,20 @@ class JoinedImages(ImageSource):
     def encoded(self, index: int) -> bytes | None:
         source, position = self._place(index)
         return source.encoded(position)
+
+    def epoch_order(self, seed: int, positions: Tensor | None = None) -> EpochOrder | None:
+        """Any order.
+
+        Raises:
+            ValueError: if one of the sources is read in an order of its own.
+        """
+        for part, source in self.sources.items():
+            if source.epoch_order(seed) is not None:
+                raise ValueError(
+                    f"`sources` must be read in any order to be trained on together, got {part!r} "
+                    "in shards of a store: put all shards into one StreamedShards"
+                )
+        return None
 
     def image_names(self) -> list[str]:
         return [

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
@@ -15,7 +15,9 @@ from torch import Tensor
 from instdisc import checks
 from instdisc.types import UNKNOWN_LABEL
 
+from .ahead import ReadAhead
 from .contents import Keys, as_keys, hash_parts
+from .order import EpochOrder
 
 _Read = TypeVar("_Read")
 _log = logging.getLogger(__name__)
@@ -80,6 +82,27 @@ class ImageSource(ABC):
     def image_names(self) -> list[str]:
         """What each image is called, the same on every machine: for split files and predictions."""
         return [str(position) for position in range(len(self))]
+
+    def epoch_order(self, seed: int, positions: Tensor | None = None) -> EpochOrder | None:
+        """A random order that suits where the images lie; ``None`` if any order does.
+
+        Args:
+            seed: another one has another order.
+            positions: ``(M,)`` int64, if some of the images are read alone: then the order is one
+                of the places in it, 0 to M - 1.
+        """
+        return None
+
+    def read_ahead(self, batches: Iterator[Tensor]) -> ReadAhead | None:
+        """Fetches what is needed soon, if that takes longer than to read it.
+
+        Args:
+            batches: the positions of each batch that this process reads from now on.
+
+        Returns:
+            Who is to be told of each batch whose turn comes.
+        """
+        return None
 
     def subset(self, positions: Tensor) -> ImageSource:
         """Some of the images, ``(M,)`` int64 positions, with all that is known of them."""
@@ -178,13 +201,21 @@ class ImageSubset(ImageSource):
     def encoded(self, index: int) -> bytes | None:
         return self.images.encoded(int(self.positions[index]))
 
+    def epoch_order(self, seed: int, positions: Tensor | None = None) -> EpochOrder | None:
+        return self.images.epoch_order(seed, self._chosen(positions))
+
+    def read_ahead(self, batches: Iterator[Tensor]) -> ReadAhead | None:
+        return self.images.read_ahead(self.positions[rows] for rows in batches)
+
     def image_names(self) -> list[str]:
         names = self.images.image_names()
         return [names[position] for position in self.positions.tolist()]
 
     def image_keys(self, positions: Tensor | None = None) -> Keys:
-        chosen = self.positions if positions is None else self.positions[positions]
-        return self.images.image_keys(chosen)
+        return self.images.image_keys(self._chosen(positions))
+
+    def _chosen(self, positions: Tensor | None) -> Tensor:
+        return self.positions if positions is None else self.positions[positions]
 
 
 def check_positions(positions: Tensor, images: ImageSource) -> None:

@@ -72,21 +72,24 @@ def split_per_class(images: ImageSource, share: float = 0.7, *, seed: int = 0) -
             f"`images` must all have a label, got {images.name!r} with {int((labels < 0).sum())} "
             f"that have none, {image_names(images)[int(np.argmax(labels < 0))]!r} first"
         )
-    values, first = np.unique(labels, return_index=True)
+    # One sorting, whatever the number of classes; stable, so that each begins with its first image.
+    order = np.argsort(labels, kind="stable")
+    starts = np.flatnonzero(np.diff(labels[order], prepend=-1))
+    groups = np.split(order, starts[1:])
     random = np.random.RandomState(seed)  # numpy promises to keep its draws for all time
-    train, test = [], []
-    for label in values[np.argsort(first)]:
-        members = np.flatnonzero(labels == label)
+    to_train = np.zeros(len(labels), dtype=bool)
+    for place in np.argsort(order[starts]):
+        members = groups[place]
         count = int(share * len(members))
         if count in (0, len(members)):
             raise ValueError(
-                f"the class {images.classes[label]!r} of {images.name!r} has {len(members)} "
-                f"images, too few to keep {share} of them for training and the rest for testing"
+                f"the class {images.classes[labels[members[0]]]!r} of {images.name!r} has "
+                f"{len(members)} images, too few to keep {share} of them for training and the "
+                "rest for testing"
             )
         random.shuffle(members)
-        train.append(members[:count])
-        test.append(members[count:])
-    return ImageSplit(*(_subset(images, np.sort(np.concatenate(p))) for p in (train, test)))
+        to_train[members[:count]] = True
+    return ImageSplit(*(_subset(images, np.flatnonzero(part)) for part in (to_train, ~to_train)))
 
 
 def draw_positions(

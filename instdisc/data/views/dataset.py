@@ -15,7 +15,9 @@ from torch.utils.data import Dataset
 
 from instdisc import checks
 
+from ..images.ahead import ReadAhead
 from ..images.memory import ImagesInMemory
+from ..images.order import EpochOrder
 from ..images.source import ImageSource
 from .draws import Draws
 from .frames import Frame
@@ -208,6 +210,14 @@ class ViewDataset(Dataset):
 
     def __getitems__(self, keys: Sequence[tuple[int, int]]) -> RawViews | UncutViews:
         return self.batch(keys)
+
+    def epoch_order(self, seed: int) -> EpochOrder | None:
+        """See `ImageSource`; a data set that has other images than its source overrides it."""
+        return self.images.epoch_order(seed)
+
+    def read_ahead(self, batches: Iterator[Tensor]) -> ReadAhead | None:
+        """See `ImageSource`."""
+        return self.images.read_ahead(batches)
 
     def batch(self, keys: Sequence[tuple[int, int]]) -> RawViews | UncutViews:
         """The views of several images, ``(epoch, index)`` each, all of one epoch."""

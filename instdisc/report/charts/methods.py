@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..comparison import Comparison
+from ..kinds import is_called_random
 from ..material import Material
 from .measured import label_methods
-from .style import Style, is_random, make_styles
+from .style import Style, make_styles
 
 MOST_METHODS = 8  # in one figure
 
@@ -35,7 +36,7 @@ class Methods(NamedTuple):
         chosen = [method for method in self.order if method in present]
         if len(chosen) <= most:
             return chosen
-        base = [method for method in chosen if is_random(method)][:1]
+        base = [method for method in chosen if is_called_random(method)][:1]
         rest = [method for method in chosen if method not in base]
         return [*rest[: most - len(base)], *base]
 

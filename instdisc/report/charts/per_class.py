@@ -12,17 +12,13 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from ..comparison import Comparison
+from ..kinds import is_called_random
 from ..material import Material
 from .chart import Chart
 from .class_dots import Panel, draw_dots
 from .measured import Measured, group_by, headlines, set_names, slug
 from .methods import Methods, arrange
-from .style import (
-    Style,
-    add_legend,
-    is_random,
-    new_panels,
-)
+from .style import Style, add_legend, new_panels
 
 _MOST_PANELS = 6
 _FEWEST = 2  # classes
@@ -46,7 +42,7 @@ def draw_classes(material: Material, comparison: Comparison) -> list[Chart]:
     for task, group in group_by(_classified(material, comparison), lambda v: v.result.task).items():
         names = set_names(group)
         by_set = group_by(group, lambda v: (v.result.dataset, v.result.variant))
-        order = sorted(methods.order, key=is_random)  # stable: random weights last
+        order = sorted(methods.order, key=is_called_random)  # stable: random weights last
         pair = _choose_pair([{v.method for v in row} for row in by_set.values()], order)
         panels = []
         for (dataset, variant), row in by_set.items():

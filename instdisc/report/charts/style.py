@@ -16,11 +16,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..kinds import is_called_random
+
 NARROW, WIDE = 6.4, 9.0  # inches; a page scales wider ones down
 TEXT, SMALL = 10, 9  # points
 GREY, DARK = "#767676", "#1a1a1a"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h")
+_GREYS = (GREY, "#3d3d3d", "#949494")  # of random weights of several architectures
+_GREY_LINES: tuple[Any, ...] = ((0, (1, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (6, 2)))
 _LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 _PER_INCH = 12  # characters of SMALL
 _LEGEND_LINE = 0.19  # inches
@@ -43,7 +47,8 @@ class Style(NamedTuple):
 def make_styles(methods: Iterable[str]) -> dict[str, Style]:
     """A style for each method, by its place among all of the report.
 
-    Random weights are grey and dotted: they are what others are compared with.
+    Random weights are grey and dotted: they are what others are compared with. Those of another
+    architecture are of another grey, with another marker and line.
 
     Args:
         methods: labels of all methods.
@@ -54,11 +59,15 @@ def make_styles(methods: Iterable[str]) -> dict[str, Style]:
         ('#0072B2', '#767676', 's')
     """
     styles: dict[str, Style] = {}
-    numbers = itertools.count()
+    numbers, greys = itertools.count(), itertools.count()
     for method in dict.fromkeys(methods):
-        if is_random(method):
-            count = sum(map(is_random, styles))
-            styles[method] = Style(GREY, MARKERS[(6 + count) % len(MARKERS)], (0, (1, 1.5)))
+        if is_called_random(method):
+            number = next(greys)
+            styles[method] = Style(
+                _GREYS[number % len(_GREYS)],
+                MARKERS[(6 + number) % len(MARKERS)],
+                _GREY_LINES[number % len(_GREY_LINES)],
+            )
         else:
             number = next(numbers)
             line = _LINES[(number + 2 * (number // len(COLOURS))) % len(_LINES)]
@@ -66,11 +75,6 @@ def make_styles(methods: Iterable[str]) -> dict[str, Style]:
                 COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)], line
             )
     return styles
-
-
-def is_random(method: str) -> bool:
-    """Whether a label is that of random weights."""
-    return method.lower().split(" ")[0] == "random"
 
 
 def new_figure(

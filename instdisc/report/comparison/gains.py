@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from instdisc.metrics import t_interval
-from instdisc.types import Record
 
+from ..kinds import is_random
 from ..pooling import Pooled, Result
 from .ranks import FEWEST_DATASETS, means_interval
 from .tables import Difference, Gain
 
-_RANDOM = "random"
 _FEWEST_FOR_T = 3
 
 
@@ -50,13 +49,6 @@ def gains_over_random(
                         break
         gains += [_gain(method, baseline, each) for baseline, each in rows.items()]
     return gains
-
-
-def is_random(record: Record) -> bool:
-    """Whether a record is of weights that were never trained."""
-    if record.pretraining:
-        return record.pretraining == _RANDOM
-    return not record.checkpoint and record.method.partition(" (")[0] == _RANDOM
 
 
 def _is_baseline(other: Pooled | None, pooled: Pooled) -> bool:

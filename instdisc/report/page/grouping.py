@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
@@ -11,11 +10,9 @@ from instdisc.types import Record
 
 from ..comparison import Comparison
 from ..grid import Grid, bold_note
+from ..kinds import is_pair, task_family
 from ..notes import notes
 from ..pooling import Result
-
-_LAYER = re.compile(r"^(?:stage|layer)\d+_")  # e.g. stage3_geometry
-_PAIR = " and "  # in the name of a record that compares two networks
 
 
 class Groups(NamedTuple):
@@ -96,33 +93,6 @@ def labelled_records(grid: Grid, methods: Collection[str]) -> list[Record]:
         for record in cell.pooled.records
         if grid.methods[column] in methods
     ]
-
-
-def task_family(task: str) -> str:
-    """A task without the stage or layer that it looks at.
-
-    Example:
-        >>> task_family("stage3_geometry"), task_family("knn")
-        ('geometry', 'knn')
-    """
-    return _LAYER.sub("", task)
-
-
-def is_pair(method: str, names: Collection[str]) -> bool:
-    """Whether a record's method is two networks.
-
-    Args:
-        method: of the record.
-        names: of all methods of the report.
-
-    Example:
-        >>> is_pair("A and B", ["A", "B", "A and B"]), is_pair("rock and roll", ["rock and roll"])
-        (True, False)
-    """
-    places = [match.start() for match in re.finditer(_PAIR, method)]
-    return any(
-        method[:place] in names and method[place + len(_PAIR) :] in names for place in places
-    )
 
 
 def by_family(records: Iterable[Record]) -> dict[str, list[Record]]:

@@ -32,7 +32,8 @@ def write_report(
     The page is one static HTML file below 5 MB that loads nothing: verdict, networks and cautions,
     results, published numbers, figures, pictures, and how it was done. It reads well on a narrow
     screen, on paper and aloud. Pictures are made smaller, and then left out, where it would be
-    too large; it says so. The same files give the same page, byte by byte.
+    too large; it says so. The same records give the same page, byte by byte, in whatever order
+    their jobs ended: file after file, they stand in that of `sort_records`.
 
     Beside ``report.html`` stand ``report_table.csv`` with every number, and ``report_table.md`` and
     ``report_table.tex`` with the headline results.

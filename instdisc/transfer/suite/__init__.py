@@ -1,6 +1,6 @@
 """Tasks times data sets times checkpoints."""
 
-from .dispatch import Executor as Executor
+from .executor import Executor as Executor
 from .processes import Processes as Processes
 from .registry import TASKS as TASKS
 from .run import run_suite as run_suite

@@ -9,7 +9,7 @@ from typing import NamedTuple, cast, get_args
 
 from instdisc import checks
 from instdisc.data import CATALOG, LAYOUTS, CatalogImages, ImageSource, locate, open_set
-from instdisc.data.layout import Part
+from instdisc.data.layout import Part, split_name, without_secrets
 
 Written = str | Path | ImageSource
 DataSet = Written | tuple[Written, Written] | tuple[Written, Written, Written]
@@ -20,6 +20,7 @@ FORMS = (
     "Write NAME=TRAIN:TEST, NAME=BASE_TRAIN:BASE_TEST:NOVEL, or SET@PART for a part of a set alone."
 )
 _PART = re.compile(r"(.+)@(\w+)")
+_PARTS = re.compile(r":(?!//|\d+/)")  # not those of s3:// and of ports
 
 
 class Images(NamedTuple):
@@ -109,10 +110,8 @@ def read_asked(name: str, data_set: DataSet, root: str | Path) -> list[Asked]:
             remedy = f"It stands for {', '.join(GROUPS[text])}: name these."
             checks.refuse("data_sets", f"one set for the name {name!r}", text, remedy)
         return [asked for member in GROUPS[text] for asked in read_asked("", member, root)]
-    label, equals, written = text.partition("=")
-    if not equals or _exists(text, root):
-        label, written = "", text
-    texts = [written] if _exists(written, root) else written.split(":")
+    label, written = ("", text) if _exists(text, root) else split_name(text)
+    texts = [written] if _exists(written, root) else _PARTS.split(written)
     if len(texts) == 1:
         return [_read_set(name, label, text, root)]
     if not (name or label) or len(texts) > 3 or not all(texts):
@@ -125,7 +124,7 @@ def _read_set(name: str, label: str, text: str, root: str | Path) -> Asked:
     images = _images(text, root)
     is_layout = any(layout.matches is None and layout.name == label for layout in LAYOUTS)
     if images.part and label and not is_layout:  # NAME=SET@PART, where SET may be a name, too
-        name, images = name or label, _images(text.partition("=")[2], root)
+        name, images = name or label, _images(split_name(text)[1], root)
     return Asked(name, (images,))
 
 
@@ -146,7 +145,7 @@ def _checked(asked: Asked, root: str | Path) -> Asked:
             checks.refuse(
                 "data_sets",
                 f"of different images for each part of {asked.name!r}",
-                str(written[row].source),
+                without_secrets(written[row].source),
                 "A set that has parts of its own is named once, alone.",
             )
     return asked

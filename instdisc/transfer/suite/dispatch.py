@@ -8,24 +8,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from instdisc.worker_files import begun_jobs, forget_unit, kept_jobs
 
+from .executor import Executor, MadeAgain
 from .parcels import Parcel, run_parcel
 from .plan import Job
 from .units import Unit
 from .work import Outcome, reason_of
 
 _PAUSE = 0.2  # seconds between two looks at what is no future of Python's
-_GUARD = 'a script that starts processes begins its work below `if __name__ == "__main__":`'
-
-
-class Executor(Protocol):
-    """Whatever runs functions elsewhere, as `concurrent.futures.Executor` does."""
-
-    def submit(self, function: Any, /, *arguments: Any) -> Any:
-        """Has a function called; the result has ``done()`` and ``result()``."""
 
 
 class _Sent(NamedTuple):
@@ -54,9 +47,7 @@ class Dispatch:
         pack: Callable[[Unit], Parcel],
         results: Path,
     ) -> None:
-        made = is_made(executor)
-        self._make: Any = None if made else executor
-        self._executor: Any = executor if made else None
+        self._executor = MadeAgain(executor)
         self._pack = pack
         self._results = results
         self._waiting: list[Unit] = []
@@ -64,14 +55,12 @@ class Dispatch:
         self._sent: dict[Any, _Sent] = {}
         self._deaths: Counter[str] = Counter()
         self._die_together = False
-        self._progress = False  # since the executor was made
-        self._broken: BrokenExecutor | None = None
 
     def __call__(self, units: Sequence[Unit]) -> Iterator[Outcome]:
         """What became of each job, in the order in which units end."""
         self._waiting = list(units)
         try:
-            self._current()  # what cannot be made at all is an error
+            self._executor.current()  # what cannot be made at all is an error
             while self._waiting or self._again or self._sent:
                 yield from self._submit(self._ready())
                 for future in self._ended():
@@ -96,13 +85,13 @@ class Dispatch:
     def _submit(self, units: list[Unit]) -> Iterator[Outcome]:
         """Submits units; tells those that nobody takes."""
         while units:
-            why = "" if self._broken is None else self._drop(self._broken)
+            why = self._executor.renew()
             try:
                 if not why:
-                    self._submit_to(self._current(), units)
+                    self._submit_to(self._executor.current(), units)
                     return
             except BrokenExecutor as error:
-                self._broken = error
+                self._executor.note_broken(error)
             except Exception as error:  # e.g. of a queue that cannot be reached
                 why = f"the executor takes no work ({reason_of(error)})"
             taken = [sent.unit for sent in self._sent.values()]
@@ -112,11 +101,6 @@ class Dispatch:
                 self._waiting, self._again = [], []
                 yield from (Outcome(job.key, [], why) for unit in units for job in unit.jobs)
                 return
-
-    def _current(self) -> Any:
-        if self._executor is None:
-            self._executor, self._progress = self._make(), False
-        return self._executor
 
     def _submit_to(self, executor: Any, units: list[Unit]) -> None:
         # submitit makes one array of jobs of what is submitted together.
@@ -132,21 +116,6 @@ class Dispatch:
             self._sent |= sent if batch is None else {}  # else none was submitted
             raise
         self._sent |= sent
-
-    def _drop(self, error: BrokenExecutor) -> str:
-        """Lets go of a broken executor; why none takes its place, if none does."""
-        if self._make is None:
-            return (
-                f"processes of the executor died, which broke it ({reason_of(error)}). Run the "
-                "suite again, or give a function that makes one, so that another can be made: "
-                "executor=lambda: ProcessPoolExecutor(...)"
-            )
-        self._broken = None
-        _shut_down(self._executor, wait=False)
-        self._executor = None
-        if not self._progress:
-            return f"no process of the executor could begin ({reason_of(error)}); {_GUARD}"
-        return ""
 
     def _ended(self) -> list[Any]:
         """Waits until a unit has ended; gives those that have."""
@@ -165,11 +134,10 @@ class Dispatch:
         except (Exception, SystemExit) as error:
             if isinstance(error, BrokenExecutor):
                 self._die_together = True
-                if sent.executor is self._executor:
-                    self._broken = error
+                self._executor.note_broken(error, sent.executor)
             yield from self._bury(sent, error)
         else:
-            self._progress = True
+            self._executor.note_progress()
             yield from outcomes
 
     def _bury(self, sent: _Sent, error: BaseException) -> Iterator[Outcome]:
@@ -179,7 +147,7 @@ class Dispatch:
         yield from (Outcome(key, records) for key, records in kept.items())
         left = [job for job in sent.unit.jobs if job.key not in kept]
         if begun:
-            self._progress = True
+            self._executor.note_progress()
         elif isinstance(error, BrokenExecutor):  # it was waiting for a process
             self._put_back(sent.unit, left)
             return
@@ -206,13 +174,7 @@ class Dispatch:
         for future in self._sent:  # of a driver that was interrupted
             with suppress(Exception):
                 future.cancel()
-        if self._make is not None and self._executor is not None:
-            _shut_down(self._executor, wait=not self._sent)
-
-
-def is_made(executor: object) -> bool:
-    """Whether it is an executor, not a function or a class that makes one."""
-    return hasattr(executor, "submit") and not isinstance(executor, type)
+        self._executor.end(wait=not self._sent)
 
 
 def _is_done(future: Any) -> bool:
@@ -220,8 +182,3 @@ def _is_done(future: Any) -> bool:
         return bool(future.done())
     except Exception:  # which its result tells of
         return True
-
-
-def _shut_down(executor: Any, *, wait: bool) -> None:
-    if hasattr(executor, "shutdown"):  # submitit's has nothing to shut down
-        executor.shutdown(wait=wait)

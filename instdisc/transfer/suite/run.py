@@ -19,7 +19,8 @@ from instdisc.types import Record
 from instdisc.worker_files import take_over
 
 from .checking import check_options, without_thumbnails
-from .dispatch import Dispatch, Executor, is_made
+from .dispatch import Dispatch
+from .executor import Executor, is_made
 from .parcels import check_parts, pack
 from .plan import Job, plan_jobs
 from .progress import suite_progress, tell_job

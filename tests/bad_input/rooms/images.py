@@ -174,6 +174,30 @@ CALLS = [
         raises={"shards": FileNotFoundError},
     ),
     Call(
+        "instdisc.data.StreamedShards",
+        lambda: {
+            "shards": f"file://{SHARDS}",
+            "index": False,
+            "copies": ROOT / "copies",
+            "tries": 1,
+        },
+        {
+            "shards": PATH.also(missing="file:///no/such/place", here=SHARDS),
+            "label": optional(TEXT).also(no_field="json"),
+            "image": optional(TEXT),
+            "classes": optional(sequence(TEXT)).also(few=["a"]),
+            "index": TEXT.without("flag"),
+            "room": TEXT.also(none="0 GB", little="1 kB", few=9, negative=-1.0),
+            "storage_options": optional(OBJECT).without("mapping"),
+            "window": whole(1),
+            "lanes": whole(1),
+            "ahead": whole(0),
+            "tries": whole(1),
+            "pause": number(at_least=0),
+        },
+        raises={"shards": FileNotFoundError},
+    ),
+    Call(
         "instdisc.data.write_shards",
         lambda: {
             "images": array(),
@@ -300,9 +324,11 @@ EXEMPT = {
     "instdisc.data.EpisodeProtocol": "a plain tuple of published numbers",
     "instdisc.data.EncodedImages": "an abstract class without arguments",
     "instdisc.data.Episodes": "a plain tuple that draw_episodes makes",
+    "instdisc.data.EpochOrder": "a plain tuple that sources hand out",
     "instdisc.data.Format": "a row of a table in the package",
     "instdisc.data.ImageSource": "an abstract class without arguments",
     "instdisc.data.ImageSplit": "a plain tuple that splits are handed out in",
     "instdisc.data.Layout": "a row of a table in the package",
+    "instdisc.data.ReadAhead": "made by sources for loaders, of what they know themselves",
     "instdisc.data.Scene": "a plain tuple that Scenes makes",
 }

@@ -102,6 +102,7 @@ CALLS: list[Call] = [
         "instdisc.report", "compare", records=FILLED, folders=sequence(sorts.PATH, empty=True)
     ),
     *documented("instdisc.report", "published_lines", records=RECORDS),
+    *documented("instdisc.report", "sort_records", records=RECORDS),
     *documented("instdisc.report", "published_values"),
     *documented(
         "instdisc.report",

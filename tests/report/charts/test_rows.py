@@ -146,6 +146,19 @@ def test_a_method_has_one_look():
     assert len({(style.colour, style.line) for style in styles.values()}) == len(styles)
 
 
+def test_random_weights_of_several_architectures_are_told_apart():
+    names = ["random", "random (resnet50)", "Random (vit)", "random (resnet18)"]
+    styles = list(make_styles(["A", *names]).values())
+    assert len({style.colour for style in styles[1:4]}) == 3
+    assert len({style.line for style in styles[1:4]}) == 3
+    assert len(set(styles)) == len(styles)
+    assert styles[1] == make_styles(["random"])["random"]
+    for style in styles[1:]:
+        channels = {style.colour[start : start + 2] for start in (1, 3, 5)}
+        assert len(channels) == 1  # a grey
+        assert int(channels.pop(), 16) <= 0x94  # which is seen on white
+
+
 def test_long_names_keep_their_ends():
     names = [f"MoCo of a very long name with seed {seed}" for seed in (1, 2)]
     assert len({shortened(name, 20) for name in names}) == 2

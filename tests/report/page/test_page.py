@@ -136,7 +136,7 @@ def test_results_are_bold_shaded_and_averaged(document, page):
 def test_cautions(page):
     text = page.text[page.text.index('id="cautions"') : page.text.index('<section id="results"')]
     assert "Damaged predictions, which were not used: readout on pets of &lt;script" in text
-    assert "No predictions beside the records of readout on pets of" in text
+    assert "No predictions beside the records of readout on cars of" in text
     assert "are of one seed" in text
 
 

@@ -7,11 +7,12 @@ import pytest
 from safetensors.numpy import save_file
 
 from instdisc.report.grid import make_grid
+from instdisc.report.kinds import is_pair
 from instdisc.report.material import Material
 from instdisc.report.page.beside import published_beside
 from instdisc.report.page.cautions import find_cautions
 from instdisc.report.page.conduct import describe_machines, describe_skipped, describe_tasks
-from instdisc.report.page.grouping import group_results, is_pair
+from instdisc.report.page.grouping import group_results
 from instdisc.report.page.networks import describe_networks
 from instdisc.runs import RunNote
 from instdisc.types import Record

@@ -13,14 +13,17 @@ from .classes import ClassNames
 from .index_file import DTYPES, ShardIndex, Wanted, describe_index, make_index, read_index
 from .mapped import write_mapped
 from .parts import Part, Shard, find_parts, forget_parts, part_file
+from .places import Place
 from .samples import LeftOut, Samples
+from .stamps import Stamp
 
 _log = logging.getLogger(__name__)
 
 
 def build_index(
     wanted: Wanted,
-    stamps: list[tuple[int, int]],
+    place: Place,
+    stamps: list[Stamp],
     file: Path | None,
     stored: tuple[list[str], ShardIndex] | None,
 ) -> ShardIndex:
@@ -28,6 +31,7 @@ def build_index(
 
     Args:
         wanted: of what.
+        place: where the shards lie.
         stamps: of each shard size and time of change in ns.
         file: where it is kept; ``None`` to have it in memory alone.
         stored: names of shards that are known, and the index that knows them.
@@ -39,7 +43,7 @@ def build_index(
     shards = []
     for name, stamp in zip(wanted.names, stamps, strict=True):
         kept = None if folder is None else part_file(folder, name)
-        shards.append(Shard(wanted.root / name, wanted.rules, stamp, kept))
+        shards.append(Shard(place, name, wanted.rules, stamp, kept))
     parts = _joined(shards, wanted.names, stored)
     names = ClassNames(wanted.classes, wanted.root)
     counts: list[int] = []

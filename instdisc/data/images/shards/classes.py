@@ -5,8 +5,6 @@ Legend: n images of a shard.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from instdisc.types import UNKNOWN_LABEL
@@ -28,7 +26,7 @@ class ClassNames:
         named: whether the labels are names; else they are numbers already.
     """
 
-    def __init__(self, classes: list[str] | None, whose: Path) -> None:
+    def __init__(self, classes: list[str] | None, whose: object) -> None:
         self.classes = classes
         self.whose = whose
         self.named = False

@@ -7,6 +7,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from instdisc import checks
+
+from ..address import as_address, without_secrets
 from ..listing import list_folder
 
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tar.lz4")
@@ -28,7 +31,7 @@ def find_shards(shards: str | Path | Sequence[str | Path]) -> tuple[Path, list[s
     if isinstance(shards, str | Path) and Path(shards).is_dir():
         root = Path(os.path.realpath(shards))
         names = [path.name for path in list_folder(root) if path.is_file()]
-        _refuse_compressed(names)
+        refuse_compressed(names)
         tars = [name for name in names if is_shard(name)]
         if not tars:
             raise ValueError(f"`shards` must be a folder with .tar files, got {str(shards)!r}")
@@ -36,10 +39,14 @@ def find_shards(shards: str | Path | Sequence[str | Path]) -> tuple[Path, list[s
     files = [Path(shards)] if isinstance(shards, str | Path) else [Path(file) for file in shards]
     if not files:
         raise ValueError("`shards` must be a folder or at least one .tar file, got none")
+    for file in [shards] if isinstance(shards, str | Path) else shards:
+        if (address := as_address(file)) is not None:
+            rule = "paths of this machine (`StreamedShards` reads addresses)"
+            checks.refuse("shards", rule, without_secrets(address))
     for file in files:
         if not file.is_file():
             raise FileNotFoundError(f"`shards` must be .tar files or a folder, got {str(file)!r}")
-    _refuse_compressed([str(file) for file in files])
+    refuse_compressed([str(file) for file in files])
     # Of each the folder alone: the name may be a link to a file elsewhere.
     paths = [os.path.join(os.path.realpath(file.parent), file.name) for file in files]
     root = Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
@@ -64,7 +71,12 @@ def is_shard(name: str) -> bool:
     return name.lower().endswith(".tar")
 
 
-def _refuse_compressed(names: Sequence[str]) -> None:
+def refuse_compressed(names: Sequence[str]) -> None:
+    """Refuses the names of compressed tars.
+
+    Raises:
+        ValueError: if there is one.
+    """
     for name in names:
         if name.lower().endswith(_COMPRESSED):
             raise ValueError(

@@ -11,12 +11,12 @@ from filelock import FileLock
 
 from .building import build_index
 from .index_file import ShardIndex, Wanted, read_index
-from .parts import stamp_of
+from .places import Place
 
 _log = logging.getLogger(__name__)
 
 
-def find_index(wanted: Wanted, file: Path | None) -> ShardIndex:
+def find_index(wanted: Wanted, place: Place, file: Path | None) -> ShardIndex:
     """The index of shards: the stored one where it still holds, else a new one.
 
     Shards whose size or time of change is another than when they were scanned are scanned again,
@@ -25,21 +25,23 @@ def find_index(wanted: Wanted, file: Path | None) -> ShardIndex:
 
     Args:
         wanted: of what.
+        place: where the shards lie.
         file: where it is kept; ``None`` to have it in memory alone.
 
     Raises:
         FileNotFoundError: if a shard is not there.
         ValueError: if a shard is damaged, or the labels do not fit; names the shard.
     """
-    stamps = [stamp_of(wanted.root / name) for name in wanted.names]
+    stamps = place.stamps(wanted.names)
     if file is None:
-        return build_index(wanted, stamps, None, None)
+        return build_index(wanted, place, stamps, None, place.index_beside(wanted))
     stored = _stored(file, wanted)
     if stored is None or stored[0] != wanted.names or stored[1].stamps != stamps:
         with _lock(file):
             stored = _stored(file, wanted)  # perhaps of who had the lock
             if stored is None or stored[0] != wanted.names or stored[1].stamps != stamps:
-                return build_index(wanted, stamps, file, stored)
+                stored = stored or place.index_beside(wanted)
+                return build_index(wanted, place, stamps, file, stored)
     return stored[1]
 
 

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .mapped import open_mapped
-from .parts import settled
+from .mapped import open_mapped, write_mapped
 from .samples import LeftOut, Rules
+from .stamps import UNSETTLED, Stamp, settled
 
 _FORMAT = 1
+INDEX_BESIDE = "index.shards"  # of shards that are to be copied elsewhere
 DTYPES = {"labels": "<i8", "blocks": "<u4", "sizes": "<u4"}  # 16 bytes of an image
 
 
@@ -24,14 +25,14 @@ class Wanted(NamedTuple):
     """Of what an index is.
 
     Attributes:
-        root: the folder, absolute.
+        root: the folder, absolute; or an address.
         names: S shards relative to it, sorted.
         listed: whether these were asked for by name; else they are all in the folder.
         rules: which files of a sample count.
         classes: names of the classes; ``None`` for those of the labels.
     """
 
-    root: Path
+    root: Any
     names: list[str]
     listed: bool
     rules: Rules
@@ -64,7 +65,7 @@ class ShardIndex(NamedTuple):
     blocks: np.ndarray
     sizes: np.ndarray
     ends: list[int]
-    stamps: list[tuple[int, int]]
+    stamps: list[Stamp]
     classes: list[str]
     named: bool
     left_out: dict[int, dict[str, LeftOut]]
@@ -74,7 +75,7 @@ class ShardIndex(NamedTuple):
 
 def describe_index(
     wanted: Wanted,
-    stamps: list[tuple[int, int]],
+    stamps: list[Stamp],
     counts: list[int],
     classes: list[str],
     *,
@@ -116,6 +117,31 @@ def read_index(file: Path) -> tuple[dict[str, Any], ShardIndex]:
         raise ValueError("it is of another release")
     arrays = [columns[name] for name in DTYPES]
     return about, make_index(about, arrays, about["sums"], file)
+
+
+def write_beside(file: Path, wanted: Wanted, index: ShardIndex) -> None:
+    """Writes an index that is to go with its shards, which have the same sizes elsewhere.
+
+    Args:
+        file: where to.
+        wanted: of what it is.
+        index: what it is.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    stamps = [(size, UNSETTLED) for size, _ in index.stamps]
+    counts = np.diff(index.ends).tolist()
+    about = describe_index(
+        wanted._replace(root=""),
+        stamps,
+        counts,
+        index.classes,
+        named=index.named,
+        left_out=index.left_out,
+    )
+    columns = (index.labels, index.blocks, index.sizes)
+    write_mapped(file, about, len(index.labels), DTYPES, [columns])
 
 
 def make_index(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ class Member(NamedTuple):
     size: int
 
 
-def read_members(path: Path) -> Iterator[tuple[Member, ReadAt]]:
+def read_members(path: object, file: int | None = None) -> Iterator[tuple[Member, ReadAt]]:
     """The plain files in a tar in their order, and what reads a few bytes of it.
 
     The forms of POSIX (ustar, pax) and of GNU. Each header's checksum is compared, each content
@@ -45,23 +46,24 @@ def read_members(path: Path) -> Iterator[tuple[Member, ReadAt]]:
     that another was appended to, is told from a whole one.
 
     Args:
-        path: of the tar.
+        path: of the tar; where it is open, what messages call it.
+        file: the open file; ``None`` to open the path.
 
     Raises:
         ValueError: if it is damaged, cut off, compressed, or holds a sparse file; names it.
         FileNotFoundError: if it is not there.
     """
-    file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    try:
+    with ExitStack() as stack:
+        if file is None:
+            file = os.open(Path(str(path)), os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            stack.callback(os.close, file)
         yield from _Scan(file, path)
-    finally:
-        os.close(file)
 
 
 class _Scan:
     """Goes from header to header."""
 
-    def __init__(self, file: int, path: Path) -> None:
+    def __init__(self, file: int, path: object) -> None:
         self.file, self.path = file, path
         self.length = os.fstat(file).st_size
         self._start, self._window = 0, b""

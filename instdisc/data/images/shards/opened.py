@@ -11,11 +11,11 @@ from threading import Lock
 from typing import Any
 
 from .members import read_at
+from .stamps import UNSETTLED, Stamp
 
 # Windows has none.
 resource: Any = None if sys.platform == "win32" else importlib.import_module("resource")
 _MOST = 1024  # open at once, and a quarter of what the system allows this process
-UNSETTLED = -1  # a time that says nothing
 
 
 class OpenShards:
@@ -27,7 +27,7 @@ class OpenShards:
         stamps: of each size and time of change in ns; `UNSETTLED` = not known.
     """
 
-    def __init__(self, root: Path, names: list[str], stamps: list[tuple[int, int]]) -> None:
+    def __init__(self, root: Path, names: list[str], stamps: list[Stamp]) -> None:
         self.root, self.names, self.stamps = root, names, stamps
         self._begin()
 
@@ -53,9 +53,9 @@ class OpenShards:
     def _begin(self) -> None:
         self._process = os.getpid()
         self._lock = Lock()
-        self._files: OrderedDict[int, _File] = OrderedDict()
+        self._files: OrderedDict[int, OpenFile] = OrderedDict()
 
-    def _open(self, shard: int) -> _File:
+    def _open(self, shard: int) -> OpenFile:
         if self._process != os.getpid():  # forked: perhaps while a thread had the lock
             self._begin()
         with self._lock:
@@ -63,26 +63,38 @@ class OpenShards:
             if opened is not None:
                 self._files.move_to_end(shard)
                 return opened
-            opened = _File(self.root / self.names[shard])
-            self._check(shard, opened)
+        opened = self._begin_reading(shard)
+        with self._lock:
+            self._tidy()
             self._files[shard] = opened
             while len(self._files) > _most_open():
                 self._files.popitem(last=False)  # closed when nobody reads it any more
             return opened
 
-    def _check(self, shard: int, opened: _File) -> None:
+    def _begin_reading(self, shard: int) -> OpenFile:
+        """The shard, if it is the one that it was."""
+        opened = OpenFile(self.root / self.names[shard])
         status, (size, changed) = os.fstat(opened.file), self.stamps[shard]
         if status.st_size != size or changed not in (UNSETTLED, status.st_mtime_ns):
             raise RuntimeError(
                 f"the shard {self.root / self.names[shard]} has changed since its index was read. "
                 "Open the set again."
             )
+        return opened
+
+    def _tidy(self) -> None:
+        """Closes what need not be open, before another is kept open."""
 
 
-class _File:
-    """A file that is closed when the last who uses it lets go of it."""
+class OpenFile:
+    """A file that is closed when the last who uses it lets go of it.
+
+    Args:
+        path: where it lies; it may be moved or removed meanwhile.
+    """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
 
     def __del__(self) -> None:

@@ -7,19 +7,17 @@ import json
 import logging
 import os
 import shutil
-import time
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from ..remembered import load_arrays, save_arrays
-from .opened import UNSETTLED
-from .parallel import map_files
-from .samples import LeftOut, Rules, Samples, read_samples
+from .places import Place
+from .samples import LeftOut, Rules, Samples
+from .stamps import UNSETTLED, Stamp, settled
 
 _FORMAT = 1
-_SETTLED = 2_000_000_000  # ns; the coarsest clock of a file system (FAT) ticks every 2 s
 _log = logging.getLogger(__name__)
 
 
@@ -27,16 +25,27 @@ class Shard(NamedTuple):
     """A shard that is to be scanned.
 
     Attributes:
-        path: where it lies.
+        place: where it lies.
+        name: there.
         rules: which files of a sample count.
         stamp: its size and time of change in ns.
         part: the file that keeps its samples; ``None`` for none.
     """
 
-    path: Path
+    place: Place
+    name: str
     rules: Rules
-    stamp: tuple[int, int]
+    stamp: Stamp
     part: Path | None
+
+    @property
+    def address(self) -> str:
+        """What it is called."""
+        return str(self.place.root / self.name)
+
+    def read(self) -> Samples:
+        """Its samples, from the shard itself."""
+        return self.place.samples(self.name, self.stamp, self.rules)
 
 
 class Part(NamedTuple):
@@ -55,30 +64,18 @@ class Part(NamedTuple):
         if self.samples is not None:
             return self.samples
         stored = _load(self.shard)
-        return read_samples(self.shard.path, self.shard.rules) if stored is None else stored
-
-
-def stamp_of(path: Path) -> tuple[int, int]:
-    """Size and time of change in ns of a file."""
-    status = os.stat(path)
-    return status.st_size, status.st_mtime_ns
-
-
-def settled(stamp: tuple[int, int]) -> tuple[int, int]:
-    """A stamp to keep: another change within the same tick of the clock would not show."""
-    size, changed = stamp
-    return size, UNSETTLED if changed > time.time_ns() - _SETTLED else changed
+        return self.shard.read() if stored is None else stored
 
 
 def find_parts(shards: list[Shard]) -> list[Part]:
-    """The samples of shards, scanned by several processes unless an earlier call has."""
+    """The samples of shards of one place, scanned unless an earlier call has, several at once."""
     missing = [shard for shard in shards if not _is_there(shard)]
+    size = sum(shard.stamp[0] for shard in missing)
     if len(missing) > 1:
-        size = sum(shard.stamp[0] for shard in missing)
         _log.info("scanning %d shards (%.1f GiB), once", len(missing), size / 2**30)
-    scanned = map_files(_scan, missing, sum(shard.stamp[0] for shard in missing))
-    parts = {shard.path: Part(shard, found) for shard, found in zip(missing, scanned, strict=True)}
-    return [parts.get(shard.path, Part(shard, None)) for shard in shards]
+    scanned = missing[0].place.map(_scan, missing, size) if missing else ()
+    parts = {shard.name: Part(shard, found) for shard, found in zip(missing, scanned, strict=True)}
+    return [parts.get(shard.name, Part(shard, None)) for shard in shards]
 
 
 def forget_parts(folder: Path) -> None:
@@ -94,7 +91,7 @@ def part_file(folder: Path, name: str) -> Path:
 
 def _scan(shard: Shard) -> Samples | None:
     """The samples of a shard; ``None`` if its file has them."""
-    samples = read_samples(shard.path, shard.rules)
+    samples = shard.read()
     if shard.part is None or not _save(shard, samples):
         return samples
     return None
@@ -115,7 +112,7 @@ def _save(shard: Shard, samples: Samples) -> bool:
         "about": np.frombuffer(json.dumps(said).encode(), np.uint8),
     }
     try:
-        save_arrays(shard.part, str(shard.path), _FORMAT, arrays)
+        save_arrays(shard.part, shard.address, _FORMAT, arrays)
     except OSError:  # of which the index will complain, too
         return False
     return changed != UNSETTLED
@@ -125,7 +122,7 @@ def _load(shard: Shard) -> Samples | None:
     """What is kept of a shard; ``None`` if that is nothing, or the shard has changed."""
     assert shard.part is not None
     try:
-        stored = load_arrays(shard.part, str(shard.path), _FORMAT)
+        stored = load_arrays(shard.part, shard.address, _FORMAT)
         about = json.loads(stored["about"].tobytes())
         left_out = {kind: LeftOut(*what) for kind, what in about["left_out"].items()}
         if tuple(about["stamp"]) != shard.stamp:

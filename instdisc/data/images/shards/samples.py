@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from array import array
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,23 +67,26 @@ class Samples(NamedTuple):
     keys: list[str] | None = None
 
 
-def read_samples(path: Path, rules: Rules, *, keys: bool = False) -> Samples:
+def read_samples(
+    path: object, rules: Rules, *, keys: bool = False, file: int | None = None
+) -> Samples:
     """The images of a shard in their order, from its headers and labels.
 
     Files of one sample have the same name up to the first dot; they need not lie together. Names
     that are hidden or left by systems (`is_clutter`) are passed over.
 
     Args:
-        path: of the shard.
+        path: of the shard; where it is open, what messages call it.
         rules: which files count.
         keys: whether the samples' names are wanted.
+        file: the open shard; ``None`` to open the path.
 
     Raises:
         ValueError: if it is damaged (see `read_members`), a label is neither a whole number nor a
             name, or some are numbers and others names; names the shard.
     """
     rows = _Rows(path, rules)
-    for member, read in read_members(path):
+    for member, read in read_members(path, file):
         rows.add(member, read)
     return rows.samples(keys)
 
@@ -92,7 +94,7 @@ def read_samples(path: Path, rules: Rules, *, keys: bool = False) -> Samples:
 class _Rows:
     """One row for each sample."""
 
-    def __init__(self, path: Path, rules: Rules) -> None:
+    def __init__(self, path: object, rules: Rules) -> None:
         self.path = path
         ending, _, self.field = (rules.label or "").partition(":")
         self.ending = ending.lower()

@@ -24,14 +24,13 @@ from ..contents import KEY_BYTES, LARGE, Keys, as_keys
 from ..decoding import decode_bytes
 from ..remembered import cache_folder
 from ..source import ImageSource
-from ..text import read_lines
 from .finding import find_shards
 from .index import find_index, open_index
-from .index_file import ShardIndex, Wanted
+from .index_file import INDEX_BESIDE, ShardIndex, Wanted, write_beside
 from .members import BLOCK
-from .opened import OpenShards
-from .parallel import map_files
-from .samples import Rules, read_samples
+from .places import LocalPlace, Place
+from .samples import Rules
+from .stamps import Stamp
 
 CLASSES = "classes.txt"  # beside the shards
 _LEFT_OUT = {
@@ -99,28 +98,37 @@ class ImageShards(ImageSource):
         index: str | Path | bool = True,
     ) -> None:
         checks.arguments(ImageShards.__init__, locals())
-        if label is not None and (label.lower() == "json" or label.endswith(":")):
-            checks.refuse("label", "of the form 'json:FIELD' for labels in .json files", label)
-        self.root, names = find_shards(shards)
+        check_label(label)
+        root, names = find_shards(shards)
         listed = not isinstance(shards, str | Path) or not Path(shards).is_dir()
-        if classes is None and (self.root / CLASSES).is_file():
-            classes = [text for _, text in read_lines(self.root / CLASSES)]
-        rules = Rules(label, image)
-        self._wanted = Wanted(
-            self.root, names, listed, rules, None if classes is None else list(classes)
-        )
-        place = cache_folder() if index is True else Path(index) if index else None
-        self._file = None if place is None else self._wanted.file(place)
-        found = find_index(self._wanted, self._file)
+        self.on_unreadable = on_unreadable
+        self._find(LocalPlace(root), names, listed, Rules(label, image), classes, name, index)
+
+    def _find(
+        self,
+        place: Place,
+        names: list[str],
+        listed: bool,
+        rules: Rules,
+        classes: Sequence[str] | None,
+        name: str | None,
+        index: str | Path | bool,
+    ) -> None:
+        """Opens shards that were found: the rest of the constructor."""
+        self._place, self.root = place, place.root
+        classes = place.lines(CLASSES) if classes is None else list(classes)
+        self._wanted = Wanted(self.root, names, listed, rules, classes)
+        kept = cache_folder() if index is True else Path(index) if index else None
+        file = None if kept is None else self._wanted.file(kept)
+        found = find_index(self._wanted, place, file)
         if not len(found.labels):
             raise ValueError(
                 f"`shards` must hold at least one image, got {str(self.root)!r} with "
                 f"{len(names)} .tar files without any"
             )
-        if label not in (None, "cls") and not found.classes:
-            checks.refuse("label", f"one that images in {self.root} have", label)
+        if rules.label not in (None, "cls") and not found.classes:
+            checks.refuse("label", f"one that images in {self.root} have", rules.label)
         self.name = self.root.name if name is None else name
-        self.on_unreadable = on_unreadable
         self._use(found)
         self._say_left_out()
 
@@ -143,6 +151,28 @@ class ImageShards(ImageSource):
         """``"SHARD/KEY"`` of each image, read from the shards."""
         return [name for names in self._all_names(range(len(self.shards))) for name in names]
 
+    def write_index(self, folder: str | Path | None = None) -> Path:
+        """Writes the index as ``index.shards``, for copies of the shards in an object store.
+
+        `StreamedShards` reads it there, and so need not read all shards to know what they hold.
+
+        Args:
+            folder: where to; ``None`` for that of the shards.
+
+        Returns:
+            The file.
+
+        Raises:
+            ValueError: if `folder` is ``None`` and the shards lie in a store.
+            OSError: if it cannot be written.
+        """
+        checks.arguments(ImageShards.write_index, locals())
+        if folder is None and not isinstance(self.root, Path):
+            checks.refuse("folder", "a folder of this machine for shards in a store", folder)
+        file = Path(self.root if folder is None else folder) / INDEX_BESIDE
+        write_beside(file, self._wanted, self._index)
+        return file
+
     @property
     def shards(self) -> list[str]:
         """The S tars, relative to the root."""
@@ -162,30 +192,31 @@ class ImageShards(ImageSource):
         self._index = index
         self.labels = torch.from_numpy(index.labels)
         self.classes = index.classes
-        self._opened = OpenShards(self.root, self.shards, index.stamps)
+        self._opened = self._place.opened(self.shards, index.stamps)
 
-    def _place(self, index: int) -> tuple[int, int, int]:
+    def _where(self, index: int) -> tuple[int, int, int]:
         """Number of the shard, first byte and bytes of an image."""
         index = range(len(self))[index]
         shard = bisect_right(self._index.ends, index) - 1
         return shard, int(self._index.blocks[index]) * BLOCK, int(self._index.sizes[index])
 
     def _content(self, index: int) -> bytes:
-        shard, start, size = self._place(index)
+        shard, start, size = self._where(index)
         content = self._opened.read(shard, start, size)
         if len(content) < size:
             raise ValueError(f"{self.root / self.shards[shard]} ends before it")
         return content
 
     def _name(self, index: int) -> str:
-        shard, _, _ = self._place(index)
+        shard, _, _ = self._where(index)
         (names,) = self._all_names([shard])
         return f"{names[range(len(self))[index] - self._index.ends[shard]]} of {self.root}"
 
     def _all_names(self, shards: Sequence[int]) -> list[list[str]]:
-        function = partial(_names, self.root, self._wanted.rules)
-        size = sum(self._index.stamps[shard][0] for shard in shards)
-        every = list(map_files(function, [self.shards[shard] for shard in shards], size))
+        stamps = [self._index.stamps[shard] for shard in shards]
+        items = [(self.shards[shard], stamp) for shard, stamp in zip(shards, stamps, strict=True)]
+        function = partial(_names, self._place, self._wanted.rules)
+        every = list(self._place.map(function, items, sum(size for size, _ in stamps)))
         for shard, names in zip(shards, every, strict=True):
             if len(names) != self._index.ends[shard + 1] - self._index.ends[shard]:
                 raise RuntimeError(
@@ -202,7 +233,7 @@ class ImageShards(ImageSource):
         return blake2b(content, digest_size=KEY_BYTES).digest()
 
     def _place_key(self, index: int) -> bytes:
-        shard, start, size = self._place(index)
+        shard, start, size = self._where(index)
         text = b"%d %b %d" % (size, os.fsencode(self.shards[shard]), start)
         return blake2b(text, digest_size=KEY_BYTES).digest()
 
@@ -236,7 +267,7 @@ class ImageShards(ImageSource):
             try:
                 index = open_index(file, token)
             except (ValueError, OSError):  # on another machine, or made anew
-                index = find_index(self._wanted, file)
+                index = find_index(self._wanted, self._place, file)
                 if index.token != token:
                     raise RuntimeError(
                         f"the shards in {self.root} have changed since they were opened. Open the "
@@ -245,8 +276,19 @@ class ImageShards(ImageSource):
         self._use(index)
 
 
-def _names(root: Path, rules: Rules, shard: str) -> list[str]:
+def check_label(label: str | None) -> None:
+    """Refuses the name of a label that lacks its field.
+
+    Raises:
+        ValueError: if it does.
+    """
+    if label is not None and (label.lower() == "json" or label.endswith(":")):
+        checks.refuse("label", "of the form 'json:FIELD' for labels in .json files", label)
+
+
+def _names(place: Place, rules: Rules, item: tuple[str, Stamp]) -> list[str]:
     """What the images of a shard are called."""
-    keys = read_samples(root / shard, rules, keys=True).keys or []
+    shard, stamp = item
+    keys = place.samples(shard, stamp, rules, keys=True).keys or []
     stem = shard[: -len(".tar")]
     return [f"{stem}/{key}" for key in keys]

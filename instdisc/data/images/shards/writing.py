@@ -56,6 +56,9 @@ def write_shards(
     bytes of files are copied as they are; images that are no files are written as PNG. Labels are
     written as numbers, the names of the classes to ``classes.txt``.
 
+    ``index.shards`` says what lies where, so that the folder can be copied to an object store and
+    read there by `StreamedShards`.
+
     The same call goes on where one before it was stopped, with the shards that are missing.
 
     Args:
@@ -106,7 +109,9 @@ def write_shards(
         f"%d images of {images.name} cannot be read and are empty in {folder}, first: ",
         lambda row: f"image {row}",
     )
-    return ImageShards(folder, name=images.name, on_unreadable=images.on_unreadable, index=index)
+    shards = ImageShards(folder, name=images.name, on_unreadable=images.on_unreadable, index=index)
+    shards.write_index()
+    return shards
 
 
 def _begin(folder: Path, images: ImageSource, images_per_shard: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from instdisc.data import ImageShards
-from instdisc.data.images.shards import parallel, parts
+from instdisc.data.images.shards import parallel, places
 from instdisc.data.images.shards import samples as reading
 
 from .conftest import write_tar
@@ -25,7 +25,7 @@ def scanned(monkeypatch):
         names.append(path.name)
         return read(path, rules, **options)
 
-    monkeypatch.setattr(parts, "read_samples", watch)
+    monkeypatch.setattr(places, "read_samples", watch)
     return names
 
 
@@ -111,17 +111,17 @@ def test_other_options_have_another_index(shards, place):
 
 
 def test_a_build_that_was_stopped_goes_on(shards, place, scanned, monkeypatch):
-    watch = parts.read_samples
+    watch = places.read_samples
 
-    def stop(path, rules):
+    def stop(path, rules, **options):
         if path.name == "pets-1.tar":
             raise KeyboardInterrupt
-        return watch(path, rules)
+        return watch(path, rules, **options)
 
-    monkeypatch.setattr(parts, "read_samples", stop)
+    monkeypatch.setattr(places, "read_samples", stop)
     with pytest.raises(KeyboardInterrupt):
         ImageShards(shards, index=place)
-    monkeypatch.setattr(parts, "read_samples", watch)
+    monkeypatch.setattr(places, "read_samples", watch)
     scanned.clear()
     images = ImageShards(shards, index=place)
     assert scanned == ["pets-1.tar"]
@@ -130,17 +130,17 @@ def test_a_build_that_was_stopped_goes_on(shards, place, scanned, monkeypatch):
 
 
 def test_a_part_of_a_shard_that_changed_meanwhile_is_not_used(shards, place, scanned, monkeypatch):
-    watch = parts.read_samples
+    watch = places.read_samples
 
-    def stop(path, rules):
+    def stop(path, rules, **options):
         if path.name == "pets-1.tar":
             raise KeyboardInterrupt
-        return watch(path, rules)
+        return watch(path, rules, **options)
 
-    monkeypatch.setattr(parts, "read_samples", stop)
+    monkeypatch.setattr(places, "read_samples", stop)
     with pytest.raises(KeyboardInterrupt):
         ImageShards(shards, index=place)
-    monkeypatch.setattr(parts, "read_samples", watch)
+    monkeypatch.setattr(places, "read_samples", watch)
     scanned.clear()
     write_tar(shards / "pets-0.tar", {"a.png": 0, "a.cls": "bee"}, age=50)
     (part,) = place.glob("*.parts/*/*.npz")
