@@ -19,7 +19,6 @@ from torch import Tensor
 
 from instdisc import checks
 
-from ...left_out import say_once
 from ..contents import KEY_BYTES, LARGE, Keys, as_keys
 from ..decoding import decode_bytes
 from ..remembered import cache_folder
@@ -27,18 +26,13 @@ from ..source import ImageSource
 from .finding import find_shards
 from .index import find_index, open_index
 from .index_file import INDEX_BESIDE, ShardIndex, Wanted, write_beside
+from .left_out import say_left_out
 from .members import BLOCK
 from .places import LocalPlace, Place
 from .samples import Rules
 from .stamps import Stamp
 
 CLASSES = "classes.txt"  # beside the shards
-_LEFT_OUT = {
-    "beside": "%d files in the shards of {} are neither images nor labels and are left out, first:",
-    "no_image": "%d samples in the shards of {} have no image and are left out, first:",
-    "images": "%d samples in the shards of {} have several images and are left out (image= says "
-    "which counts), first:",
-}
 
 
 class ImageShards(ImageSource):
@@ -130,7 +124,7 @@ class ImageShards(ImageSource):
             checks.refuse("label", f"one that images in {self.root} have", rules.label)
         self.name = self.root.name if name is None else name
         self._use(found)
-        self._say_left_out()
+        say_left_out(found, str(self.root), names)
 
     def read(self, index: int) -> Tensor:
         try:
@@ -236,21 +230,6 @@ class ImageShards(ImageSource):
         shard, start, size = self._where(index)
         text = b"%d %b %d" % (size, os.fsencode(self.shards[shard]), start)
         return blake2b(text, digest_size=KEY_BYTES).digest()
-
-    def _say_left_out(self) -> None:
-        """One line for each kind of what is left out, with the first of all shards."""
-        kinds = dict(_LEFT_OUT)
-        if self.classes:
-            kinds["no_label"] = "%d images in the shards of {} have no label, first:"
-        for kind, message in kinds.items():
-            found = [
-                (shard, left[kind]) for shard, left in self._index.left_out.items() if kind in left
-            ]
-            if found:
-                shard, what = found[0]
-                count = sum(left.number for _, left in found)
-                text = message.format(self.root).replace("%d", str(count), 1)
-                say_once(f"{text} {what.first} in {self.shards[shard]}")
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
