@@ -6,6 +6,7 @@ Legend: B batch per process, N images, W processes, G = B W global batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -248,7 +249,8 @@ class ViewLoader(ResumableLoader):
             self._pieces = PieceLoader(
                 self._form(),
                 num_workers=self.num_workers,
-                batches=self._batches_of_keys,
+                # Not of this loader: who makes batches would keep it, and so its workers, for ever.
+                batches=partial(_batches_of_keys, sampler, self._least),
                 goes_on=sampler.shuffle,
                 generator=self.generator,
                 page_lock=self._delivery.device.type == "cuda",
@@ -256,13 +258,17 @@ class ViewLoader(ResumableLoader):
         start, sampler.skip = sampler.skip, 0
         return self._pieces.run(sampler.epoch, sampler.starts(start, drop_last=self.drop_last))
 
-    def _batches_of_keys(self, epoch: int, start: int) -> Iterator[Keys]:
-        """The keys of each batch of an epoch, from an image on."""
-        for keys in self._keys().batches(epoch, start):
-            if len(keys) == self.batch_size or not self.drop_last:
-                yield keys
+    @property
+    def _least(self) -> int:
+        """Images of the smallest batch that is handed out."""
+        return (self.batch_size or 1) if self.drop_last else 1
 
     def _form(self) -> BlockForm:
         """How a batch comes from the workers."""
         size, data = self.batch_size or 1, self.dataset
         return CodedForm(data, size) if isinstance(data, CodedDataset) else BatchForm(data, size)
+
+
+def _batches_of_keys(sampler: EpochSampler, least: int, epoch: int, start: int) -> Iterator[Keys]:
+    """The keys of each batch of an epoch, from an image on, but for a smaller one at its end."""
+    return (keys for keys in sampler.batches(epoch, start) if len(keys) >= least)

@@ -1,5 +1,7 @@
 """The order of the batches, and that a loader can stop anywhere and go on."""
 
+import gc
+
 import pytest
 import torch
 from pytorch_lightning import Trainer
@@ -251,3 +253,21 @@ def test_views_that_are_finished_by_nothing_outlive_the_memory_that_workers_shar
         copies += [image.clone() for image in batch.images]
     assert len(kept) == 2 * 13
     assert all(torch.equal(image, copy) for image, copy in zip(kept, copies, strict=True))
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_workers_end_with_their_loader(shuffle):
+    dataset = ViewDataset(Scenes(8, image_size=32), [view_policy("zhao_fr", 32)] * 2)
+    loader = ViewLoader(dataset, 2, shuffle=shuffle, num_workers=2)
+    batches = iter(loader)
+    next(batches)
+    workers = list(loader._pieces._loader._iterator._workers)
+    assert all(worker.is_alive() for worker in workers)
+    gc.disable()  # nothing is left to the garbage collector
+    try:
+        del loader, batches
+        for worker in workers:
+            worker.join(10)
+        assert not any(worker.is_alive() for worker in workers)
+    finally:
+        gc.enable()
