@@ -104,12 +104,12 @@ def _open_both(
     open_place: Callable[..., ImageSource],
     places: Mapping[str, Any],
     part: Part,
-    whole: object,
+    set_name: object,
     takes_classes: bool,
 ) -> ImageSource:
     parts = {name: open_place(place) for name, place in places.items()}
     if list(parts["train"].classes) != list(parts["test"].classes):
-        classes = _joined_classes(takes_classes, whole, parts["train"], parts["test"])
+        classes = _joined_classes(takes_classes, set_name, parts["train"], parts["test"])
         parts = {name: open_place(place, classes=classes) for name, place in places.items()}
     return JoinedImages(parts) if part == "all" else parts[part]
 
@@ -143,7 +143,7 @@ def _say_others(folder: Path, places: Sequence[Path]) -> None:
 
 
 def _joined_classes(
-    takes_classes: bool, whole: object, train: ImageSource, test: ImageSource
+    takes_classes: bool, set_name: object, train: ImageSource, test: ImageSource
 ) -> list[str]:
     """The classes of both, where they are numbers that nobody named, fewer of them in one."""
     shorter, longer = sorted((list(train.classes), list(test.classes)), key=len)
@@ -152,6 +152,6 @@ def _joined_classes(
         return longer
     odd = sorted(set(shorter) ^ set(longer)) or shorter
     raise ValueError(
-        f"what {whole} holds to train on and to test on must have the same classes in one order, "
-        f"got {odd[0]!r} in one of them alone"
+        f"what {set_name} holds to train on and to test on must have the same classes in one "
+        f"order, got {odd[0]!r} in one of them alone"
     )

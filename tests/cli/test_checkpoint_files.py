@@ -55,15 +55,15 @@ def test_every_absent_file_is_named_with_what_was_meant(here):
 
 @pytest.mark.parametrize("by", ["words", "file"])
 def test_an_absent_one_ends_the_command_unless_it_may_be_missing(here, capsys, by):
-    given = ["--checkpoint=random:test_resnet", "--checkpoint", "two=none.pt"]
+    checkpoints = ["--checkpoint=random:test_resnet", "--checkpoint", "two=none.pt"]
     if by == "file":
         (here / "mine.yaml").write_text("checkpoint: [random:test_resnet, two=none.pt]")
-        given = ["--config", "mine.yaml"]
+        checkpoints = ["--config", "mine.yaml"]
     for number in range(8):
         place = here / "pets" / "cd"[number % 2] / f"{number}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8), (30 * number,) * 3).save(place)
-    options = [*given, "--data", "pets", "--tasks", "knn", "--image-size=8", "--set", "knn.k=2"]
+    options = [*checkpoints, "--data", "pets", "--tasks", "knn", "--image-size=8", "--set", "knn.k=2"]
     options += ["--out", "out"]
     assert main(["transfer", *options]) == 1
     assert "got 'none.pt'. With --allow-missing the others go on" in capsys.readouterr().err
@@ -76,8 +76,8 @@ def test_an_absent_one_ends_the_command_unless_it_may_be_missing(here, capsys, b
 
 def test_one_that_is_none_ends_the_command(here, capsys):
     (here / "page.pt").write_text("<!DOCTYPE html>")
-    given = ["--checkpoint=net.safetensors", "--checkpoint", "two=page.pt", "--allow-missing"]
-    assert main(["transfer", *given, "--data", "scenes", "--tasks", "knn", "--out", "out"]) == 1
+    checkpoints = ["--checkpoint=net.safetensors", "--checkpoint", "two=page.pt", "--allow-missing"]
+    assert main(["transfer", *checkpoints, "--data", "scenes", "--tasks", "knn", "--out", "out"]) == 1
     shown = capsys.readouterr().err
     assert "page.pt cannot be read: it was truncated or damaged, or is no checkpoint (" in shown
     assert "weights_only" not in shown

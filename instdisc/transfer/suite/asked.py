@@ -9,7 +9,8 @@ from typing import NamedTuple, cast, get_args
 
 from instdisc import checks
 from instdisc.data import CATALOG, LAYOUTS, CatalogImages, ImageSource, locate, open_set
-from instdisc.data.layout import Part, split_name, without_secrets
+from instdisc.data.images.address import split_name, without_secrets
+from instdisc.data.layout import Part
 
 Written = str | Path | ImageSource
 DataSet = Written | tuple[Written, Written] | tuple[Written, Written, Written]

@@ -25,8 +25,9 @@ def say_left_out(index: ShardIndex, root: str, shards: Sequence[str]) -> None:
         shards: their names there.
     """
     for kind, message in {**_LEFT_OUT, **(_NO_LABEL if index.classes else {})}.items():
-        found = [(shard, left[kind]) for shard, left in index.left_out.items() if kind in left]
-        if found:
-            shard, what = found[0]
-            count = sum(left.number for _, left in found)
-            say_once(f"{count} {message.format(root)}, first: {what.first} in {shards[shard]}")
+        shards_with = [shard for shard, left in index.left_out.items() if kind in left]
+        if shards_with:
+            first = shards_with[0]
+            count = sum(index.left_out[shard][kind].number for shard in shards_with)
+            name = index.left_out[first][kind].first
+            say_once(f"{count} {message.format(root)}, first: {name} in {shards[first]}")

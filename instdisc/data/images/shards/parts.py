@@ -74,7 +74,9 @@ def find_parts(shards: list[Shard]) -> list[Part]:
     if len(missing) > 1:
         _log.info("scanning %d shards (%.1f GiB), once", len(missing), size / 2**30)
     scanned = missing[0].place.map(_scan, missing, size) if missing else ()
-    parts = {shard.name: Part(shard, found) for shard, found in zip(missing, scanned, strict=True)}
+    parts = {
+        shard.name: Part(shard, samples) for shard, samples in zip(missing, scanned, strict=True)
+    }
     return [parts.get(shard.name, Part(shard, None)) for shard in shards]
 
 

@@ -114,17 +114,17 @@ class ImageShards(ImageSource):
         self._wanted = Wanted(self.root, names, listed, rules, classes)
         kept = cache_folder() if index is True else Path(index) if index else None
         file = None if kept is None else self._wanted.file(kept)
-        found = find_index(self._wanted, place, file)
-        if not len(found.labels):
+        shard_index = find_index(self._wanted, place, file)
+        if not len(shard_index.labels):
             raise ValueError(
                 f"`shards` must hold at least one image, got {str(self.root)!r} with "
                 f"{len(names)} .tar files without any"
             )
-        if rules.label not in (None, "cls") and not found.classes:
+        if rules.label not in (None, "cls") and not shard_index.classes:
             checks.refuse("label", f"one that images in {self.root} have", rules.label)
         self.name = self.root.name if name is None else name
-        self._use(found)
-        say_left_out(found, str(self.root), names)
+        self._use(shard_index)
+        say_left_out(shard_index, str(self.root), names)
 
     def read(self, index: int) -> Tensor:
         try:

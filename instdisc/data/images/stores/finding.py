@@ -29,10 +29,10 @@ def find_stored(
         FileNotFoundError: if one is not there.
         ValueError: if there is none, one is compressed, or one comes twice.
     """
-    written = [shards] if isinstance(shards, str | Path) else list(shards)
-    if not written:
-        checks.refuse("shards", "an address of a folder, or of at least one .tar file", written)
-    addresses = [Address(text) for each in written for text in expand_braces(_text(each))]
+    texts = [shards] if isinstance(shards, str | Path) else list(shards)
+    if not texts:
+        checks.refuse("shards", "an address of a folder, or of at least one .tar file", texts)
+    addresses = [Address(text) for each in texts for text in expand_braces(_text(each))]
     for address in addresses[:1]:
         check_protocol(address)
     if len(addresses) == 1 and not is_shard(addresses[0].name):

@@ -101,26 +101,26 @@ class StoredShards(Place):
             threads.shutdown(cancel_futures=True)
 
     def lines(self, name: str) -> list[str] | None:
-        content = self.store.read(self.root / name)
-        if content is None:
-            return None
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / name
-            file.write_bytes(content)
-            return [text for _, text in read_lines(file)]
+        return self._beside(name, lambda file: [text for _, text in read_lines(file)])
 
     def opened(self, names: list[str], stamps: list[Stamp]) -> OpenShards:
         return CopiedShards(self, names, stamps)
 
     def index_beside(self, wanted: Wanted) -> tuple[list[str], ShardIndex] | None:
         """The index that `ImageShards.write_index` wrote; its shards are known by their sizes."""
-        content = self.store.read(self.root / INDEX_BESIDE)
+        return self._beside(
+            INDEX_BESIDE, lambda file: _read_beside(file, wanted, self.stamps(wanted.names))
+        )
+
+    def _beside(self, name: str, read: Callable[[Path], _Result]) -> _Result | None:
+        """What is read from a copy of a file beside the shards; ``None`` if there is none."""
+        content = self.store.read(self.root / name)
         if content is None:
             return None
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / INDEX_BESIDE
+            file = Path(folder) / name
             file.write_bytes(content)
-            return _read_beside(file, wanted, self.stamps(wanted.names))
+            return read(file)
 
     def _copy(self, address: Address, stamp: Stamp, target: Path) -> None:
         self.store.copy(address, target, stamp)
@@ -185,8 +185,8 @@ def _read_beside(
     if about["rules"] != list(wanted.rules):
         return None
     now = dict(zip(wanted.names, stamps, strict=True))
-    known = [
+    same_size = [
         now[name] if name in now and now[name][0] == size else (-1, -1)
         for name, (size, _) in zip(about["shards"], index.stamps, strict=True)
     ]
-    return about["shards"], index._replace(stamps=known)
+    return about["shards"], index._replace(stamps=same_size)

@@ -66,11 +66,13 @@ class Store:
         def entries() -> list[dict[str, Any]]:
             files, path = self._open(folder)
             files.invalidate_cache()
-            found: list[dict[str, Any]] = files.ls(path, detail=True)
-            return [info for info in found if info["name"].rstrip("/") != path.rstrip("/")]
+            listed: list[dict[str, Any]] = files.ls(path, detail=True)
+            return [info for info in listed if info["name"].rstrip("/") != path.rstrip("/")]
 
-        found = self._try(folder, entries)
-        return {info["name"].rstrip("/").rpartition("/")[2]: _entry(info) for info in found}
+        return {
+            info["name"].rstrip("/").rpartition("/")[2]: _entry(info)
+            for info in self._try(folder, entries)
+        }
 
     def entries(self, addresses: Sequence[Address]) -> list[Entry]:
         """What the store tells of each of some files.
@@ -99,8 +101,8 @@ class Store:
 
         def content() -> bytes:
             files, path = self._open(address)
-            found: bytes = files.cat_file(path)
-            return found
+            file_bytes: bytes = files.cat_file(path)
+            return file_bytes
 
         try:
             return self._try(address, content)

@@ -41,8 +41,8 @@ def flat(lists):
     return [*itertools.chain.from_iterable(lists)]
 
 
-def equal(one, other):
-    pairs = zip(one, other, strict=True)
+def equal(batches, others):
+    pairs = zip(batches, others, strict=True)
     return all(
         torch.equal(a.indices, b.indices) and all(map(torch.equal, a.images, b.images))
         for a, b in pairs
@@ -91,11 +91,11 @@ def _on_a_process(_, stored, size):
 
 @pytest.mark.parametrize("size", [6, 5])  # of each: 12 are four equal parts, 10 are not
 def test_two_processes_have_halves_and_shards_of_their_own(stored, size, tmp_path):
-    whole = list(loader(stored.open(window=4, lanes=4), size=2 * size))
+    batches = list(loader(stored.open(window=4, lanes=4), size=2 * size))
     meeting = tmp_path / "meeting"
     meeting.mkdir()
     halves = run_on_processes(partial(_on_a_process, stored=stored, size=size), meeting)
-    for number, batch in enumerate(whole):
+    for number, batch in enumerate(batches):
         together = halves[0][0][number] + halves[1][0][number]
         assert together == batch.indices.tolist()[: len(together)]
         assert torch.equal(

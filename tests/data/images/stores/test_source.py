@@ -118,8 +118,8 @@ def test_patterns_and_lists(stored):
         copies=stored.folder / "x",
     )
     assert listed.shards == ["000001.tar", "000004.tar"]
-    one = StreamedShards(f"{folder}/000001.tar", index=False, copies=stored.folder / "x")
-    assert len(one) == PER_SHARD
+    single = StreamedShards(f"{folder}/000001.tar", index=False, copies=stored.folder / "x")
+    assert len(single) == PER_SHARD
 
 
 @pytest.mark.parametrize(
@@ -209,10 +209,10 @@ def test_a_copy_that_is_too_short_is_made_again(stored, monkeypatch):
 
     monkeypatch.setattr(store, "_try", truncating)
     files = fsspec.filesystem("counting", log=str(stored.log))
-    whole = type(files).get_file
+    get_file = type(files).get_file
 
     def half(self, path, target, **options):
-        whole(self, path, target, **options)
+        get_file(self, path, target, **options)
         cut.append(target)
         if len(cut) == 1:
             os.truncate(target, 1000)
