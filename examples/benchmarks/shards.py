@@ -84,7 +84,8 @@ def _first_batch(folder: Path, num_workers: int) -> dict[str, Run]:
     images = ImageShards(folder / "shards", index=folder / "index")
     opened = time.perf_counter() - begin
     data = ViewData(images, image_size=64, batch_size=256, num_workers=num_workers)
-    batch = next(iter(data.train_dataloader()))
+    batches = iter(data.train_dataloader())  # whose workers end with it
+    batch = next(batches)
     seconds, used = time.perf_counter() - begin, time.process_time() - used
     assert len(batch.labels) == 256
     workers = [child.pid for child in multiprocessing.active_children()]

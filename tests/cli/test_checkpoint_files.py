@@ -63,8 +63,8 @@ def test_an_absent_one_ends_the_command_unless_it_may_be_missing(here, capsys, b
         place = here / "pets" / "cd"[number % 2] / f"{number}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8), (30 * number,) * 3).save(place)
-    options = [*checkpoints, "--data", "pets", "--tasks", "knn", "--image-size=8", "--set", "knn.k=2"]
-    options += ["--out", "out"]
+    options = [*checkpoints, "--data", "pets", "--tasks", "knn"]
+    options += ["--image-size=8", "--set", "knn.k=2", "--out", "out"]
     assert main(["transfer", *options]) == 1
     assert "got 'none.pt'. With --allow-missing the others go on" in capsys.readouterr().err
     assert not (here / "out").exists()
@@ -77,7 +77,8 @@ def test_an_absent_one_ends_the_command_unless_it_may_be_missing(here, capsys, b
 def test_one_that_is_none_ends_the_command(here, capsys):
     (here / "page.pt").write_text("<!DOCTYPE html>")
     checkpoints = ["--checkpoint=net.safetensors", "--checkpoint", "two=page.pt", "--allow-missing"]
-    assert main(["transfer", *checkpoints, "--data", "scenes", "--tasks", "knn", "--out", "out"]) == 1
+    options = ["--data", "scenes", "--tasks", "knn", "--out", "out"]
+    assert main(["transfer", *checkpoints, *options]) == 1
     shown = capsys.readouterr().err
     assert "page.pt cannot be read: it was truncated or damaged, or is no checkpoint (" in shown
     assert "weights_only" not in shown
