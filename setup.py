@@ -31,6 +31,7 @@ setup(
         "instdisc": ["py.typed", "__init__.pyi"],
         "instdisc.cli.recipes": ["**/*.yaml"],
         "instdisc.data.catalog": ["*.txt"],
+        "instdisc.data.views.native": ["*.c"],
         "instdisc.report": ["published.json", "*.md.jinja"],
         "instdisc.report.page": ["*.html", "*.css", "*.js"],
         "instdisc.study": ["*.yaml", "presets/*.yaml"],

@@ -65,7 +65,8 @@ class ViewData(LightningDataModule):
         decode: ``"workers"``, or ``"device"``: leave the training images' JPEG files to a GPU's
             decoder, for machines with few cores for each GPU. It interpolates colours
             differently, so that views differ a little; other files are decoded by the workers.
-        compile_views: compile the colour steps; see `ViewFinisher`.
+        compile_views: finish views on the CPU by compiled loops, in an eighth of the time or less;
+            needs a C compiler. See `ViewFinisher`.
         dtype: of the views, ``"float32"`` or ``"bfloat16"`` (half the memory, for a run in mixed
             precision).
 

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from .dataset import ViewPolicy
 from .rows import put, runs, take
-from .stages import NOT_CHANGED
 from .step import PhotometricStep, changed_views
 from .step_results import check_images
 
 _PIECE = 1_200_000  # values per piece
+_NOT_CHANGED = -1
 
 
 class _Plan(NamedTuple):
@@ -74,25 +74,25 @@ class PieceFinisher:
         step, forms, numbers = plan.step, plan.forms[rows], take(plan.numbers, rows)
         if step.num_forms > 1:
             for form, start, end in runs(forms):
-                if form != NOT_CHANGED:
+                if form != _NOT_CHANGED:
                     part = images[start:end]
                     part.copy_(self._compute(step, form, part, numbers[start:end]))
             return images
         if step.neutral is None:
             # Into the piece: what a step returns may be its own, and what follows writes in place.
             return images.copy_(self._compute(step, 0, images, numbers))
-        changed = np.flatnonzero(forms != NOT_CHANGED)
+        changed = np.flatnonzero(forms != _NOT_CHANGED)
         if len(changed):
             drawn = take(numbers, changed)
             put(images, changed, self._compute(step, 0, take(images, changed), drawn))
         return images
 
     def _compute(self, step: PhotometricStep, form: int, images: Tensor, numbers: Tensor) -> Tensor:
-        result = step.compute(form, *step.prepare(images, numbers))
+        result = step.compute(form, images, numbers)
         return check_images(step, result, images)
 
 
 def _plan(step: PhotometricStep, numbers: Tensor) -> _Plan:
     forms, arranged = step.arrange(numbers)
     changed = changed_views(step, numbers)
-    return _Plan(step, np.where(changed, forms.numpy(), NOT_CHANGED), arranged)
+    return _Plan(step, np.where(changed, forms.numpy(), _NOT_CHANGED), arranged)

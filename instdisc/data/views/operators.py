@@ -1,7 +1,7 @@
 """Operators on the colours of a batch, equal to torchvision's on one image.
 
-They work on the three colour planes, a list of ``(B, H, W)`` tensors: that compiles to one loop
-over the pixels, where an operator on ``(B, 3, H, W)`` makes several.
+They work on the three colour planes, a list of ``(B, H, W)`` tensors. `native/colours.c` and
+`fused/pixels.py` have the same for the CPU's compiled loops and for Triton.
 
 Legend: B batch, H x W image size. Values are float in [0, 1].
 """
@@ -19,19 +19,19 @@ Planes = list[Tensor]  # red, green, blue
 
 def brightness(planes: Planes, factor: Tensor) -> Planes:
     """Scales by `factor` ``(B, 1, 1)``, not negative."""
-    return [_at_most_1(plane * factor) for plane in planes]
+    return [(plane * factor).clamp_(max=1) for plane in planes]
 
 
 def contrast(planes: Planes, factor: Tensor) -> Planes:
     """Blends with the mean grey of the image: `factor` 0 is that grey, 1 the image."""
     rest = grey(planes).mean((1, 2), keepdim=True) * (1 - factor)
-    return [_in_range((plane * factor).add_(rest)) for plane in planes]
+    return [(plane * factor).add_(rest).clamp_(0, 1) for plane in planes]
 
 
 def saturation(planes: Planes, factor: Tensor) -> Planes:
     """Blends with the grey of each pixel: `factor` 0 is the grey image, 1 the image."""
     rest = grey(planes) * (1 - factor)
-    return [_in_range(torch.addcmul(rest, plane, factor)) for plane in planes]
+    return [torch.addcmul(rest, plane, factor).clamp_(0, 1) for plane in planes]
 
 
 def hue(planes: Planes, shift: Tensor) -> Planes:
@@ -51,7 +51,7 @@ def hue(planes: Planes, shift: Tensor) -> Planes:
         # How far from the colour that lacks this primary: 0 there, 1/2 at the primary itself.
         away = turns + turn
         away = away.sub_(away.round()).abs_()
-        lack = _in_range(away.mul_(-6).add_(2))
+        lack = away.mul_(-6).add_(2).clamp_(0, 1)
         turned.append(_where_0(shift, plane, value - lack.mul_(chroma)))
     return turned
 
@@ -68,36 +68,15 @@ def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
     Returns:
         ``(B, 3, H, W)``.
     """
-    return blur_padded(*pad_for_blur(images, sigma, radius))
-
-
-def pad_for_blur(images: Tensor, sigma: Tensor, radius: int) -> tuple[Tensor, Tensor, Tensor]:
-    """What `blur_padded` takes: compiled with it, it would be computed anew for every tap.
-
-    Args:
-        images: see `gaussian_blur`, and so the others.
-        sigma: in pixels.
-        radius: in pixels.
-
-    Returns:
-        Images with reflected borders ``(B, 3, H + 2 r, W + 2 q)``, the weights of the rows
-        ``(B, 2 r + 1)`` and of the columns ``(B, 2 q + 1)``.
-    """
     down, across = (min(radius, side - 1) for side in images.shape[-2:])
     padded = F.pad(images, (across, across, down, down), mode="reflect")
     rows = _gaussian(sigma.to(images.dtype), down)
-    return padded, rows, rows if down == across else _gaussian(sigma.to(images.dtype), across)
-
-
-def blur_padded(padded: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """`gaussian_blur` of what was padded for it."""
-    if torch.compiler.is_compiling():  # a loop over the pixels for each direction
-        return _slide(_slide(padded, columns, 3), rows, 2)
-    # Else along the whole image as one row of numbers, which keeps the loops long: what lies in
-    # the borders of the result is a mixture of neighbouring rows or planes, and is cut off.
+    columns = rows if down == across else _gaussian(sigma.to(images.dtype), across)
+    # Along the whole image as one row of numbers, which keeps the loops long: what lies in the
+    # borders of the result is a mixture of neighbouring rows or planes, and is cut off.
     tall, wide = padded.shape[-2:]
-    flat = _slide_flat(_slide_flat(padded.flatten(1), columns, 1), rows, wide)
-    height, width = tall - rows.shape[1] + 1, wide - columns.shape[1] + 1
+    flat = _slide(_slide(padded.flatten(1), columns, 1), rows, wide)
+    height, width = images.shape[-2:]
     return flat.view(-1, 3, tall, wide)[:, :, :height, :width]
 
 
@@ -107,17 +86,7 @@ def _gaussian(sigma: Tensor, reach: int) -> Tensor:
     return (-0.5 * (taps / sigma.clamp(min=1e-3)[:, None]) ** 2).softmax(1)
 
 
-def _slide(padded: Tensor, weights: Tensor, dim: int) -> Tensor:
-    """Weighs ``(B, taps)`` neighbours along one dimension of a padded ``(B, 3, H, W)``."""
-    size = padded.shape[dim] - weights.shape[1] + 1
-    first, *others = weights[:, :, None, None, None].unbind(1)
-    total = padded.narrow(dim, 0, size) * first
-    for tap, weight in enumerate(others, start=1):
-        total = total + padded.narrow(dim, tap, size) * weight
-    return total
-
-
-def _slide_flat(flat: Tensor, weights: Tensor, step: int) -> Tensor:
+def _slide(flat: Tensor, weights: Tensor, step: int) -> Tensor:
     """Weighs neighbours that are `step` numbers apart; the last few of a row are not valid."""
     first, *others = weights[:, :, None].unbind(1)
     total = flat * first
@@ -127,22 +96,8 @@ def _slide_flat(flat: Tensor, weights: Tensor, step: int) -> Tensor:
     return total
 
 
-def _at_most_1(plane: Tensor) -> Tensor:
-    if torch.compiler.is_compiling():  # where `clamp` looks for NaN too
-        return torch.where(plane > 1, 1.0, plane)
-    return plane.clamp_(max=1)
-
-
-def _in_range(plane: Tensor) -> Tensor:
-    if torch.compiler.is_compiling():
-        return _at_most_1(plane).relu_()
-    return plane.clamp_(0, 1)
-
-
 def _where_0(number: Tensor, here: Tensor, elsewhere: Tensor) -> Tensor:
     """One tensor where a number is 0, another where it is more, or less."""
-    if torch.compiler.is_compiling():
-        return torch.where(number == 0, here, elsewhere)
     # torch's `where` takes eight times as long.
     return torch.lerp(here, elsewhere, number.sign().abs_())
 

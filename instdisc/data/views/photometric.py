@@ -25,12 +25,11 @@ from .jitter import (
     jitter_in_form,
 )
 from .jitter import JITTER_ORDERS as JITTER_ORDERS
-from .operators import Planes, blur_padded, gaussian_blur, grey, pad_for_blur
+from .operators import gaussian_blur, grey
 from .step import PhotometricStep as PhotometricStep
-from .step import PlaneStep
 
 
-class ColorJitter(PlaneStep):
+class ColorJitter(PhotometricStep):
     """Random brightness, contrast, saturation and hue.
 
     Args:
@@ -87,15 +86,11 @@ class ColorJitter(PlaneStep):
     def arrange(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
         return arrange_jitter(numbers)
 
-    def compute(self, form: int, *prepared: Tensor) -> Tensor:
-        images, numbers = prepared
-        return torch.stack(self.compute_planes(form, list(images.unbind(1)), numbers), 1)
-
-    def compute_planes(self, form: int, planes: Planes, arranged: Tensor) -> Planes:
-        return jitter_in_form(planes, arranged, form)
+    def compute(self, form: int, images: Tensor, arranged: Tensor) -> Tensor:
+        return torch.stack(jitter_in_form(list(images.unbind(1)), arranged, form), 1)
 
 
-class RandomGrayscale(PlaneStep):
+class RandomGrayscale(PhotometricStep):
     """Grey with chance `p`.
 
     Args:
@@ -126,10 +121,6 @@ class RandomGrayscale(PlaneStep):
         luminance = grey(planes)
         return torch.stack([torch.lerp(plane, luminance, happens) for plane in planes], 1)
 
-    def compute_planes(self, form: int, planes: Planes, arranged: Tensor) -> Planes:
-        happens, luminance = arranged[:, :, None] > 0, grey(planes)
-        return [torch.where(happens, luminance, plane) for plane in planes]
-
 
 class GaussianBlur(PhotometricStep):
     """Gaussian blur with chance `p` and a random width.
@@ -155,7 +146,6 @@ class GaussianBlur(PhotometricStep):
 
     num_numbers = 1
     neutral = (0.0,)
-    averages = True
 
     def __init__(self, low: float = 0.1, high: float = 2.0, *, p: float = 0.5) -> None:
         checks.arguments(
@@ -177,14 +167,8 @@ class GaussianBlur(PhotometricStep):
     def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
         return gaussian_blur(images, numbers[:, 0], radius=math.ceil(3 * self.high))
 
-    def prepare(self, images: Tensor, arranged: Tensor) -> tuple[Tensor, ...]:
-        return pad_for_blur(images, arranged[:, 0], radius=math.ceil(3 * self.high))
 
-    def compute(self, form: int, *prepared: Tensor) -> Tensor:
-        return blur_padded(*prepared)
-
-
-class RandomSolarize(PlaneStep):
+class RandomSolarize(PhotometricStep):
     """Inverts the bright values with chance `p`.
 
     Args:
@@ -218,9 +202,3 @@ class RandomSolarize(PlaneStep):
     def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
         inverted = (numbers[:, :, None, None] > 0) & (images >= self.threshold)
         return torch.where(inverted, 1 - images, images)
-
-    def compute_planes(self, form: int, planes: Planes, arranged: Tensor) -> Planes:
-        happens = arranged[:, :, None] > 0
-        return [
-            torch.where(happens & (plane >= self.threshold), 1 - plane, plane) for plane in planes
-        ]

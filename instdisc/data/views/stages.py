@@ -1,130 +1,158 @@
-"""Photometric steps in stages, each of which a compiler makes one loop of.
+"""What Triton's kernels and the CPU's compiled loops do one after another for a policy's steps.
 
-Legend: B batch, r views of a part, m numbers of a stage.
+The steps of this library are put together as far as one pass over the pixels can do them; a step
+of another class stands alone and is applied by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-import numpy as np
-import torch
-from torch import Tensor
+from .photometric import (
+    ColorJitter,
+    GaussianBlur,
+    PhotometricStep,
+    RandomGrayscale,
+    RandomSolarize,
+)
 
-from .dataset import ViewPolicy
-from .step import PhotometricStep, PlaneStep, changed_views
+# What kernels and loops call the steps on single pixels.
+_CODES: dict[type, int] = {ColorJitter: 1, RandomGrayscale: 2, RandomSolarize: 3}
+_MAX_STEPS = 15  # in the integer that they take
+_FIRST_THRESHOLD = 6  # of the constants, after three means and three standard deviations
 
-NOT_CHANGED = -1
 
+@dataclass
+class Row:
+    """Steps on single pixels that are done in one go.
 
-class Stage:
-    """Steps that are computed at once: several that work pixel by pixel, or any single one.
-
-    Args:
-        steps: those.
-        joined: whether they work pixel by pixel. There may be none then, and at most one of them
-            has several forms.
+    Attributes:
+        codes: what each step is, see `fused/pixels.py`.
+        column: where their numbers begin among those of the policy.
+        threshold: where their thresholds begin among the policy's constants.
     """
 
-    def __init__(self, steps: Sequence[PhotometricStep], *, joined: bool) -> None:
-        self.steps = tuple(steps)
-        self.joined = joined
-        self._counts: list[int] = []  # of numbers
-        self.num_forms = max([1, *(step.num_forms for step in steps)])
-        self.compiles = bool(steps) if joined else steps[0].compiles
-        self.scales = False  # whether the views come as bytes
-        self.normal: tuple[list[float], list[float]] | None = None  # mean and 1 / deviation
+    column: int
+    threshold: int
+    codes: list[int] = field(default_factory=list)
 
-    def arrange(self, drawn: Iterator[Tensor], count: int) -> tuple[np.ndarray, Tensor]:
-        """The form that each view needs, ``(B,)``, and the numbers of all steps, ``(B, m)``.
+    @property
+    def packed(self) -> int:
+        """The codes as the one integer that kernels and loops take."""
+        return sum(code << 2 * place for place, code in enumerate(self.codes))
 
-        Args:
-            drawn: the numbers of each step; those of this stage are next.
-            count: B.
-        """
-        forms, parts = np.zeros(count, int), [torch.empty(count, 0)]
-        for step, numbers in zip(self.steps, drawn, strict=False):
-            of_step, arranged = step.arrange(numbers)
-            if not self.joined or step.num_forms > 1:
-                changed = changed_views(step, numbers)
-                forms = np.where(changed, of_step.numpy(), NOT_CHANGED)
-            parts.append(arranged)
-        self._counts = [part.shape[1] for part in parts[1:]]
-        return forms, torch.cat(parts, 1)
-
-    def prepare(self, images: Tensor, numbers: Tensor) -> tuple[Tensor, ...]:
-        """What `compute` takes, a row for each view.
-
-        Args:
-            images: ``(r, 3, S, T)`` float32, or uint8 where the stage scales.
-            numbers: ``(r, m)``.
-        """
-        if not self.joined:
-            return self.steps[0].prepare(images, numbers)
-        # Loops over bytes are slow, and operators work on whole colour planes.
-        images = images.to(torch.float32, memory_format=torch.contiguous_format)
-        return images, *numbers.split(self._counts, 1)
-
-    def compute(self, form: int, *prepared: Tensor) -> Tensor:
-        """``(r, 3, S, T)``: the views of one form after the stage."""
-        if not self.joined:
-            return self.steps[0].compute(form, *prepared)
-        images, *numbers = prepared
-        if not self.steps:
-            return self._scale(images)
-        planes = list(images.unbind(1))
-        if self.scales:
-            planes = [plane * (1 / 255) for plane in planes]
-        for step, part in zip(self.steps, numbers, strict=True):
-            assert isinstance(step, PlaneStep)
-            if form != NOT_CHANGED or step.num_forms == 1:
-                planes = step.compute_planes(form, planes, part)
-        if self.normal is not None:
-            normal = zip(planes, *self.normal, strict=True)
-            planes = [(plane - mean) * scale for plane, mean, scale in normal]
-        return torch.stack(planes, 1)
-
-    def _scale(self, images: Tensor) -> Tensor:
-        """Without any step, in place: the images are the finisher's own."""
-        if self.scales:
-            images = images.mul_(1 / 255)
-        if self.normal is not None:
-            mean, scale = (images.new_tensor(numbers)[:, None, None] for numbers in self.normal)
-            images = images.sub_(mean).mul_(scale)
-        return images
+    @property
+    def full(self) -> bool:
+        return len(self.codes) == _MAX_STEPS
 
 
-def stages_of(policy: ViewPolicy) -> list[Stage]:
-    """The stages of a policy, from bytes to normalised views.
+@dataclass
+class Stage:
+    """Steps on single pixels, of which one may be a jitter; a blur or none; more such steps.
 
-    Bytes are scaled by the first and values normalised by the last that works pixel by pixel, for
-    which blurring may follow the normalisation: it takes means, whose weights add up to 1.
+    Attributes:
+        row: the steps before the blur.
+        jitter_column: where the numbers of the jitter in `row` are; -1 if it has none.
+        jitter_place: how many steps of `row` come before the jitter.
+        blur_column: where the blur's number is; -1 without a blur.
+        radius: of the blur, in pixels.
+        after: the steps after the blur, no jitter among them.
+    """
+
+    row: Row
+    after: Row
+    jitter_column: int = -1
+    jitter_place: int = 0
+    blur_column: int = -1
+    radius: int = 0
+
+    @property
+    def empty(self) -> bool:
+        return not self.row.codes and self.blur_column < 0
+
+
+@dataclass
+class Custom:
+    """A step of another class than kernels and loops know, with the columns of its numbers."""
+
+    step: PhotometricStep
+    column: int
+
+
+def plan_stages(steps: Sequence[PhotometricStep]) -> tuple[list[Stage | Custom], list[float]]:
+    """Stages that equal the steps, and the thresholds of the solarisations in order.
+
+    Before the first step and after the last stands a stage, empty if need be: the first reads
+    uint8, the last normalises.
 
     Example:
         >>> from instdisc.data import view_policy
-        >>> for stage in stages_of(view_policy("moco_v3_second")):
-        ...     print([type(step).__name__ for step in stage.steps])
-        ['ColorJitter', 'RandomGrayscale']
-        ['GaussianBlur']
-        ['RandomSolarize']
+        >>> (stage,), thresholds = plan_stages(view_policy("moco_v3_second").photometric)
+        >>> stage.row.codes, stage.radius, stage.after.codes, thresholds
+        ([1, 2], 6, [3], [0.5])
     """
-    groups: list[tuple[list[PhotometricStep], bool]] = [([], True)]
-    for step in policy.photometric:
-        steps, joined = groups[-1]
-        joins = isinstance(step, PlaneStep) and step.joins
-        many = step.num_forms > 1 and any(each.num_forms > 1 for each in steps)
-        if joins and joined and not many:
-            steps.append(step)
+    planner = _Planner()
+    for step in steps:
+        planner.add(step)
+    return planner.stages, planner.thresholds
+
+
+class _Planner:
+    def __init__(self) -> None:
+        self.column = 0
+        self.thresholds: list[float] = []
+        self.stages: list[Stage | Custom] = [self._new_stage()]
+
+    def add(self, step: PhotometricStep) -> None:
+        if type(step) is GaussianBlur:
+            self._add_blur(step)
+        elif type(step) in _CODES:
+            self._add_to_row(step)
         else:
-            groups.append(([step], joins))
-    end = len(groups)
-    while not groups[end - 1][1] and groups[end - 1][0][0].averages:
-        end -= 1
-    if not groups[end - 1][1]:
-        groups.insert(end, ([], True))
-        end += 1
-    stages = [Stage(steps, joined=joined) for steps, joined in groups]
-    stages[0].scales = True
-    deviations = torch.tensor(policy.std)
-    stages[end - 1].normal = torch.tensor(policy.mean).tolist(), (1 / deviations).tolist()
-    return stages
+            if isinstance(last := self.stages[-1], Stage) and last.empty and len(self.stages) > 1:
+                self.stages.pop()
+            self.stages.append(Custom(step, self.column))
+        self.column += step.num_numbers
+        if isinstance(self.stages[-1], Custom):
+            self.stages.append(self._new_stage())
+
+    def _add_blur(self, step: GaussianBlur) -> None:
+        stage = self._last()
+        if stage.blur_column >= 0:
+            stage = self._start()
+        stage.blur_column = self.column
+        stage.radius = math.ceil(3 * step.high)
+        stage.after = Row(self.column + 1, self._next_threshold())
+
+    def _add_to_row(self, step: PhotometricStep) -> None:
+        stage = self._last()
+        jitters = type(step) is ColorJitter
+        row = stage.row if stage.blur_column < 0 else stage.after
+        # The mean grey that a jitter needs is that of the stage's source after other steps.
+        if row.full or (jitters and (row is stage.after or stage.jitter_column >= 0)):
+            stage = self._start()
+            row = stage.row
+        if jitters:
+            stage.jitter_column, stage.jitter_place = self.column, len(row.codes)
+        row.codes.append(_CODES[type(step)])
+        if isinstance(step, RandomSolarize):
+            self.thresholds.append(step.threshold)
+
+    def _last(self) -> Stage:
+        stage = self.stages[-1]
+        assert isinstance(stage, Stage)
+        return stage
+
+    def _start(self) -> Stage:
+        stage = self._new_stage()
+        self.stages.append(stage)
+        return stage
+
+    def _new_stage(self) -> Stage:
+        first = Row(self.column, self._next_threshold())
+        return Stage(first, Row(self.column, self._next_threshold()))
+
+    def _next_threshold(self) -> int:
+        return _FIRST_THRESHOLD + len(self.thresholds)

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from .draws import Draws
-from .operators import Planes
 from .order_argument import accept_order_argument
 
 
@@ -30,15 +29,12 @@ class PhotometricStep(ABC):
         compiles: whether `apply` gains by `torch.compile`, as arithmetic on the pixels does.
         num_forms: how many ways of computing there are, where views need different ones: the
             CPU takes views of one form together.
-        averages: whether each value becomes a mean of values of its colour, by weights whose sum
-            is 1. Then the CPU may normalise before it.
     """
 
     num_numbers: int
     neutral: Sequence[float] | None = None
     compiles = True
     num_forms: int = 1
-    averages = False
 
     @abstractmethod
     def draw(self, draws: Draws) -> np.ndarray:
@@ -56,19 +52,15 @@ class PhotometricStep(ABC):
             ``(B, 3, H, W)`` float in [0, 1].
         """
 
-    # How the CPU goes about it, in three parts of which the last is compiled.
+    # How the CPU goes about it where no loops are compiled for it.
 
     def arrange(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """The form that each view needs, ``(B,)`` int64, and ``(B, m)`` numbers for `prepare`."""
+        """The form that each view needs, ``(B,)`` int64, and ``(B, m)`` numbers for `compute`."""
         return torch.zeros(len(numbers), dtype=torch.int64), numbers
 
-    def prepare(self, images: Tensor, arranged: Tensor) -> tuple[Tensor, ...]:
-        """What `compute` takes, a row for each view."""
-        return images, arranged
-
-    def compute(self, form: int, *prepared: Tensor) -> Tensor:
+    def compute(self, form: int, images: Tensor, arranged: Tensor) -> Tensor:
         """`apply`, to views that all need one form and none of which is to stay as it is."""
-        return self.apply(*prepared)
+        return self.apply(images, arranged)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -78,32 +70,9 @@ class PhotometricStep(ABC):
             for name in ("apply", "compute")
         ]
         if places[0] < places[1]:  # of another class, and so of another `apply`
-            for name in ("num_forms", "averages", "arrange", "prepare", "compute"):
+            for name in ("num_forms", "arrange", "compute"):
                 setattr(cls, name, getattr(PhotometricStep, name))
         accept_order_argument(cls)
-
-
-class PlaneStep(PhotometricStep):
-    """A step that works pixel by pixel, and can share one compiled loop with its neighbours.
-
-    Attributes:
-        joins: whether `compute_planes` is of the class that says what the step does, or below.
-    """
-
-    joins = True
-
-    @abstractmethod
-    def compute_planes(self, form: int, planes: Planes, arranged: Tensor) -> Planes:
-        """`compute`, but of colour planes ``(B, H, W)``, and neutral where the numbers are."""
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        classes = [vars(each) for each in cls.__mro__]
-        planes, *others = (
-            next(place for place, names in enumerate(classes) if name in names)
-            for name in ("compute_planes", "apply", "arrange", "compute")
-        )
-        cls.joins = planes <= min(others)
-        super().__init_subclass__(**options)
 
 
 def changed_views(step: PhotometricStep, numbers: Tensor) -> np.ndarray:

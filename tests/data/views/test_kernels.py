@@ -12,7 +12,7 @@ import torch
 from instdisc import gpu
 from instdisc.data import ViewFinisher, view_policy
 from instdisc.data.views.fused import cut, kernels, small_kernel
-from instdisc.data.views.fused.stages import Stage, plan_stages
+from instdisc.data.views.stages import Stage, plan_stages
 
 ROOT = Path(__file__).resolve().parents[3]
 CUDA = torch.device("cuda")

@@ -187,7 +187,6 @@ def test_forms_of_a_parent_are_not_those_of_an_apply_of_ones_own():
             return super().draw(draws)
 
     assert (Darker.num_forms, Stronger.num_forms) == (1, 6)
-    assert (Darker.joins, Stronger.joins) == (False, True)
     images, numbers = pictures(), torch.tensor([[1.3, 0.6, 1.4, -0.1, 20.0]] * 5)
     policy = ViewPolicy(RandomResizedCrop(8), [Darker(0.4, 0.4, 0.4, 0.1)])
     raw = RawViews([images.mul(255).byte()], [numbers], torch.zeros(5), torch.zeros(5))

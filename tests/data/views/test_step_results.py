@@ -22,6 +22,7 @@ from instdisc.data.views.dataset import RawViews
 class Darken(PhotometricStep):
     num_numbers = 1
     neutral = (0.0,)
+    compiles = False
 
     def draw(self, draws):
         return draws.chance(0.5)[:, None]
@@ -51,25 +52,27 @@ def finished(steps, *, neutral, compile=False):
     return policy.finish(views, numbers), images
 
 
+@pytest.mark.parametrize("compile", [False, True])
 @pytest.mark.parametrize("neutral", [(0.0,), None])
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
-def test_a_step_may_return_another_type(neutral, place, dtype):
+def test_a_step_may_return_another_type(neutral, place, dtype, compile):
     class Typed(Darken):
         def apply(self, images, numbers):
             return super().apply(images, numbers).to(dtype)
 
     steps = [ColorJitter(0.4, 0.4, 0.4, 0.1), GaussianBlur(p=1.0)]
     steps.insert(place, Typed())
-    expected, images = finished(steps, neutral=neutral)
+    expected, images = finished(steps, neutral=neutral, compile=compile)
     assert images.dtype == expected.dtype == torch.float32
     # On the CPU only views that the step changes are rounded.
     close = 1e-4 if dtype == torch.float64 else 0.05
     torch.testing.assert_close(images, expected, atol=close, rtol=0)
 
 
+@pytest.mark.parametrize("compile", [False, True])
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_what_a_step_returns_is_never_written_to(place):
+def test_what_a_step_returns_is_never_written_to(place, compile):
     kept = torch.full((7, 1, 12, 12), 0.5)
 
     class Kept(Darken):
@@ -78,11 +81,12 @@ def test_what_a_step_returns_is_never_written_to(place):
 
     steps = [ColorJitter(0.4, 0.4, 0.4, 0.1), GaussianBlur(p=1.0)]
     steps.insert(place, Kept())
-    expected, images = finished(steps, neutral=None)
+    expected, images = finished(steps, neutral=None, compile=compile)
     torch.testing.assert_close(images, expected, atol=1e-5, rtol=0)
     assert bool((kept == 0.5).all())
 
 
+@pytest.mark.parametrize("compile", [False, True])
 @pytest.mark.parametrize("neutral", [(0.0,), None])
 @pytest.mark.parametrize(
     ("change", "message"),
@@ -92,13 +96,13 @@ def test_what_a_step_returns_is_never_written_to(place):
         (lambda images: (255 * images).byte(), r"uint8 \(\d, 3, 12, 12\)"),
     ],
 )
-def test_a_step_must_return_images_like_those_it_takes(neutral, change, message):
+def test_a_step_must_return_images_like_those_it_takes(neutral, change, message, compile):
     class Wrong(Darken):
         def apply(self, images, numbers):
             return change(images)
 
     with pytest.raises(ValueError, match=f"`Wrong.apply` must return .* got torch.{message}"):
-        finished([Wrong()], neutral=neutral)
+        finished([Wrong()], neutral=neutral, compile=compile)
     policy = ViewPolicy(RandomResizedCrop(12), [Wrong()])
     raw = RawViews(
         [torch.zeros(7, 3, 12, 12, dtype=torch.uint8)],
@@ -107,7 +111,7 @@ def test_a_step_must_return_images_like_those_it_takes(neutral, change, message)
         torch.zeros(7),
     )
     with pytest.raises(ValueError, match=r"`Wrong.apply` must return"):
-        ViewFinisher([policy])(raw)
+        ViewFinisher([policy], compile=compile)(raw)
 
 
 @pytest.mark.parametrize(
@@ -130,13 +134,14 @@ def test_a_step_must_draw_as_many_numbers_as_it_says(numbers, got):
             policy.draw(Draws(0, 0, [0, 1], 0))
 
 
+@pytest.mark.parametrize("compile", [False, True])
 @pytest.mark.parametrize("parent", [ColorJitter, GaussianBlur])
-def test_an_apply_that_comes_from_beside_the_step_is_used(parent):
+def test_an_apply_that_comes_from_beside_the_step_is_used(parent, compile):
     class Mine(Halved, parent):
-        pass
+        compiles = False
 
     strengths = (0.4, 0.4, 0.4, 0.1) if parent is ColorJitter else ()
-    expected, images = finished([Mine(*strengths, p=1.0)], neutral=None)
+    expected, images = finished([Mine(*strengths, p=1.0)], neutral=None, compile=compile)
     torch.testing.assert_close(images, expected, atol=1e-5, rtol=0)
 
 
@@ -144,7 +149,6 @@ def test_an_apply_that_comes_from_beside_the_step_is_used(parent):
 def test_a_step_need_not_be_hashable(compile):
     @dataclass
     class Fade(Darken):
-        compiles = False  # the form is looked up all the same for those that do
         share: float = 0.5
 
     expected, images = finished([Fade(), Fade()], neutral=(0.0,), compile=compile)

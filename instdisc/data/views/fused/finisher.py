@@ -12,9 +12,9 @@ from torch import Tensor
 
 from ..dataset import ViewPolicy
 from ..jitter import JITTER_ORDERS
+from ..stages import Custom, plan_stages
 from ..step_results import check_images
 from .launches import launch
-from .stages import Custom, plan_stages
 
 _CONTRAST = 1  # among the operators of the jitter
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..stages import Stage
+from ..strides import linear
 from . import kernels, small_kernel
-from .stages import Stage
 
 # Per program.
 _PIXELS = {"BLOCK": 1024, "num_warps": 4}
@@ -18,7 +19,6 @@ _MOST_PIXELS = 4096  # of an image that one program holds
 _PIXELS_PER_WARP = 256
 
 Tables = tuple[Tensor, Tensor, Tensor]
-Strides = tuple[int, int, int]
 
 
 def launch(
@@ -34,8 +34,8 @@ def launch(
             the jitter, ``(O, 5)`` int32.
         normalises: whether with the means and deviations among the constants.
     """
-    images, strides = _linear(images)
-    _, target_strides = _linear(target)
+    images, strides = linear(images)
+    _, target_strides = linear(target)
     row = {
         "STEPS": stage.row.packed,
         "COLUMN": stage.row.column,
@@ -116,18 +116,3 @@ def _share(images: Tensor, pixels: dict[str, int]) -> tuple[int, tuple[int]]:
     count, _, height, width = images.shape
     blocks = -(-height * width // pixels["BLOCK"])
     return blocks, (count * blocks,)
-
-
-def _linear(images: Tensor) -> tuple[Tensor, Strides]:
-    """Images whose pixels follow each other at one distance, and their strides.
-
-    Returns:
-        The images, copied if need be, and the distances of images, planes and pixels.
-    """
-    _, _, height, width = images.shape
-    image, plane, down, across = images.stride()
-    if width == 1:
-        across = down
-    elif height > 1 and down != width * across:
-        return _linear(images.contiguous())
-    return images, (image, plane, across)

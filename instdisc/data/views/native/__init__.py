@@ -1,0 +1,1 @@
+"""Views finished on the CPU by loops that the machine's C compiler makes."""
