@@ -65,8 +65,9 @@ class ViewData(LightningDataModule):
         decode: ``"workers"``, or ``"device"``: leave the training images' JPEG files to a GPU's
             decoder, for machines with few cores for each GPU. It interpolates colours
             differently, so that views differ a little; other files are decoded by the workers.
-        compile_views: finish views on the CPU by compiled loops, in an eighth of the time or less;
-            needs a C compiler. See `ViewFinisher`.
+        compile_views: ``None``: on the CPU, finish views by compiled loops where there is a C
+            compiler: an eighth of the time or less. ``True`` compiles steps of your own, too,
+            and ``False`` nothing; see `ViewFinisher`.
         dtype: of the views, ``"float32"`` or ``"bfloat16"`` (half the memory, for a run in mixed
             precision).
 
@@ -98,7 +99,7 @@ class ViewData(LightningDataModule):
         on_unreadable: Literal["raise", "skip"] = "raise",
         keep: Keep = "nothing",
         decode: Literal["workers", "device"] = "workers",
-        compile_views: bool = False,
+        compile_views: bool | None = None,
         dtype: Literal["float32", "bfloat16"] = "float32",
     ) -> None:
         checks.arguments(

@@ -89,7 +89,8 @@ def pretrain(
             image_size=preset.image_size,
             batch_size=preset.batch_size,
             seed=seed,
-            **preset.data,
+            # The same to the last bit, with a C compiler or without, unless a preset says so.
+            **{"compile_views": False, **preset.data},
         )
         module = make_module(preset, method, backbone, learning_rate, images)
         limit = EpochBudget(budget)

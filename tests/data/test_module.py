@@ -186,11 +186,12 @@ def test_views_come_in_the_format_of_the_network(channels_last):
             assert view.is_contiguous(memory_format=torch.channels_last) == channels_last
 
 
-@pytest.mark.slow
-def test_compiled_views_are_the_same():
+@pytest.mark.parametrize("compile_views", [True, None])
+def test_compiled_views_are_the_same(compile_views):
     options = {"image_size": 16, "batch_size": 8, "seed": 3}
-    known = fitted(ViewData(scenes(), **options), limit_val_batches=0)
-    found = fitted(ViewData(scenes(), compile_views=True, **options), limit_val_batches=0)
+    known = fitted(ViewData(scenes(), compile_views=False, **options), limit_val_batches=0)
+    data = ViewData(scenes(), compile_views=compile_views, **options)
+    found = fitted(data, limit_val_batches=0)
     for batch, expected in zip(found.train, known.train, strict=True):
         for view, other in zip(batch.images, expected.images, strict=True):
             torch.testing.assert_close(view, other, atol=1e-4, rtol=0)

@@ -5,6 +5,7 @@ Legend: B batch, V views, S size of a view, n numbers of a policy.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -17,13 +18,14 @@ from instdisc.types import Views
 from .cpu import PieceFinisher
 from .dataset import RawViews, ViewPolicy
 from .fused.finisher import FusedFinisher
+from .native.building import NotCompiledError
 from .native.finisher import NativeFinisher
-from .native.library import library
 from .photometric import PhotometricStep
 from .step_results import check_images
 
 _SMALL = 4_000_000  # values of the views of a batch
 _Apply = Callable[[Tensor, Tensor], Tensor]
+_NOT_COMPILED = "views are finished without compiled loops, which takes several times as long: "
 
 
 class ViewFinisher:
@@ -36,11 +38,13 @@ class ViewFinisher:
     Args:
         policies: those of the data set that makes the batches, one per view.
         dtype: of the views; they are computed in float32.
-        compile: on the CPU, finish views by loops that the C compiler of the machine makes, in a
-            second and once for all runs: an eighth of the time or less. Steps of your own, and all
-            steps on a device without Triton, are compiled by `torch.compile` if they gain by it,
-            some seconds for each when it first comes. Nothing is left to compile where Triton's
-            kernels finish them.
+        compile: ``True``: on the CPU, finish views by loops that the C compiler of the machine
+            makes, in a second and once for all runs: an eighth of the time or less. Steps of your
+            own, and all steps on a device without Triton, are compiled by `torch.compile` if they
+            gain by it, some seconds for each when it first comes. Nothing is left to compile where
+            Triton's kernels finish them. ``None``: those loops alone, and where there is no
+            compiler the plain way without a word. ``False``: the plain way, whose results do not
+            depend on whether there is a compiler; they differ in the last digits of float32.
 
     Example:
         >>> from instdisc.data import Scenes, ViewDataset, view_policy
@@ -56,7 +60,7 @@ class ViewFinisher:
         policies: Sequence[ViewPolicy],
         *,
         dtype: torch.dtype = torch.float32,
-        compile: bool = False,
+        compile: bool | None = False,
     ) -> None:
         checks.arguments(ViewFinisher.__init__, locals())
         if not policies:
@@ -114,8 +118,12 @@ class ViewFinisher:
         return self._finish_at_once(policy, views, numbers, memory_format)
 
     def _finisher(self, policy: ViewPolicy) -> PieceFinisher | NativeFinisher:
-        if self.compile and library() is not None:
-            return NativeFinisher(policy, self.dtype, self._operator)
+        if self.compile is not False:
+            try:
+                return NativeFinisher(policy, self.dtype, self._operator)
+            except NotCompiledError as error:
+                if self.compile:
+                    warnings.warn(f"{_NOT_COMPILED}{error}", stacklevel=4)
         return PieceFinisher(policy, self.dtype)
 
     def _finish_at_once(

@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -32,13 +31,18 @@ _VECTORS = {
 }
 
 
-def load_compiled(source: Path) -> ctypes.CDLL | None:
-    """The library of a C file; ``None``, with a warning, if it can't be made here.
+class NotCompiledError(RuntimeError):
+    """A C file could not be made into a library; the message says why."""
 
-    It is kept in the user's cache folder, by what it is made of and for.
+
+def load_compiled(source: Path) -> ctypes.CDLL:
+    """The library of a C file, which is kept in the user's cache folder.
 
     Args:
         source: a C file, without includes beyond the standard library's.
+
+    Raises:
+        NotCompiledError: if it is not there and can't be made.
     """
     compiler = _compiler()
     options = [*_OPTIONS, *_VECTORS.get(torch.backends.cpu.get_cpu_capability(), [])]
@@ -58,13 +62,7 @@ def load_compiled(source: Path) -> ctypes.CDLL | None:
             break
         except (OSError, subprocess.TimeoutExpired) as error:  # a folder that can't be written to
             problem = str(error)
-    _say(problem)
-    return None
-
-
-def _say(why: str) -> None:
-    message = "views are finished without compiled loops, which takes up to ten times as long: "
-    warnings.warn(message + why, stacklevel=3)
+    raise NotCompiledError(problem)
 
 
 def _compiler() -> list[str]:

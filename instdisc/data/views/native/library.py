@@ -19,7 +19,7 @@ from torch import Tensor
 from ..jitter import JITTER_ORDERS
 from ..stages import Row, Stage
 from ..strides import linear
-from .building import load_compiled
+from .building import NotCompiledError, load_compiled
 
 TYPES = {torch.uint8: 0, torch.float32: 1, torch.bfloat16: 2}
 _SHARE = 250_000  # values for each thread at least
@@ -58,18 +58,20 @@ class _Tables(ctypes.Structure):
     ]
 
 
-@cache
-def library() -> ctypes.CDLL | None:
-    """The compiled loops; ``None`` where they can't be made."""
-    loaded = load_compiled(Path(__file__).with_name("colours.c"))
-    if loaded is not None:
-        images, sizes = POINTER(_Images), (c_int64, c_int64)
-        loaded.finish_images.argtypes = [
-            *(POINTER(_Stage), images, images, *sizes, *sizes, POINTER(_Tables), c_void_p)
-        ]
-        loaded.finish_images.restype = c_int64
-        loaded.values_of_room.argtypes = [POINTER(_Stage), *sizes]
-        loaded.values_of_room.restype = c_int64
+@cache  # asked once in a process, whatever the answer
+def library() -> ctypes.CDLL | NotCompiledError:
+    """The compiled loops, or why there are none."""
+    try:
+        loaded = load_compiled(Path(__file__).with_name("colours.c"))
+    except NotCompiledError as error:
+        return error
+    images, sizes = POINTER(_Images), (c_int64, c_int64)
+    loaded.finish_images.argtypes = [
+        *(POINTER(_Stage), images, images, *sizes, *sizes, POINTER(_Tables), c_void_p)
+    ]
+    loaded.finish_images.restype = c_int64
+    loaded.values_of_room.argtypes = [POINTER(_Stage), *sizes]
+    loaded.values_of_room.restype = c_int64
     return loaded
 
 
@@ -78,11 +80,15 @@ class Loops:
 
     Args:
         constants: three means, three deviations and the thresholds.
+
+    Raises:
+        NotCompiledError: if there are none on this machine.
     """
 
     def __init__(self, constants: Sequence[float]) -> None:
         loaded = library()
-        assert loaded is not None
+        if isinstance(loaded, NotCompiledError):
+            raise loaded
         self._library = loaded
         self._constants = np.array(constants, np.float32)
         self._orders = np.array(JITTER_ORDERS, np.int32)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import warnings
 from pathlib import Path
 
 import pytest
@@ -91,23 +92,28 @@ def test_a_file_in_place_of_the_folder(cache):
     assert "instdisc_native_" in loaded._name
 
 
-@pytest.mark.parametrize(
-    ("compiler", "message"),
-    [
-        ("none_of_that_name", "there is no C compiler: install gcc or clang, or name one in CC"),
-        (shutil.which("false") or "false", "false failed"),
-    ],
-)
-def test_without_a_compiler_views_are_the_same(compiler, message, cache, monkeypatch):
+NO_COMPILER = [
+    ("none_of_that_name", "there is no C compiler: install gcc or clang, or name one in CC"),
+    (shutil.which("false") or "false", "false failed"),
+]
+
+
+@pytest.mark.parametrize(("compiler", "message"), NO_COMPILER)
+@pytest.mark.parametrize("compile", [True, None])
+def test_without_a_compiler_views_are_the_same(compiler, message, compile, cache, monkeypatch):
     monkeypatch.setenv("CC", compiler)
-    monkeypatch.setattr("instdisc.data.views.finish.library", library.library)
     policies = [view_policy("moco_v2", 24)]
     raw = ViewDataset(Scenes(9, image_size=48), policies).batch([(0, i) for i in range(9)])
-    finish = ViewFinisher(policies, compile=True)
-    with pytest.warns(UserWarning, match=f"finished without compiled loops.*{message}"):
+    finish = ViewFinisher(policies, compile=compile)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         (found,) = finish(raw).images
+    assert len(said) == int(bool(compile))
+    for warning in said:
+        assert "views are finished without compiled loops" in str(warning.message)
+        assert message in str(warning.message)
     assert isinstance(finish._on_cpu[policies[0]], PieceFinisher)
-    torch.testing.assert_close(found, ViewFinisher(policies)(raw).images[0], atol=0, rtol=0)
+    assert torch.equal(found, ViewFinisher(policies)(raw).images[0])
     assert not list(cache.glob("*/*"))
 
 
