@@ -63,7 +63,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--weight-decay", type=float, default=5e-4)
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--keep", default="memory", choices=["nothing", "memory", "device"])
-    parser.add_argument("--compile-views", action="store_true", help="faster in long runs")
     parser.add_argument("--channels-last", action="store_true", help="memory format of the network")
     parser.add_argument("--precision", default="32-true")
     parser.add_argument("--knn-every", type=int, default=1, help="epochs between online kNN")
@@ -181,7 +180,6 @@ def run(name: str, seed: int, options: argparse.Namespace) -> list[instdisc.Reco
         num_workers=options.workers,
         seed=seed,
         keep=options.keep,
-        compile_views=options.compile_views,
     )
     module = make_method(name, options, images)
     folder = options.out / f"{name}-{seed}"

@@ -80,8 +80,6 @@ def folder_run(arguments: Sequence[str]) -> FolderRun:
 
 def _data(folder: Path) -> tuple[dict[str, Any], ImageSource, list[str]]:
     """Options of the data, the images to train on, and a line that says which are watched."""
-    if not folder.is_dir() and find_format(folder) is None:
-        raise ValueError(f"there is no folder {str(folder)!r}: `images` must be one of images")
     parts = _parts(folder)
     if parts is not None:
         line = f"kNN is measured on {parts[1]}, at the end of each epoch"

@@ -129,7 +129,7 @@ def test_options_that_are_given_count(folder):
     assert scaled == 0
     assert len(options) == 3  # the data, and the user's two
     assert len(lines) == 1
-    with pytest.raises(ValueError, match="there is no folder 'none'"):
+    with pytest.raises(FileNotFoundError, match="`images` must be a folder of images, got 'none'"):
         folder_run(["none"])
     with pytest.raises(ValueError, match="at least 16 images"):
         scaled_settings(10, 32, CPU)
@@ -167,3 +167,7 @@ def test_parts_in_files_are_trained_on_and_watched(folder, tmp_path, monkeypatch
     options, lines, _ = folder_run(["hub", "--config=mine.yaml", f"--data.test_images={folder}"])
     assert options[0] == '--config={"data": {"images": "hub@train"}}'
     assert lines == []
+    options, lines, _ = folder_run(["hub@train"])  # one part, of which some are held out
+    data = pretrain.make_cli([*options, "--model.backbone=test_resnet"]).datamodule
+    assert len(data.images) + len(data.test_images) == 40
+    assert "a tenth of each class, which are not trained on" in lines[-1]

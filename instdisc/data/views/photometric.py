@@ -1,7 +1,7 @@
 """Colour and blur, batched on the device with numbers that a worker drew.
 
 torchvision's transforms draw their numbers where they compute: a resumed run could not draw the
-same again, and each image would be a call. Whole views are 2 to 16 times as fast as lightly's,
+same again, and each image would be a call. Whole views are 3 to 20 times as fast as lightly's,
 which are made of such (rows ``views_224`` to ``views_32`` of ``examples/benchmark.py``).
 
 Legend: B batch, H x W image size, n numbers of a step. Images are float in [0, 1].
