@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -70,11 +71,23 @@ class ViewFinisher:
         self.policies = tuple(policies)
         self.dtype = dtype
         self.compile = compile
+        self._begin()
+
+    def _begin(self) -> None:
+        """What is made when it is needed, for this process and what its machine has."""
         self._operators: dict[int, _Apply] = {}  # by the id of a step, which a policy keeps
         self._fused: dict[ViewPolicy, FusedFinisher] = {}
         self._on_cpu: dict[ViewPolicy, PieceFinisher | NativeFinisher] = {}
         self._constants: dict[object, Tensor] = {}
         keep_freed_blocks()
+
+    def __getstate__(self) -> dict[str, Any]:
+        made = ("_operators", "_fused", "_on_cpu", "_constants")
+        return {name: value for name, value in vars(self).items() if name not in made}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._begin()
 
     def __call__(
         self, raw: RawViews, memory_format: torch.memory_format = torch.contiguous_format
@@ -142,17 +155,16 @@ class ViewFinisher:
         return images.sub(mean).div_(std).to(self.dtype, memory_format=memory_format)
 
     def _operator(self, step: PhotometricStep) -> _Apply:
+        if not (self.compile and step.compiles):
+            return step.apply
         if id(step) not in self._operators:
 
             def apply(images: Tensor, numbers: Tensor) -> Tensor:
                 return step.apply(images, numbers)
 
-            if self.compile and step.compiles:
-                # torch limits the graphs that one piece of code may have: each gets its own.
-                apply.__code__ = apply.__code__.replace(co_name=f"apply_{type(step).__name__}")
-                self._operators[id(step)] = torch.compile(apply)
-            else:
-                self._operators[id(step)] = apply
+            # torch limits the graphs that one piece of code may have: each gets its own.
+            apply.__code__ = apply.__code__.replace(co_name=f"apply_{type(step).__name__}")
+            self._operators[id(step)] = torch.compile(apply)
         return self._operators[id(step)]
 
     def _constant(self, numbers: Sequence[float], device: torch.device) -> Tensor:

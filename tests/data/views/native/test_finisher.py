@@ -1,5 +1,8 @@
 """Views finished by compiled loops, against the plain way and torchvision."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -244,6 +247,19 @@ def test_an_order_that_there_is_not_is_refused(order):
     numbers[3, 4] = order
     with pytest.raises(IndexError, match="the order of a jitter must be 0 to 23, got"):
         finisher(policy)(images_of(5, 24, 24), numbers)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda finish: pickle.loads(pickle.dumps(finish))]
+)
+def test_a_finisher_that_was_used_can_be_copied(copied):
+    policies = [policy_of(JITTER, Fade(), BLUR)]
+    raw = ViewDataset(Scenes(9, image_size=48), policies).batch([(0, i) for i in range(9)])
+    finish = ViewFinisher(policies, compile=None)
+    images = finish(raw).images[0]
+    assert isinstance(finish._on_cpu[policies[0]], NativeFinisher)
+    assert not copied(finish)._on_cpu  # where it goes there may be no compiler
+    assert torch.equal(copied(finish)(raw).images[0], images)
 
 
 def test_raw_views_stay_as_they_were():
