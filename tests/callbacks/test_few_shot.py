@@ -65,7 +65,8 @@ def module_of(name="test_resnet", **options):
 
 def train(*callbacks, epochs=1, module=None, **options):
     module = module or module_of()
-    fit(module, make_batches(2, 8, 16), *callbacks, max_epochs=epochs, **options)
+    # Not 16 px: torch 2.14 leaves bfloat16 gradients of strided layers on one pixel unwritten.
+    fit(module, make_batches(2, 8, 32), *callbacks, max_epochs=epochs, **options)
     return module
 
 
