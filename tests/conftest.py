@@ -2,6 +2,7 @@
 
 import os
 import random
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -46,6 +47,16 @@ def _cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["XDG_CACHE_HOME"]
     else:
         os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(autouse=True)
+def _nothing_compiled() -> Iterator[None]:
+    """Tests that compile do so in a process of their own, or no later test could fork: `apart`."""
+    yield
+    counters = getattr(sys.modules.get("torch._dynamo.utils"), "counters", None)
+    if counters and counters["aot_autograd"]["total"]:
+        counters.clear()
+        pytest.fail("compiled in the tests' process: decorate it with `processes.apart`")
 
 
 @pytest.fixture(autouse=True)

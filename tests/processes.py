@@ -1,7 +1,10 @@
-"""Functions on several processes (gloo) of this machine."""
+"""Functions on other processes of this machine: several (gloo), or one that compiles."""
 
+import functools
 import multiprocessing
+import traceback
 
+import pytest
 import torch
 import torch.distributed
 
@@ -13,9 +16,8 @@ def run_on_processes(function, folder, count=2, *, start="fork"):
         function: called with the rank; returns what `torch.save` can write.
         folder: an empty one, where the processes meet.
         count: of processes.
-        start: how they begin. A fork of a process that has compiled with torch waits for ever for
-            the threads that the fork lacks: ``"spawn"`` is for what compiles, and takes functions
-            of a module alone.
+        start: how they begin. ``"spawn"`` is for what compiles, whose workers a fork would lack,
+            and takes functions of a module alone.
     """
     context = multiprocessing.get_context(start)
     ranks = [context.Process(target=_run, args=(function, folder, r, count)) for r in range(count)]
@@ -37,3 +39,40 @@ def _run(function, folder, rank, count):
     )
     torch.save(function(rank), folder / f"{rank}.pt")
     torch.distributed.destroy_process_group()
+
+
+def apart(test):
+    """Decorates a test that compiles with torch: it runs in a fork of the tests' process.
+
+    That one is then fit to be forked: after torch's AOT autograd has compiled in a process, and a
+    gradient was computed, no fork of it can compute gradients.
+    """
+
+    @functools.wraps(test)
+    def run(*arguments, **named):
+        context = multiprocessing.get_context("fork")
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_report, args=(sender, test, arguments, named))
+        process.start()
+        sender.close()
+        try:
+            problem = receiver.recv() if receiver.poll(600) else "no answer after 600 s"
+        except EOFError:
+            process.join(2)
+            problem = f"died with exit status {process.exitcode}"
+        finally:
+            process.kill()
+            process.join()
+        if problem:
+            pytest.fail(problem, pytrace=False)
+
+    return run
+
+
+def _report(sender, test, arguments, named):
+    try:
+        test(*arguments, **named)
+    except BaseException:
+        sender.send(traceback.format_exc())
+        raise
+    sender.send("")

@@ -20,6 +20,8 @@ from instdisc.losses import (
 )
 from instdisc.types import Bank
 
+from ..processes import apart
+
 C = 16  # in these tests
 
 
@@ -272,6 +274,7 @@ def test_an_empty_bank_leaves_the_own_key():
 @pytest.mark.slow
 # After a graph break torch.compile looks at its inputs' .grad, those that are no leaves included.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+@apart
 def test_inside_a_compiled_module(short):
     query, key, bank, labels = inputs()
     loss, layer = SupConLoss(0.1), torch.nn.Linear(12, 12)

@@ -29,6 +29,8 @@ from instdisc.losses import (
 from instdisc.testing import check_loss
 from instdisc.types import Bank
 
+from ..processes import apart
+
 C = 16  # where a test asks for `short`
 FAR = 10**12  # label with which the range of the bank's is too wide for a table
 
@@ -381,6 +383,7 @@ def test_bad_arguments(make, message):
         make()
 
 
+@apart
 def test_the_whole_bank_compiles_into_one_graph(monkeypatch):
     monkeypatch.setattr(sweep, "_fits_once", lambda query, bank: True)
     monkeypatch.setattr(products, "_has_onednn", lambda: False)

@@ -25,6 +25,8 @@ from instdisc.methods.training.compiled import CompiledPasses, _Graph
 from instdisc.models import MomentumEncoder
 from instdisc.testing.runs import fit, make_batches
 
+from ..processes import apart
+
 SMALL = {"queue_size": 40, "batch_norm_groups": 2}
 
 
@@ -322,6 +324,7 @@ class OnGPU:
 
 
 @pytest.mark.slow
+@apart
 def test_with_the_real_compiler(tmp_path, monkeypatch):
     """The same losses, and what a second start finds on disk."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))

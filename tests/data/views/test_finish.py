@@ -18,6 +18,8 @@ from instdisc.data import (
 )
 from instdisc.data.views.dataset import RawViews
 
+from ...processes import apart
+
 
 def raw_batch(policies, count=19, epoch=0):
     dataset = ViewDataset(Scenes(count, image_size=48), policies, seed=3)
@@ -96,6 +98,7 @@ def test_a_step_of_ones_own():
 
 
 @pytest.mark.slow
+@apart
 def test_a_step_of_ones_own_compiled():
     own = view_policy("moco_v2", 24)
     policies = [ViewPolicy(RandomResizedCrop(24), [*own.photometric, Invert()])]

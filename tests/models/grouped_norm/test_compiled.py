@@ -9,6 +9,8 @@ from torch import nn
 
 from instdisc.models import split_batch_norm
 
+from ...processes import apart
+
 
 class Net(nn.Module):
     """Every kind of batch norm that can be split."""
@@ -30,6 +32,7 @@ class Net(nn.Module):
         return self.head(self.maps(images).mean((2, 3)))
 
 
+@apart
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_compiled_net_equals_chunks(backend, last):
