@@ -4,6 +4,8 @@ import torch
 from instdisc.analysis.inversion import ZHAO_RECIPE, SkipNetwork, invert, total_variation
 from instdisc.models import Backbone
 
+from ...processes import apart
+
 SMALL = {"stage": 1, "channels": [8, 8], "kernels": [3, 3], "learning_rate": 1e-2}
 
 
@@ -223,6 +225,7 @@ def test_only_as_deep_as_asked(backbone, images):
 
 
 @pytest.mark.slow
+@apart
 def test_compiled(backbone, images):
     plain, compiled = (
         invert(backbone, images, steps=3, compile=compile, **SMALL) for compile in (False, True)
