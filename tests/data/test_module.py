@@ -189,10 +189,10 @@ def test_views_come_in_the_format_of_the_network(channels_last):
 @pytest.mark.parametrize("compile_views", [True, None])
 def test_compiled_views_are_the_same(compile_views):
     options = {"image_size": 16, "batch_size": 8, "seed": 3}
-    known = fitted(ViewData(scenes(), compile_views=False, **options), limit_val_batches=0)
+    plain = fitted(ViewData(scenes(), compile_views=False, **options), limit_val_batches=0)
     data = ViewData(scenes(), compile_views=compile_views, **options)
-    found = fitted(data, limit_val_batches=0)
-    for batch, expected in zip(found.train, known.train, strict=True):
+    compiled = fitted(data, limit_val_batches=0)
+    for batch, expected in zip(compiled.train, plain.train, strict=True):
         for view, other in zip(batch.images, expected.images, strict=True):
             torch.testing.assert_close(view, other, atol=1e-4, rtol=0)
 

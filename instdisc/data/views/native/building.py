@@ -22,7 +22,7 @@ from ...images.remembered import cache_folder
 
 _SECONDS = 120
 # What lets loops with branches become vectors, and no product be joined with a sum: results are
-# the same whatever the processor has.
+# the same whatever vectors the processor has.
 _OPTIONS = ["-O3", "-std=c11", "-shared", "-fPIC", "-fno-math-errno", "-fno-trapping-math"]
 _OPTIONS += ["-ffp-contract=off"]
 _VECTORS = {
@@ -81,9 +81,9 @@ def _folders(source: Path, options: list[str]) -> Iterator[Path]:
     above = cache_folder()
     if above is not None:
         yield above / "native" / digest
-    own = Path(tempfile.mkdtemp(prefix="instdisc_native_"))
-    atexit.register(shutil.rmtree, own, ignore_errors=True)
-    yield own
+    temporary = Path(tempfile.mkdtemp(prefix="instdisc_native_"))
+    atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+    yield temporary
 
 
 def _compile(command: list[str], source: Path, library: Path) -> None:

@@ -22,8 +22,7 @@ Apply = Callable[[Tensor, Tensor], Tensor]
 
 
 class NativeFinisher:
-    """Finishes the views of a policy as `ViewPolicy.finish` does, each image while it is in the
-    processor's cache.
+    """Finishes the views of a policy as `ViewPolicy.finish` does, an image at a time in the cache.
 
     Args:
         policy: of the views.

@@ -107,13 +107,13 @@ def test_without_a_compiler_views_are_the_same(compiler, message, compile, cache
     finish = ViewFinisher(policies, compile=compile)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        (found,) = finish(raw).images
+        (images,) = finish(raw).images
     assert len(said) == int(bool(compile))
     for warning in said:
         assert "views are finished without compiled loops" in str(warning.message)
         assert message in str(warning.message)
     assert isinstance(finish._on_cpu[policies[0]], PieceFinisher)
-    assert torch.equal(found, ViewFinisher(policies)(raw).images[0])
+    assert torch.equal(images, ViewFinisher(policies)(raw).images[0])
     assert not list(cache.glob("*/*"))
 
 

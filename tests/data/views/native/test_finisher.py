@@ -6,11 +6,9 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from torchvision.transforms.v2 import functional as TF
 
 from instdisc.data import (
     ColorJitter,
-    Draws,
     GaussianBlur,
     PhotometricStep,
     RandomGrayscale,
@@ -24,28 +22,23 @@ from instdisc.data import (
     multi_crop,
     view_policy,
 )
-from instdisc.data.views.jitter import JITTER_ORDERS
 from instdisc.data.views.native import building, library
 from instdisc.data.views.native.finisher import NativeFinisher
 
-PLANES, LAST = torch.contiguous_format, torch.channels_last
-JITTER, GREY = ColorJitter(0.4, 0.4, 0.4, 0.4, p=0.8), RandomGrayscale(0.5)
-BLUR, SOLARIZE = GaussianBlur(0.2, 1.5, p=0.6), RandomSolarize(0.6)
+from ..cases import (
+    BLUR,
+    GREY,
+    JITTER,
+    LAST,
+    PLANES,
+    SOLARIZE,
+    check_every_order,
+    images_of,
+    numbers_of,
+    policy_of,
+)
 
 pytestmark = pytest.mark.skipif(not building._compiler(), reason="needs a C compiler")
-
-
-def images_of(count, height, width, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(0, 256, (count, 3, height, width), dtype=torch.uint8, generator=generator)
-
-
-def policy_of(*steps):
-    return ViewPolicy(RandomResizedCrop(24), steps)
-
-
-def numbers_of(policy, count, seed=0):
-    return policy.draw(Draws(seed, 0, range(count), 0)).photometric
 
 
 def finisher(policy, dtype=torch.float32):
@@ -63,20 +56,7 @@ def check(policy, views, numbers=None, memory_format=PLANES):
 
 
 def test_every_order_of_the_jitter_at_once():
-    count = len(JITTER_ORDERS)
-    numbers = numbers_of(policy_of(ColorJitter(0.4, 0.4, 0.4, 0.4, p=1.0)), count)
-    numbers[:, 4] = torch.arange(count)
-    policy = ViewPolicy(RandomResizedCrop(9), [JITTER], mean=[0.0] * 3, std=[1.0] * 3)
-    views = images_of(count, 7, 9)
-    finished = check(policy, views, numbers)
-    adjust = (TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation, TF.adjust_hue)
-    for order, view, row, image in zip(
-        JITTER_ORDERS, views, numbers.tolist(), finished, strict=True
-    ):
-        expected = view.float() / 255
-        for position in order:
-            expected = adjust[position](expected, row[position])
-        torch.testing.assert_close(image, expected, atol=5e-6, rtol=0)
+    check_every_order(check)
 
 
 @pytest.mark.parametrize("position", range(4))
@@ -161,9 +141,9 @@ def test_levels_at_the_threshold_are_inverted():
 def test_other_types_are_the_rounded_float32(dtype, memory_format):
     policy, views = view_policy("moco_v3_second", 24), images_of(40, 23, 24)
     numbers = numbers_of(policy, 40)
-    found = finisher(policy, dtype)(views, numbers, memory_format)
-    assert found.is_contiguous(memory_format=memory_format)
-    assert torch.equal(found, finisher(policy)(views, numbers).to(dtype))
+    finished = finisher(policy, dtype)(views, numbers, memory_format)
+    assert finished.is_contiguous(memory_format=memory_format)
+    assert torch.equal(finished, finisher(policy)(views, numbers).to(dtype))
 
 
 def test_every_policy():
@@ -209,15 +189,17 @@ class Whole(Fade):
         return images * (1 - numbers[:, :, None, None] / 2)
 
 
-@pytest.mark.parametrize("own", [[Fade()], [Whole()], [Whole(), Fade()], [Fade(), Whole(), Fade()]])
+@pytest.mark.parametrize(
+    "added", [[Fade()], [Whole()], [Whole(), Fade()], [Fade(), Whole(), Fade()]]
+)
 @pytest.mark.parametrize("place", range(4))
-def test_steps_of_ones_own_anywhere(own, place):
+def test_steps_of_ones_own_anywhere(added, place):
     steps = [JITTER, BLUR, SOLARIZE]
-    steps[place:place] = own
+    steps[place:place] = added
     policy, views = policy_of(*steps), images_of(40, 12, 12).contiguous(memory_format=LAST)
     numbers = numbers_of(policy, 40)
     finished = finisher(policy)(views, numbers)
-    for step in own:
+    for step in added:
         if isinstance(step, Fade) and not isinstance(step, Whole):
             step.apply = lambda images, numbers: images * (1 - numbers[:, :, None, None] / 2)
     torch.testing.assert_close(finished, policy.finish(views, numbers), atol=1e-5, rtol=0)
